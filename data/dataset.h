@@ -1,0 +1,75 @@
+// From files to examples: reads, detects the format, applies the chat template or pattern, tokenizes, masks, truncates,
+// and counts everything it does. Nothing is dropped silently.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "data/example.h"
+#include "data/tokenizers/tokenizer.h"
+
+namespace finetune {
+
+/// The part of the configuration that says how data is read (see src/config/run_config.h, DataConfig, for meanings).
+struct DataOptions {
+  std::string format = "auto";
+  std::vector<std::pair<std::string, std::string>> fields;  ///< our name -> column name
+  std::string prompt, completion;                           ///< patterns; "" = none
+  bool has_pattern = false;
+  std::string chat_template = "auto";
+  std::int64_t max_length = 1024;  ///< already lowered to the model's limit
+  std::string truncate = "end";
+  std::string train_on = "completion";
+  bool append_eos = true;
+  std::string separator;           ///< .txt; "" = one example per non-empty line
+};
+
+/// One line or record that cannot be used.
+struct Reject {
+  std::string where;   ///< file:line
+  std::string reason;
+};
+
+/// Everything that was read from one list of files.
+struct Dataset {
+  std::vector<std::string> files;
+  std::vector<Example> examples;
+  std::vector<Reject> rejects;       ///< unreadable lines, missing fields; loading is an error unless asked to collect
+  std::int64_t records = 0;          ///< examples read, before any was dropped
+  std::int64_t tokens = 0, loss_tokens = 0;
+  std::int64_t truncated = 0;        ///< shortened to max_length
+  std::int64_t dropped_long = 0;     ///< truncate: drop
+  std::int64_t dropped_no_loss = 0;  ///< without a loss token
+  std::int64_t straddling = 0;       ///< tokens that cross the border between prompt and completion
+  std::string format;                ///< as used
+  std::string format_reason;         ///< why auto chose it
+  std::string chat_template;         ///< as used, "" when none
+};
+
+/// `collect_rejects`: go on after bad lines and list them all (verb check); otherwise the first bad line throws Error
+/// naming it and how many there are.
+Dataset load_dataset(const std::vector<std::string>& files, const DataOptions& options, const Tokenizer& tokenizer,
+                     bool collect_rejects = false);
+
+/// Holds out a share by hash of each example's ids (stable: does not depend on the other examples), at least 1 and at
+/// most 2000. Returns the held-out examples and removes them from `examples`.
+std::vector<Example> split_by_hash(std::vector<Example>& examples, double fraction);
+
+/// Which examples make up the batch of a step. Without shuffle file order; with it a permutation per epoch keyed on
+/// (seed, epoch). A batch runs over the epoch's end.
+class BatchOrder {
+ public:
+  BatchOrder(std::int64_t examples, std::int64_t batch_size, bool shuffle, std::uint64_t seed);
+  /// Indices of the batch of `step` (1-based). A pure function of the step; caches the last epoch's permutation.
+  std::vector<std::int64_t> batch(std::int64_t step);
+
+ private:
+  std::int64_t examples_, batch_size_;
+  bool shuffle_;
+  std::uint64_t seed_;
+  std::int64_t cached_epoch_ = -1;
+  std::vector<std::int64_t> cached_;
+};
+
+}  // namespace finetune

@@ -1,0 +1,23 @@
+// Training examples as token ids.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace finetune {
+
+/// One example. loss[i] = 1 where token i is a target (its probability given tokens < i counts). loss[0] is always 0.
+struct Example {
+  std::vector<std::int32_t> ids;
+  std::vector<std::uint8_t> loss;
+  std::int32_t file = 0;  ///< index into the list of input files
+  std::int64_t line = 0;  ///< 1-based line (or record number for .json) it came from
+  std::int64_t loss_tokens() const {
+    std::int64_t count = 0;
+    for (const auto flag : loss) count += flag;
+    return count;
+  }
+};
+
+}  // namespace finetune

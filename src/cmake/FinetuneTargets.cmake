@@ -1,0 +1,75 @@
+# Functions that define a library, and what every target gets: warnings as errors, sanitizer, include roots.
+
+find_program(CCACHE_PROGRAM ccache)
+if(CCACHE_PROGRAM)
+  set(CMAKE_CXX_COMPILER_LAUNCHER "${CCACHE_PROGRAM}")
+  set(CMAKE_CUDA_COMPILER_LAUNCHER "${CCACHE_PROGRAM}")
+endif()
+
+add_library(finetune_options INTERFACE)
+target_include_directories(finetune_options INTERFACE
+  $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}> $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/src>
+  $<INSTALL_INTERFACE:include/finetune>)
+target_compile_features(finetune_options INTERFACE cxx_std_20)
+target_compile_options(finetune_options INTERFACE
+  $<BUILD_INTERFACE:$<$<COMPILE_LANGUAGE:CXX>:-Wall;-Wextra;-Wpedantic;-Werror>>)
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")  # false positives on std::string in gcc 12 (its bug 105651)
+  target_compile_options(finetune_options INTERFACE $<BUILD_INTERFACE:$<$<COMPILE_LANGUAGE:CXX>:-Wno-restrict>>)
+endif()
+
+if(FINETUNE_SANITIZE)
+  if(NOT FINETUNE_SANITIZE MATCHES "^(address|thread)$")
+    message(FATAL_ERROR "FINETUNE_SANITIZE must be address or thread, not '${FINETUNE_SANITIZE}'")
+  endif()
+  set(flags -fsanitize=${FINETUNE_SANITIZE} -fno-omit-frame-pointer -g)
+  if(FINETUNE_SANITIZE STREQUAL "address")
+    list(APPEND flags -fsanitize=undefined)
+  endif()
+  target_compile_options(finetune_options INTERFACE $<BUILD_INTERFACE:${flags}>)
+  target_link_options(finetune_options INTERFACE $<BUILD_INTERFACE:${flags}>)
+endif()
+
+# finetune_library(NAME SOURCES a.cpp ... LINK other targets ...): a static library named finetune_NAME.
+set_property(GLOBAL PROPERTY FINETUNE_LIBRARIES finetune_options)
+function(finetune_library name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;LINK;PRIVATE_LINK" ${ARGN})
+  add_library(finetune_${name} STATIC ${ARG_SOURCES})
+  target_link_libraries(finetune_${name} PUBLIC finetune_options ${ARG_LINK} PRIVATE ${ARG_PRIVATE_LINK})
+  set_property(GLOBAL APPEND PROPERTY FINETUNE_LIBRARIES finetune_${name})
+endfunction()
+
+# finetune_torch_library: the same with LibTorch and the shared precompiled header.
+function(finetune_torch_library name)
+  finetune_library(${name} ${ARGN})
+  target_link_libraries(finetune_${name} PUBLIC LibTorch::torch)
+  finetune_precompile_torch(finetune_${name})
+endfunction()
+
+function(finetune_precompile_torch target)
+  if(NOT TARGET finetune_torch_pch)
+    file(WRITE "${PROJECT_BINARY_DIR}/torch_pch.cpp" "// Owner of the precompiled header.\n")
+    add_library(finetune_torch_pch OBJECT "${PROJECT_BINARY_DIR}/torch_pch.cpp")
+    target_link_libraries(finetune_torch_pch PRIVATE finetune_options LibTorch::torch)
+    target_precompile_headers(finetune_torch_pch PRIVATE <ATen/ATen.h> <ATen/Parallel.h> <vector> <string> <span>)
+  endif()
+  target_precompile_headers(${target} REUSE_FROM finetune_torch_pch)
+endfunction()
+
+# finetune_test(NAME LABEL fast|torch|gpu|slow SOURCES ... LINK ...): a GoogleTest program named test_NAME.
+function(finetune_test name)
+  cmake_parse_arguments(ARG "TORCH" "LABEL;TIMEOUT" "SOURCES;LINK" ${ARGN})
+  add_executable(test_${name} ${ARG_SOURCES})
+  target_link_libraries(test_${name} PRIVATE finetune_options ${ARG_LINK} GTest::gtest GTest::gtest_main)
+  target_include_directories(test_${name} PRIVATE "${PROJECT_SOURCE_DIR}/tests")
+  target_compile_definitions(test_${name} PRIVATE
+    FINETUNE_SOURCE_DIR="${PROJECT_SOURCE_DIR}" FINETUNE_PROGRAM="${PROJECT_BINARY_DIR}/finetune_tune")
+  if(ARG_TORCH)
+    target_link_libraries(test_${name} PRIVATE LibTorch::torch)
+    finetune_precompile_torch(test_${name})
+  endif()
+  if(NOT ARG_TIMEOUT)
+    set(ARG_TIMEOUT 300)
+  endif()
+  add_test(NAME ${name} COMMAND test_${name})
+  set_tests_properties(${name} PROPERTIES LABELS "${ARG_LABEL}" TIMEOUT ${ARG_TIMEOUT})
+endfunction()

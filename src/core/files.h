@@ -1,0 +1,22 @@
+// Files: nothing half-written is ever seen, and nothing read is trusted in size.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <string_view>
+
+namespace finetune {
+
+/// The whole file. Throws Error (bad_input) naming the path when it is missing, unreadable, not a regular file, or
+/// larger than `limit` bytes.
+std::string read_file(const std::filesystem::path& path, std::uint64_t limit = std::uint64_t{4} << 30);
+
+/// Writes to a temporary name beside `path`, fsyncs, renames, fsyncs the folder. Throws Error (failed).
+void write_file_atomically(const std::filesystem::path& path, std::string_view content);
+
+/// Throws Error (bad_input) unless `text` is valid UTF-8 (surrogates and overlong forms are invalid); names `where`.
+void require_utf8(std::string_view where, std::string_view text);
+bool is_utf8(std::string_view text);
+
+}  // namespace finetune

@@ -1,0 +1,111 @@
+// A tuner is a Sampler (where to look) and a Scheduler (how long to go on), joined by Tuner, which keeps the books:
+// ids, states, limits, best. Pure C++: no tensors, clock, files, logging or threads. Random numbers come from
+// core/random.h streams keyed on the tuner's seed. All calls come from one thread, between steps.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "core/trial.h"
+#include "core/value.h"
+#include "tuners/space/space.h"
+
+namespace finetune {
+
+/// What is known of a trial; the sampler's and scheduler's view of the past. Metrics are already minimised.
+struct TrialRecord {
+  TrialId id;
+  Params params;                                        ///< present ones (a population changes them)
+  TrialState state = TrialState::running;
+  std::vector<std::pair<std::int64_t, double>> values;  ///< (step, minimised metric), steps ascending
+  std::int64_t step = 0;                                ///< last reported step
+};
+
+/// Proposes parameters of new trials.
+class Sampler {
+ public:
+  virtual ~Sampler() = default;
+  /// Parameters of trial `id` given every trial so far; nothing when there is no new one (grid used up).
+  virtual std::optional<Params> suggest(TrialId id, std::span<const TrialRecord> trials) = 0;
+  /// State that is not a function of the trials seen and the id; null when there is none.
+  virtual nlohmann::json save() const;
+  virtual void load(const nlohmann::json& state);
+};
+
+/// Decides how long trials go on. Cohort-fair: outcome does not depend on the order of reports.
+class Scheduler {
+ public:
+  virtual ~Scheduler() = default;
+  /// A trial was started.
+  virtual void on_start(const TrialRecord& trial);
+  /// One round: the records of all trials that reported this round, sorted by id, their newest value last where this
+  /// report carried a metric. Appends actions. Failed (non-finite) trials are not among them.
+  virtual void on_reports(std::span<const TrialRecord* const> reported, std::span<const TrialRecord> all,
+                          std::vector<Action>& actions) = 0;
+  /// A trial ended by itself or failed (not by this scheduler's stop). May resume others that waited for it.
+  virtual void on_end(const TrialRecord& trial, std::span<const TrialRecord> all, std::vector<Action>& actions);
+  /// A slot is free and no report is pending: a chance to resume a paused trial. Called by ask.
+  virtual void on_idle(std::int64_t free_slots, std::span<const TrialRecord> all, std::vector<Action>& actions);
+  /// The next step after `step` at which trial must be evaluated; nothing = only at the end.
+  virtual std::optional<std::int64_t> next_milestone(TrialId trial, std::int64_t step) const = 0;
+  virtual nlohmann::json save() const;
+  virtual void load(const nlohmann::json& state);
+};
+
+struct TunerOptions {
+  std::int64_t trials = 32;                    ///< trials started in all
+  std::int64_t max_steps = 1;                  ///< full budget of one trial
+  std::optional<std::int64_t> concurrent;      ///< running at once; nothing = no limit
+  std::optional<std::int64_t> budget_steps;    ///< stop the study when all trials together have done this many
+  Direction direction = Direction::minimize;
+  std::uint64_t seed = 0;
+};
+
+struct NewTrial {
+  TrialId id;
+  Params params;
+};
+
+class Tuner {
+ public:
+  Tuner(TunerOptions options, std::unique_ptr<Sampler> sampler, std::unique_ptr<Scheduler> scheduler);
+
+  /// Up to `count` new trials (fewer when `concurrent` is reached or trials are used up). Resumes go to `actions`.
+  std::vector<NewTrial> ask(std::int64_t count, std::vector<Action>& actions);
+  /// True when no new trial will ever come (paused ones may still be resumed).
+  bool exhausted() const;
+
+  /// One round of reports, sorted by trial id, metrics in the user's direction. Appends what is to be done before the
+  /// next step, including the stop of trials whose loss, metric or gradient norm is not finite (those fail). A trial
+  /// that reaches max_steps without a stop is complete.
+  void report(std::span<const Report> reports, std::vector<Action>& actions);
+
+  /// A trial that ended by itself: completed (with a value, or its last) or failed.
+  void tell(TrialId trial, TrialState state, std::optional<double> metric, std::vector<Action>& actions);
+
+  /// The next step at which `trial` must be evaluated: the scheduler's, or max_steps.
+  std::int64_t next_milestone(TrialId trial) const;
+
+  const std::vector<TrialRecord>& trials() const { return trials_; }
+  const TrialRecord* find(TrialId trial) const;
+
+  /// Among trials that did not fail those at the highest step; of these the best last value (ties: lowest id).
+  const TrialRecord* best() const;
+
+  nlohmann::json save() const;
+  void load(const nlohmann::json& state);  ///< replaces everything; throws Error and changes nothing when damaged
+
+ private:
+  TunerOptions options_;
+  std::unique_ptr<Sampler> sampler_;
+  std::unique_ptr<Scheduler> scheduler_;
+  std::vector<TrialRecord> trials_;  // index = id
+  bool exhausted_ = false;
+};
+
+}  // namespace finetune
