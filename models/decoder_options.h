@@ -1,0 +1,49 @@
+// What a decoder is, apart from its weights: sizes and switches. A family (models/families/) maps a HuggingFace
+// config.json onto these.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace finetune {
+
+/// Rotary embedding frequencies, already scaled (linear, dynamic's static part, llama3, yarn): computed once by
+/// rope_frequencies() in double and rounded to fp32 as transformers does.
+struct RotaryOptions {
+  std::vector<float> inverse_frequencies;  ///< [head_dim / 2]
+  float attention_factor = 1;              ///< cos and sin are multiplied by it (yarn)
+};
+
+struct DecoderOptions {
+  std::string family;                ///< llama, mistral, qwen2, qwen3
+  std::int64_t vocab_size = 0;       ///< V
+  std::int64_t width = 0;            ///< D, hidden_size
+  std::int64_t mlp_width = 0;        ///< F, intermediate_size
+  std::int64_t layers = 0;           ///< L
+  std::int64_t heads = 0;            ///< H
+  std::int64_t kv_heads = 0;         ///< G, divides H
+  std::int64_t head_dim = 0;         ///< K, independent of D / H
+  std::int64_t max_positions = 0;
+  double norm_epsilon = 1e-6;
+  bool tied_head = false;            ///< lm_head is the embedding
+  bool qkv_bias = false, o_bias = false, mlp_bias = false;
+  bool qk_norm = false;              ///< RMSNorm over head_dim on q and k before the rotation (qwen3)
+  std::vector<std::int64_t> window;  ///< per layer: a token sees itself and window-1 before it; 0 = all
+  RotaryOptions rotary;
+};
+
+/// The seven projections of a block, in the order in which they are computed. Indexes tables everywhere.
+enum class Projection : int { q, k, v, o, gate, up, down };
+inline constexpr int kProjections = 7;
+inline constexpr const char* kProjectionNames[kProjections] = {"q_proj",    "k_proj",  "v_proj",   "o_proj",
+                                                               "gate_proj", "up_proj", "down_proj"};
+
+/// HuggingFace module path of a projection: model.layers.3.self_attn.q_proj / model.layers.3.mlp.up_proj.
+std::string projection_path(std::int64_t layer, Projection projection);
+/// Input and output features of a projection.
+std::int64_t projection_in(const DecoderOptions& options, Projection projection);
+std::int64_t projection_out(const DecoderOptions& options, Projection projection);
+bool projection_has_bias(const DecoderOptions& options, Projection projection);
+
+}  // namespace finetune

@@ -1,0 +1,65 @@
+// A lane is one device with its copy of the base, its adapter bank and its thread. The study speaks to lanes through
+// this interface; it is torch-free, so the study's loop is tested with a stand-in.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "config/run_config.h"
+#include "core/trial.h"
+
+namespace finetune {
+
+/// What one optimizer step of one trial did. All of it is on the host.
+struct StepResult {
+  TrialId trial;
+  std::int64_t step = 0;      ///< 1-based
+  std::int64_t tokens = 0;    ///< of this step, special ones included
+  double train_loss = 0;      ///< sum of token losses / loss tokens of the whole batch, before the update
+  double gradient_norm = 0;   ///< before clipping
+  double learning_rate = 0;   ///< the rate this step used
+  bool finite = true;         ///< false: the update was skipped, the weights are those before the step
+};
+
+/// Validation of one trial, over all loss tokens of the validation set.
+struct EvalResult {
+  TrialId trial;
+  double loss = 0;            ///< mean NLL in nats
+  double token_accuracy = 0;  ///< share of loss tokens whose argmax is right
+};
+
+/// The complete state of a trial off the device: weights, moments, optimizer and data position. Opaque; immutable.
+class TrialImage {
+ public:
+  virtual ~TrialImage() = default;
+};
+
+/// All calls for one lane come from one thread at a time. No call depends on which other trials are resident.
+class Lane {
+ public:
+  virtual ~Lane() = default;
+
+  virtual std::int64_t free_slots() const = 0;
+  /// Takes a slot and initialises it from config.seed. Needs a free slot.
+  virtual void admit(TrialId trial, const TrainConfig& config) = 0;
+  /// Frees the slot; its state is gone.
+  virtual void release(TrialId trial) = 0;
+  /// One optimizer step of each trial, in one pack. Results in the order asked for.
+  virtual std::vector<StepResult> step(std::span<const TrialId> trials) = 0;
+  /// All trials over the same validation examples, in one pack.
+  virtual std::vector<EvalResult> evaluate(std::span<const TrialId> trials) = 0;
+  /// New hyperparameters from the next step on; weights, moments and step stay.
+  virtual void change(TrialId trial, const TrainConfig& config) = 0;
+  /// Weights and moments of `from` replace those of `to`, which keeps its step count and data position.
+  virtual void copy(TrialId from, TrialId to, const TrainConfig& config) = 0;
+  /// A copy of everything, for pause and for moves between lanes.
+  virtual std::shared_ptr<const TrialImage> capture(TrialId trial) const = 0;
+  /// Goes on from an image of a trial (resume; needs a free slot), or takes its weights and moments only (`to` is
+  /// resident; copies between lanes).
+  virtual void restore(TrialId trial, const TrainConfig& config, const TrialImage& image) = 0;
+  virtual void copy_from_image(const TrialImage& image, TrialId to, const TrainConfig& config) = 0;
+};
+
+}  // namespace finetune

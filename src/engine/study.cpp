@@ -1,0 +1,381 @@
+#include "engine/study.h"
+
+#include <algorithm>
+#include <cmath>
+#include <exception>
+#include <thread>
+#include <utility>
+
+#include "engine/actions.h"
+#include "engine/schedule.h"
+
+namespace finetune {
+namespace {
+
+constexpr TrialId kDefaultRun{-1};  // the default configuration: trained, never shown to the tuner
+
+// Runs one job per lane, side by side when there are several. The first exception wins.
+void for_each_lane(std::size_t lanes, const std::function<void(std::size_t)>& job) {
+  if (lanes == 1) return job(0);
+  std::vector<std::exception_ptr> errors(lanes);
+  std::vector<std::thread> threads;
+  for (std::size_t lane = 0; lane < lanes; ++lane) {
+    threads.emplace_back([&, lane] {
+      try {
+        job(lane);
+      } catch (...) {
+        errors[lane] = std::current_exception();
+      }
+    });
+  }
+  for (auto& thread : threads) thread.join();
+  for (const auto& error : errors) {
+    if (error) std::rethrow_exception(error);
+  }
+}
+
+}  // namespace
+
+// What one round collects, in the order of `trials` (sorted by id, the default run first).
+struct Study::Round {
+  std::vector<Trial*> trials;
+  std::vector<StepResult> steps;
+  std::vector<std::optional<double>> metrics;
+};
+
+Study::Study(StudyOptions options, Tuner& tuner, std::vector<Lane*> lanes, std::vector<StudyObserver*> observers)
+    : options_(std::move(options)), tuner_(tuner), lanes_(std::move(lanes)), observers_(std::move(observers)),
+      resident_(lanes_.size(), 0) {}
+
+StudyResult Study::run() {
+  if (options_.with_default) start_default();
+  do {
+    admit_new();
+  } while (step_round());
+  finish();
+  return std::move(result_);
+}
+
+void Study::start_default() {
+  Trial trial;
+  trial.id = kDefaultRun;
+  trial.config = options_.configure({});
+  result_.default_run = std::move(trial);
+  start(*result_.default_run);
+  if (options_.has_validation) {
+    // A fresh adapter changes nothing, so the default run before its first step is the untouched base.
+    const auto results = lanes_[result_.default_run->lane]->evaluate(std::span(&kDefaultRun, 1));
+    result_.base_metric = metric_of(results.front());
+  }
+}
+
+void Study::start(Trial& trial) {
+  trial.origin = trial.params;
+  trial.lane = lane_for_new();
+  lanes_[trial.lane]->admit(trial.id, trial.config);
+  trial.resident = true;
+  ++resident_[trial.lane];
+  for (auto* observer : observers_) observer->on_start(trial);
+}
+
+void Study::admit_new() {
+  std::vector<Action> actions;
+  std::int64_t room = free_slots();
+  if (options_.concurrent) room = std::min(room, *options_.concurrent - static_cast<std::int64_t>(running().size()) +
+                                                     (result_.default_run && result_.default_run->resident ? 1 : 0));
+  if (room <= 0) return;
+  for (auto& proposed : tuner_.ask(room, actions)) {
+    Trial trial;
+    trial.id = proposed.id;
+    trial.params = std::move(proposed.params);
+    trial.config = options_.configure(trial.params);
+    result_.trials.push_back(std::move(trial));
+    start(result_.trials.back());
+  }
+  apply(std::move(actions));
+}
+
+bool Study::step_round() {
+  Round round;
+  round.trials = running();
+  if (round.trials.empty()) return false;
+  take_steps(round);
+  take_evaluations(round);
+  ask_tuner(round);
+  for (auto* observer : observers_) observer->on_round(result_.rounds);
+  ++result_.rounds;
+  if (options_.budget.tokens && result_.tokens >= *options_.budget.tokens) result_.budget_hit = "tokens";
+  if (options_.budget.steps && result_.steps >= *options_.budget.steps) result_.budget_hit = "steps";
+  result_.interrupted = options_.stop && options_.stop();
+  return !result_.interrupted && result_.budget_hit.empty();
+}
+
+void Study::take_steps(Round& round) {
+  round.steps.resize(round.trials.size());
+  for_each_lane(lanes_.size(), [&](std::size_t lane) {
+    std::vector<TrialId> ids;
+    std::vector<std::size_t> where;
+    for (std::size_t i = 0; i < round.trials.size(); ++i) {
+      if (round.trials[i]->lane != lane) continue;
+      ids.push_back(round.trials[i]->id);
+      where.push_back(i);
+    }
+    if (ids.empty()) return;
+    const auto results = lanes_[lane]->step(ids);
+    for (std::size_t k = 0; k < where.size(); ++k) round.steps[where[k]] = results[k];
+  });
+  for (std::size_t i = 0; i < round.trials.size(); ++i) {
+    Trial& trial = *round.trials[i];
+    trial.step = round.steps[i].step;
+    trial.tokens += round.steps[i].tokens;
+    if (round.steps[i].finite) trial.train_loss = round.steps[i].train_loss;
+    if (trial.id == kDefaultRun) continue;
+    ++result_.steps;
+    result_.tokens += round.steps[i].tokens;
+  }
+  for (auto* observer : observers_) observer->on_steps(round.steps, std::span<const Trial* const>(round.trials.data(), round.trials.size()));
+}
+
+bool Study::wants_evaluation(const Trial& trial) const {
+  if (!options_.has_validation) return false;
+  if (trial.step == last_step(trial.config)) return true;
+  if (options_.eval_every > 0 && trial.step % options_.eval_every == 0) return true;
+  return trial.id != kDefaultRun && trial.step == tuner_.next_milestone(trial.id);
+}
+
+void Study::take_evaluations(Round& round) {
+  round.metrics.resize(round.trials.size());
+  std::vector<std::optional<EvalResult>> results(round.trials.size());
+  for_each_lane(lanes_.size(), [&](std::size_t lane) {
+    std::vector<TrialId> ids;
+    std::vector<std::size_t> where;
+    for (std::size_t i = 0; i < round.trials.size(); ++i) {
+      const Trial& trial = *round.trials[i];
+      if (trial.lane != lane || !round.steps[i].finite || !wants_evaluation(trial)) continue;
+      ids.push_back(trial.id);
+      where.push_back(i);
+    }
+    if (ids.empty()) return;
+    const auto evaluated = lanes_[lane]->evaluate(ids);
+    for (std::size_t k = 0; k < where.size(); ++k) results[where[k]] = evaluated[k];
+  });
+  for (std::size_t i = 0; i < round.trials.size(); ++i) {
+    if (!results[i]) continue;
+    round.metrics[i] = metric_of(*results[i]);
+    note_evaluation(*round.trials[i], *results[i], *round.metrics[i]);
+  }
+  drop_images_that_lost();
+}
+
+void Study::note_evaluation(Trial& trial, const EvalResult& result, double metric) {
+  for (auto* observer : observers_) observer->on_evaluation(trial, result, metric);
+  if (!std::isfinite(metric)) return;
+  trial.metric = metric;
+  trial.metric_step = trial.step;
+  if (trial.best_metric && !better(metric, *trial.best_metric)) return;
+  trial.best_metric = metric;
+  trial.best_step = trial.step;
+  if (trial.id != kDefaultRun) trial.best_image = lanes_[trial.lane]->capture(trial.id);
+}
+
+void Study::ask_tuner(Round& round) {
+  std::vector<Report> reports;
+  for (std::size_t i = 0; i < round.trials.size(); ++i) {
+    Trial& trial = *round.trials[i];
+    const StepResult& step = round.steps[i];
+    const bool broken = !step.finite || (round.metrics[i] && !std::isfinite(*round.metrics[i]));
+    if (trial.id == kDefaultRun) {
+      if (broken) end(trial, TrialState::failed, "loss or gradient is not finite");
+      continue;
+    }
+    reports.push_back({.trial = trial.id, .step = step.step, .tokens = trial.tokens, .train_loss = step.train_loss,
+                       .metric = round.metrics[i], .gradient_norm = step.gradient_norm});
+    if (!options_.has_validation && step.step == last_step(trial.config)) reports.back().metric = step.train_loss;
+  }
+  std::vector<Action> actions;
+  tuner_.report(reports, actions);
+  if (options_.on_step) merge_callback(options_.on_step, reports, tuner_, actions);
+  for (std::size_t i = 0; i < round.trials.size(); ++i) {
+    Trial& trial = *round.trials[i];
+    const bool broken = !round.steps[i].finite || (round.metrics[i] && !std::isfinite(*round.metrics[i]));
+    if (broken && trial.state == TrialState::running) end(trial, TrialState::failed, failure_reason(round.steps[i]));
+  }
+  apply(std::move(actions));
+  for (Trial* trial : round.trials) {
+    if (trial->state == TrialState::running && trial->resident && trial->step >= last_step(trial->config)) {
+      end(*trial, TrialState::completed, "");
+    }
+  }
+}
+
+void Study::apply(std::vector<Action> actions) {
+  std::vector<Action> copies;
+  for (const auto& action : actions) {
+    if (action.what == Action::Do::copy) copies.push_back(action);
+  }
+  apply_copies(copies);  // first: a donor may be stopped by the same answer
+  for (const auto& action : actions) {
+    if (action.what == Action::Do::stop || action.what == Action::Do::pause) apply_one(action);
+  }
+  for (const auto& action : actions) {
+    if (action.what == Action::Do::change || action.what == Action::Do::resume) apply_one(action);
+  }
+}
+
+// All copies of one answer are made at once, from the states before any of them.
+void Study::apply_copies(std::span<const Action> copies) {
+  struct Donor {
+    Params origin;
+    std::vector<HyperparameterChange> schedule;
+    std::shared_ptr<const TrialImage> image;  // where a plain slot copy will not do
+  };
+  std::vector<Donor> donors;
+  for (const auto& copy : copies) {
+    const Trial& from = *find(copy.from);
+    const Trial& to = *find(copy.trial);
+    const bool overwritten = std::any_of(copies.begin(), copies.end(), [&](const Action& c) { return c.trial == copy.from; });
+    Donor donor{from.origin, from.schedule, nullptr};
+    if (!from.resident) donor.image = from.image;
+    else if (overwritten || from.lane != to.lane) donor.image = lanes_[from.lane]->capture(from.id);
+    donors.push_back(std::move(donor));
+  }
+  for (std::size_t i = 0; i < copies.size(); ++i) {
+    Trial& to = *find(copies[i].trial);
+    if (to.state != TrialState::running) continue;
+    if (!copies[i].params.empty()) to.params = copies[i].params;
+    to.config = options_.configure(to.params);
+    to.origin = donors[i].origin;
+    to.schedule = std::move(donors[i].schedule);
+    to.schedule.push_back({to.step, to.params});
+    Lane& lane = *lanes_[to.lane];
+    if (donors[i].image) lane.copy_from_image(*donors[i].image, to.id, to.config);
+    else lane.copy(copies[i].from, to.id, to.config);
+    to.lineage.push_back({to.step, Action::Do::copy, copies[i].from, to.params});
+    for (auto* observer : observers_) observer->on_action(to, copies[i]);
+  }
+}
+
+void Study::apply_one(const Action& action) {
+  Trial& trial = *find(action.trial);
+  Lane& lane = *lanes_[trial.lane];
+  switch (action.what) {
+    case Action::Do::stop:
+      if (trial.state == TrialState::running || trial.state == TrialState::paused) {
+        end(trial, TrialState::stopped, action.reason);
+      }
+      return;
+    case Action::Do::pause:
+      if (trial.state != TrialState::running) return;
+      trial.image = lane.capture(trial.id);
+      lane.release(trial.id);
+      --resident_[trial.lane];
+      trial.resident = false;
+      trial.state = TrialState::paused;
+      break;
+    case Action::Do::resume:
+      if (trial.state != TrialState::paused) return;
+      trial.lane = lane_for_new();
+      lanes_[trial.lane]->restore(trial.id, trial.config, *trial.image);
+      ++resident_[trial.lane];
+      trial.image.reset();
+      trial.resident = true;
+      trial.state = TrialState::running;
+      break;
+    case Action::Do::change:
+      if (trial.state != TrialState::running) return;
+      for (const auto& [name, value] : action.params) set_param(trial.params, name, value);
+      trial.config = options_.configure(trial.params);
+      lane.change(trial.id, trial.config);
+      trial.schedule.push_back({trial.step, action.params});
+      trial.lineage.push_back({trial.step, Action::Do::change, {}, action.params});
+      break;
+    case Action::Do::copy: return;  // apply_copies
+  }
+  for (auto* observer : observers_) observer->on_action(trial, action);
+}
+
+void Study::end(Trial& trial, TrialState state, const std::string& reason) {
+  if (trial.resident) {
+    lanes_[trial.lane]->release(trial.id);
+    --resident_[trial.lane];
+  }
+  trial.resident = false;
+  trial.image.reset();
+  trial.state = state;
+  trial.reason = reason;
+  drop_images_that_lost();
+  for (auto* observer : observers_) observer->on_end(trial);
+}
+
+void Study::finish() {
+  const std::string why = result_.interrupted ? "interrupted" : "budget of " + result_.budget_hit + " used up";
+  for (Trial* trial : running()) end(*trial, TrialState::stopped, why);
+  for (Trial& trial : result_.trials) {
+    if (trial.state == TrialState::paused) end(trial, TrialState::stopped, "not resumed");
+  }
+  result_.best = best_trial();
+}
+
+// Only a trial that may still win needs its best weights.
+void Study::drop_images_that_lost() {
+  const auto best = best_trial();
+  if (!best || result_.trials[*best].state != TrialState::completed) return;
+  for (std::size_t i = 0; i < result_.trials.size(); ++i) {
+    Trial& trial = result_.trials[i];
+    const bool ended = trial.state != TrialState::running && trial.state != TrialState::paused;
+    if (ended && i != *best) trial.best_image.reset();
+  }
+}
+
+std::optional<std::size_t> Study::best_trial() const {
+  std::optional<std::size_t> best;
+  for (const bool completed_only : {true, false}) {
+    for (std::size_t i = 0; i < result_.trials.size(); ++i) {
+      const Trial& trial = result_.trials[i];
+      if (!trial.best_metric || (completed_only && trial.state != TrialState::completed)) continue;
+      if (!best || better(*trial.best_metric, *result_.trials[*best].best_metric)) best = i;
+    }
+    if (best) break;
+  }
+  return best;
+}
+
+Trial* Study::find(TrialId id) {
+  if (id == kDefaultRun) return result_.default_run ? &*result_.default_run : nullptr;
+  return &result_.trials.at(static_cast<std::size_t>(id.value));
+}
+
+std::vector<Trial*> Study::running() {
+  std::vector<Trial*> trials;
+  if (result_.default_run && result_.default_run->state == TrialState::running) trials.push_back(&*result_.default_run);
+  for (Trial& trial : result_.trials) {
+    if (trial.state == TrialState::running) trials.push_back(&trial);
+  }
+  return trials;
+}
+
+std::size_t Study::lane_for_new() const {
+  std::size_t best = lanes_.size();
+  for (std::size_t lane = 0; lane < lanes_.size(); ++lane) {
+    if (lanes_[lane]->free_slots() > 0 && (best == lanes_.size() || resident_[lane] < resident_[best])) best = lane;
+  }
+  return best;
+}
+
+std::int64_t Study::free_slots() const {
+  std::int64_t free = 0;
+  for (const Lane* lane : lanes_) free += lane->free_slots();
+  return free;
+}
+
+double Study::metric_of(const EvalResult& result) const {
+  if (options_.metric == "perplexity") return std::exp(result.loss);
+  if (options_.metric == "token_accuracy") return result.token_accuracy;
+  return result.loss;
+}
+
+bool Study::better(double a, double b) const {
+  return to_minimized(a, options_.direction) < to_minimized(b, options_.direction);
+}
+
+}  // namespace finetune

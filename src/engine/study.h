@@ -1,0 +1,138 @@
+// The loop: asks the tuner for trials, steps all of them round by round, tells the tuner what happened, carries out
+// what it answers. Torch-free: it speaks to lanes (engine/lane.h). Nothing in here reads a clock or writes a file;
+// observers do.
+//
+// One round = one optimizer step of every running trial. The tuner is called on the thread that called run(), between
+// steps; with lag 0 (the only one so far) it sees round k before round k+1 starts.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <limits>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "config/run_config.h"
+#include "core/trial.h"
+#include "engine/lane.h"
+#include "tuners/tuner.h"
+
+namespace finetune {
+
+/// Something that happened to a trial besides plain steps, for trial.json and the report.
+struct LineageEvent {
+  std::int64_t step = 0;  ///< after this many steps of the trial
+  Action::Do what = Action::Do::change;
+  TrialId from;           ///< copy: the donor
+  Params params;          ///< change: what changed; copy: all parameters afterwards
+};
+
+/// Everything the study knows of a trial.
+struct Trial {
+  TrialId id;
+  Params params;                     ///< the searched parameters, as they are now
+  TrainConfig config;                ///< with params applied
+  TrialState state = TrialState::running;
+  std::string reason;                ///< "" for completed
+  std::int64_t step = 0, tokens = 0;
+  double train_loss = std::numeric_limits<double>::quiet_NaN();  ///< last finite one
+  std::optional<double> metric;      ///< last finite evaluation of tune.metric, in the user's direction
+  std::int64_t metric_step = 0;
+  std::optional<double> best_metric; ///< best evaluation
+  std::int64_t best_step = 0;
+  std::vector<LineageEvent> lineage;
+
+  /// The hyperparameters that made the present weights, through copies: those at step 0 and what changed after a step.
+  Params origin;
+  std::vector<HyperparameterChange> schedule;
+
+  std::size_t lane = 0;
+  bool resident = false;
+  std::shared_ptr<const TrialImage> image;       ///< while paused
+  std::shared_ptr<const TrialImage> best_image;  ///< the state at best_step; dropped once it cannot win any more
+};
+
+/// Sees everything, changes nothing. Called on the study's thread, between steps.
+class StudyObserver {
+ public:
+  virtual ~StudyObserver() = default;
+  virtual void on_start(const Trial&) {}
+  virtual void on_steps(std::span<const StepResult>, std::span<const Trial* const>) {}
+  virtual void on_evaluation(const Trial&, const EvalResult&, double /*metric*/) {}
+  virtual void on_action(const Trial&, const Action&) {}
+  virtual void on_end(const Trial&) {}
+  virtual void on_round(std::int64_t /*round*/) {}  ///< after everything else of the round
+};
+
+/// A host program's own rule: sees the reports of all trials of a round, sorted by id, may return actions. It is
+/// combined with the tuner's answer; the stronger action of a trial wins.
+using StepCallback = std::function<void(std::span<const Report>, std::vector<Action>&)>;
+
+struct StudyOptions {
+  std::function<TrainConfig(const Params&)> configure;  ///< a trial's configuration from its parameters
+  std::string metric = "valid_loss";                    ///< valid_loss|perplexity|token_accuracy
+  Direction direction = Direction::minimize;
+  bool has_validation = true;
+  std::int64_t eval_every = 0;                          ///< besides milestones and the end
+  std::optional<std::int64_t> concurrent;               ///< nothing = as many as the lanes hold
+  BudgetConfig budget;                                  ///< steps and tokens here; seconds through `stop`
+  bool with_default = true;                             ///< also train the default configuration, as a baseline
+  StepCallback on_step;
+  std::function<bool()> stop;                           ///< asked after each round: true ends the study early
+};
+
+struct StudyResult {
+  std::vector<Trial> trials;                ///< index = id
+  std::optional<Trial> default_run;         ///< the default configuration, id -1
+  std::optional<double> base_metric;        ///< the untouched base
+  std::optional<std::size_t> best;          ///< index into trials
+  std::int64_t steps = 0, tokens = 0, rounds = 0;  ///< of the listed trials
+  bool interrupted = false;                 ///< `stop` said so
+  std::string budget_hit;                   ///< "" or which budget ended the study
+};
+
+class Study {
+ public:
+  /// Lanes, tuner and observers must outlive the study.
+  Study(StudyOptions options, Tuner& tuner, std::vector<Lane*> lanes, std::vector<StudyObserver*> observers);
+
+  StudyResult run();
+
+ private:
+  struct Round;
+  void start_default();
+  void admit_new();
+  void start(Trial& trial);
+  bool step_round();
+  void take_steps(Round& round);
+  void take_evaluations(Round& round);
+  void note_evaluation(Trial& trial, const EvalResult& result, double metric);
+  bool wants_evaluation(const Trial& trial) const;
+  void ask_tuner(Round& round);
+  void apply(std::vector<Action> actions);
+  void apply_copies(std::span<const Action> copies);
+  void apply_one(const Action& action);
+  void end(Trial& trial, TrialState state, const std::string& reason);
+  void finish();
+  void drop_images_that_lost();
+  std::optional<std::size_t> best_trial() const;
+  Trial* find(TrialId id);
+  std::vector<Trial*> running();
+  std::size_t lane_for_new() const;
+  std::int64_t free_slots() const;
+  double metric_of(const EvalResult& result) const;
+  bool better(double a, double b) const;
+
+  StudyOptions options_;
+  Tuner& tuner_;
+  std::vector<Lane*> lanes_;
+  std::vector<StudyObserver*> observers_;
+  StudyResult result_;
+  std::vector<std::int64_t> resident_;  // trials per lane
+};
+
+}  // namespace finetune
