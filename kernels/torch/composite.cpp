@@ -1,0 +1,163 @@
+#include <ATen/ATen.h>
+#include <cmath>
+#include "core/random.h"
+#include "kernels/torch/ops.h"
+
+namespace finetune::ops {
+namespace {
+at::ScalarType wide(const at::Tensor& x) { return x.scalar_type() == at::kDouble ? at::kDouble : at::kFloat; }
+}
+Segments make_segments(std::vector<std::int32_t> bounds, std::int64_t longest, at::Device device) {
+  Segments s;
+  s.bounds_B1 = at::tensor(at::ArrayRef<int>(bounds), at::kInt).to(device);
+  s.bounds = std::move(bounds);
+  s.longest = longest;
+  return s;
+}
+void rmsnorm_forward(const at::Tensor& x, const at::Tensor& w, double eps, at::Tensor& y, at::Tensor& rstd) {
+  const at::Tensor f = x.to(wide(x));
+  const at::Tensor r = (f.square().mean(-1) + eps).rsqrt();
+  rstd.copy_(r);
+  y.copy_((f * r.unsqueeze(-1)).to(x.scalar_type()) * w);
+}
+void rmsnorm_backward(const at::Tensor& dy, const at::Tensor& x, const at::Tensor& w, const at::Tensor& rstd, at::Tensor& dx,
+                      bool accumulate, const at::Tensor& dw) {
+  const auto t = wide(x);
+  const at::Tensor r = rstd.to(t).unsqueeze(-1), n = x.to(t) * r, g = dy.to(t) * w.to(t);
+  if (dw.defined()) at::Tensor(dw).add_((dy.to(t) * n).sum(0));
+  const at::Tensor d = (g - n * (g * n).mean(-1, true)) * r;
+  if (accumulate) dx.add_(d);
+  else dx.copy_(d);
+}
+void rotary(at::Tensor& x, const at::Tensor& cos, const at::Tensor& sin, const at::Tensor& pos, bool inverse) {
+  const auto h = x.size(2) / 2;
+  const at::Tensor c = cos.index_select(0, pos.to(at::kLong)).unsqueeze(1).to(x.scalar_type());
+  at::Tensor s = sin.index_select(0, pos.to(at::kLong)).unsqueeze(1).to(x.scalar_type());
+  if (inverse) s = -s;
+  at::Tensor a = x.narrow(2, 0, h), b = x.narrow(2, h, h);
+  const at::Tensor na = a * c - b * s, nb = b * c + a * s;
+  a.copy_(na);
+  b.copy_(nb);
+}
+static at::Tensor mask(std::int64_t n, std::int64_t window, at::Device d) {
+  const at::Tensor i = at::arange(n, at::TensorOptions().device(d)).unsqueeze(1), j = i.t();
+  at::Tensor m = j.le(i);
+  if (window > 0) m = m.logical_and((i - j).lt(window));
+  return m;
+}
+void attention_forward(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const Segments& seg, const AttentionOptions& o,
+                       at::Tensor& out, at::Tensor& lse) {
+  const auto rep = q.size(1) / k.size(1);
+  for (size_t i = 0; i + 1 < seg.bounds.size(); ++i) {
+    const std::int64_t b = seg.bounds[i], n = seg.bounds[i + 1] - b;
+    const auto t = wide(q);
+    const at::Tensor Q = q.narrow(0, b, n).transpose(0, 1).to(t), K = k.narrow(0, b, n).transpose(0, 1).repeat_interleave(rep, 0).to(t),
+                     V = v.narrow(0, b, n).transpose(0, 1).repeat_interleave(rep, 0).to(t);
+    const at::Tensor s = (at::matmul(Q, K.transpose(1, 2)) * o.scale).masked_fill(mask(n, o.window, q.device()).logical_not(), -INFINITY);
+    const at::Tensor l = s.logsumexp(-1);
+    lse.narrow(1, b, n).copy_(l);
+    out.narrow(0, b, n).copy_(at::matmul((s - l.unsqueeze(-1)).exp(), V).transpose(0, 1));
+  }
+}
+void attention_backward(const at::Tensor& dout, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const at::Tensor& out,
+                        const at::Tensor& lse, const Segments& seg, const AttentionOptions& o, at::Tensor& dq, at::Tensor& dk,
+                        at::Tensor& dv) {
+  const auto g = k.size(1), rep = q.size(1) / g;
+  for (size_t i = 0; i + 1 < seg.bounds.size(); ++i) {
+    const std::int64_t b = seg.bounds[i], n = seg.bounds[i + 1] - b;
+    const auto t = wide(q);
+    const auto part = [&](const at::Tensor& x) { return x.narrow(0, b, n).transpose(0, 1).to(t); };
+    const at::Tensor Q = part(q), K = part(k).repeat_interleave(rep, 0), V = part(v).repeat_interleave(rep, 0), D = part(dout), O = part(out);
+    const at::Tensor s = (at::matmul(Q, K.transpose(1, 2)) * o.scale).masked_fill(mask(n, o.window, q.device()).logical_not(), -INFINITY);
+    const at::Tensor p = (s - lse.narrow(1, b, n).to(t).unsqueeze(-1)).exp();
+    const at::Tensor dp = at::matmul(D, V.transpose(1, 2));
+    const at::Tensor ds = p * (dp - (D * O).sum(-1, true)) * o.scale;
+    dq.narrow(0, b, n).copy_(at::matmul(ds, K).transpose(0, 1));
+    const auto groups = [&](const at::Tensor& x) { return x.view({g, rep, n, -1}).sum(1).transpose(0, 1); };
+    dk.narrow(0, b, n).copy_(groups(at::matmul(ds.transpose(1, 2), Q)));
+    dv.narrow(0, b, n).copy_(groups(at::matmul(p.transpose(1, 2), D)));
+  }
+}
+void swiglu_forward(const at::Tensor& gate, const at::Tensor& up, at::Tensor& h) { h.copy_(at::silu(gate) * up); }
+void swiglu_backward(const at::Tensor& dh, const at::Tensor& gate, const at::Tensor& up, at::Tensor& dgate, at::Tensor& dup) {
+  const auto t = wide(gate);
+  const at::Tensor g = gate.to(t), u = up.to(t), d = dh.to(t), s = at::sigmoid(g);
+  const at::Tensor dg = d * u * s * (1 + g * (1 - s)), du = d * g * s;
+  dgate.copy_(dg);
+  dup.copy_(du);
+}
+void cross_entropy(const at::Tensor& logits, const at::Tensor& targets, const at::Tensor& scale, at::Tensor& nll, at::Tensor& correct,
+                   at::Tensor dlogits) {
+  const auto t = wide(logits);
+  const at::Tensor x = logits.to(t);
+  const at::Tensor l = x.logsumexp(-1);
+  nll.copy_(l - x.gather(1, targets.unsqueeze(1)).squeeze(1));
+  correct.copy_(x.argmax(-1).eq(targets));
+  if (!dlogits.defined()) return;
+  at::Tensor d = (x - l.unsqueeze(1)).exp();
+  d.scatter_add_(1, targets.unsqueeze(1), -at::ones_like(targets.unsqueeze(1), d.options()));
+  dlogits.copy_(d * scale.unsqueeze(1).to(t));
+}
+void embedding_forward(const at::Tensor& ids, const at::Tensor& table, at::Tensor& y) { y.copy_(table.index_select(0, ids)); }
+void embedding_backward(const at::Tensor& ids, const at::Tensor& dy, at::Tensor& dtable) { dtable.index_add_(0, ids, dy.to(dtable.scalar_type())); }
+static at::Tensor dropped(const at::Tensor& x, const AdapterGroup& g, std::int64_t key) {
+  if (g.dropout <= 0) return x;
+  at::Tensor m = at::empty(x.sizes(), at::kFloat);
+  float* p = m.data_ptr<float>();
+  for (std::int64_t r = 0; r < x.size(0); ++r) for (std::int64_t c = 0; c < x.size(1); ++c) {
+    const auto w = philox({(std::uint32_t)(c / 4), (std::uint32_t)(g.token_base + r), (std::uint32_t)g.step, (std::uint32_t)(key * 8 + 3)},
+                          {(std::uint32_t)g.seed, (std::uint32_t)(g.seed >> 32)});
+    p[r * x.size(1) + c] = (w[c % 4] >> 8) * 0x1p-24f < g.dropout ? 0.f : 1.f / (1.f - g.dropout);
+  }
+  return x * m.to(x.options());
+}
+void adapter_forward(const at::Tensor& x, const at::Tensor& a, const at::Tensor& b, std::span<const AdapterGroup> groups, std::int64_t key,
+                     at::Tensor& s, at::Tensor& y) {
+  for (const auto& g : groups) {
+    const auto n = g.end - g.begin;
+    const at::Tensor A = a.select(0, g.slot).narrow(0, 0, g.rank), B = b.select(0, g.slot).narrow(1, 0, g.rank);
+    const at::Tensor X = dropped(x.narrow(0, g.begin, n).to(A.scalar_type()), g, key);
+    const at::Tensor S = at::mm(X, A.t());
+    s.narrow(0, g.begin, n).narrow(1, 0, g.rank).copy_(S);
+    y.narrow(0, g.begin, n).add_((at::mm(S, B.t()) * g.scale).to(y.scalar_type()));
+  }
+}
+void adapter_backward(const at::Tensor& dy, const at::Tensor& x, const at::Tensor& a, const at::Tensor& b, const at::Tensor& s,
+                      std::span<const AdapterGroup> groups, std::int64_t key, at::Tensor& dx, at::Tensor& da, at::Tensor& db) {
+  for (const auto& g : groups) {
+    const auto n = g.end - g.begin;
+    const at::Tensor A = a.select(0, g.slot).narrow(0, 0, g.rank), B = b.select(0, g.slot).narrow(1, 0, g.rank);
+    const at::Tensor D = dy.narrow(0, g.begin, n).to(A.scalar_type()) * g.scale;
+    const at::Tensor X = dropped(x.narrow(0, g.begin, n).to(A.scalar_type()), g, key);
+    const at::Tensor S = s.narrow(0, g.begin, n).narrow(1, 0, g.rank).to(A.scalar_type());
+    const at::Tensor dS = at::mm(D, B);
+    db.select(0, g.slot).narrow(1, 0, g.rank).add_(at::mm(D.t(), S));
+    da.select(0, g.slot).narrow(0, 0, g.rank).add_(at::mm(dS.t(), X));
+    if (dx.defined()) dx.narrow(0, g.begin, n).add_(dropped(at::mm(dS, A), g, key).to(dx.scalar_type()));
+  }
+}
+std::vector<double> gradient_norms(const at::Tensor& grads, std::span<const SlotPieces> slots) {
+  std::vector<double> norms;
+  for (const auto& slot : slots) {
+    double sum = 0;
+    for (const auto& p : slot.pieces)
+      sum += grads.select(0, slot.slot).as_strided({p.rows, p.length}, {p.stride, 1}, grads.select(0, slot.slot).storage_offset() + p.offset).to(at::kDouble).square().sum().item<double>();
+    norms.push_back(std::sqrt(sum));
+  }
+  return norms;
+}
+void adamw(at::Tensor params, at::Tensor grads, at::Tensor first, at::Tensor second, std::span<const SlotUpdate> updates) {
+  for (const auto& u : updates) {
+    at::Tensor p = params.select(0, u.slot), g = grads.select(0, u.slot), m = first.select(0, u.slot), v = second.select(0, u.slot);
+    if (!u.skip) {
+      const at::Tensor gs = g * u.gradient_scale;
+      for (auto [b, e] : u.decayed) p.narrow(0, b, e - b).mul_(1 - u.learning_rate * u.weight_decay);
+      m.lerp_(gs, 1 - u.beta1);
+      v.mul_(u.beta2).addcmul_(gs, gs, 1 - u.beta2);
+      const double c1 = 1 - std::pow(u.beta1, u.step), c2 = 1 - std::pow(u.beta2, u.step);
+      p.addcdiv_(m, v.sqrt() / std::sqrt(c2) + u.epsilon, -u.learning_rate / c1);
+    }
+    g.zero_();
+  }
+}
+}  // namespace finetune::ops
