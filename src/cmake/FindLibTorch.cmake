@@ -17,6 +17,7 @@ if(LibTorch_FOUND AND NOT TARGET LibTorch::torch)
   target_compile_options(LibTorch::torch INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-fopenmp>)
   set(runtime_dir "${FINETUNE_DEPS}/nvidia/cu13/lib")
   target_link_libraries(LibTorch::torch INTERFACE
-    "${LibTorch_torch_cpu_LIBRARY}" "${LibTorch_c10_LIBRARY}" Threads::Threads
+    "${LibTorch_torch_cpu_LIBRARY}" "${LibTorch_c10_LIBRARY}"
+    "${FINETUNE_DEPS}/torch/lib/libgomp.so.1" Threads::Threads
     "-Wl,-rpath-link,${runtime_dir}" "-Wl,-rpath,${FINETUNE_DEPS}/torch/lib" "-Wl,-rpath,${runtime_dir}")
 endif()

@@ -52,6 +52,7 @@ function(finetune_precompile_torch target)
     target_link_libraries(finetune_torch_pch PRIVATE finetune_options LibTorch::torch)
     target_precompile_headers(finetune_torch_pch PRIVATE <ATen/ATen.h> <ATen/Parallel.h> <vector> <string> <span>)
   endif()
+  target_compile_options(${target} PRIVATE -fPIC)  # a precompiled header wants the same flag in programs (-fPIE)
   target_precompile_headers(${target} REUSE_FROM finetune_torch_pch)
 endfunction()
 

@@ -1,0 +1,109 @@
+#include "models/adapter_bank.h"
+
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+
+#include <cmath>
+
+#include "core/random.h"
+
+namespace finetune {
+
+AdapterBank::AdapterBank(const DecoderOptions& model, const BankOptions& options, at::Device device)
+    : model_(model), options_(options) {
+  options_.rank = computed_rank(options.rank);
+  places_.resize(static_cast<std::size_t>(model.layers));
+  for (auto& layer : places_) {
+    for (int p = 0; p < kProjections; ++p) {
+      const auto projection = static_cast<Projection>(p);
+      if (!has(projection)) continue;
+      layer[static_cast<std::size_t>(p)].a = parameters_;
+      parameters_ += options_.rank * projection_in(model, projection);
+      layer[static_cast<std::size_t>(p)].b = parameters_;
+      parameters_ += options_.rank * projection_out(model, projection);
+    }
+  }
+  const auto storage = at::TensorOptions().dtype(options_.dtype).device(device);
+  for (auto* tensor : {&params_SP, &grads_SP, &first_SP, &second_SP}) {
+    *tensor = at::zeros({options_.slots, parameters_}, storage);
+  }
+}
+
+const AdapterBank::Place& AdapterBank::place(std::int64_t layer, Projection projection) const {
+  return places_[static_cast<std::size_t>(layer)][static_cast<std::size_t>(projection)];
+}
+
+at::Tensor AdapterBank::view(const at::Tensor& storage_SP, std::int64_t layer, Projection projection, bool is_a) const {
+  const std::int64_t in = projection_in(model_, projection), out = projection_out(model_, projection);
+  const Place& at_place = place(layer, projection);
+  return is_a ? storage_SP.as_strided({options_.slots, options_.rank, in}, {parameters_, in, 1}, at_place.a)
+              : storage_SP.as_strided({options_.slots, out, options_.rank}, {parameters_, options_.rank, 1}, at_place.b);
+}
+
+void AdapterBank::initialize(std::int64_t slot, const SlotOptions& options, std::uint64_t seed) {
+  at::Tensor row_P = at::zeros({parameters_}, at::kFloat);
+  float* row = row_P.data_ptr<float>();
+  // One stream per matrix: an element's value depends on its place in the adapter, not on the rank or the targets.
+  at::parallel_for(0, model_.layers * kProjections, 1, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = begin; i < end; ++i) {
+      const auto projection = static_cast<Projection>(i % kProjections);
+      if (!options.targets[static_cast<std::size_t>(projection)]) continue;
+      const std::int64_t in = projection_in(model_, projection);
+      const double bound = 1.0 / std::sqrt(static_cast<double>(in));
+      Random random(seed, Purpose::init, static_cast<std::uint64_t>(i));
+      float* a = row + place(i / kProjections, projection).a;
+      for (std::int64_t k = 0; k < options.rank * in; ++k) a[k] = static_cast<float>(random.uniform(-bound, bound));
+    }
+  });
+  params_SP.select(0, slot).copy_(row_P);
+  for (auto* tensor : {&grads_SP, &first_SP, &second_SP}) tensor->select(0, slot).zero_();
+}
+
+void AdapterBank::load(std::int64_t slot, const SlotOptions& options, const AdapterTensors& adapter) {
+  for (auto* tensor : {&params_SP, &grads_SP, &first_SP, &second_SP}) tensor->select(0, slot).zero_();
+  for (std::int64_t layer = 0; layer < model_.layers; ++layer) {
+    for (std::size_t p = 0; p < kProjections; ++p) {
+      if (!options.targets[p]) continue;
+      const auto projection = static_cast<Projection>(p);
+      const auto& [a_RD, b_OR] = adapter.at(layer, projection);
+      a_SRD(layer, projection).select(0, slot).narrow(0, 0, options.rank).copy_(a_RD);
+      b_SOR(layer, projection).select(0, slot).narrow(1, 0, options.rank).copy_(b_OR);
+    }
+  }
+}
+
+AdapterTensors AdapterBank::extract(std::int64_t slot, const SlotOptions& options) const {
+  AdapterTensors adapter(model_.layers);
+  for (std::int64_t layer = 0; layer < model_.layers; ++layer) {
+    for (std::size_t p = 0; p < kProjections; ++p) {
+      if (!options.targets[p]) continue;
+      const auto projection = static_cast<Projection>(p);
+      auto& [a_RD, b_OR] = adapter.at(layer, projection);
+      a_RD = a_SRD(layer, projection).select(0, slot).narrow(0, 0, options.rank).cpu().contiguous().clone();
+      b_OR = b_SOR(layer, projection).select(0, slot).narrow(1, 0, options.rank).cpu().contiguous().clone();
+    }
+  }
+  return adapter;
+}
+
+void AdapterBank::copy(std::int64_t from, std::int64_t to) {
+  for (auto* tensor : {&params_SP, &first_SP, &second_SP}) tensor->select(0, to).copy_(tensor->select(0, from));
+  grads_SP.select(0, to).zero_();
+}
+
+std::vector<ops::Piece> AdapterBank::pieces(const SlotOptions& options) const {
+  std::vector<ops::Piece> pieces;
+  const std::int64_t rank = computed_rank(options.rank);
+  for (std::int64_t layer = 0; layer < model_.layers; ++layer) {
+    for (std::size_t p = 0; p < kProjections; ++p) {
+      if (!options.targets[p]) continue;
+      const auto projection = static_cast<Projection>(p);
+      const std::int64_t in = projection_in(model_, projection), out = projection_out(model_, projection);
+      pieces.push_back({.offset = place(layer, projection).a, .rows = rank, .length = in, .stride = in});
+      pieces.push_back({.offset = place(layer, projection).b, .rows = out, .length = rank, .stride = options_.rank});
+    }
+  }
+  return pieces;
+}
+
+}  // namespace finetune

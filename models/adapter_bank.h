@@ -1,0 +1,81 @@
+// All trials' LoRA adapters on one device: parameters, gradients and two moments, in fp32. A slot is one row of flat
+// storage, so a clone is a row copy, an optimizer step one launch over rows, and a trial's norm a reduction of its row.
+//
+// Shapes: S slots, P parameters of a slot, R stored rank, D_in/D_out features of a projection.
+// Ranks below R are zero rows of a and zero columns of b; only the trial's own rank (rounded up to 16) is computed.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "kernels/torch/ops.h"
+#include "models/decoder_options.h"
+#include "models/peft.h"
+
+namespace finetune {
+
+/// Which projections the bank holds, and how it is sized.
+struct BankOptions {
+  std::int64_t slots = 1;
+  std::int64_t rank = 16;                          ///< R: the largest rank of any trial, rounded up to 16
+  std::array<bool, kProjections> targets = {};     ///< union over all trials
+  at::ScalarType dtype = at::kFloat;               ///< fp64 in tests of gradients
+};
+
+/// What a trial trains, as the bank needs to know it.
+struct SlotOptions {
+  std::int64_t rank = 16;
+  std::array<bool, kProjections> targets = {};
+};
+
+class AdapterBank {
+ public:
+  AdapterBank(const DecoderOptions& model, const BankOptions& options, at::Device device);
+
+  /// a uniform in +-1/sqrt(D_in) keyed on (seed, layer, projection, element), b zero; gradients and moments zero.
+  void initialize(std::int64_t slot, const SlotOptions& options, std::uint64_t seed);
+  /// The slot's adapter from a PEFT adapter; gradients and moments zero.
+  void load(std::int64_t slot, const SlotOptions& options, const AdapterTensors& adapter);
+  /// The slot's adapter, trimmed to its rank, on the CPU.
+  AdapterTensors extract(std::int64_t slot, const SlotOptions& options) const;
+
+  /// Parameters and moments of one slot replace those of another.
+  void copy(std::int64_t from, std::int64_t to);
+
+  bool has(Projection projection) const { return options_.targets[static_cast<std::size_t>(projection)]; }
+  at::Tensor a_SRD(std::int64_t layer, Projection projection) const { return view(params_SP, layer, projection, true); }
+  at::Tensor b_SOR(std::int64_t layer, Projection projection) const { return view(params_SP, layer, projection, false); }
+  at::Tensor grad_a_SRD(std::int64_t layer, Projection p) const { return view(grads_SP, layer, p, true); }
+  at::Tensor grad_b_SOR(std::int64_t layer, Projection p) const { return view(grads_SP, layer, p, false); }
+
+  /// The matrices of a slot with its computed rank, in a fixed order: what the gradient norm is summed over.
+  std::vector<ops::Piece> pieces(const SlotOptions& options) const;
+
+  std::int64_t slots() const { return options_.slots; }
+  std::int64_t parameters() const { return parameters_; }
+  std::int64_t rank() const { return options_.rank; }
+
+  at::Tensor params_SP, grads_SP, first_SP, second_SP;
+
+ private:
+  struct Place {
+    std::int64_t a = 0, b = 0;  // offsets in a slot's row
+  };
+  at::Tensor view(const at::Tensor& storage_SP, std::int64_t layer, Projection projection, bool is_a) const;
+  const Place& place(std::int64_t layer, Projection projection) const;
+
+  DecoderOptions model_;
+  BankOptions options_;
+  std::int64_t parameters_ = 0;
+  std::vector<std::array<Place, kProjections>> places_;
+};
+
+/// The rank that is computed for a trial of rank r: the next multiple of 16 (a product with 16 or more columns has the
+/// same bits however many more there are).
+constexpr std::int64_t computed_rank(std::int64_t rank) { return (rank + 15) / 16 * 16; }
+
+}  // namespace finetune

@@ -1,0 +1,91 @@
+#include "models/decoder.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+
+#include "models/block.h"
+#include "models/head.h"
+
+namespace finetune {
+namespace {
+
+// Names of workspace buffers that are neither a block's nor the head's.
+enum Buffer : int { kResidual = kFirstDecoderBuffer, kGradient };
+
+// The residual stream before layer `layer`: one buffer per layer when it is kept for the backward pass, else two that
+// take turns.
+at::Tensor residual(const DecoderBase& base, const Pack& pack, DecoderWorkspace& workspace, std::int64_t layer,
+                    bool keep) {
+  return workspace.get(kResidual, keep ? layer : layer % 2, pack.tokens, base.options.width,
+                       base.embed_VD.scalar_type(), base.embed_VD.device());
+}
+
+// All blocks; returns the activations kept (empty unless `keep`) and the last residual stream.
+at::Tensor forward(const DecoderBase& base, const Pack& pack, const Trainables& trainables,
+                   DecoderWorkspace& workspace, bool keep, std::vector<BlockActivations>& kept) {
+  at::Tensor x_TD = residual(base, pack, workspace, 0, keep);
+  ops::embedding_forward(pack.ids_T, base.embed_VD, x_TD);
+  for (std::int64_t layer = 0; layer < base.options.layers; ++layer) {
+    const BlockContext context{base, pack, trainables, workspace, layer, keep};
+    BlockActivations act = block_buffers(context, x_TD);
+    at::Tensor y_TD = residual(base, pack, workspace, layer + 1, keep);
+    block_forward(context, act, y_TD);
+    x_TD = y_TD;
+    if (keep) kept.push_back(std::move(act));
+  }
+  return x_TD;
+}
+
+}  // namespace
+
+at::Tensor DecoderWorkspace::get(int name, std::int64_t layer, std::int64_t rows, std::int64_t columns,
+                                 at::ScalarType dtype, at::Device device) {
+  const auto n = static_cast<std::size_t>(name), l = static_cast<std::size_t>(layer);
+  if (buffers_.size() <= n) buffers_.resize(n + 1);
+  if (buffers_[n].size() <= l) buffers_[n].resize(l + 1);
+  at::Tensor& buffer = buffers_[n][l];
+  if (!buffer.defined() || buffer.numel() < rows * columns || buffer.scalar_type() != dtype) {
+    buffer = at::Tensor();  // gives the old one back first
+    buffer = at::empty({rows * columns}, at::TensorOptions().dtype(dtype).device(device));
+  }
+  return buffer.narrow(0, 0, rows * columns).view({rows, columns});
+}
+
+std::int64_t DecoderWorkspace::bytes() const {
+  std::int64_t bytes = 0;
+  for (const auto& layers : buffers_) {
+    for (const auto& buffer : layers) {
+      if (buffer.defined()) bytes += static_cast<std::int64_t>(buffer.nbytes());
+    }
+  }
+  return bytes;
+}
+
+PackLosses evaluate_pack(const DecoderBase& base, const Pack& pack, const AdapterBank* bank,
+                         DecoderWorkspace& workspace) {
+  std::vector<BlockActivations> none;
+  // Evaluation reads the bank only; Trainables is shared with training, hence the cast.
+  const Trainables trainables{.bank = const_cast<AdapterBank*>(bank)};
+  const at::Tensor x_TD = forward(base, pack, trainables, workspace, false, none);
+  return head_losses(base, pack, x_TD, workspace);
+}
+
+PackLosses train_pack(const DecoderBase& base, const Pack& pack, const Trainables& trainables,
+                      DecoderWorkspace& workspace) {
+  std::vector<BlockActivations> kept;
+  kept.reserve(static_cast<std::size_t>(base.options.layers));
+  const at::Tensor x_TD = forward(base, pack, trainables, workspace, true, kept);
+  at::Tensor dx_TD = workspace.get(kGradient, 0, pack.tokens, base.options.width, x_TD.scalar_type(), x_TD.device());
+  const PackLosses losses = head_losses_backward(base, pack, x_TD, trainables.full, workspace, dx_TD);
+  const bool all_weights = trainables.full != nullptr;
+  for (std::int64_t layer = base.options.layers - 1; layer >= 0; --layer) {
+    const BlockContext context{base, pack, trainables, workspace, layer, true};
+    // Adapters sit in every layer, so the first block is the lowest one: nothing below it is trained.
+    block_backward(context, kept[static_cast<std::size_t>(layer)], dx_TD, all_weights || layer > 0);
+  }
+  if (all_weights) ops::embedding_backward(pack.ids_T, dx_TD, trainables.full->embed_VD);
+  return losses;
+}
+
+}  // namespace finetune

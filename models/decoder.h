@@ -1,0 +1,84 @@
+// The decoder: forward and explicit backward over a pack of segments, for adapters (many trials over one frozen base)
+// or for all weights (full fine-tuning). No autograd graph; only what training needs is computed and kept: no gradients
+// of frozen weights, none below the lowest adapter, logits only where a token carries loss.
+//
+// Shapes: T packed tokens, D width, E stacked q|k|v features, O = H K, F mlp width, N loss rows, V vocabulary.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <array>
+#include <cstdint>
+#include <vector>
+
+#include "kernels/torch/ops.h"
+#include "models/adapter_bank.h"
+#include "models/weights.h"
+
+namespace finetune {
+
+/// One device pass: segments of one or more trials in one flat token buffer, no padding.
+struct Pack {
+  at::Tensor ids_T;         ///< int64
+  at::Tensor positions_T;   ///< int32, restarting at 0 in each segment
+  ops::Segments segments;
+  at::Tensor loss_rows_N;   ///< int64: rows whose next token is a target
+  at::Tensor targets_N;     ///< int64
+  at::Tensor scale_N;       ///< fp32: 1 / loss tokens of the row's trial at this step
+  /// Per projection, the trials that adapt it: token ranges, slots, ranks, scales, dropout keys.
+  std::array<std::vector<ops::AdapterGroup>, kProjections> groups;
+  std::int64_t tokens = 0;
+};
+
+/// Per loss row, in the order of Pack::loss_rows_N.
+struct PackLosses {
+  at::Tensor nll_N;      ///< fp32
+  at::Tensor correct_N;  ///< uint8: argmax is the target
+};
+
+/// Gradients of all weights in fp32, for full fine-tuning; the same shapes as DecoderBase's tensors.
+struct FullGradients {
+  at::Tensor embed_VD;
+  struct Block {
+    at::Tensor input_norm_D, post_norm_D, qkv_ED, o_DO, gate_up_2FD, down_DF;
+    at::Tensor qkv_bias_E, o_bias_D, gate_up_bias_2F, down_bias_D, q_norm_K, k_norm_K;
+  };
+  std::vector<Block> blocks;
+  at::Tensor final_norm_D;
+  at::Tensor head_VD;  ///< the same tensor as embed_VD when tied: both gradients add up there
+};
+
+/// What is trained in a pass. Exactly one is set; neither for evaluation of the bare base.
+struct Trainables {
+  AdapterBank* bank = nullptr;
+  FullGradients* full = nullptr;
+};
+
+/// The dtype of reductions, adapters and saved statistics: fp32, and fp64 for the tests' fp64 models.
+inline at::ScalarType wide_dtype(at::ScalarType activations) {
+  return activations == at::kDouble ? at::kDouble : at::kFloat;
+}
+
+/// Workspace names are small integers, a range for each file.
+inline constexpr int kFirstBlockBuffer = 0, kFirstHeadBuffer = 32, kFirstDecoderBuffer = 40;
+
+/// Buffers of one lane, grown to the largest pass and reused: no allocation in the steady state.
+class DecoderWorkspace {
+ public:
+  /// A tensor [rows, columns] of at least this capacity, contents undefined. `name` identifies it.
+  at::Tensor get(int name, std::int64_t layer, std::int64_t rows, std::int64_t columns, at::ScalarType dtype,
+                 at::Device device);
+  std::int64_t bytes() const;
+
+ private:
+  std::vector<std::vector<at::Tensor>> buffers_;  // [name][layer]
+};
+
+/// Forward only, nothing kept: losses of every loss row.
+PackLosses evaluate_pack(const DecoderBase& base, const Pack& pack, const AdapterBank* bank, DecoderWorkspace& workspace);
+
+/// Forward and backward. Adds to the gradients in `trainables`; returns the losses before any update.
+PackLosses train_pack(const DecoderBase& base, const Pack& pack, const Trainables& trainables,
+                      DecoderWorkspace& workspace);
+
+}  // namespace finetune

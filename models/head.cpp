@@ -1,0 +1,97 @@
+#include "models/head.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+
+namespace finetune {
+namespace {
+
+enum Buffer : int { kRows = kFirstHeadBuffer, kNormed, kRstd, kLogits, kDNormed, kHeadBuffers };
+static_assert(kHeadBuffers <= kFirstDecoderBuffer);
+
+// 8 MB of fp32 logits a chunk: stays in a second-level or last-level cache, and a 152k vocabulary still gets 64 rows,
+// enough rows for the product to run at full rate.
+constexpr std::int64_t kLogitsPerChunk = 2'000'000, kFewestRows = 64;
+
+std::int64_t chunk_count(std::int64_t rows, std::int64_t vocabulary) {
+  const std::int64_t rows_per_chunk = std::max(kFewestRows, kLogitsPerChunk / vocabulary);
+  return (rows + rows_per_chunk - 1) / rows_per_chunk;
+}
+
+struct HeadRows {
+  at::Tensor x_ND, normed_ND, rstd_N;
+};
+
+HeadRows normed_rows(const DecoderBase& base, const Pack& pack, const at::Tensor& x_TD, DecoderWorkspace& workspace) {
+  const std::int64_t rows = pack.loss_rows_N.size(0), width = base.options.width;
+  const auto get = [&](int name, std::int64_t columns, at::ScalarType type) {
+    return workspace.get(name, 0, rows, columns, type, x_TD.device());
+  };
+  HeadRows head{get(kRows, width, x_TD.scalar_type()), get(kNormed, width, x_TD.scalar_type()),
+                get(kRstd, 1, wide_dtype(x_TD.scalar_type())).flatten()};
+  at::index_select_out(head.x_ND, x_TD, 0, pack.loss_rows_N);
+  ops::rmsnorm_forward(head.x_ND, base.final_norm_D, base.options.norm_epsilon, head.normed_ND, head.rstd_N);
+  return head;
+}
+
+// Calls work(first row, rows, logits) for even chunks of the rows; logits are computed, and may be overwritten.
+template <typename Work>
+void for_each_chunk(const DecoderBase& base, const at::Tensor& normed_ND, DecoderWorkspace& workspace, const Work& work) {
+  const std::int64_t rows = normed_ND.size(0), vocabulary = base.head_VD.size(0);
+  const std::int64_t chunks = chunk_count(rows, vocabulary);
+  for (std::int64_t chunk = 0; chunk < chunks; ++chunk) {
+    const std::int64_t first = rows * chunk / chunks, count = rows * (chunk + 1) / chunks - first;
+    at::Tensor logits = workspace.get(kLogits, 0, count, vocabulary, normed_ND.scalar_type(), normed_ND.device());
+    at::mm_out(logits, normed_ND.narrow(0, first, count), base.head_VD.t());
+    work(first, count, logits);
+  }
+}
+
+PackLosses empty_losses(const Pack& pack, const at::Tensor& x_TD) {
+  const auto options = at::TensorOptions().device(x_TD.device());
+  return {at::empty({pack.loss_rows_N.size(0)}, options.dtype(wide_dtype(x_TD.scalar_type()))),
+          at::empty({pack.loss_rows_N.size(0)}, options.dtype(at::kByte))};
+}
+
+}  // namespace
+
+PackLosses head_losses(const DecoderBase& base, const Pack& pack, const at::Tensor& x_TD, DecoderWorkspace& workspace) {
+  PackLosses losses = empty_losses(pack, x_TD);
+  if (pack.loss_rows_N.size(0) == 0) return losses;
+  const HeadRows head = normed_rows(base, pack, x_TD, workspace);
+  for_each_chunk(base, head.normed_ND, workspace, [&](std::int64_t first, std::int64_t count, at::Tensor& logits) {
+    at::Tensor nll = losses.nll_N.narrow(0, first, count), correct = losses.correct_N.narrow(0, first, count);
+    ops::cross_entropy(logits, pack.targets_N.narrow(0, first, count), pack.scale_N.narrow(0, first, count), nll, correct,
+                       at::Tensor());
+  });
+  return losses;
+}
+
+PackLosses head_losses_backward(const DecoderBase& base, const Pack& pack, const at::Tensor& x_TD, FullGradients* full,
+                                DecoderWorkspace& workspace, at::Tensor& dx_TD) {
+  PackLosses losses = empty_losses(pack, x_TD);
+  dx_TD.zero_();
+  if (pack.loss_rows_N.size(0) == 0) return losses;
+  const HeadRows head = normed_rows(base, pack, x_TD, workspace);
+  at::Tensor dnormed_ND = workspace.get(kDNormed, 0, pack.loss_rows_N.size(0), base.options.width, x_TD.scalar_type(),
+                                        x_TD.device());
+  for_each_chunk(base, head.normed_ND, workspace, [&](std::int64_t first, std::int64_t count, at::Tensor& logits) {
+    at::Tensor nll = losses.nll_N.narrow(0, first, count), correct = losses.correct_N.narrow(0, first, count);
+    ops::cross_entropy(logits, pack.targets_N.narrow(0, first, count), pack.scale_N.narrow(0, first, count), nll, correct,
+                       logits);
+    at::Tensor dchunk = dnormed_ND.narrow(0, first, count);
+    at::mm_out(dchunk, logits, base.head_VD);
+    if (full) {
+      const auto type = full->head_VD.scalar_type();
+      full->head_VD.addmm_(logits.t().to(type), head.normed_ND.narrow(0, first, count).to(type));
+    }
+  });
+  at::Tensor dx_ND = dnormed_ND;  // the norm's backward is row by row, so it may write over its input
+  ops::rmsnorm_backward(dnormed_ND, head.x_ND, base.final_norm_D, head.rstd_N, dx_ND, false,
+                        full ? full->final_norm_D : at::Tensor());
+  dx_TD.index_add_(0, pack.loss_rows_N, dx_ND);  // a row padded in twice carries gradient zero
+  return losses;
+}
+
+}  // namespace finetune

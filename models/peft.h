@@ -1,0 +1,59 @@
+// LoRA adapters in PEFT's format: adapter_config.json and adapter_model.safetensors.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <array>
+#include <filesystem>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "models/decoder_options.h"
+
+namespace finetune {
+
+using ProjectionSet = std::array<bool, kProjections>;
+
+struct AdapterSpec {
+  std::int64_t rank = 16;
+  double alpha = 32;
+  double dropout = 0;
+  bool rslora = false;
+  ProjectionSet targets = {};
+};
+
+/// One adapter's matrices, fp32 on the CPU; undefined where a projection is not adapted.
+class AdapterTensors {
+ public:
+  struct Pair {
+    at::Tensor a_RD, b_OR;
+  };
+  explicit AdapterTensors(std::int64_t layers = 0) : pairs_(static_cast<std::size_t>(layers)) {}
+  std::int64_t layers() const { return static_cast<std::int64_t>(pairs_.size()); }
+  Pair& at(std::int64_t layer, Projection p) { return pairs_[static_cast<std::size_t>(layer)][static_cast<std::size_t>(p)]; }
+  const Pair& at(std::int64_t layer, Projection p) const {
+    return pairs_[static_cast<std::size_t>(layer)][static_cast<std::size_t>(p)];
+  }
+
+ private:
+  std::vector<std::array<Pair, kProjections>> pairs_;
+};
+
+struct PeftAdapter {
+  AdapterSpec spec;
+  AdapterTensors tensors;
+};
+
+/// all-linear, attention (q k v o), mlp (gate up down), or projection names. Throws Error listing the model's
+/// projections for another name.
+ProjectionSet resolve_targets(const DecoderOptions& model, const std::vector<std::string>& targets);
+
+/// Throws Error (bad_input) naming file, key or tensor; what the engine cannot represent is refused.
+PeftAdapter load_peft_adapter(const std::filesystem::path& folder, const DecoderOptions& model);
+
+/// Writes both files into `folder` (created when missing), tensors in fp32, each file atomically.
+void save_peft_adapter(const std::filesystem::path& folder, const DecoderOptions& model, const PeftAdapter& adapter,
+                       const std::string& base_model_path);
+
+}  // namespace finetune

@@ -1,0 +1,65 @@
+#include "engine/memory.h"
+
+#include <algorithm>
+
+namespace finetune {
+
+std::int64_t base_parameters(const DecoderOptions& m) {
+  std::int64_t block = 2 * m.width;
+  for (int p = 0; p < kProjections; ++p) {
+    const auto projection = static_cast<Projection>(p);
+    block += projection_in(m, projection) * projection_out(m, projection);
+    if (projection_has_bias(m, projection)) block += projection_out(m, projection);
+  }
+  if (m.qk_norm) block += 2 * m.head_dim;
+  return m.layers * block + m.width + m.vocab_size * m.width * (m.tied_head ? 1 : 2);
+}
+
+std::int64_t adapter_parameters(const DecoderOptions& m, std::int64_t rank,
+                                const std::array<bool, kProjections>& targets) {
+  std::int64_t features = 0;
+  for (int p = 0; p < kProjections; ++p) {
+    const auto projection = static_cast<Projection>(p);
+    if (targets[static_cast<std::size_t>(p)]) features += projection_in(m, projection) + projection_out(m, projection);
+  }
+  return m.layers * rank * features;
+}
+
+std::int64_t activation_bytes_per_token(const DecoderOptions& m, const MemoryPlan& plan) {
+  const std::int64_t q = m.heads * m.head_dim, kv = m.kv_heads * m.head_dim, e = plan.element_bytes;
+  std::int64_t adapted = 0;
+  for (const bool target : plan.targets) adapted += target ? 1 : 0;
+  // Kept by each block (models/block.h): residual twice, q|k|v, attention output, gate|up; log-sum-exp and two norm
+  // factors in fp32; x a^T of each adapter in fp32.
+  std::int64_t block = e * (2 * m.width + q + 2 * kv + q + 2 * m.mlp_width) + 4 * (m.heads + 2);
+  if (m.qk_norm) block += e * (q + kv) + 4 * (m.heads + m.kv_heads);
+  if (!plan.full) block += 4 * adapted * plan.rank;
+  // Shared by all blocks: norm output and its gradient, residual gradient, SwiGLU product, its gradient and gate|up's,
+  // attention's output gradient and q|k|v's.
+  const std::int64_t shared = e * (4 * m.width + 4 * m.mlp_width + 2 * q + q + 2 * kv);
+  return m.layers * block + shared;
+}
+
+MemoryEstimate estimate_memory(const DecoderOptions& m, const MemoryPlan& plan) {
+  MemoryEstimate estimate;
+  estimate.base = base_parameters(m) * plan.element_bytes + m.max_positions * m.head_dim * 4;
+  const std::int64_t parameters = plan.full ? base_parameters(m) : adapter_parameters(m, plan.rank, plan.targets);
+  estimate.slots = plan.slots * 4 * 4 * parameters;  // parameters, gradients, two moments in fp32
+  if (plan.full && plan.element_bytes != 4) estimate.slots += plan.slots * parameters * plan.element_bytes;
+  estimate.images = plan.images * 3 * 4 * parameters;
+  const std::int64_t logits = std::max<std::int64_t>(64 * m.vocab_size, 2'000'000);
+  estimate.activations = plan.tokens_per_pass * activation_bytes_per_token(m, plan) +
+                         plan.loss_rows_per_pass * 3 * m.width * plan.element_bytes + logits * plan.element_bytes;
+  estimate.program = std::int64_t{230} << 20;  // LibTorch, MKL and the program itself; measured on an idle process
+  return estimate;
+}
+
+std::int64_t fit_tokens_per_pass(const DecoderOptions& m, MemoryPlan plan, std::int64_t available, std::int64_t wanted) {
+  plan.tokens_per_pass = 0;
+  plan.loss_rows_per_pass = 0;
+  const std::int64_t left = available - estimate_memory(m, plan).total();
+  const std::int64_t fits = left / (activation_bytes_per_token(m, plan) + 3 * m.width * plan.element_bytes);
+  return std::clamp<std::int64_t>(fits, 512, wanted);
+}
+
+}  // namespace finetune

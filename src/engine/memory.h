@@ -1,0 +1,40 @@
+// How much memory a run needs: arithmetic on sizes, checked against measurement by a test.
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include "models/decoder_options.h"
+
+namespace finetune {
+
+/// What the estimate depends on.
+struct MemoryPlan {
+  std::int64_t slots = 1;
+  std::int64_t rank = 16;                       ///< computed rank
+  std::array<bool, kProjections> targets = {};
+  bool full = false;                            ///< full fine-tuning
+  std::int64_t element_bytes = 4;               ///< of base weights and activations
+  std::int64_t tokens_per_pass = 4096;
+  std::int64_t loss_rows_per_pass = 4096;
+  std::int64_t images = 2;                      ///< states kept off the slots: best ones, paused ones
+};
+
+struct MemoryEstimate {
+  std::int64_t base = 0, slots = 0, images = 0, activations = 0;
+  std::int64_t program = 0;                     ///< libraries, tokenizer, buffers that do not grow with the plan
+  std::int64_t total() const { return base + slots + images + activations + program; }
+};
+
+std::int64_t base_parameters(const DecoderOptions& model);
+std::int64_t adapter_parameters(const DecoderOptions& model, std::int64_t rank,
+                                const std::array<bool, kProjections>& targets);
+/// Bytes of activations that one token keeps until its backward pass, plus the shared buffers of a pass.
+std::int64_t activation_bytes_per_token(const DecoderOptions& model, const MemoryPlan& plan);
+MemoryEstimate estimate_memory(const DecoderOptions& model, const MemoryPlan& plan);
+
+/// Tokens per pass that `available` bytes allow, between 512 and `wanted`.
+std::int64_t fit_tokens_per_pass(const DecoderOptions& model, MemoryPlan plan, std::int64_t available,
+                                 std::int64_t wanted);
+
+}  // namespace finetune

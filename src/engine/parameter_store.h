@@ -1,0 +1,69 @@
+// Where the trained parameters of a lane's trials live: slots of flat fp32 rows. LoRA: an adapter bank over one frozen
+// base. Full fine-tuning: each slot holds a whole model. The trainer works on either.
+//
+// Shapes: S slots, P parameters of a slot.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "config/run_config.h"
+#include "kernels/torch/ops.h"
+#include "models/decoder.h"
+
+namespace finetune {
+
+/// Rows of a slot, copied off: what pause, clone and best/ need.
+struct SlotImage {
+  at::Tensor params_P, first_P, second_P;
+};
+
+class ParameterStore {
+ public:
+  virtual ~ParameterStore() = default;
+
+  virtual std::int64_t slots() const = 0;
+  /// Fresh parameters from config.seed (LoRA) or from the base (full); gradients and moments zero.
+  virtual void initialize(std::int64_t slot, const TrainConfig& config) = 0;
+  /// The weights a pass over this slot computes with.
+  virtual const DecoderBase& base(std::int64_t slot) const = 0;
+  virtual Trainables trainables(std::int64_t slot) = 0;
+  /// True when slots may share a pass over one base.
+  virtual bool packs_together() const = 0;
+  /// Which projections a trial adapts; all false for full fine-tuning.
+  virtual std::array<bool, kProjections> targets(const TrainConfig& config) const = 0;
+  /// What the gradient norm of a slot is summed over, in a fixed order.
+  virtual std::vector<ops::Piece> pieces(const TrainConfig& config) const = 0;
+  /// Elements that weight decay applies to: [begin, end) ranges of P, in order.
+  virtual std::vector<std::pair<std::int64_t, std::int64_t>> decayed(const TrainConfig& config) const = 0;
+  /// After an update: refresh what is derived from the parameters (a bf16 copy).
+  virtual void updated(std::int64_t slot) = 0;
+
+  virtual at::Tensor params_SP() const = 0;
+  virtual at::Tensor grads_SP() const = 0;
+  virtual at::Tensor first_SP() const = 0;
+  virtual at::Tensor second_SP() const = 0;
+
+  SlotImage capture(std::int64_t slot) const;
+  void restore(std::int64_t slot, const SlotImage& image);
+  void copy(std::int64_t from, std::int64_t to);
+};
+
+/// What all trials of a study need together, to size the store.
+struct StoreOptions {
+  std::int64_t slots = 1;
+  std::int64_t max_rank = 16;                     ///< LoRA
+  std::array<bool, kProjections> targets = {};    ///< LoRA: union
+};
+
+/// `base` must outlive the store. `start` (may be null): trials start from this adapter instead of a fresh one.
+std::unique_ptr<ParameterStore> make_lora_store(const DecoderBase& base, const StoreOptions& options,
+                                                const AdapterTensors* start);
+/// Each slot is a copy of `base` in fp32 (and a copy in the base's dtype where that is another).
+std::unique_ptr<ParameterStore> make_full_store(const DecoderBase& base, const StoreOptions& options);
+
+}  // namespace finetune

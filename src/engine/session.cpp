@@ -1,0 +1,269 @@
+#include "engine/session.h"
+
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "config/params.h"
+#include "core/error.h"
+#include "core/number.h"
+#include "core/text.h"
+#include "engine/devices.h"
+#include "models/adapter_bank.h"
+
+namespace finetune {
+namespace {
+
+// Enough tokens that the matrix products run at full rate: measured on CPU (tests/bench/results), napkin on a GPU
+// (reference: 8 to 16 thousand tokens fill one for models up to 2B).
+constexpr std::int64_t kCpuTokensPerPass = 4096, kGpuTokensPerPass = 16384;
+
+constexpr double kDefaultValidFraction = 0.05;
+
+DataOptions data_options(const DataConfig& data, std::int64_t max_length) {
+  DataOptions options;
+  options.format = data.format;
+  options.fields.assign(data.fields.begin(), data.fields.end());
+  options.has_pattern = data.prompt.has_value() || data.completion.has_value();
+  options.prompt = data.prompt.value_or("");
+  options.completion = data.completion.value_or("");
+  options.chat_template = data.chat_template;
+  options.max_length = max_length;
+  options.truncate = data.truncate;
+  options.train_on = data.train_on;
+  options.append_eos = data.append_eos;
+  options.separator = data.separator.value_or("");
+  return options;
+}
+
+void note_losses(const Dataset& data, const std::string& what, std::int64_t max_length, std::vector<std::string>& notes) {
+  const auto note = [&](std::int64_t count, const std::string& text) {
+    if (count > 0) notes.push_back(what + ": " + with_commas(count) + " of " + with_commas(data.records) + " " + text);
+  };
+  note(data.truncated, "examples were cut to data.max_length = " + std::to_string(max_length) + " tokens");
+  note(data.dropped_long, "examples are longer than data.max_length = " + std::to_string(max_length) + " and were dropped");
+  note(data.dropped_no_loss, "examples have no token that carries loss and were dropped");
+}
+
+void require_examples(const Dataset& data, const std::string& key) {
+  if (!data.examples.empty()) return;
+  const std::string files = join(data.files, ", ");
+  throw bad_input(files, key + " has no usable example: " + std::to_string(data.records) + " read, " +
+                             std::to_string(data.dropped_no_loss) + " without a loss token, " +
+                             std::to_string(data.dropped_long) + " too long");
+}
+
+void load_data(Session& session, Verb verb, std::int64_t max_length, bool collect) {
+  RunConfig& config = session.config;
+  const DataOptions options = data_options(config.data, max_length);
+  if (verb != Verb::eval) {
+    session.train = load_dataset(config.data.train, options, *session.tokenizer, collect);
+    note_losses(session.train, "data.train", max_length, session.notes);
+    if (!collect) require_examples(session.train, "data.train");
+  }
+  if (!config.data.valid.empty()) {
+    session.valid = load_dataset(config.data.valid, options, *session.tokenizer, collect);
+    note_losses(session.valid, "data.valid", max_length, session.notes);
+    if (!collect) require_examples(session.valid, "data.valid");
+    session.valid_source = join(config.data.valid, ", ");
+    return;
+  }
+  double fraction = config.data.valid_fraction;
+  if (!config.data.valid_fraction_given && verb != Verb::train && verb != Verb::eval) fraction = kDefaultValidFraction;
+  config.data.valid_fraction = fraction;
+  if (fraction <= 0 || verb == Verb::eval) return;
+  session.valid.examples = split_by_hash(session.train.examples, fraction);
+  for (const auto& example : session.valid.examples) {
+    session.valid.tokens += static_cast<std::int64_t>(example.ids.size());
+    session.valid.loss_tokens += example.loss_tokens();
+    session.train.tokens -= static_cast<std::int64_t>(example.ids.size());
+    session.train.loss_tokens -= example.loss_tokens();
+  }
+  session.valid_source = number_to_text(fraction * 100) + " % of data.train, chosen by hash";
+  if (!collect) require_examples(session.train, "data.train");
+}
+
+void resolve_steps(RunConfig& config, std::size_t examples) {
+  if (!config.train.epochs) return;
+  const double steps = std::ceil(*config.train.epochs * static_cast<double>(examples) / static_cast<double>(config.train.batch_size));
+  config.train.steps = std::max<std::int64_t>(1, static_cast<std::int64_t>(steps));
+  config.train.epochs.reset();
+}
+
+std::int64_t limit_length(Session& session) {
+  const std::int64_t limit = session.model.options.max_positions;
+  std::int64_t& max_length = session.config.data.max_length;
+  if (max_length > limit) {
+    if (session.config.is_given("data.max_length")) {
+      session.notes.push_back("data.max_length = " + std::to_string(max_length) + " lowered to the model's " +
+                              std::to_string(limit) + " positions");
+    }
+    max_length = limit;
+  }
+  return max_length;
+}
+
+void check_ids(const Dataset& data, std::int64_t vocabulary) {
+  for (const auto& example : data.examples) {
+    for (const auto id : example.ids) {
+      if (id < vocabulary) continue;
+      throw bad_input(data.files.at(static_cast<std::size_t>(example.file)) + ":" + std::to_string(example.line),
+                      "token id " + std::to_string(id) + " is outside the model's vocabulary of " +
+                          std::to_string(vocabulary) + "; tokenizer and model do not belong together");
+    }
+  }
+}
+
+// With model.adapter the shape of the adapter comes from it; a value given explicitly must agree.
+void adopt_adapter(RunConfig& config, const AdapterSpec& spec) {
+  const auto conflict = [&](const std::string& key, const std::string& value) {
+    if (config.is_given(key)) {
+      throw bad_input("", key + " conflicts with model.adapter, which has " + value + "; leave " + key + " out");
+    }
+  };
+  LoraConfig& lora = config.train.lora;
+  if (lora.rank != spec.rank) conflict("train.lora.rank", "rank " + std::to_string(spec.rank));
+  if (lora.alpha != spec.alpha) conflict("train.lora.alpha", "alpha " + number_to_text(spec.alpha));
+  if (lora.rslora != spec.rslora) conflict("train.lora.rslora", spec.rslora ? "rslora" : "no rslora");
+  std::vector<std::string> names;
+  for (std::size_t p = 0; p < kProjections; ++p) {
+    if (spec.targets[p]) names.emplace_back(kProjectionNames[p]);
+  }
+  conflict("train.lora.targets", "targets " + join(names, ", "));
+  conflict("train.lora.alpha_over_rank", "alpha " + number_to_text(spec.alpha));
+  lora.rank = spec.rank;
+  lora.alpha = spec.alpha;
+  lora.rslora = spec.rslora;
+  lora.targets = names;
+  lora.alpha_over_rank.reset();
+}
+
+void copy_to_devices(Session& session) {
+  for (const at::Device& device : session.devices) {
+    if (!session.bases.empty() && session.bases.front().embed_VD.device() == device) {
+      session.bases.push_back(session.bases.front());  // shares storage
+    } else if (session.bases.empty()) {
+      session.bases.push_back(make_base(session.model, device));
+    } else {
+      BaseModel copy = session.model;  // tensors are shared until they move
+      session.bases.push_back(make_base(copy, device));
+    }
+  }
+}
+
+std::vector<const Value*> searched_values(const RunConfig& config, const std::string& key) {
+  std::vector<const Value*> values;
+  for (const auto& parameter : config.search) {
+    if (parameter.name != key) continue;
+    for (const auto& choice : parameter.choices) values.push_back(&choice);
+  }
+  return values;
+}
+
+}  // namespace
+
+Session open_session(RunConfig config, Verb verb, bool collect_rejects) {
+  Session session;
+  session.config = std::move(config);
+  session.devices = resolve_devices(session.config.run.devices);
+  session.tokenizer = load_tokenizer(session.config.model.path);
+  session.model = load_checkpoint(session.config.model.path, session.config.model.dtype);
+  if (session.config.model.adapter) {
+    session.start = load_peft_adapter(*session.config.model.adapter, session.model.options);
+    if (verb != Verb::eval) adopt_adapter(session.config, session.start->spec);
+  }
+  if (session.config.train.method == "lora") resolve_targets(session.model.options, session.config.train.lora.targets);
+  for (const Value* value : searched_values(session.config, "train.lora.targets")) {
+    resolve_targets(session.model.options, {to_text(*value)});
+  }
+  const std::int64_t max_length = limit_length(session);
+  load_data(session, verb, max_length, collect_rejects);
+  check_ids(session.train, session.model.options.vocab_size);
+  check_ids(session.valid, session.model.options.vocab_size);
+  resolve_steps(session.config, session.train.examples.size());
+  copy_to_devices(session);
+  const bool cpu = session.devices.front().is_cpu();
+  session.tokens_per_pass = session.config.run.tokens_per_pass.value_or(cpu ? kCpuTokensPerPass : kGpuTokensPerPass);
+  if (!session.config.run.tokens_per_pass) {
+    session.tokens_per_pass = fit_tokens_per_pass(session.model.options,
+                                                  {.rank = computed_rank(session.config.train.lora.rank),
+                                                   .full = session.config.train.method == "full"},
+                                                  available_bytes(session.devices.front()) / 2, session.tokens_per_pass);
+  }
+  return session;
+}
+
+StoreOptions store_options(const Session& session, std::int64_t slots) {
+  const RunConfig& config = session.config;
+  StoreOptions options{.slots = slots, .max_rank = config.train.lora.rank};
+  options.targets = resolve_targets(session.model.options, config.train.lora.targets);
+  for (const Value* value : searched_values(config, "train.lora.targets")) {
+    const auto more = resolve_targets(session.model.options, {to_text(*value)});
+    for (std::size_t p = 0; p < kProjections; ++p) options.targets[p] = options.targets[p] || more[p];
+  }
+  for (const auto& parameter : config.search) {
+    if (parameter.name != "train.lora.rank") continue;
+    if (parameter.choices.empty()) options.max_rank = std::max(options.max_rank, static_cast<std::int64_t>(parameter.high));
+    for (const auto& choice : parameter.choices) {
+      options.max_rank = std::max(options.max_rank, static_cast<std::int64_t>(as_number(choice)));
+    }
+  }
+  return options;
+}
+
+std::vector<LaneParts> make_lanes(const Session& session, std::int64_t slots) {
+  std::vector<LaneParts> lanes;
+  const auto count = static_cast<std::int64_t>(session.devices.size());
+  for (std::int64_t lane = 0; lane < count; ++lane) {
+    const DecoderBase& base = session.bases[static_cast<std::size_t>(lane)];
+    const StoreOptions options = store_options(session, (slots + count - 1) / count);
+    LaneParts parts;
+    parts.store = session.config.train.method == "full"
+                      ? make_full_store(base, options)
+                      : make_lora_store(base, options, session.start ? &session.start->tensors : nullptr);
+    parts.trainer = std::make_unique<PackedTrainer>(
+        *parts.store, session.train.examples, session.valid.examples,
+        TrainerOptions{.tokens_per_pass = session.tokens_per_pass, .shuffle = session.config.data.shuffle});
+    lanes.push_back(std::move(parts));
+  }
+  return lanes;
+}
+
+MemoryEstimate session_memory(const Session& session, std::int64_t slots) {
+  const StoreOptions options = store_options(session, slots);
+  const auto per_example = [](const Dataset& data) {
+    return static_cast<double>(data.loss_tokens) / static_cast<double>(std::max<std::int64_t>(1, data.tokens));
+  };
+  const double share = std::max(per_example(session.train), per_example(session.valid));
+  return estimate_memory(session.model.options,
+                         {.slots = slots,
+                          .rank = computed_rank(options.max_rank),
+                          .targets = options.targets,
+                          .full = session.config.train.method == "full",
+                          .element_bytes = static_cast<std::int64_t>(at::elementSize(session.model.dtype)),
+                          .tokens_per_pass = session.tokens_per_pass,
+                          .loss_rows_per_pass = static_cast<std::int64_t>(share * static_cast<double>(session.tokens_per_pass)),
+                          .images = slots});
+}
+
+std::int64_t resident_trials(const Session& session) {
+  const RunConfig& config = session.config;
+  if (config.tune.concurrent) return std::min(*config.tune.concurrent, config.tune.trials);
+  // More trials side by side than this no longer make a pass fuller, and asynchronous halving learns from what ended.
+  const std::int64_t wanted = std::min<std::int64_t>(config.tune.trials, config.train.method == "full" ? 4 : 16);
+  const std::int64_t available = available_bytes(session.devices.front()) / 4 * 3;
+  for (std::int64_t trials = wanted; trials > 1; --trials) {
+    if (session_memory(session, trials + 1).total() <= available) return trials;
+  }
+  return 1;
+}
+
+TrainConfig configure_trial(const RunConfig& config, const Params& params) {
+  RunConfig trial = config;
+  apply_params(trial, params);
+  return trial.train;
+}
+
+}  // namespace finetune

@@ -1,0 +1,64 @@
+// Everything a verb needs before the first step: data, base model, starting adapter, devices, sizes. Opening a session
+// reads and checks all of it and writes nothing.
+#pragma once
+
+#include <c10/core/Device.h>
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "config/run_config.h"
+#include "data/dataset.h"
+#include "engine/memory.h"
+#include "engine/packed_trainer.h"
+#include "engine/parameter_store.h"
+#include "models/checkpoint.h"
+#include "models/peft.h"
+#include "models/weights.h"
+
+namespace finetune {
+
+enum class Verb { tune, train, eval, check };
+
+struct Session {
+  RunConfig config;                      ///< resolved: epochs turned into steps, fractions and limits as used
+  std::unique_ptr<Tokenizer> tokenizer;
+  Dataset train, valid;                  ///< eval: the data is in `valid`
+  std::string valid_source;              ///< for people: "dev.tsv", "5 % of the training data", ""
+  std::vector<std::string> notes;        ///< said once: limits lowered, examples truncated or dropped
+  BaseModel model;                       ///< names and config; its tensors are views of bases[0]
+  std::vector<at::Device> devices;       ///< one lane each
+  std::vector<DecoderBase> bases;        ///< one per lane; lanes on the same device share storage
+  std::optional<PeftAdapter> start;      ///< model.adapter
+  std::int64_t tokens_per_pass = 0;
+};
+
+/// Opens data first (cheap, most often wrong), then the model. Throws Error (bad_input). `collect_rejects`: check lists
+/// all bad lines instead of stopping at the first.
+Session open_session(RunConfig config, Verb verb, bool collect_rejects = false);
+
+/// A lane's trainer and the store behind it.
+struct LaneParts {
+  std::unique_ptr<ParameterStore> store;
+  std::unique_ptr<PackedTrainer> trainer;
+};
+
+/// One per device, `slots` in all (spread evenly), sized for every configuration the search space holds.
+std::vector<LaneParts> make_lanes(const Session& session, std::int64_t slots);
+
+/// Sizes of the store that every configuration of the study fits in: largest rank, union of targets.
+StoreOptions store_options(const Session& session, std::int64_t slots);
+
+/// What the run will need, for check and for admission.
+MemoryEstimate session_memory(const Session& session, std::int64_t slots);
+
+/// How many trials to keep resident: tune.concurrent, or what memory, tune.trials and the rule of thumb allow.
+std::int64_t resident_trials(const Session& session);
+
+/// A trial's configuration from its searched parameters.
+TrainConfig configure_trial(const RunConfig& config, const Params& params);
+
+}  // namespace finetune

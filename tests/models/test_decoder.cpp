@@ -1,0 +1,182 @@
+// The packed decoder against autograd in fp64: losses, adapter gradients, and gradients of every weight.
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+#include "engine/pack_builder.h"
+#include "models/decoder.h"
+#include "support/compare.h"
+#include "support/reference_decoder.h"
+#include "support/tiny_models.h"
+
+namespace finetune::testing {
+namespace {
+
+// fp64 both ways: only the order of sums differs. 1e-10 is some thousand roundings of values near 1.
+constexpr Bound kExact{.absolute = 1e-12, .relative = 1e-10, .of_largest = true};
+
+::testing::AssertionResult same(const at::Tensor& actual, const at::Tensor& expected) {
+  const at::Tensor a = actual.to(at::kDouble).contiguous(), e = expected.to(at::kDouble).contiguous();
+  return all_near(std::span<const double>(a.data_ptr<double>(), static_cast<std::size_t>(a.numel())),
+                  std::span<const double>(e.data_ptr<double>(), static_cast<std::size_t>(e.numel())), kExact);
+}
+
+std::vector<std::int64_t> wide_ids(const Example& example) { return {example.ids.begin(), example.ids.end()}; }
+
+struct Case {
+  std::string name;
+  DecoderOptions options;
+};
+
+std::vector<Case> cases() {
+  std::vector<Case> list{{"llama", tiny_options()}};
+  list.push_back({"mistral_window", tiny_options()});
+  list.back().options.window = {3, 3, 3};
+  list.push_back({"qwen2_bias_tied", tiny_options()});
+  list.back().options.qkv_bias = true;
+  list.back().options.tied_head = true;
+  list.push_back({"qwen3_qk_norm", tiny_options()});
+  list.back().options.qk_norm = true;
+  list.push_back({"all_biases_one_window_layer", tiny_options()});
+  list.back().options.qkv_bias = list.back().options.o_bias = list.back().options.mlp_bias = true;
+  list.back().options.window = {0, 2, 0};
+  return list;
+}
+
+class DecoderTest : public ::testing::TestWithParam<Case> {};
+
+ProjectionSet projections(std::initializer_list<Projection> chosen) {
+  ProjectionSet set = {};
+  for (const Projection p : chosen) set[static_cast<std::size_t>(p)] = true;
+  return set;
+}
+
+TEST_P(DecoderTest, AdapterGradientsOfAPackEqualAutograd) {
+  const DecoderOptions& o = GetParam().options;
+  const DecoderBase base = tiny_base(o, at::kDouble);
+  ProjectionSet all;
+  all.fill(true);
+  // Three trials of unlike rank and targets, in unlike slots.
+  struct TrialCase {
+    SlotOptions slot_options;
+    std::int64_t slot;
+    double scale;
+    std::vector<std::int64_t> lengths;
+  };
+  const std::vector<TrialCase> trials{
+      {{.rank = 3, .targets = all}, 2, 2.0, {5, 1, 9}},
+      {{.rank = 17, .targets = projections({Projection::o, Projection::down})}, 0, 0.5, {12}},
+      {{.rank = 16, .targets = projections({Projection::k, Projection::gate})}, 3, 1.25, {2, 7}}};
+  AdapterBank bank(o, {.slots = 4, .rank = 20, .targets = all, .dtype = at::kDouble}, at::kCPU);
+  std::vector<std::vector<Example>> data;
+  std::vector<std::vector<std::int64_t>> batches, lengths;
+  std::vector<PackTrial> parts;
+  for (std::size_t t = 0; t < trials.size(); ++t) {
+    bank.initialize(trials[t].slot, trials[t].slot_options, 100 + t);
+    for (std::int64_t layer = 0; layer < o.layers; ++layer) {  // b is not zero once training has begun
+      for (std::size_t p = 0; p < kProjections; ++p) {
+        if (!trials[t].slot_options.targets[p]) continue;
+        at::Tensor b = bank.b_SOR(layer, static_cast<Projection>(p)).select(0, trials[t].slot);
+        b.narrow(1, 0, trials[t].slot_options.rank).copy_(at::sin(at::arange(b.size(0) * trials[t].slot_options.rank, at::kDouble)).view({b.size(0), -1}) * 0.1);
+      }
+    }
+    data.push_back(tiny_examples(trials[t].lengths, o.vocab_size, 50 + t));
+    lengths.push_back(trials[t].lengths);
+    batches.emplace_back();
+    for (std::size_t i = 0; i < trials[t].lengths.size(); ++i) batches.back().push_back(static_cast<std::int64_t>(i));
+  }
+  for (std::size_t t = 0; t < trials.size(); ++t) {
+    double loss_tokens = 0;
+    for (const auto& example : data[t]) loss_tokens += static_cast<double>(example.loss_tokens());
+    parts.push_back({.slot = trials[t].slot, .rank = computed_rank(trials[t].slot_options.rank),
+                     .scale = static_cast<float>(trials[t].scale), .loss_scale = 1 / loss_tokens,
+                     .targets = trials[t].slot_options.targets, .examples = data[t], .batch = batches[t]});
+  }
+  const auto passes = plan_passes(lengths, 100);
+  ASSERT_EQ(passes.size(), 1u);
+  BuiltPack built = build_pack(passes[0], parts, at::kCPU);
+  built.pack.scale_N = built.pack.scale_N.to(at::kDouble);
+  DecoderWorkspace workspace;
+  const PackLosses losses = train_pack(base, built.pack, {.bank = &bank}, workspace);
+  const PackLosses evaluated = evaluate_pack(base, built.pack, &bank, workspace);
+  EXPECT_TRUE(at::equal(losses.nll_N, evaluated.nll_N));
+
+  for (std::size_t t = 0; t < trials.size(); ++t) {
+    const auto& slot = trials[t];
+    const AdapterTensors extracted = bank.extract(slot.slot, slot.slot_options);
+    ReferenceAdapter adapter;
+    adapter.scale = slot.scale;
+    for (std::int64_t layer = 0; layer < o.layers; ++layer) {
+      for (std::size_t p = 0; p < kProjections; ++p) {
+        const auto& pair = extracted.at(layer, static_cast<Projection>(p));
+        adapter.a.push_back(pair.a_RD.defined() ? pair.a_RD.detach().requires_grad_() : at::Tensor());
+        adapter.b.push_back(pair.b_OR.defined() ? pair.b_OR.detach().requires_grad_() : at::Tensor());
+      }
+    }
+    at::Tensor nll = at::zeros({}, at::kDouble);
+    for (const auto& example : data[t]) nll = nll + reference_nll(base, wide_ids(example), example.loss, &adapter);
+    const auto [first, last] = built.rows[t];
+    EXPECT_TRUE(same(losses.nll_N.narrow(0, first, last - first).sum().view({1}), nll.view({1})));
+    // The pack keeps 1 / loss tokens in fp32; the reference uses the same number.
+    (nll * static_cast<double>(static_cast<float>(parts[t].loss_scale))).backward();
+    for (std::int64_t layer = 0; layer < o.layers; ++layer) {
+      for (std::size_t p = 0; p < kProjections; ++p) {
+        if (!slot.slot_options.targets[p]) continue;
+        const auto projection = static_cast<Projection>(p);
+        const auto index = static_cast<std::size_t>(layer) * kProjections + p;
+        const std::int64_t rank = slot.slot_options.rank;
+        SCOPED_TRACE(projection_path(layer, projection) + " of trial " + std::to_string(t));
+        EXPECT_TRUE(same(bank.grad_a_SRD(layer, projection).select(0, slot.slot).narrow(0, 0, rank), adapter.a[index].grad()));
+        EXPECT_TRUE(same(bank.grad_b_SOR(layer, projection).select(0, slot.slot).narrow(1, 0, rank), adapter.b[index].grad()));
+      }
+    }
+  }
+  EXPECT_EQ(bank.grads_SP.select(0, 1).abs().max().item<double>(), 0) << "a slot nobody trains got a gradient";
+}
+
+TEST_P(DecoderTest, FullGradientsEqualAutograd) {
+  const DecoderOptions& o = GetParam().options;
+  DecoderBase base = tiny_base(o, at::kDouble);
+  const std::vector<std::int64_t> lengths{6, 11, 1, 4}, batch{0, 1, 2, 3};
+  const auto examples = tiny_examples(lengths, o.vocab_size);
+  FullGradients gradients;
+  gradients.blocks.resize(base.blocks.size());
+  std::vector<std::pair<at::Tensor*, at::Tensor*>> pairs{{&base.embed_VD, &gradients.embed_VD},
+                                                          {&base.final_norm_D, &gradients.final_norm_D}};
+  for (std::size_t l = 0; l < base.blocks.size(); ++l) {
+    auto& w = base.blocks[l];
+    auto& g = gradients.blocks[l];
+    for (const auto& [weight, gradient] : std::initializer_list<std::pair<at::Tensor*, at::Tensor*>>{
+             {&w.input_norm_D, &g.input_norm_D}, {&w.post_norm_D, &g.post_norm_D}, {&w.qkv_ED, &g.qkv_ED},
+             {&w.o_DO, &g.o_DO}, {&w.gate_up_2FD, &g.gate_up_2FD}, {&w.down_DF, &g.down_DF},
+             {&w.qkv_bias_E, &g.qkv_bias_E}, {&w.o_bias_D, &g.o_bias_D}, {&w.gate_up_bias_2F, &g.gate_up_bias_2F},
+             {&w.down_bias_D, &g.down_bias_D}, {&w.q_norm_K, &g.q_norm_K}, {&w.k_norm_K, &g.k_norm_K}}) {
+      if (weight->defined()) pairs.emplace_back(weight, gradient);
+    }
+  }
+  if (!o.tied_head) pairs.emplace_back(&base.head_VD, &gradients.head_VD);
+  for (const auto& [weight, gradient] : pairs) *gradient = at::zeros_like(*weight);
+  if (o.tied_head) gradients.head_VD = gradients.embed_VD;
+
+  const PackTrial part{.loss_scale = 0.5, .examples = examples, .batch = batch};
+  const std::vector<std::vector<std::int64_t>> all_lengths{lengths};
+  BuiltPack built = build_pack(plan_passes(all_lengths, 100)[0], std::span(&part, 1), at::kCPU);
+  built.pack.scale_N = built.pack.scale_N.to(at::kDouble);
+  DecoderWorkspace workspace;
+  train_pack(base, built.pack, {.full = &gradients}, workspace);
+
+  for (const auto& [weight, gradient] : pairs) weight->requires_grad_();
+  if (o.tied_head) base.head_VD = base.embed_VD;
+  at::Tensor nll = at::zeros({}, at::kDouble);
+  for (const auto& example : examples) nll = nll + reference_nll(base, wide_ids(example), example.loss, nullptr);
+  (nll * 0.5).backward();
+  for (std::size_t i = 0; i < pairs.size(); ++i) {
+    SCOPED_TRACE("tensor " + std::to_string(i));
+    EXPECT_TRUE(same(*pairs[i].second, pairs[i].first->grad()));
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Families, DecoderTest, ::testing::ValuesIn(cases()),
+                         [](const auto& info) { return info.param.name; });
+
+}  // namespace
+}  // namespace finetune::testing

@@ -1,0 +1,85 @@
+// The decoder as a textbook would write it, one example and one trial at a time, differentiable by LibTorch's autograd:
+// the oracle of the packed one. Slow on purpose.
+#pragma once
+
+#include <ATen/ATen.h>
+
+#include <cmath>
+#include <vector>
+
+#include "models/adapter_bank.h"
+#include "models/weights.h"
+
+namespace finetune::testing {
+
+/// A trial's adapter as autograd leaves, indexed [layer * kProjections + projection]; undefined where not adapted.
+struct ReferenceAdapter {
+  std::vector<at::Tensor> a, b;
+  double scale = 1;
+};
+
+inline at::Tensor reference_norm(const at::Tensor& x, const at::Tensor& w, double epsilon) {
+  return x * (x.square().mean(-1, true) + epsilon).rsqrt() * w;
+}
+
+inline at::Tensor reference_rotate(const at::Tensor& x_THK, const DecoderBase& base) {
+  const std::int64_t tokens = x_THK.size(0), half = x_THK.size(2) / 2;
+  const at::Tensor cos = base.cos_PK.narrow(0, 0, tokens).unsqueeze(1).to(x_THK.scalar_type());
+  const at::Tensor sin = base.sin_PK.narrow(0, 0, tokens).unsqueeze(1).to(x_THK.scalar_type());
+  const at::Tensor first = x_THK.narrow(2, 0, half), second = x_THK.narrow(2, half, half);
+  return at::cat({first * cos - second * sin, second * cos + first * sin}, 2);
+}
+
+/// Sum over the example's loss tokens of the NLL. `adapter` may be null.
+inline at::Tensor reference_nll(const DecoderBase& base, const std::vector<std::int64_t>& ids,
+                                const std::vector<std::uint8_t>& loss, const ReferenceAdapter* adapter) {
+  const DecoderOptions& o = base.options;
+  const auto tokens = static_cast<std::int64_t>(ids.size());
+  const at::Tensor ids_T = at::tensor(at::ArrayRef<std::int64_t>(ids), at::kLong);
+  at::Tensor x = base.embed_VD.index_select(0, ids_T);
+  const at::Tensor i = at::arange(tokens).unsqueeze(1), j = at::arange(tokens).unsqueeze(0);
+  for (std::int64_t layer = 0; layer < o.layers; ++layer) {
+    const BlockWeights& w = base.blocks[static_cast<std::size_t>(layer)];
+    const auto project = [&](Projection p, const at::Tensor& in, const at::Tensor& stacked, const at::Tensor& bias) {
+      const auto [first, count] = stacked_rows(o, p);
+      at::Tensor y = at::matmul(in, stacked.narrow(0, first, count).t());
+      if (bias.defined()) y = y + bias.narrow(0, first, count);
+      const auto index = static_cast<std::size_t>(layer * kProjections + static_cast<int>(p));
+      if (adapter && adapter->a[index].defined()) {
+        y = y + at::matmul(at::matmul(in, adapter->a[index].t()), adapter->b[index].t()) * adapter->scale;
+      }
+      return y;
+    };
+    const at::Tensor n = reference_norm(x, w.input_norm_D, o.norm_epsilon);
+    at::Tensor q = project(Projection::q, n, w.qkv_ED, w.qkv_bias_E).view({tokens, o.heads, o.head_dim});
+    at::Tensor k = project(Projection::k, n, w.qkv_ED, w.qkv_bias_E).view({tokens, o.kv_heads, o.head_dim});
+    at::Tensor v = project(Projection::v, n, w.qkv_ED, w.qkv_bias_E).view({tokens, o.kv_heads, o.head_dim});
+    if (o.qk_norm) {
+      q = reference_norm(q, w.q_norm_K, o.norm_epsilon);
+      k = reference_norm(k, w.k_norm_K, o.norm_epsilon);
+    }
+    q = reference_rotate(q, base).transpose(0, 1);
+    k = reference_rotate(k, base).transpose(0, 1).repeat_interleave(o.heads / o.kv_heads, 0);
+    v = v.transpose(0, 1).repeat_interleave(o.heads / o.kv_heads, 0);
+    at::Tensor visible = j.le(i);
+    const std::int64_t window = o.window[static_cast<std::size_t>(layer)];
+    if (window > 0) visible = visible.logical_and((i - j).lt(window));
+    const at::Tensor scores = at::matmul(q, k.transpose(1, 2)) / std::sqrt(static_cast<double>(o.head_dim));
+    const at::Tensor p = at::softmax(scores.masked_fill(visible.logical_not(), -INFINITY), -1);
+    const at::Tensor attended = at::matmul(p, v).transpose(0, 1).reshape({tokens, o.heads * o.head_dim});
+    x = x + project(Projection::o, attended, w.o_DO, w.o_bias_D);
+    const at::Tensor m = reference_norm(x, w.post_norm_D, o.norm_epsilon);
+    const at::Tensor gate = project(Projection::gate, m, w.gate_up_2FD, w.gate_up_bias_2F);
+    const at::Tensor up = project(Projection::up, m, w.gate_up_2FD, w.gate_up_bias_2F);
+    x = x + project(Projection::down, at::silu(gate) * up, w.down_DF, w.down_bias_D);
+  }
+  const at::Tensor logits = at::matmul(reference_norm(x, base.final_norm_D, o.norm_epsilon), base.head_VD.t());
+  const at::Tensor log_probabilities = at::log_softmax(logits, -1);
+  at::Tensor nll = at::zeros({}, logits.options());
+  for (std::int64_t t = 1; t < tokens; ++t) {
+    if (loss[static_cast<std::size_t>(t)]) nll = nll - log_probabilities[t - 1][ids[static_cast<std::size_t>(t)]];
+  }
+  return nll;
+}
+
+}  // namespace finetune::testing
