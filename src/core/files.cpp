@@ -6,6 +6,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include "core/error.h"
 
@@ -55,26 +56,47 @@ std::string read_file(const std::filesystem::path& path, std::uint64_t limit) {
   return content;
 }
 
-void write_file_atomically(const std::filesystem::path& path, std::string_view content) {
-  const std::filesystem::path temporary = path.string() + ".tmp" + std::to_string(::getpid());
-  const auto fail = [&](const char* verb) {
-    const int code = errno;
-    ::unlink(temporary.c_str());
-    return failed(path.string(), std::string("cannot be ") + verb + ": " + std::strerror(code));
-  };
-  {
-    const Descriptor fd(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
-    if (fd.get() < 0) throw fail("created");
-    while (!content.empty()) {
-      const ssize_t put = ::write(fd.get(), content.data(), content.size());
-      if (put < 0 && errno == EINTR) continue;
-      if (put < 0) throw fail("written");
-      content.remove_prefix(static_cast<std::size_t>(put));
-    }
-    if (::fsync(fd.get()) != 0) throw fail("written to disk");
+AtomicFile::AtomicFile(std::filesystem::path path)
+    : path_(std::move(path)), temporary_(path_.string() + ".tmp" + std::to_string(::getpid())) {
+  descriptor_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+  if (descriptor_ < 0) fail("created");
+}
+
+AtomicFile::~AtomicFile() {
+  if (descriptor_ < 0) return;
+  ::close(descriptor_);
+  ::unlink(temporary_.c_str());
+}
+
+void AtomicFile::fail(const char* verb) {
+  const int code = errno;
+  throw failed(path_.string(), std::string("cannot be ") + verb + ": " + std::strerror(code));
+}
+
+void AtomicFile::write(std::string_view bytes) {
+  while (!bytes.empty()) {
+    const ssize_t put = ::write(descriptor_, bytes.data(), bytes.size());
+    if (put < 0 && errno == EINTR) continue;
+    if (put < 0) fail("written");
+    bytes.remove_prefix(static_cast<std::size_t>(put));
   }
-  if (::rename(temporary.c_str(), path.c_str()) != 0) throw fail("renamed");
-  fsync_folder(path.parent_path().empty() ? "." : path.parent_path());
+}
+
+void AtomicFile::commit() {
+  if (::fsync(descriptor_) != 0) fail("written to disk");
+  ::close(descriptor_);
+  descriptor_ = -1;
+  if (::rename(temporary_.c_str(), path_.c_str()) != 0) {
+    ::unlink(temporary_.c_str());
+    fail("renamed");
+  }
+  fsync_folder(path_.parent_path().empty() ? "." : path_.parent_path());
+}
+
+void write_file_atomically(const std::filesystem::path& path, std::string_view content) {
+  AtomicFile file(path);
+  file.write(content);
+  file.commit();
 }
 
 bool is_utf8(std::string_view text) {

@@ -12,6 +12,23 @@ namespace finetune {
 /// larger than `limit` bytes.
 std::string read_file(const std::filesystem::path& path, std::uint64_t limit = std::uint64_t{4} << 30);
 
+/// A file that appears under its name only when it is complete: written beside it, fsynced, renamed by commit(). Gone
+/// when destroyed before that. Throws Error (failed).
+class AtomicFile {
+ public:
+  explicit AtomicFile(std::filesystem::path path);
+  ~AtomicFile();
+  AtomicFile(const AtomicFile&) = delete;
+  AtomicFile& operator=(const AtomicFile&) = delete;
+  void write(std::string_view bytes);
+  void commit();
+
+ private:
+  [[noreturn]] void fail(const char* verb);
+  std::filesystem::path path_, temporary_;
+  int descriptor_ = -1;
+};
+
 /// Writes to a temporary name beside `path`, fsyncs, renames, fsyncs the folder. Throws Error (failed).
 void write_file_atomically(const std::filesystem::path& path, std::string_view content);
 

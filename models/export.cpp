@@ -1,0 +1,109 @@
+#include "models/export.h"
+
+#include <ATen/ATen.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cmath>
+
+#include "core/error.h"
+#include "core/files.h"
+#include "models/safetensors.h"
+
+namespace finetune {
+namespace {
+
+namespace fs = std::filesystem;
+
+// What travels with a checkpoint besides weights and config.json.
+constexpr const char* kCarried[] = {"tokenizer.json",          "tokenizer.model",   "tokenizer_config.json", "special_tokens_map.json",
+                                    "added_tokens.json",       "vocab.json",        "merges.txt",            "generation_config.json",
+                                    "chat_template.jinja",     "chat_template.json"};
+
+using Named = std::vector<std::pair<std::string, at::Tensor>>;
+
+// Consecutive tensors, at most `limit` bytes each (a larger tensor is a shard of its own).
+std::vector<Named> split_shards(const Named& tensors, std::int64_t limit) {
+  std::vector<Named> shards(1);
+  std::int64_t bytes = 0;
+  for (const auto& tensor : tensors) {
+    const auto size = static_cast<std::int64_t>(tensor.second.nbytes());
+    if (!shards.back().empty() && bytes + size > limit) {
+      shards.emplace_back();
+      bytes = 0;
+    }
+    shards.back().push_back(tensor);
+    bytes += size;
+  }
+  return shards;
+}
+
+void write_weights(const Named& tensors, const fs::path& folder, std::int64_t shard_bytes) {
+  const auto shards = split_shards(tensors, shard_bytes);
+  if (shards.size() == 1) return write_safetensors(folder / "model.safetensors", shards.front());
+  nlohmann::ordered_json index;
+  std::int64_t total = 0;
+  for (std::size_t i = 0; i < shards.size(); ++i) {
+    const std::string name = fmt::format("model-{:05}-of-{:05}.safetensors", i + 1, shards.size());
+    write_safetensors(folder / name, shards[i]);
+    for (const auto& [tensor, value] : shards[i]) {
+      index["weight_map"][tensor] = name;
+      total += static_cast<std::int64_t>(value.nbytes());
+    }
+  }
+  index["metadata"]["total_size"] = total;
+  write_file_atomically(folder / "model.safetensors.index.json", index.dump(2) + "\n");
+}
+
+}  // namespace
+
+void merge_adapter(BaseModel& model, const PeftAdapter& adapter) {
+  const auto rank = static_cast<double>(adapter.spec.rank);
+  const double scale = adapter.spec.alpha / (adapter.spec.rslora ? std::sqrt(rank) : rank);
+  for (std::int64_t layer = 0; layer < model.options.layers; ++layer) {
+    for (std::size_t p = 0; p < kProjections; ++p) {
+      if (!adapter.spec.targets[p]) continue;
+      const auto projection = static_cast<Projection>(p);
+      const auto& [a_RD, b_OR] = adapter.tensors.at(layer, projection);
+      at::Tensor& weight = model.weights.layers[static_cast<std::size_t>(layer)].weight[p];
+      const at::Tensor merged = (weight.cpu().to(at::kFloat) + at::mm(b_OR, a_RD) * scale).to(weight.scalar_type());
+      if (!at::isfinite(merged).all().item<bool>()) {
+        throw failed(projection_path(layer, projection), "the merged weight is not finite");
+      }
+      weight = merged;
+    }
+  }
+}
+
+void write_checkpoint(BaseModel& model, at::ScalarType dtype, const fs::path& source, const fs::path& out,
+                      std::int64_t shard_bytes) {
+  const fs::path target = fs::absolute(out).lexically_normal();
+  const fs::path place = target.has_filename() ? target : target.parent_path();
+  const fs::path temporary = place.string() + ".tmp" + std::to_string(::getpid());
+  try {
+    fs::remove_all(temporary);
+    fs::create_directories(temporary);
+    Named tensors;
+    for (const auto& [name, tensor] : named_tensors(model)) tensors.emplace_back(name, tensor->to(dtype).cpu());
+    write_weights(tensors, temporary, shard_bytes);
+    nlohmann::ordered_json config = model.config;
+    const char* name = dtype == at::kBFloat16 ? "bfloat16" : dtype == at::kHalf ? "float16" : "float32";
+    config[config.contains("dtype") ? "dtype" : "torch_dtype"] = name;
+    write_file_atomically(temporary / "config.json", config.dump(2) + "\n");
+    for (const char* file : kCarried) {
+      if (fs::exists(source / file)) write_file_atomically(temporary / file, read_file(source / file));
+    }
+    if (fs::exists(place)) fs::remove(place);  // only ever an empty folder
+    fs::rename(temporary, place);
+  } catch (const fs::filesystem_error& error) {
+    std::error_code ignored;
+    fs::remove_all(temporary, ignored);
+    throw failed(place.string(), std::string("cannot be written: ") + error.code().message());
+  } catch (...) {
+    std::error_code ignored;
+    fs::remove_all(temporary, ignored);
+    throw;
+  }
+}
+
+}  // namespace finetune

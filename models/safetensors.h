@@ -1,0 +1,43 @@
+// Tensors in safetensors files: memory-mapped reading, atomic writing.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <filesystem>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "models/safetensors_header.h"
+
+namespace finetune {
+
+/// An open file; tensors are copied out, so nothing points into it afterwards.
+class SafetensorsFile {
+ public:
+  explicit SafetensorsFile(const std::filesystem::path& path);
+  ~SafetensorsFile();
+  SafetensorsFile(const SafetensorsFile&) = delete;
+  SafetensorsFile& operator=(const SafetensorsFile&) = delete;
+
+  const SafetensorsHeader& header() const { return header_; }
+  const std::string& path() const { return path_; }
+  const TensorEntry* find(const std::string& name) const;
+  /// A copy on the CPU in the file's dtype. F32, F16 and BF16 only: others throw, naming the tensor.
+  at::Tensor read(const TensorEntry& entry) const;
+
+ private:
+  std::string path_;
+  int descriptor_ = -1;
+  std::uint64_t size_ = 0;
+  const char* data_ = nullptr;  // the mapping
+  SafetensorsHeader header_;
+  std::map<std::string, std::size_t> index_;
+};
+
+/// Writes CPU tensors (F32, F16, BF16), sorted by name, each streamed out in turn; atomically.
+void write_safetensors(const std::filesystem::path& path, std::vector<std::pair<std::string, at::Tensor>> tensors,
+                       const std::map<std::string, std::string>& metadata = {{"format", "pt"}});
+
+}  // namespace finetune
