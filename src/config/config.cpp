@@ -1,0 +1,167 @@
+#include "config/config.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+#include "config/fields.h"
+#include "config/params.h"
+#include "config/search_fields.h"
+#include "core/error.h"
+#include "core/files.h"
+#include "core/text.h"
+
+namespace finetune {
+namespace {
+
+// Both ends and all choices of a searched key must be values that the key allows.
+void check_search_parameter(const RunConfig& config, const SearchParameter& parameter) {
+  const std::string key = "search." + parameter.name;
+  if (!parameter.name.starts_with("train.")) {
+    std::vector<std::string> keys;
+    for (const auto& field : config_fields()) {
+      if (field.key.starts_with("train.")) keys.push_back(field.key);
+    }
+    throw bad_input("", key + ": only keys of train can be searched" + did_you_mean(parameter.name, keys));
+  }
+  for (const char* fixed : {"train.method", "train.steps", "train.epochs", "train.stop_at", "train.changes", "train.patience"}) {
+    if (parameter.name == fixed) throw bad_input("", key + ": " + parameter.name + " is the same for all trials and cannot be searched");
+  }
+  std::vector<Value> values = parameter.choices;
+  if (values.empty()) {
+    for (const double end : {parameter.low, parameter.high}) {
+      if (parameter.integer) values.emplace_back(static_cast<std::int64_t>(end));
+      else values.emplace_back(end);
+    }
+  }
+  RunConfig trial = config;
+  try {
+    for (const auto& value : values) set_key(trial, parameter.name, ConfigNode::of(value));
+  } catch (const Error& error) {
+    throw bad_input("", key + ": " + error.what());
+  }
+  // A whole-number key takes a range only as whole numbers.
+  RunConfig defaults;
+  for (const auto& field : config_fields()) {
+    if (field.key != parameter.name || !parameter.choices.empty()) continue;
+    const auto node = field.get(defaults);
+    const bool whole = node && node->kind == ConfigNode::Kind::scalar && std::holds_alternative<std::int64_t>(node->value);
+    const bool number = whole || !node || (node->kind == ConfigNode::Kind::scalar && std::holds_alternative<double>(node->value));
+    if (!number) throw bad_input("", key + " is not a number; give choices instead of a range");
+    if (whole && !parameter.integer) throw bad_input("", key + " holds whole numbers; add int: true");
+  }
+}
+
+}  // namespace
+
+bool RunConfig::is_given(const std::string& key) const { return std::find(given.begin(), given.end(), key) != given.end(); }
+
+RunConfig load_config(const ConfigSources& sources) {
+  RunConfig config;
+  if (!sources.file.empty()) {
+    const ConfigNode root = parse_config(sources.file, read_file(sources.file, 16 << 20));
+    if (root.kind == ConfigNode::Kind::map) {
+      for (const auto& [key, node] : root.entries) set_key(config, key, node);
+    } else if (root.kind != ConfigNode::Kind::null) {
+      throw bad_input(sources.file, "must be a map of keys");
+    }
+  }
+  for (const auto& [key, texts] : sources.lists) {
+    ConfigNode node;
+    node.kind = ConfigNode::Kind::list;
+    for (const auto& text : texts) node.items.push_back(ConfigNode::of(text));
+    set_key(config, key, node);
+  }
+  for (const auto& [key, text] : sources.settings) {
+    ConfigNode node;
+    // A path or name stays the text it is; only text that begins a flow collection or quotes is read as YAML.
+    const bool structured = !text.empty() && std::string("[{\"'").find(text.front()) != std::string::npos;
+    if (structured) {
+      node = parse_config("--set " + key, "value: " + text);
+      node = node.kind == ConfigNode::Kind::map && node.entries.size() == 1 ? node.entries.front().second : ConfigNode{};
+    } else if (const auto value = resolve_scalar(text)) {
+      node = ConfigNode::of(*value);
+      node.text = text;
+    }
+    node.where = "--set " + key;
+    try {
+      set_key(config, key, node);
+    } catch (const Error& error) {
+      const std::string prefix = "--set " + key + ": ", message = error.what();
+      throw bad_input("", message.starts_with(prefix) ? message.substr(prefix.size()) : message);
+    }
+  }
+  if (config.train.lora.alpha_over_rank && config.is_given("train.lora.alpha")) {
+    throw bad_input(sources.file, "train.lora.alpha and train.lora.alpha_over_rank are both given; use one");
+  }
+  resolve_alpha(config.train.lora);
+  return config;
+}
+
+void validate(const RunConfig& config, bool asktell) {
+  if (config.is_given("train.steps") && config.train.epochs) throw bad_input("", "train.steps and train.epochs are both given; use one");
+  if (config.tune.method && (config.tune.sampler || config.tune.scheduler)) {
+    throw bad_input("", "tune.method stands for sampler and scheduler; give either it or tune.sampler and tune.scheduler");
+  }
+  if (config.train.stop_at && *config.train.stop_at > config.train.steps && !config.train.epochs) {
+    throw bad_input("", "train.stop_at is " + std::to_string(*config.train.stop_at) + ", above train.steps = " + std::to_string(config.train.steps));
+  }
+  if (config.data.completion && !config.data.prompt) throw bad_input("", "data.completion needs data.prompt");
+  if (!config.data.valid.empty() && config.data.valid_fraction_given && config.data.valid_fraction > 0) {
+    throw bad_input("", "data.valid and data.valid_fraction are both given; use one");
+  }
+  if (asktell) return;
+  for (const auto& parameter : config.search) check_search_parameter(config, parameter);
+  for (const auto& parameter : config.search) {
+    if (config.train.method == "full" && parameter.name.starts_with("train.lora.")) {
+      throw bad_input("", "search." + parameter.name + " has no meaning with train.method: full");
+    }
+  }
+}
+
+std::string to_yaml(const RunConfig& config) {
+  ConfigNode root;
+  root.kind = ConfigNode::Kind::map;
+  const auto child = [](ConfigNode& parent, const std::string& name) -> ConfigNode& {
+    for (auto& [key, node] : parent.entries) {
+      if (key == name) return node;
+    }
+    parent.entries.emplace_back(name, ConfigNode{});
+    parent.entries.back().second.kind = ConfigNode::Kind::map;
+    return parent.entries.back().second;
+  };
+  for (const auto& field : config_fields()) {
+    // Which of alpha and alpha_over_rank was given is kept; of steps and epochs too.
+    if (field.key == "train.lora.alpha" && config.train.lora.alpha_over_rank) continue;
+    if (field.key == "train.steps" && config.train.epochs) continue;
+    if (field.key == "tune.steps" && config.tune.steps == 1) continue;
+    const auto node = field.get(config);
+    if (!node) continue;
+    if (field.key == "tune.trials" && !config.search.empty()) child(root, "search") = search_node(config.search);
+    ConfigNode* parent = &root;
+    const auto parts = split(field.key, '.');
+    for (std::size_t i = 0; i + 1 < parts.size(); ++i) parent = &child(*parent, parts[i]);
+    parent->entries.emplace_back(parts.back(), *node);
+  }
+  return to_yaml(root);
+}
+
+void resolve_alpha(LoraConfig& lora) {
+  if (lora.alpha_over_rank) lora.alpha = *lora.alpha_over_rank * static_cast<double>(lora.rank);
+}
+
+void apply_params(RunConfig& config, const Params& params) {
+  for (const auto& [name, value] : params) {
+    if (name == "train.lora.alpha") config.train.lora.alpha_over_rank.reset();
+    set_key(config, name, ConfigNode::of(value));
+  }
+  resolve_alpha(config.train.lora);
+}
+
+bool may_change_during_training(const std::string& key) {
+  constexpr std::array kChangeable = {"train.learning_rate", "train.weight_decay", "train.beta1", "train.beta2", "train.epsilon",
+                                      "train.max_grad_norm", "train.lora.dropout", "train.warmup_ratio", "train.decay_ratio", "train.schedule"};
+  return std::find(kChangeable.begin(), kChangeable.end(), key) != kChangeable.end();
+}
+
+}  // namespace finetune

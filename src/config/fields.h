@@ -1,0 +1,30 @@
+// Every key of the configuration, once: name, help, how it is set from a node (with its check) and printed back.
+// YAML, --set, flags, --help, validation and run.yaml are all driven by this list.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "config/node.h"
+#include "config/run_config.h"
+
+namespace finetune {
+
+struct Field {
+  std::string key;   ///< dotted: train.lora.rank
+  std::string help;  ///< one line; allowed values and default included
+  /// Throws Error (bad_input, no location) for a wrong type or value.
+  std::function<void(RunConfig&, const ConfigNode&)> set;
+  /// Nothing: absent, not printed.
+  std::function<std::optional<ConfigNode>(const RunConfig&)> get;
+};
+
+const std::vector<Field>& config_fields();
+
+/// Sets one dotted key, keys below search., tune.sampler. and tune.scheduler. included, and remembers it as given.
+/// Throws Error with the node's place; an unknown key names the nearest one.
+void set_key(RunConfig& config, const std::string& key, const ConfigNode& node);
+
+}  // namespace finetune

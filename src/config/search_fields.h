@@ -1,0 +1,24 @@
+// Keys with free names: search.PARAMETER, and the options beside the name of tune.sampler and tune.scheduler.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "config/fields.h"
+
+namespace finetune {
+
+/// search, or search.NAME. False when `key` is neither.
+bool set_search_key(RunConfig& config, const std::string& key, const ConfigNode& node);
+/// tune.sampler.OPTION and tune.scheduler.OPTION (for --set). False when `key` is neither.
+bool set_tuner_part_key(RunConfig& config, const std::string& key, const ConfigNode& node);
+
+/// A field that takes {name: X, option: value, ...} or just the name.
+Field tuner_part_field(const std::string& key, const std::string& help,
+                       std::function<std::optional<TunerPart>&(RunConfig&)> at);
+
+/// The search space as a map node, for printing.
+ConfigNode search_node(const std::vector<SearchParameter>& search);
+
+}  // namespace finetune
