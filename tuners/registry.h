@@ -10,14 +10,24 @@
 
 namespace finetune {
 
+struct SamplerRequest {
+  Params options;                ///< beside the name in the config
+  SearchSpace space;
+  std::uint64_t seed = 0;
+};
+
+struct SchedulerRequest {
+  Params options;
+  SearchSpace space;
+  TunerOptions tuner;
+};
+
 std::vector<std::string> sampler_names();
 std::vector<std::string> scheduler_names();
 
-/// `options`: beside the name in the config. Throws Error (bad_input, no location) for unknown names and options, and
-/// values out of range, naming the key ("tune.sampler.order") and the allowed values.
-std::unique_ptr<Sampler> make_sampler(const std::string& name, const Params& options, const SearchSpace& space,
-                                      std::uint64_t seed);
-std::unique_ptr<Scheduler> make_scheduler(const std::string& name, const Params& options, const SearchSpace& space,
-                                          const TunerOptions& tuner);
+/// Throw Error (bad_input) for unknown names and options and for values out of range, naming the key
+/// (tune.scheduler.min_steps) and what is allowed.
+std::unique_ptr<Sampler> make_sampler(const std::string& name, const SamplerRequest& request);
+std::unique_ptr<Scheduler> make_scheduler(const std::string& name, const SchedulerRequest& request);
 
 }  // namespace finetune

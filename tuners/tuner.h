@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
@@ -64,6 +65,8 @@ struct TunerOptions {
   std::optional<std::int64_t> budget_steps;    ///< stop the study when all trials together have done this many
   Direction direction = Direction::minimize;
   std::uint64_t seed = 0;
+  std::int64_t default_min_steps = 1;          ///< first rung when the scheduler's options name none
+  std::function<bool(const std::string&)> may_change;  ///< which parameters may change in training; empty: all
 };
 
 struct NewTrial {
@@ -85,8 +88,11 @@ class Tuner {
   /// that reaches max_steps without a stop is complete.
   void report(std::span<const Report> reports, std::vector<Action>& actions);
 
-  /// A trial that ended by itself: completed (with a value, or its last) or failed.
+  /// A trial that ended by itself: completed (with a value, or its last), failed, or stopped by the host program.
   void tell(TrialId trial, TrialState state, std::optional<double> metric, std::vector<Action>& actions);
+
+  /// The host program changed a trial's parameters on its own.
+  void note_params(TrialId trial, const Params& params);
 
   /// The next step at which `trial` must be evaluated: the scheduler's, or max_steps.
   std::int64_t next_milestone(TrialId trial) const;
@@ -101,11 +107,17 @@ class Tuner {
   void load(const nlohmann::json& state);  ///< replaces everything; throws Error and changes nothing when damaged
 
  private:
+  void carry_out(std::vector<Action>& actions, std::size_t first);
+  void finish_trial(TrialRecord& trial, TrialState state, std::vector<Action>& actions);
+  void stop_all(std::vector<Action>& actions);
+  std::int64_t running() const { return running_; }
+
   TunerOptions options_;
   std::unique_ptr<Sampler> sampler_;
   std::unique_ptr<Scheduler> scheduler_;
   std::vector<TrialRecord> trials_;  // index = id
-  bool exhausted_ = false;
+  std::int64_t running_ = 0, steps_ = 0;
+  bool exhausted_ = false, budget_used_ = false;
 };
 
 }  // namespace finetune

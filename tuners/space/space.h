@@ -1,8 +1,7 @@
-// Search spaces: named parameters, conditional ones included, and their encoding.
+// Search spaces: named parameters, conditional ones included, and the one encoding of a value to [0, 1].
 #pragma once
 
 #include <cstdint>
-#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -12,18 +11,45 @@
 
 namespace finetune {
 
-/// One parameter: a categorical (choices) or a range.
+/// One parameter: a categorical (choices), or a range with both ends included.
 struct ParameterSpec {
   std::string name;
   std::vector<Value> choices;     ///< not empty: categorical
   double low = 0, high = 0;
   bool log = false, integer = false;
-  std::optional<double> step;     ///< values are low + k x step, up to high
+  std::optional<double> step;     ///< values are low + k x step up to high, which need not be one of them
   std::vector<std::pair<std::string, std::vector<Value>>> when;  ///< all must hold; each names an earlier parameter
+
+  bool categorical() const { return !choices.empty(); }
+  /// Distance between neighbouring values: step, 1 for whole numbers, 0 for a continuum.
+  double spacing() const { return step ? *step : integer ? 1.0 : 0.0; }
+  /// How many values there are; nothing for a continuum.
+  std::optional<std::int64_t> count() const;
 };
 
 struct SearchSpace {
   std::vector<ParameterSpec> parameters;
+  const ParameterSpec* find(const std::string& name) const;
 };
+
+/// True when every condition of `spec` holds for the values in `params`.
+bool is_active(const ParameterSpec& spec, const Params& params);
+
+/// The value at u in [0, 1): uniform over values (over logarithms with log); equal shares for discrete ones. Exact: a
+/// stepped value is low + k x step, never outside [low, high].
+Value value_at(const ParameterSpec& spec, double u);
+/// The middle of what value_at maps onto `value`; values outside the range are clipped.
+double position_of(const ParameterSpec& spec, const Value& value);
+
+/// A number as a value of the parameter: clipped to the range, rounded to the nearest step or whole number.
+Value clip(const ParameterSpec& spec, double number);
+/// The k-th value of a discrete parameter, k in [0, count).
+Value nth_value(const ParameterSpec& spec, std::int64_t k);
+
+/// Independent uniform draws of all active parameters, in the space's order.
+Params sample_uniform(const SearchSpace& space, Random& random);
+
+/// Throws Error (bad_input, naming search.NAME) for an empty or impossible space.
+void validate(const SearchSpace& space);
 
 }  // namespace finetune

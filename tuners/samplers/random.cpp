@@ -1,0 +1,27 @@
+#include "tuners/options.h"
+#include "tuners/samplers/samplers.h"
+
+namespace finetune {
+namespace {
+
+class RandomSampler : public Sampler {
+ public:
+  RandomSampler(SearchSpace space, std::uint64_t seed) : space_(std::move(space)), seed_(seed) {}
+  std::optional<Params> suggest(TrialId id, std::span<const TrialRecord>) override {
+    Random random(seed_, Purpose::sampler, static_cast<std::uint64_t>(id.value));
+    return sample_uniform(space_, random);
+  }
+
+ private:
+  SearchSpace space_;
+  std::uint64_t seed_;
+};
+
+}  // namespace
+
+std::unique_ptr<Sampler> make_random(const SamplerRequest& request) {
+  OptionReader("tune.sampler", request.options).finish();
+  return std::make_unique<RandomSampler>(request.space, request.seed);
+}
+
+}  // namespace finetune

@@ -1,0 +1,226 @@
+#include "tuners/tuner.h"
+
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "core/error.h"
+#include "core/number.h"
+
+namespace finetune {
+
+nlohmann::json Sampler::save() const { return nullptr; }
+void Sampler::load(const nlohmann::json&) {}
+void Scheduler::on_start(const TrialRecord&) {}
+void Scheduler::on_end(const TrialRecord&, std::span<const TrialRecord>, std::vector<Action>&) {}
+void Scheduler::on_idle(std::int64_t, std::span<const TrialRecord>, std::vector<Action>&) {}
+nlohmann::json Scheduler::save() const { return nullptr; }
+void Scheduler::load(const nlohmann::json&) {}
+
+Tuner::Tuner(TunerOptions options, std::unique_ptr<Sampler> sampler, std::unique_ptr<Scheduler> scheduler)
+    : options_(std::move(options)), sampler_(std::move(sampler)), scheduler_(std::move(scheduler)) {}
+
+std::vector<NewTrial> Tuner::ask(std::int64_t count, std::vector<Action>& actions) {
+  std::vector<NewTrial> asked;
+  if (budget_used_) return asked;
+  if (options_.concurrent) count = std::min(count, *options_.concurrent - running_);
+  if (count <= 0) return asked;
+  const std::size_t first = actions.size();
+  const std::int64_t before = running_;
+  scheduler_->on_idle(count, trials_, actions);
+  carry_out(actions, first);
+  count -= running_ - before;
+  while (static_cast<std::int64_t>(asked.size()) < count && !exhausted()) {
+    const TrialId id{static_cast<std::int64_t>(trials_.size())};
+    auto params = sampler_->suggest(id, trials_);
+    if (!params) {
+      exhausted_ = true;
+      break;
+    }
+    trials_.push_back({.id = id, .params = std::move(*params)});
+    ++running_;
+    scheduler_->on_start(trials_.back());
+    asked.push_back({id, trials_.back().params});
+  }
+  return asked;
+}
+
+bool Tuner::exhausted() const {
+  return exhausted_ || budget_used_ || static_cast<std::int64_t>(trials_.size()) >= options_.trials;
+}
+
+void Tuner::report(std::span<const Report> reports, std::vector<Action>& actions) {
+  std::vector<Report> sorted(reports.begin(), reports.end());
+  std::sort(sorted.begin(), sorted.end(), [](const Report& a, const Report& b) { return a.trial < b.trial; });
+  const auto broken = [](const std::optional<double>& value) { return value && !std::isfinite(*value); };
+  std::vector<const TrialRecord*> healthy;
+  const std::size_t first = actions.size();
+  for (const Report& report : sorted) {
+    TrialRecord& trial = trials_.at(static_cast<std::size_t>(report.trial.value));
+    if (trial.state != TrialState::running) continue;
+    steps_ += report.step - trial.step;
+    trial.step = report.step;
+    if (broken(report.metric) || broken(report.train_loss) || broken(report.gradient_norm)) {
+      actions.push_back({.trial = trial.id, .what = Action::Do::stop, .reason = "not finite"});
+      finish_trial(trial, TrialState::failed, actions);
+      continue;
+    }
+    if (report.metric) trial.values.emplace_back(report.step, to_minimized(*report.metric, options_.direction));
+    healthy.push_back(&trial);
+  }
+  scheduler_->on_reports(healthy, trials_, actions);
+  carry_out(actions, first);
+  for (const TrialRecord* record : healthy) {
+    TrialRecord& trial = trials_[static_cast<std::size_t>(record->id.value)];
+    if (trial.state == TrialState::running && trial.step >= options_.max_steps) finish_trial(trial, TrialState::completed, actions);
+  }
+  if (options_.budget_steps && steps_ >= *options_.budget_steps) stop_all(actions);
+}
+
+void Tuner::tell(TrialId id, TrialState state, std::optional<double> metric, std::vector<Action>& actions) {
+  TrialRecord& trial = trials_.at(static_cast<std::size_t>(id.value));
+  if (trial.state != TrialState::running && trial.state != TrialState::paused) return;
+  if (metric && !std::isfinite(*metric)) state = TrialState::failed;
+  if (state == TrialState::completed && metric) {
+    if (trial.step < options_.max_steps) steps_ += options_.max_steps - trial.step;  // a full-budget result
+    trial.step = options_.max_steps;
+    trial.values.emplace_back(trial.step, to_minimized(*metric, options_.direction));
+  }
+  finish_trial(trial, state, actions);
+  if (options_.budget_steps && steps_ >= *options_.budget_steps) stop_all(actions);
+}
+
+void Tuner::note_params(TrialId id, const Params& params) {
+  for (const auto& [name, value] : params) set_param(trials_.at(static_cast<std::size_t>(id.value)).params, name, value);
+}
+
+void Tuner::finish_trial(TrialRecord& trial, TrialState state, std::vector<Action>& actions) {
+  if (trial.state == TrialState::running) --running_;
+  trial.state = state;
+  const std::size_t first = actions.size();
+  scheduler_->on_end(trial, trials_, actions);
+  carry_out(actions, first);
+}
+
+// Keeps the books in step with what the scheduler decided.
+void Tuner::carry_out(std::vector<Action>& actions, std::size_t first) {
+  for (std::size_t i = first; i < actions.size(); ++i) {
+    TrialRecord& trial = trials_.at(static_cast<std::size_t>(actions[i].trial.value));
+    switch (actions[i].what) {
+      case Action::Do::stop:
+        if (trial.state == TrialState::running) --running_;
+        if (trial.state == TrialState::running || trial.state == TrialState::paused) trial.state = TrialState::stopped;
+        break;
+      case Action::Do::pause:
+        if (trial.state == TrialState::running) --running_;
+        trial.state = TrialState::paused;
+        break;
+      case Action::Do::resume:
+        if (trial.state == TrialState::paused) ++running_;
+        trial.state = TrialState::running;
+        break;
+      case Action::Do::change:
+        for (const auto& [name, value] : actions[i].params) set_param(trial.params, name, value);
+        break;
+      case Action::Do::copy: trial.params = actions[i].params; break;
+    }
+  }
+}
+
+void Tuner::stop_all(std::vector<Action>& actions) {
+  budget_used_ = true;
+  for (TrialRecord& trial : trials_) {
+    if (trial.state != TrialState::running) continue;
+    std::erase_if(actions, [&](const Action& action) { return action.trial == trial.id; });  // stop outweighs the rest
+    actions.push_back({.trial = trial.id, .what = Action::Do::stop, .reason = "budget.steps used up"});
+    trial.state = TrialState::stopped;
+  }
+  running_ = 0;
+}
+
+std::int64_t Tuner::next_milestone(TrialId id) const {
+  const TrialRecord& trial = trials_.at(static_cast<std::size_t>(id.value));
+  // Asked at a step that may itself be one: the first milestone that is not behind the trial.
+  return std::min(options_.max_steps, scheduler_->next_milestone(id, trial.step).value_or(options_.max_steps));
+}
+
+const TrialRecord* Tuner::find(TrialId id) const {
+  if (id.value < 0 || id.value >= static_cast<std::int64_t>(trials_.size())) return nullptr;
+  return &trials_[static_cast<std::size_t>(id.value)];
+}
+
+const TrialRecord* Tuner::best() const {
+  const TrialRecord* best = nullptr;
+  for (const TrialRecord& trial : trials_) {
+    if (trial.state == TrialState::failed || trial.values.empty()) continue;
+    const auto [step, value] = trial.values.back();
+    if (best == nullptr || step > best->values.back().first ||
+        (step == best->values.back().first && value < best->values.back().second)) {
+      best = &trial;
+    }
+  }
+  return best;
+}
+
+nlohmann::json Tuner::save() const {
+  nlohmann::json trials = nlohmann::json::array();
+  for (const TrialRecord& trial : trials_) {
+    nlohmann::json values = nlohmann::json::array();
+    for (const auto& [step, value] : trial.values) values.push_back({step, value});
+    // Parameters keep their order, which nlohmann::json would sort: a list of pairs.
+    nlohmann::json params = nlohmann::json::array();
+    for (const auto& [name, value] : trial.params) params.push_back({name, nlohmann::json(to_json(value))});
+    trials.push_back({{"params", params}, {"state", to_text(trial.state)}, {"values", values}, {"step", trial.step}});
+  }
+  return {{"version", 1},         {"trials", trials},           {"steps", steps_},
+          {"exhausted", exhausted_}, {"budget_used", budget_used_}, {"sampler", sampler_->save()},
+          {"scheduler", scheduler_->save()}};
+}
+
+namespace {
+
+TrialState state_from(const std::string& text) {
+  for (const TrialState state : {TrialState::running, TrialState::paused, TrialState::completed, TrialState::stopped, TrialState::failed}) {
+    if (text == to_text(state)) return state;
+  }
+  throw bad_input("", "unknown trial state " + text);
+}
+
+TrialRecord record_from(TrialId id, const nlohmann::json& json) {
+  TrialRecord trial{.id = id};
+  for (const auto& pair : json.at("params")) {
+    trial.params.emplace_back(pair.at(0).get<std::string>(), value_from_json(nlohmann::ordered_json(pair.at(1))));
+  }
+  for (const auto& pair : json.at("values")) trial.values.emplace_back(pair.at(0).get<std::int64_t>(), pair.at(1).get<double>());
+  trial.state = state_from(json.at("state").get<std::string>());
+  trial.step = json.at("step").get<std::int64_t>();
+  return trial;
+}
+
+}  // namespace
+
+void Tuner::load(const nlohmann::json& state) {
+  const nlohmann::json sampler_before = sampler_->save(), scheduler_before = scheduler_->save();
+  try {
+    if (state.at("version") != 1) throw bad_input("", "tuner state has another version");
+    std::vector<TrialRecord> trials;
+    for (const auto& json : state.at("trials")) {
+      trials.push_back(record_from({static_cast<std::int64_t>(trials.size())}, json));
+    }
+    const auto steps = state.at("steps").get<std::int64_t>();
+    const bool exhausted = state.at("exhausted").get<bool>(), budget_used = state.at("budget_used").get<bool>();
+    sampler_->load(state.at("sampler"));
+    scheduler_->load(state.at("scheduler"));
+    trials_ = std::move(trials);
+    steps_ = steps;
+    exhausted_ = exhausted;
+    budget_used_ = budget_used;
+    running_ = std::count_if(trials_.begin(), trials_.end(), [](const TrialRecord& t) { return t.state == TrialState::running; });
+  } catch (const std::exception& error) {
+    sampler_->load(sampler_before);
+    scheduler_->load(scheduler_before);
+    throw bad_input("", std::string("tuner state is damaged: ") + error.what());
+  }
+}
+
+}  // namespace finetune
