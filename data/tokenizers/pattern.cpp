@@ -1,0 +1,70 @@
+#define PCRE2_CODE_UNIT_WIDTH 8
+#include "data/tokenizers/pattern.h"
+
+#include <pcre2.h>
+
+#include <nlohmann/json.hpp>
+
+#include "core/error.h"
+
+namespace finetune {
+
+struct Pattern::Compiled {
+  explicit Compiled(pcre2_code* compiled) : code(compiled) {}
+  ~Compiled() { pcre2_code_free(code); }
+  Compiled(const Compiled&) = delete;
+  Compiled& operator=(const Compiled&) = delete;
+  pcre2_code* code;
+};
+
+Pattern Pattern::regex(const std::string& where, const std::string& source) {
+  int error = 0;
+  PCRE2_SIZE offset = 0;
+  pcre2_code* code = pcre2_compile(reinterpret_cast<PCRE2_SPTR>(source.data()), source.size(), PCRE2_UTF | PCRE2_UCP, &error, &offset, nullptr);
+  if (code == nullptr) {
+    PCRE2_UCHAR message[120] = {};
+    pcre2_get_error_message(error, message, sizeof message);
+    throw bad_input(where, "regular expression cannot be read at character " + std::to_string(offset) + ": " + reinterpret_cast<const char*>(message));
+  }
+  pcre2_jit_compile(code, PCRE2_JIT_COMPLETE);  // without a JIT matching is slower, not wrong
+  Pattern pattern;
+  pattern.compiled_ = std::make_shared<const Compiled>(code);
+  return pattern;
+}
+
+Pattern Pattern::literal(std::string text) {
+  Pattern pattern;
+  pattern.literal_ = std::move(text);
+  return pattern;
+}
+
+Pattern Pattern::from_json(const std::string& where, const nlohmann::ordered_json& json) {
+  if (json.is_string()) return literal(json.get<std::string>());
+  if (json.is_object() && json.contains("String") && json["String"].is_string()) return literal(json["String"].get<std::string>());
+  if (json.is_object() && json.contains("Regex") && json["Regex"].is_string()) return regex(where, json["Regex"].get<std::string>());
+  throw bad_input(where, "pattern is neither String nor Regex");
+}
+
+std::vector<std::pair<std::size_t, std::size_t>> Pattern::find_all(std::string_view text) const {
+  std::vector<std::pair<std::size_t, std::size_t>> matches;
+  if (!compiled_) {
+    if (literal_.empty()) return matches;
+    for (auto at = text.find(literal_); at != std::string_view::npos; at = text.find(literal_, at + literal_.size())) {
+      matches.emplace_back(at, at + literal_.size());
+    }
+    return matches;
+  }
+  const std::unique_ptr<pcre2_match_data, void (*)(pcre2_match_data*)> data(pcre2_match_data_create(1, nullptr), pcre2_match_data_free);
+  const PCRE2_SIZE* range = pcre2_get_ovector_pointer(data.get());
+  for (std::size_t at = 0; at <= text.size();) {
+    // The text was checked to be UTF-8 when it was read.
+    const int found = pcre2_match(compiled_->code, reinterpret_cast<PCRE2_SPTR>(text.data()), text.size(), at, PCRE2_NO_UTF_CHECK, data.get(), nullptr);
+    if (found < 0) break;
+    if (range[1] > range[0]) matches.emplace_back(range[0], range[1]);
+    at = range[1] > range[0] ? range[1] : range[1] + 1;
+    while (at < text.size() && (static_cast<unsigned char>(text[at]) & 0xC0) == 0x80) ++at;
+  }
+  return matches;
+}
+
+}  // namespace finetune
