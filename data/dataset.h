@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "core/random.h"
 #include "data/example.h"
 #include "data/tokenizers/tokenizer.h"
 
@@ -23,6 +24,7 @@ struct DataOptions {
   std::string train_on = "completion";
   bool append_eos = true;
   std::string separator;           ///< .txt; "" = one example per non-empty line
+  bool keep_without_loss = false;  ///< eval: such examples stay, so that lines and results match
 };
 
 /// One line or record that cannot be used.

@@ -1,0 +1,174 @@
+#include "data/dataset.h"
+
+#include <algorithm>
+#include <optional>
+
+#include "core/error.h"
+#include "core/text.h"
+#include "data/format.h"
+#include "data/reader.h"
+
+namespace finetune {
+namespace {
+
+// Builds examples record by record and counts what happens to them.
+class Loader {
+ public:
+  Loader(const DataOptions& options, const Tokenizer& tokenizer) : options_(options), tokenizer_(tokenizer) {
+    if (tokenizer.bos_id) bos_ = tokenizer.id_to_token(*tokenizer.bos_id);
+    if (tokenizer.eos_id) eos_ = tokenizer.id_to_token(*tokenizer.eos_id);
+  }
+
+  void load_file(const std::string& path) {
+    const auto file = static_cast<std::int32_t>(data_.files.size());
+    data_.files.push_back(path);
+    read_records(path, options_.separator,
+                 {[&](Record record) { add(path, file, record); },
+                  [&](std::int64_t line, const std::string& reason) { reject(path, line, reason); }});
+  }
+
+  Dataset take() { return std::move(data_); }
+
+ private:
+  void reject(const std::string& path, std::int64_t line, const std::string& reason) {
+    ++data_.records;
+    data_.rejects.push_back({path + ":" + std::to_string(line), reason});
+  }
+
+  void add(const std::string& path, std::int32_t file, const Record& record) {
+    try {
+      if (data_.format.empty()) {
+        const DetectedFormat detected = detect_format(record.value, options_);
+        data_.chat_template = choose_chat_template(options_, detected.name, tokenizer_);
+        data_.format = detected.name;
+        data_.format_reason = detected.reason;
+      }
+      Example example = tokenize(render_record(record.value, data_.format, data_.chat_template, options_, bos_, eos_));
+      example.file = file;
+      example.line = record.line;
+      ++data_.records;
+      keep(path, std::move(example));
+    } catch (const Error& error) {
+      if (data_.format.empty()) throw bad_input(path + ":" + std::to_string(record.line), error.what());
+      reject(path, record.line, error.what());
+    }
+  }
+
+  Example tokenize(const Rendered& rendered) {
+    // A template that writes BOS itself must not get a second one.
+    const bool has_bos = !bos_.empty() && rendered.conversation && rendered.text.starts_with(bos_);
+    const Encoding encoding = tokenizer_.encode(rendered.text, !has_bos);
+    Example example;
+    example.ids = encoding.ids;
+    example.loss.assign(example.ids.size(), 0);
+    for (std::size_t i = 0; i < example.ids.size(); ++i) {
+      if (!encoding.added[i]) mark(rendered, encoding.spans[i], example.loss[i]);
+    }
+    const bool wants_eos = options_.append_eos && !rendered.conversation && tokenizer_.eos_id;
+    if (wants_eos && (example.ids.empty() || example.ids.back() != *tokenizer_.eos_id)) {
+      example.ids.push_back(*tokenizer_.eos_id);
+      example.loss.push_back(1);
+    } else if (wants_eos) {
+      example.loss.back() = 1;  // EOS is learned, whoever put it there
+    }
+    if (!example.loss.empty()) example.loss[0] = 0;  // nothing predicts the first token
+    return example;
+  }
+
+  // A token is trained when its last byte lies in a trained part.
+  void mark(const Rendered& rendered, std::pair<std::uint32_t, std::uint32_t> span, std::uint8_t& loss) {
+    for (const auto& [begin, end] : rendered.trained) {
+      if (span.second > begin && span.second <= end) {
+        loss = 1;
+        if (span.first < begin) ++data_.straddling;
+      }
+    }
+    if (options_.train_on == "all") loss = 1;
+  }
+
+  void keep(const std::string& path, Example example) {
+    const auto limit = static_cast<std::size_t>(options_.max_length);
+    if (example.ids.size() > limit) {
+      if (options_.truncate == "error") {
+        throw bad_input(path + ":" + std::to_string(example.line), "has " + std::to_string(example.ids.size()) + " tokens, more than data.max_length = " + std::to_string(limit));
+      }
+      if (options_.truncate == "drop") {
+        ++data_.dropped_long;
+        return;
+      }
+      ++data_.truncated;
+      example.ids.resize(limit);
+      example.loss.resize(limit);
+    }
+    if (example.loss_tokens() == 0) {
+      ++data_.dropped_no_loss;
+      if (!options_.keep_without_loss) return;
+    }
+    data_.tokens += static_cast<std::int64_t>(example.ids.size());
+    data_.loss_tokens += example.loss_tokens();
+    data_.examples.push_back(std::move(example));
+  }
+
+  const DataOptions& options_;
+  const Tokenizer& tokenizer_;
+  std::string bos_, eos_;
+  Dataset data_;
+};
+
+// FNV-1a over the ids: the same example hashes the same whatever else is in the data.
+std::uint64_t hash_of(const Example& example) {
+  std::uint64_t hash = 0xcbf29ce484222325ull;
+  for (const auto id : example.ids) {
+    for (int shift = 0; shift < 32; shift += 8) hash = (hash ^ (static_cast<std::uint32_t>(id) >> shift & 0xff)) * 0x100000001b3ull;
+  }
+  // A final mix: FNV's high bits are weak on short inputs (constants of MurmurHash3's finaliser).
+  hash = (hash ^ hash >> 33) * 0xff51afd7ed558ccdull;
+  hash = (hash ^ hash >> 33) * 0xc4ceb9fe1a85ec53ull;
+  return hash ^ hash >> 33;
+}
+
+}  // namespace
+
+Dataset load_dataset(const std::vector<std::string>& files, const DataOptions& options, const Tokenizer& tokenizer, bool collect_rejects) {
+  Loader loader(options, tokenizer);
+  for (const auto& file : files) loader.load_file(file);
+  Dataset data = loader.take();
+  if (!data.rejects.empty() && !collect_rejects) {
+    const std::size_t more = data.rejects.size() - 1;
+    throw bad_input(data.rejects[0].where, data.rejects[0].reason + (more > 0 ? " (and " + with_commas(static_cast<long long>(more)) + " more bad lines; finetune_tune check lists them)" : ""));
+  }
+  return data;
+}
+
+std::vector<Example> split_by_hash(std::vector<Example>& examples, double fraction) {
+  if (examples.size() < 2) return {};
+  const double wanted = fraction * static_cast<double>(examples.size());
+  const auto count = static_cast<std::size_t>(std::clamp(wanted, 1.0, std::min(2000.0, static_cast<double>(examples.size() - 1))));
+  std::vector<std::pair<std::uint64_t, std::size_t>> order;
+  for (std::size_t i = 0; i < examples.size(); ++i) order.emplace_back(hash_of(examples[i]), i);
+  std::sort(order.begin(), order.end());
+  std::vector<std::uint8_t> held(examples.size(), 0);
+  for (std::size_t k = 0; k < count; ++k) held[order[k].second] = 1;
+  std::vector<Example> valid, train;
+  for (std::size_t i = 0; i < examples.size(); ++i) (held[i] ? valid : train).push_back(std::move(examples[i]));
+  examples = std::move(train);
+  return valid;
+}
+
+BatchOrder::BatchOrder(std::int64_t examples, std::int64_t batch_size, bool shuffle, std::uint64_t seed)
+    : examples_(examples), batch_size_(batch_size), shuffle_(shuffle), seed_(seed) {}
+
+std::vector<std::int64_t> BatchOrder::batch(std::int64_t step) {
+  std::vector<std::int64_t> indices;
+  for (std::int64_t k = 0; k < batch_size_; ++k) {
+    const std::int64_t position = (step - 1) * batch_size_ + k, epoch = position / examples_;
+    if (shuffle_ && epoch != cached_epoch_) {
+      cached_ = permutation(examples_, Random(seed_, Purpose::order, static_cast<std::uint64_t>(epoch)));
+      cached_epoch_ = epoch;
+    }
+    indices.push_back(shuffle_ ? cached_[static_cast<std::size_t>(position % examples_)] : position % examples_);
+  }
+  return indices;
+}
+
+}  // namespace finetune

@@ -1,0 +1,27 @@
+// Files as records: one JSON object each, with the place it came from.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <nlohmann/json.hpp>
+#include <string>
+
+namespace finetune {
+
+struct Record {
+  nlohmann::ordered_json value;  ///< an object: columns by name ({"text": ...} for .txt)
+  std::int64_t line = 0;         ///< 1-based line it begins at; for .json the number of the record
+};
+
+/// What the reader calls for each record, and for each line that cannot be read.
+struct RecordSink {
+  std::function<void(Record)> record;
+  std::function<void(std::int64_t line, const std::string& reason)> reject;
+};
+
+/// Reads .jsonl, .json (a list of objects), .csv (RFC 4180, header), .tsv (header, no quoting) or .txt, told by the
+/// name's end. `separator`: for .txt; "" = one record per non-empty line. Throws Error (bad_input) for a file that cannot
+/// be read at all.
+void read_records(const std::string& path, const std::string& separator, const RecordSink& sink);
+
+}  // namespace finetune
