@@ -1,0 +1,123 @@
+#include "study/run_folder.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <nlohmann/json.hpp>
+
+#include "core/error.h"
+#include "core/files.h"
+#include "core/number.h"
+#include "core/strict_json.h"
+#include "core/text.h"
+
+namespace finetune {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Json lineage_json(const Trial& trial) {
+  Json list = Json::array();
+  for (const auto& event : trial.lineage) {
+    Json entry = {{"step", event.step}, {"do", to_text(event.what)}};
+    if (event.what == Action::Do::copy) entry["from"] = event.from.value;
+    entry["params"] = to_json(event.params);
+    list.push_back(entry);
+  }
+  return list;
+}
+
+}  // namespace
+
+MetricsFile::MetricsFile(const std::filesystem::path& path) : path_(path), descriptor_(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644)) {
+  if (descriptor_ < 0) throw failed(path.string(), std::string("cannot be created: ") + std::strerror(errno));
+}
+
+MetricsFile::~MetricsFile() {
+  try {
+    flush();
+  } catch (const Error&) {  // a destructor has nobody to tell; the study flushes every round and would have heard
+  }
+  ::close(descriptor_);
+}
+
+void MetricsFile::step(const StepResult& result, std::int64_t cumulative_tokens) {
+  const Json line = {{"step", result.step}, {"train_loss", number_to_json(result.train_loss)}, {"learning_rate", number_to_json(result.learning_rate)},
+                     {"grad_norm", number_to_json(result.gradient_norm)}, {"tokens", cumulative_tokens}};
+  buffer_ += line.dump() + "\n";
+}
+
+void MetricsFile::evaluation(std::int64_t step, double valid_loss) {
+  buffer_ += Json{{"step", step}, {"valid_loss", number_to_json(valid_loss)}}.dump() + "\n";
+}
+
+void MetricsFile::flush() {
+  std::string_view left = buffer_;
+  while (!left.empty()) {
+    const ssize_t put = ::write(descriptor_, left.data(), left.size());
+    if (put < 0 && errno == EINTR) continue;
+    if (put < 0) throw failed(path_.string(), std::string("cannot be written: ") + std::strerror(errno));
+    left.remove_prefix(static_cast<std::size_t>(put));
+  }
+  buffer_.clear();
+}
+
+std::filesystem::path trial_folder(const std::filesystem::path& run, std::int64_t id) { return run / "trials" / fmt::format("{:06}", id); }
+
+void TrialWriter::on_start(const Trial& trial) {
+  if (trial.id.value < 0) return;
+  const auto folder = trial_folder(folder_, trial.id.value);
+  std::filesystem::create_directories(folder);
+  files_[trial.id] = std::make_unique<MetricsFile>(folder / "metrics.jsonl");
+}
+
+void TrialWriter::on_steps(std::span<const StepResult> results, std::span<const Trial* const> trials) {
+  for (std::size_t i = 0; i < results.size(); ++i) {
+    if (const auto file = files_.find(trials[i]->id); file != files_.end()) file->second->step(results[i], trials[i]->tokens);
+  }
+}
+
+void TrialWriter::on_evaluation(const Trial& trial, const EvalResult& result, double) {
+  if (const auto file = files_.find(trial.id); file != files_.end()) file->second->evaluation(trial.step, result.loss);
+}
+
+void TrialWriter::on_end(const Trial& trial) {
+  if (trial.id.value < 0) return;
+  files_.erase(trial.id);  // flushes
+  const Json json = {{"id", trial.id.value}, {"params", to_json(trial.params)}, {"state", to_text(trial.state)}, {"reason", trial.reason}, {"lineage", lineage_json(trial)}};
+  write_file_atomically(trial_folder(folder_, trial.id.value) / "trial.json", json.dump(1) + "\n");
+}
+
+void TrialWriter::on_round(std::int64_t) {
+  for (auto& [id, file] : files_) file->flush();
+}
+
+void read_curves(const std::filesystem::path& run, StudySummary& study) {
+  for (auto& trial : study.trials) {
+    const auto path = trial_folder(run, trial.id) / "metrics.jsonl";
+    if (!std::filesystem::exists(path)) continue;
+    const std::string content = read_file(path);
+    std::int64_t number = 0;
+    for (const auto& line : split(content, '\n')) {
+      ++number;
+      if (line.empty()) continue;
+      const std::string where = path.string() + ":" + std::to_string(number);
+      const Json json = parse_strict_json(where, line, 4);
+      if (!json.is_object() || !json.contains("step") || !json["step"].is_number_integer()) throw bad_input(where, "is not a line of metrics");
+      const auto step = json["step"].get<std::int64_t>();
+      if (json.contains("train_loss")) trial.train_loss.push_back({step, number_from_json(json["train_loss"])});
+      if (json.contains("valid_loss")) trial.valid_loss.push_back({step, number_from_json(json["valid_loss"])});
+    }
+  }
+}
+
+void write_reports(const std::filesystem::path& run, const StudySummary& study) {
+  write_file_atomically(run / "report.json", report_json(study).dump(1) + "\n");
+  write_file_atomically(run / "report.md", report_markdown(study));
+  write_file_atomically(run / "report.html", report_html(study));
+}
+
+}  // namespace finetune

@@ -1,0 +1,57 @@
+// A run's folder on disk (design contract, section 8): metrics while it runs, each trial's record when it ends, and the
+// reports. Torch-free.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "engine/study.h"
+#include "report/summary.h"
+
+namespace finetune {
+
+/// Lines of metrics.jsonl. Buffered; flush() writes what there is. Nothing in it depends on a clock.
+class MetricsFile {
+ public:
+  explicit MetricsFile(const std::filesystem::path& path);
+  ~MetricsFile();
+  MetricsFile(const MetricsFile&) = delete;
+  MetricsFile& operator=(const MetricsFile&) = delete;
+  void step(const StepResult& result, std::int64_t cumulative_tokens);
+  void evaluation(std::int64_t step, double valid_loss);
+  void flush();
+
+ private:
+  std::filesystem::path path_;
+  int descriptor_;
+  std::string buffer_;
+};
+
+/// Writes trials/NNNNNN/metrics.jsonl and trial.json as the study goes on.
+class TrialWriter : public StudyObserver {
+ public:
+  explicit TrialWriter(std::filesystem::path folder) : folder_(std::move(folder)) {}
+  void on_start(const Trial& trial) override;
+  void on_steps(std::span<const StepResult> results, std::span<const Trial* const> trials) override;
+  void on_evaluation(const Trial& trial, const EvalResult& result, double metric) override;
+  void on_end(const Trial& trial) override;
+  void on_round(std::int64_t round) override;
+
+ private:
+  std::filesystem::path folder_;
+  std::map<TrialId, std::unique_ptr<MetricsFile>> files_;
+};
+
+/// trials/000007
+std::filesystem::path trial_folder(const std::filesystem::path& run, std::int64_t id);
+
+/// Reads metrics.jsonl of every trial into the curves. A missing file leaves a curve empty; a damaged line is an error
+/// naming file:line.
+void read_curves(const std::filesystem::path& run, StudySummary& study);
+
+/// report.json, report.md and report.html, each atomically.
+void write_reports(const std::filesystem::path& run, const StudySummary& study);
+
+}  // namespace finetune
