@@ -81,4 +81,30 @@ DecoderBase make_base(BaseModel& model, at::Device device) {
   return base;
 }
 
+BaseModel unstack(const DecoderBase& base, const BaseModel& like) {
+  BaseModel model = like;
+  const auto copy = [](const at::Tensor& tensor) { return tensor.defined() ? tensor.to(at::kCPU, tensor.scalar_type(), false, true) : tensor; };
+  model.weights.embed_VD = copy(base.embed_VD);
+  model.weights.final_norm_D = copy(base.final_norm_D);
+  model.weights.head_VD = base.options.tied_head ? model.weights.embed_VD : copy(base.head_VD);
+  for (std::size_t i = 0; i < base.blocks.size(); ++i) {
+    const BlockWeights& block = base.blocks[i];
+    LayerWeights& layer = model.weights.layers[i];
+    layer.input_norm_D = copy(block.input_norm_D);
+    layer.post_norm_D = copy(block.post_norm_D);
+    layer.q_norm_K = copy(block.q_norm_K);
+    layer.k_norm_K = copy(block.k_norm_K);
+    for (std::size_t p = 0; p < kProjections; ++p) {
+      const auto projection = static_cast<Projection>(p);
+      const auto [first, count] = stacked_rows(base.options, projection);
+      const bool attention = projection < Projection::o;
+      const at::Tensor& weight = attention ? block.qkv_ED : projection == Projection::o ? block.o_DO : projection == Projection::down ? block.down_DF : block.gate_up_2FD;
+      const at::Tensor& bias = attention ? block.qkv_bias_E : projection == Projection::o ? block.o_bias_D : projection == Projection::down ? block.down_bias_D : block.gate_up_bias_2F;
+      layer.weight[p] = copy(weight.narrow(0, first, count));
+      layer.bias[p] = bias.defined() ? copy(bias.narrow(0, first, count)) : at::Tensor();
+    }
+  }
+  return model;
+}
+
 }  // namespace finetune

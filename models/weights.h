@@ -39,6 +39,9 @@ struct DecoderBase {
 /// stacked ones (so names and storage stay in step); no second copy of the base stays behind.
 DecoderBase make_base(BaseModel& model, at::Device device);
 
+/// The inverse: HuggingFace's separate tensors as copies on the CPU, with the options and config of `like`.
+BaseModel unstack(const DecoderBase& base, const BaseModel& like);
+
 /// Rotary tables for positions 0..positions-1.
 std::pair<at::Tensor, at::Tensor> rotary_tables(const RotaryOptions& rotary, std::int64_t positions, at::Device device);
 

@@ -15,6 +15,9 @@ if(LibTorch_FOUND AND NOT TARGET LibTorch::torch)
     "${LibTorch_INCLUDE_DIR}" "${LibTorch_INCLUDE_DIR}/torch/csrc/api/include")
   # at::parallel_for is a header template over OpenMP; the wheel's own libgomp.so.1 serves both.
   target_compile_options(LibTorch::torch INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-fopenmp>)
+  # The wheel's headers bring their own fmt, newer than Debian's library: used as headers there (its inline namespace
+  # keeps the two apart).
+  target_compile_definitions(LibTorch::torch INTERFACE FMT_HEADER_ONLY=1)
   set(runtime_dir "${FINETUNE_DEPS}/nvidia/cu13/lib")
   target_link_libraries(LibTorch::torch INTERFACE
     "${LibTorch_torch_cpu_LIBRARY}" "${LibTorch_c10_LIBRARY}"

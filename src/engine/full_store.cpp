@@ -66,6 +66,8 @@ class FullStore : public ParameterStore {
     });
   }
 
+  AdapterTensors adapter_of(const SlotImage&, const TrainConfig&) const override { return AdapterTensors(); }
+
   at::Tensor params_SP() const override { return params_; }
   at::Tensor grads_SP() const override { return grads_; }
   at::Tensor first_SP() const override { return first_; }

@@ -15,6 +15,7 @@ class LoraStore : public ParameterStore {
       : base_(base),
         bank_(base.options, {.slots = options.slots, .rank = options.max_rank, .targets = options.targets},
               base.embed_VD.device()),
+        targets_(options.targets),
         start_(start) {}
 
   std::int64_t slots() const override { return bank_.slots(); }
@@ -33,6 +34,11 @@ class LoraStore : public ParameterStore {
     return {{0, bank_.parameters()}};
   }
   void updated(std::int64_t) override {}
+  AdapterTensors adapter_of(const SlotImage& image, const TrainConfig& config) const override {
+    AdapterBank one(base_.options, {.slots = 1, .rank = bank_.rank(), .targets = targets_}, at::kCPU);
+    one.params_SP.select(0, 0).copy_(image.params_P);
+    return one.extract(0, slot_options(config));
+  }
 
   at::Tensor params_SP() const override { return bank_.params_SP; }
   at::Tensor grads_SP() const override { return bank_.grads_SP; }
@@ -46,6 +52,7 @@ class LoraStore : public ParameterStore {
 
   const DecoderBase& base_;
   AdapterBank bank_;
+  std::array<bool, kProjections> targets_;
   const AdapterTensors* start_;
 };
 

@@ -48,6 +48,9 @@ class ParameterStore {
   virtual at::Tensor first_SP() const = 0;
   virtual at::Tensor second_SP() const = 0;
 
+  /// LoRA: the adapter inside an image, trimmed to its rank.
+  virtual AdapterTensors adapter_of(const SlotImage& image, const TrainConfig& config) const = 0;
+
   SlotImage capture(std::int64_t slot) const;
   void restore(std::int64_t slot, const SlotImage& image);
   void copy(std::int64_t from, std::int64_t to);

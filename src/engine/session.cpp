@@ -22,7 +22,7 @@ constexpr std::int64_t kCpuTokensPerPass = 4096, kGpuTokensPerPass = 16384;
 
 constexpr double kDefaultValidFraction = 0.05;
 
-DataOptions data_options(const DataConfig& data, std::int64_t max_length) {
+DataOptions data_options(const DataConfig& data, std::int64_t max_length, bool keep_without_loss) {
   DataOptions options;
   options.format = data.format;
   options.fields.assign(data.fields.begin(), data.fields.end());
@@ -35,6 +35,7 @@ DataOptions data_options(const DataConfig& data, std::int64_t max_length) {
   options.train_on = data.train_on;
   options.append_eos = data.append_eos;
   options.separator = data.separator.value_or("");
+  options.keep_without_loss = keep_without_loss;
   return options;
 }
 
@@ -57,7 +58,7 @@ void require_examples(const Dataset& data, const std::string& key) {
 
 void load_data(Session& session, Verb verb, std::int64_t max_length, bool collect) {
   RunConfig& config = session.config;
-  const DataOptions options = data_options(config.data, max_length);
+  const DataOptions options = data_options(config.data, max_length, verb == Verb::eval);
   if (verb != Verb::eval) {
     session.train = load_dataset(config.data.train, options, *session.tokenizer, collect);
     note_losses(session.train, "data.train", max_length, session.notes);

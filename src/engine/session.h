@@ -58,6 +58,16 @@ MemoryEstimate session_memory(const Session& session, std::int64_t slots);
 /// How many trials to keep resident: tune.concurrent, or what memory, tune.trials and the rule of thumb allow.
 std::int64_t resident_trials(const Session& session);
 
+/// One example's result, in the order of the data.
+struct ExampleLoss {
+  std::int64_t tokens = 0, loss_tokens = 0, correct = 0;
+  double nll = 0;  ///< sum over loss tokens, in nats
+};
+/// Losses of session.valid under the base and model.adapter where given.
+std::vector<ExampleLoss> evaluate_examples(const Session& session);
+/// Mean loss of a few examples under a model and (unless null) an adapter. The model's tensors are not changed.
+double probe_loss(const BaseModel& model, const PeftAdapter* adapter, std::span<const Example> examples);
+
 /// A trial's configuration from its searched parameters.
 TrainConfig configure_trial(const RunConfig& config, const Params& params);
 

@@ -81,8 +81,9 @@ void Study::start(Trial& trial) {
 void Study::admit_new() {
   std::vector<Action> actions;
   std::int64_t room = free_slots();
-  if (options_.concurrent) room = std::min(room, *options_.concurrent - static_cast<std::int64_t>(running().size()) +
-                                                     (result_.default_run && result_.default_run->resident ? 1 : 0));
+  const auto is_running = [](const Trial& trial) { return trial.state == TrialState::running; };
+  const auto now = std::count_if(result_.trials.begin(), result_.trials.end(), is_running);
+  if (options_.concurrent) room = std::min(room, *options_.concurrent - now);
   if (room <= 0) return;
   for (auto& proposed : tuner_.ask(room, actions)) {
     Trial trial;
@@ -296,6 +297,7 @@ void Study::apply_one(const Action& action) {
 
 void Study::end(Trial& trial, TrialState state, const std::string& reason) {
   if (trial.resident) {
+    if (options_.keep_last) trial.last_image = lanes_[trial.lane]->capture(trial.id);
     lanes_[trial.lane]->release(trial.id);
     --resident_[trial.lane];
   }

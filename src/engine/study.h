@@ -54,6 +54,7 @@ struct Trial {
   bool resident = false;
   std::shared_ptr<const TrialImage> image;       ///< while paused
   std::shared_ptr<const TrialImage> best_image;  ///< the state at best_step; dropped once it cannot win any more
+  std::shared_ptr<const TrialImage> last_image;  ///< the state when it ended; only with StudyOptions::keep_last
 };
 
 /// Sees everything, changes nothing. Called on the study's thread, between steps.
@@ -80,6 +81,7 @@ struct StudyOptions {
   std::int64_t eval_every = 0;                          ///< besides milestones and the end
   std::optional<std::int64_t> concurrent;               ///< nothing = as many as the lanes hold
   BudgetConfig budget;                                  ///< steps and tokens here; seconds through `stop`
+  bool keep_last = false;                               ///< keep each trial's last state (verb train)
   bool with_default = true;                             ///< also train the default configuration, as a baseline
   StepCallback on_step;
   std::function<bool()> stop;                           ///< asked after each round: true ends the study early

@@ -1,0 +1,132 @@
+#include "cli/demo_data.h"
+
+#include <ATen/ATen.h>
+#include <sentencepiece_trainer.h>
+
+#include <array>
+#include <cmath>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "core/error.h"
+#include "core/files.h"
+#include "core/random.h"
+#include "models/checkpoint.h"
+#include "models/families/family.h"
+#include "models/safetensors.h"
+
+namespace finetune {
+namespace {
+
+using Words = std::vector<std::string>;
+const Words kColours{"red", "blue", "green", "white", "black", "brown", "grey", "golden"};
+const Words kSizes{"small", "big", "tiny", "tall", "old", "young"};
+const Words kAnimals{"fox", "bird", "cat", "dog", "horse", "mouse", "owl", "frog", "bear", "duck"};
+const Words kVerbs{"sees", "follows", "likes", "hears", "finds", "greets"};
+const Words kPlaces{"in the garden", "near the river", "on the hill", "under a tree", "by the old house", "at the lake"};
+
+const std::string& pick(const Words& words, Random& random) { return words[random.below(words.size())]; }
+
+std::string sentence(Random& random) {
+  return "The " + pick(kSizes, random) + " " + pick(kColours, random) + " " + pick(kAnimals, random) + " " + pick(kVerbs, random) + " the " + pick(kColours, random) + " " +
+         pick(kAnimals, random) + " " + pick(kPlaces, random) + ".";
+}
+
+// The second task: who does it, and to whom. Nothing in the corpus asks questions.
+nlohmann::ordered_json question(Random& random) {
+  const std::string &colour = pick(kColours, random), &animal = pick(kAnimals, random), &verb = pick(kVerbs, random);
+  const std::string &other_colour = pick(kColours, random), &other = pick(kAnimals, random);
+  const std::string text = "The " + colour + " " + animal + " " + verb + " the " + other_colour + " " + other + " " + pick(kPlaces, random) + ".";
+  const bool who = random.below(2) == 0;
+  return {{"prompt", text + (who ? " Who?" : " Whom?")}, {"completion", who ? " the " + colour + " " + animal : " the " + other_colour + " " + other}};
+}
+
+std::string task_lines(int count, std::uint64_t stream) {
+  Random random(20, Purpose::test, stream);
+  std::string lines;
+  for (int i = 0; i < count; ++i) lines += question(random).dump() + "\n";
+  return lines;
+}
+
+// sentencepiece asks for its sentences one by one.
+class Sentences : public sentencepiece::SentenceIterator {
+ public:
+  explicit Sentences(const std::vector<std::string>& list) : list_(list) {}
+  bool done() const override { return next_ >= list_.size(); }
+  void Next() override { ++next_; }
+  const std::string& value() const override { return list_[next_]; }
+  sentencepiece::util::Status status() const override { return {}; }
+
+ private:
+  const std::vector<std::string>& list_;
+  std::size_t next_ = 0;
+};
+
+void train_tokenizer(const std::vector<std::string>& sentences, const std::filesystem::path& folder) {
+  std::string model;
+  Sentences iterator(sentences);
+  const auto status = sentencepiece::SentencePieceTrainer::Train(
+      "--vocab_size=380 --model_type=bpe --byte_fallback=true --hard_vocab_limit=false --character_coverage=1.0 --minloglevel=2 --num_threads=1", &iterator, &model);
+  if (!status.ok()) throw failed(folder.string(), std::string("the demo's tokenizer could not be trained: ") + status.message());
+  write_file_atomically(folder / "tokenizer.model", model);
+  write_file_atomically(folder / "tokenizer_config.json", R"({"add_bos_token": true, "add_eos_token": false, "bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"})");
+}
+
+nlohmann::ordered_json demo_config() {
+  return {{"architectures", {"LlamaForCausalLM"}}, {"model_type", "llama"}, {"vocab_size", 384}, {"hidden_size", 96}, {"intermediate_size", 256},
+          {"num_hidden_layers", 2}, {"num_attention_heads", 4}, {"num_key_value_heads", 2}, {"max_position_embeddings", 128}, {"rms_norm_eps", 1e-6},
+          {"rope_theta", 10000.0}, {"hidden_act", "silu"}, {"tie_word_embeddings", true}, {"torch_dtype", "float32"}, {"bos_token_id", 1}, {"eos_token_id", 2}};
+}
+
+// Normal weights of standard deviation 0.02, norms 1: transformers' initialisation.
+void write_random_weights(const nlohmann::ordered_json& config, const std::filesystem::path& folder) {
+  BaseModel model;
+  model.options = decoder_options("config.json", config);
+  model.weights.layers.resize(static_cast<std::size_t>(model.options.layers));
+  std::vector<std::pair<std::string, at::Tensor>> tensors;
+  const auto random = [](std::vector<std::int64_t> shape, std::uint64_t stream) {
+    at::Tensor tensor = at::empty(shape, at::kFloat);
+    Random numbers(21, Purpose::init, stream);
+    for (std::int64_t i = 0; i < tensor.numel(); ++i) tensor.data_ptr<float>()[i] = static_cast<float>(0.02 * numbers.normal());
+    return tensor;
+  };
+  const DecoderOptions& o = model.options;
+  std::uint64_t stream = 0;
+  tensors.emplace_back("model.embed_tokens.weight", random({o.vocab_size, o.width}, stream++));
+  for (std::int64_t layer = 0; layer < o.layers; ++layer) {
+    const std::string prefix = "model.layers." + std::to_string(layer) + ".";
+    tensors.emplace_back(prefix + "input_layernorm.weight", at::ones({o.width}));
+    tensors.emplace_back(prefix + "post_attention_layernorm.weight", at::ones({o.width}));
+    for (int p = 0; p < kProjections; ++p) {
+      const auto projection = static_cast<Projection>(p);
+      tensors.emplace_back(projection_path(layer, projection) + ".weight", random({projection_out(o, projection), projection_in(o, projection)}, stream++));
+    }
+  }
+  tensors.emplace_back("model.norm.weight", at::ones({o.width}));
+  write_safetensors(folder / "model.safetensors", std::move(tensors));
+}
+
+}  // namespace
+
+void make_demo_material(const std::filesystem::path& folder) {
+  const auto base = folder / "base";
+  std::filesystem::create_directories(base);
+  Random random(20, Purpose::test, 0);
+  std::vector<std::string> sentences;
+  std::string corpus;
+  for (int i = 0; i < 4000; ++i) {
+    sentences.push_back(sentence(random));
+    corpus += sentences.back() + "\n";
+  }
+  sentences.push_back("Who? Whom?");
+  write_file_atomically(folder / "corpus.txt", corpus);
+  write_file_atomically(folder / "task_train.jsonl", task_lines(1500, 1));
+  write_file_atomically(folder / "task_valid.jsonl", task_lines(150, 2));
+  train_tokenizer(sentences, base);
+  const auto config = demo_config();
+  write_file_atomically(base / "config.json", config.dump(2) + "\n");
+  write_random_weights(config, base);
+}
+
+}  // namespace finetune

@@ -1,0 +1,117 @@
+#include "cli/results.h"
+
+#include <algorithm>
+
+#include "config/config.h"
+#include "config/fields.h"
+#include "config/params.h"
+#include "core/text.h"
+#include "engine/devices.h"
+#include "engine/schedule.h"
+#include "models/export.h"
+
+namespace finetune {
+namespace {
+
+constexpr const char* kVersion = "0.1.0";
+
+std::string device_text(const Session& session) {
+  std::vector<std::string> names;
+  for (const auto& device : session.devices) names.push_back(describe_device(device));
+  return join(names, ", ");
+}
+
+std::vector<std::string> absolute_paths(const std::vector<std::string>& files) {
+  std::vector<std::string> paths;
+  for (const auto& file : files) paths.push_back(std::filesystem::absolute(file).lexically_normal().string());
+  return paths;
+}
+
+// The searched keys as the untouched configuration has them.
+Params default_params(const RunConfig& config) {
+  Params params;
+  for (const auto& parameter : config.search) {
+    for (const auto& field : config_fields()) {
+      if (field.key != parameter.name) continue;
+      const auto node = field.get(config);
+      if (node && node->kind == ConfigNode::Kind::scalar) params.emplace_back(parameter.name, node->value);
+    }
+  }
+  return params;
+}
+
+}  // namespace
+
+std::string run_yaml(const Session& session) {
+  RunConfig config = session.config;
+  config.run.tokens_per_pass = session.tokens_per_pass;
+  return std::string("# finetune_tune ") + kVersion + ", LibTorch 2.11.0, " + device_text(session) + "\n" + to_yaml(config);
+}
+
+void write_weights(const Session& session, ParameterStore& store, const Trial& trial, const TrialImage& image, const std::filesystem::path& folder) {
+  const SlotImage& slot = dynamic_cast<const TorchImage&>(image).slot;
+  if (session.config.train.method == "full") {
+    store.restore(0, slot);  // every trial has ended: the slots are free
+    BaseModel model = unstack(store.base(0), session.model);
+    write_checkpoint(model, session.model.file_dtype, session.config.model.path, folder);
+    return;
+  }
+  const LoraConfig& lora = trial.config.lora;
+  const PeftAdapter adapter{.spec = {.rank = lora.rank, .alpha = lora.alpha, .dropout = lora.dropout, .rslora = lora.rslora, .targets = store.targets(trial.config)},
+                            .tensors = store.adapter_of(slot, trial.config)};
+  save_peft_adapter(folder, session.model.options, adapter, session.config.model.path);
+}
+
+RunConfig best_config(const Session& session, const Trial& best) {
+  RunConfig config = session.config;
+  apply_params(config, best.origin);
+  config.search.clear();
+  config.tune = TuneConfig{};
+  config.tune.metric = session.config.tune.metric;
+  config.tune.direction = session.config.tune.direction;
+  config.model.path = std::filesystem::absolute(config.model.path).lexically_normal().string();
+  if (config.model.adapter) config.model.adapter = std::filesystem::absolute(*config.model.adapter).lexically_normal().string();
+  config.data.train = absolute_paths(config.data.train);
+  config.data.valid = absolute_paths(config.data.valid);
+  config.run.out.clear();
+  config.run.tokens_per_pass = session.tokens_per_pass;  // where a batch is cut is part of the numbers
+  config.train.changes.clear();
+  for (const auto& change : best.schedule) {
+    if (change.step < best.best_step) config.train.changes.push_back(change);
+  }
+  if (best.best_step < last_step(config.train)) config.train.stop_at = best.best_step;
+  return config;
+}
+
+StudySummary summarize(const Session& session, const StudyResult& result, double seconds) {
+  const RunConfig& config = session.config;
+  StudySummary study;
+  study.model = config.model.path;
+  study.train_data = join(config.data.train, ", ");
+  study.valid_data = session.valid_source;
+  study.device = device_text(session);
+  study.version = kVersion;
+  study.sampler = config.tune.sampler->name;
+  study.scheduler = config.tune.scheduler->name;
+  study.metric = config.tune.metric;
+  study.direction = config.tune.direction;
+  study.full_steps = last_step(config.train);
+  for (const Trial& trial : result.trials) {
+    study.trials.push_back({.id = trial.id.value, .params = trial.params, .state = to_text(trial.state), .reason = trial.reason,
+                            .metric = trial.best_metric, .step = trial.best_step, .steps = trial.step});
+    study.saved_steps += study.full_steps - trial.step;
+  }
+  study.best = result.best;
+  study.base_metric = result.base_metric;
+  if (result.default_run) study.default_metric = result.default_run->best_metric;
+  study.default_params = default_params(config);
+  study.seconds = seconds;
+  study.steps = result.steps;
+  study.tokens = result.tokens;
+  study.interrupted = result.interrupted;
+  study.stopped_by = result.budget_hit;
+  study.importance = importance_of(study.trials);
+  return study;
+}
+
+}  // namespace finetune

@@ -1,0 +1,24 @@
+// What the verbs tune and train leave behind: weights, best.yaml, the summary for the reports.
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "engine/session.h"
+#include "engine/study.h"
+#include "report/summary.h"
+
+namespace finetune {
+
+/// run.yaml: the resolved configuration behind a few comment lines on version, device and seed.
+std::string run_yaml(const Session& session);
+
+/// A PEFT adapter (LoRA) or a HuggingFace checkpoint (full) from a trial's image.
+void write_weights(const Session& session, ParameterStore& store, const Trial& trial, const TrialImage& image, const std::filesystem::path& folder);
+
+/// The configuration with which `train` gives the best trial's weights again, bit for bit.
+RunConfig best_config(const Session& session, const Trial& best);
+
+StudySummary summarize(const Session& session, const StudyResult& result, double seconds);
+
+}  // namespace finetune

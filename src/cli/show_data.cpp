@@ -1,0 +1,88 @@
+#include "cli/show_data.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <ostream>
+#include <set>
+
+#include "core/text.h"
+
+namespace finetune {
+namespace {
+
+constexpr std::size_t kLongestShown = 200;  // tokens
+
+std::string visible(const std::string& text) {
+  std::string out;
+  for (const char c : text) {
+    if (c == '\n') out += "\\n";
+    else if (c == '\t') out += "\\t";
+    else if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) out += fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
+    else out += c;
+  }
+  return out;
+}
+
+// Runs of tokens of one kind are decoded together: single tokens may be parts of characters.
+void show_one(std::ostream& out, const Example& example, const Tokenizer& tokenizer, bool colour) {
+  const std::size_t shown = std::min(example.ids.size(), kLongestShown);
+  for (std::size_t begin = 0; begin < shown;) {
+    std::size_t end = begin;
+    while (end < shown && example.loss[end] == example.loss[begin]) ++end;
+    // Decoders drop a leading space at the very beginning only, so a run is what its prefix adds to the text before it.
+    const std::span<const std::int32_t> ids(example.ids);
+    const std::string before = tokenizer.decode(ids.first(begin)), with = tokenizer.decode(ids.first(end));
+    const std::string text = visible(with.starts_with(before) ? with.substr(before.size()) : tokenizer.decode(ids.subspan(begin, end - begin)));
+    if (!example.loss[begin]) out << text;
+    else if (colour) out << "\x1b[32m" << text << "\x1b[0m";
+    else out << "[[" << text << "]]";
+    begin = end;
+  }
+  if (shown < example.ids.size()) out << " ... (" << example.ids.size() << " tokens)";
+  out << "\n";
+}
+
+}  // namespace
+
+void show_examples(std::ostream& out, const Dataset& data, const Tokenizer& tokenizer, std::size_t count, bool colour) {
+  out << "first examples; " << (colour ? "\x1b[32mgreen\x1b[0m" : "[[brackets]]") << " is what is trained on:\n";
+  for (std::size_t i = 0; i < std::min(count, data.examples.size()); ++i) {
+    const Example& example = data.examples[i];
+    out << fmt::format("{}:{}  {} tokens, {} with loss\n  ", data.files.at(static_cast<std::size_t>(example.file)), example.line, example.ids.size(), example.loss_tokens());
+    show_one(out, example, tokenizer, colour);
+  }
+}
+
+void show_counts(std::ostream& out, const std::string& name, const Dataset& data) {
+  out << fmt::format("{}: {} examples, {} tokens, {} with loss", name, with_commas(static_cast<long long>(data.examples.size())), with_commas(data.tokens), with_commas(data.loss_tokens));
+  std::vector<std::size_t> lengths;
+  for (const auto& example : data.examples) lengths.push_back(example.ids.size());
+  if (!lengths.empty()) {
+    std::sort(lengths.begin(), lengths.end());
+    out << fmt::format("; lengths {} to {}, median {}", lengths.front(), lengths.back(), lengths[lengths.size() / 2]);
+    if (data.examples.size() > 1 && lengths.back() * 2 > static_cast<std::size_t>(data.tokens)) out << "; warning: one example is more than half of the tokens";
+  }
+  out << "\n";
+  const auto line = [&](std::int64_t count, const char* what) {
+    if (count > 0) out << fmt::format("  {} {}\n", with_commas(count), what);
+  };
+  line(data.truncated, "examples were cut to data.max_length");
+  line(data.dropped_long, "examples were too long and were dropped");
+  line(data.dropped_no_loss, "examples have no token with loss and were dropped");
+  line(data.straddling, "tokens straddle the border between prompt and completion (they count as completion)");
+  if (!data.format.empty()) out << fmt::format("  format {} ({}){}\n", data.format, data.format_reason, data.chat_template.empty() ? "" : ", chat template " + data.chat_template);
+}
+
+void show_rejects(std::ostream& out, const Dataset& data, std::size_t most) {
+  for (std::size_t i = 0; i < std::min(most, data.rejects.size()); ++i) out << "rejected " << data.rejects[i].where << ": " << data.rejects[i].reason << "\n";
+  if (data.rejects.size() > most) out << fmt::format("... and {} more rejected lines\n", with_commas(static_cast<long long>(data.rejects.size() - most)));
+}
+
+std::int64_t count_shared(const std::vector<Example>& train, const std::vector<Example>& valid) {
+  std::set<std::vector<std::int32_t>> seen;
+  for (const auto& example : train) seen.insert(example.ids);
+  return std::count_if(valid.begin(), valid.end(), [&](const Example& example) { return seen.contains(example.ids); });
+}
+
+}  // namespace finetune

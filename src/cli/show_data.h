@@ -1,0 +1,20 @@
+// What `check` shows of the data: examples with the trained tokens marked, counts, rejects.
+#pragma once
+
+#include <iosfwd>
+#include <vector>
+
+#include "data/dataset.h"
+
+namespace finetune {
+
+/// The first `count` examples, trained tokens in colour (or in brackets without a terminal).
+void show_examples(std::ostream& out, const Dataset& data, const Tokenizer& tokenizer, std::size_t count, bool colour);
+/// Counts, lengths, what was dropped.
+void show_counts(std::ostream& out, const std::string& name, const Dataset& data);
+void show_rejects(std::ostream& out, const Dataset& data, std::size_t most);
+
+/// Validation examples whose ids also occur in training.
+std::int64_t count_shared(const std::vector<Example>& train, const std::vector<Example>& valid);
+
+}  // namespace finetune

@@ -1,0 +1,53 @@
+#include <algorithm>
+#include <cmath>
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "cli/prepare.h"
+#include "cli/verbs.h"
+#include "core/files.h"
+#include "core/number.h"
+#include "engine/session.h"
+
+namespace finetune {
+namespace {
+
+std::string per_example_lines(const std::vector<ExampleLoss>& losses) {
+  std::string text;
+  for (const auto& loss : losses) {
+    text += nlohmann::ordered_json{{"tokens", loss.tokens}, {"loss_tokens", loss.loss_tokens}, {"nll", number_to_json(loss.nll)}}.dump() + "\n";
+  }
+  return text;
+}
+
+}  // namespace
+
+int run_eval(const Arguments& arguments) {
+  const RunConfig config = prepare_config(arguments, {"model.path", "data.valid"});
+  check_paths(config, false, false);
+  const Session session = open_session(config, Verb::eval);
+  for (const auto& note : session.notes) std::cerr << note << "\n";
+  const std::vector<ExampleLoss> losses = evaluate_examples(session);
+
+  double nll = 0;
+  std::int64_t tokens = 0, loss_tokens = 0, correct = 0;
+  for (const auto& loss : losses) {
+    nll += loss.nll;
+    tokens += loss.tokens;
+    loss_tokens += loss.loss_tokens;
+    correct += loss.correct;
+  }
+  const double mean = nll / static_cast<double>(std::max<std::int64_t>(1, loss_tokens));
+  const double accuracy = static_cast<double>(correct) / static_cast<double>(std::max<std::int64_t>(1, loss_tokens));
+  if (!arguments.per_example.empty()) write_file_atomically(arguments.per_example, per_example_lines(losses));
+  const nlohmann::ordered_json result = {{"loss", number_to_json(mean)}, {"perplexity", number_to_json(std::exp(mean))}, {"token_accuracy", accuracy},
+                                         {"loss_tokens", loss_tokens}, {"tokens", tokens}, {"examples", static_cast<std::int64_t>(losses.size())}};
+  if (arguments.json) {
+    std::cout << result.dump() << "\n";
+  } else {
+    for (const auto& [key, value] : result.items()) std::cout << key << std::string(16 - key.size(), ' ') << value.dump() << "\n";
+  }
+  return 0;
+}
+
+}  // namespace finetune

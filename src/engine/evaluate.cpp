@@ -1,0 +1,74 @@
+#include <ATen/ATen.h>
+
+#include <cmath>
+#include <numeric>
+
+#include "engine/session.h"
+#include "models/adapter_bank.h"
+
+namespace finetune {
+namespace {
+
+constexpr std::int64_t kProbeTokens = 4096;
+
+// The adapter in a bank of one slot; null without one.
+std::unique_ptr<AdapterBank> bank_of(const DecoderBase& base, const PeftAdapter* adapter) {
+  if (adapter == nullptr) return nullptr;
+  auto bank = std::make_unique<AdapterBank>(base.options, BankOptions{.slots = 1, .rank = adapter->spec.rank, .targets = adapter->spec.targets}, base.embed_VD.device());
+  bank->load(0, {.rank = adapter->spec.rank, .targets = adapter->spec.targets}, adapter->tensors);
+  return bank;
+}
+
+std::vector<ExampleLoss> losses_of(const DecoderBase& base, const PeftAdapter* adapter, std::span<const Example> examples, std::int64_t tokens_per_pass) {
+  const auto bank = bank_of(base, adapter);
+  std::vector<std::int64_t> all(examples.size()), lengths;
+  std::iota(all.begin(), all.end(), std::int64_t{0});
+  for (const auto& example : examples) lengths.push_back(static_cast<std::int64_t>(example.ids.size()));
+  PackTrial part{.examples = examples, .batch = all};
+  if (adapter != nullptr) {
+    const auto rank = static_cast<double>(adapter->spec.rank);
+    part.rank = computed_rank(adapter->spec.rank);
+    part.scale = static_cast<float>(adapter->spec.alpha / (adapter->spec.rslora ? std::sqrt(rank) : rank));
+    part.targets = adapter->spec.targets;
+  }
+  std::vector<ExampleLoss> losses(examples.size());
+  DecoderWorkspace workspace;
+  const std::vector<std::vector<std::int64_t>> list{lengths};
+  for (const Pass& pass : plan_passes(list, tokens_per_pass)) {
+    const BuiltPack built = build_pack(pass, std::span(&part, 1), base.embed_VD.device());
+    const PackLosses result = evaluate_pack(base, built.pack, bank.get(), workspace);
+    const at::Tensor nll_N = result.nll_N.cpu(), correct_N = result.correct_N.cpu();
+    std::int64_t row = 0;
+    for (const Chunk& chunk : pass.chunks) {
+      for (std::size_t i = chunk.first; i < chunk.first + chunk.count; ++i) {
+        ExampleLoss& loss = losses[i];
+        loss.tokens = static_cast<std::int64_t>(examples[i].ids.size());
+        loss.loss_tokens = examples[i].loss_tokens();
+        for (std::int64_t k = 0; k < loss.loss_tokens; ++k, ++row) {
+          loss.nll += static_cast<double>(nll_N.const_data_ptr<float>()[row]);
+          loss.correct += correct_N.const_data_ptr<std::uint8_t>()[row];
+        }
+      }
+    }
+  }
+  return losses;
+}
+
+}  // namespace
+
+std::vector<ExampleLoss> evaluate_examples(const Session& session) {
+  return losses_of(session.bases.front(), session.start ? &*session.start : nullptr, session.valid.examples, session.tokens_per_pass);
+}
+
+double probe_loss(const BaseModel& model, const PeftAdapter* adapter, std::span<const Example> examples) {
+  BaseModel copy = model;  // make_base turns a model's tensors into views
+  const DecoderBase base = make_base(copy, at::kCPU);
+  double nll = 0, tokens = 0;
+  for (const auto& loss : losses_of(base, adapter, examples, kProbeTokens)) {
+    nll += loss.nll;
+    tokens += static_cast<double>(loss.loss_tokens);
+  }
+  return nll / tokens;
+}
+
+}  // namespace finetune
