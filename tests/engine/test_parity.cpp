@@ -1,0 +1,142 @@
+// Our numbers against transformers and PEFT (tests/golden/make_goldens.py): forward losses of every family and rotary
+// scaling, LoRA training, training of all weights.
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+#include "engine/packed_trainer.h"
+#include "engine/session.h"
+#include "models/checkpoint.h"
+#include "models/peft.h"
+#include "models/safetensors.h"
+#include "support/compare.h"
+#include "support/goldens.h"
+
+namespace finetune::testing {
+namespace {
+
+// fp32 on both sides in another order of sums. The reference's own noise against fp64 is about 5e-7; 2e-5 leaves room for
+// twenty steps to amplify it.
+constexpr Bound kParity{.absolute = 1e-6, .relative = 2e-5};
+
+class ForwardParity : public ::testing::TestWithParam<const char*> {};
+
+TEST_P(ForwardParity, LossOfEachExample) {
+  const auto golden = read_golden("forward.json");
+  const BaseModel model = load_checkpoint(golden_path("models") / GetParam(), "auto");
+  const auto examples = examples_from(golden.at("examples"));
+  const auto expected = golden.at("nll").at(GetParam()).get<std::vector<double>>();
+  BaseModel copy = model;
+  Session session;
+  session.model = copy;
+  session.bases.push_back(make_base(copy, at::kCPU));
+  session.valid.examples = examples;
+  for (const std::int64_t tokens_per_pass : {1000, 20}) {
+    session.tokens_per_pass = tokens_per_pass;
+    std::vector<double> actual;
+    for (const auto& loss : evaluate_examples(session)) actual.push_back(loss.nll);
+    EXPECT_TRUE(all_near(std::span<const double>(actual), std::span<const double>(expected), kParity)) << tokens_per_pass << " tokens a pass";
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Models, ForwardParity,
+                         ::testing::Values("llama", "mistral", "qwen2", "qwen3", "llama_linear", "llama_dynamic", "llama_llama3", "llama_yarn"),
+                         [](const auto& info) { return std::string(info.param); });
+
+TrainConfig config_from(const nlohmann::ordered_json& golden) {
+  TrainConfig config;
+  config.steps = golden.at("steps").get<std::int64_t>();
+  config.batch_size = golden.at("batch_size").get<std::int64_t>();
+  config.learning_rate = golden.at("learning_rate_peak").get<double>();
+  config.warmup_ratio = golden.at("warmup_ratio").get<double>();
+  config.weight_decay = golden.at("weight_decay").get<double>();
+  config.schedule = golden.value("schedule", "linear");
+  return config;
+}
+
+// Runs all steps and compares what each reports.
+void train_and_compare(PackedTrainer& trainer, const TrainConfig& config, const nlohmann::ordered_json& golden) {
+  const TrialId trial{0};
+  std::vector<double> loss, norm, rate;
+  for (std::int64_t step = 0; step < config.steps; ++step) {
+    const StepResult result = trainer.step(std::span(&trial, 1)).front();
+    loss.push_back(result.train_loss);
+    norm.push_back(result.gradient_norm);
+    rate.push_back(result.learning_rate);
+  }
+  const auto expect = [&](const char* key, const std::vector<double>& actual, Bound bound) {
+    const auto expected = golden.at(key).get<std::vector<double>>();
+    EXPECT_TRUE(all_near(std::span<const double>(actual), std::span<const double>(expected), bound)) << key;
+  };
+  expect("train_loss", loss, kParity);
+  expect("grad_norm", norm, kParity);
+  expect("learning_rate", rate, {.relative = 1e-6});
+  EXPECT_TRUE(near(trainer.evaluate(std::span(&trial, 1)).front().loss, golden.at("valid_loss").get<double>(), kParity));
+}
+
+::testing::AssertionResult tensors_agree(const at::Tensor& actual, const at::Tensor& expected) {
+  const at::Tensor a = actual.to(at::kFloat).contiguous(), e = expected.to(at::kFloat).contiguous();
+  return all_near(std::span<const float>(a.const_data_ptr<float>(), static_cast<std::size_t>(a.numel())),
+                  std::span<const float>(e.const_data_ptr<float>(), static_cast<std::size_t>(e.numel())),
+                  {.relative = 2e-5, .of_largest = true});
+}
+
+class LoraParity : public ::testing::TestWithParam<const char*> {};
+
+TEST_P(LoraParity, TwentySteps) {
+  const std::string folder = std::string("lora/") + GetParam();
+  const auto golden = read_golden(folder + "/golden.json");
+  BaseModel model = load_checkpoint(golden_path("models/llama"), "auto");
+  const PeftAdapter initial = load_peft_adapter(golden_path(folder + "/initial"), model.options);
+  const PeftAdapter expected = load_peft_adapter(golden_path(folder + "/final"), model.options);
+  const DecoderBase base = make_base(model, at::kCPU);
+  TrainConfig config = config_from(golden);
+  config.lora.rank = initial.spec.rank;
+  config.lora.alpha = initial.spec.alpha;
+  config.lora.rslora = initial.spec.rslora;
+  config.lora.targets.clear();
+  for (std::size_t p = 0; p < kProjections; ++p) {
+    if (initial.spec.targets[p]) config.lora.targets.emplace_back(kProjectionNames[p]);
+  }
+  const auto store = make_lora_store(base, {.slots = 2, .max_rank = 20, .targets = initial.spec.targets}, &initial.tensors);
+  const auto examples = examples_from(golden.at("examples")), held_out = examples_from(golden.at("held_out"));
+  PackedTrainer trainer(*store, examples, held_out, {.tokens_per_pass = 30, .shuffle = false});
+  trainer.admit({0}, config);
+  train_and_compare(trainer, config, golden);
+  const AdapterTensors actual = store->adapter_of(dynamic_cast<const TorchImage&>(*trainer.capture({0})).slot, config);
+  for (std::int64_t layer = 0; layer < model.options.layers; ++layer) {
+    for (std::size_t p = 0; p < kProjections; ++p) {
+      if (!initial.spec.targets[p]) continue;
+      const auto projection = static_cast<Projection>(p);
+      EXPECT_TRUE(tensors_agree(actual.at(layer, projection).a_RD, expected.tensors.at(layer, projection).a_RD)) << projection_path(layer, projection);
+      EXPECT_TRUE(tensors_agree(actual.at(layer, projection).b_OR, expected.tensors.at(layer, projection).b_OR)) << projection_path(layer, projection);
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Runs, LoraParity, ::testing::Values("plain", "rslora"), [](const auto& info) { return std::string(info.param); });
+
+class FullParity : public ::testing::TestWithParam<const char*> {};
+
+TEST_P(FullParity, TenSteps) {
+  const auto golden = read_golden(std::string("full_") + GetParam() + ".json");
+  BaseModel model = load_checkpoint(golden_path("models") / GetParam(), "auto");
+  const DecoderBase base = make_base(model, at::kCPU);
+  TrainConfig config = config_from(golden);
+  config.method = "full";
+  const auto store = make_full_store(base, {.slots = 1});
+  const auto examples = examples_from(golden.at("examples")), held_out = examples_from(golden.at("held_out"));
+  PackedTrainer trainer(*store, examples, held_out, {.tokens_per_pass = 30, .shuffle = false});
+  trainer.admit({0}, config);
+  train_and_compare(trainer, config, golden);
+  BaseModel trained = unstack(store->base(0), model);
+  const SafetensorsFile file(golden_path(std::string("full_") + GetParam() + ".safetensors"));
+  for (const auto& [name, tensor] : named_tensors(trained)) {
+    ASSERT_NE(file.find(name), nullptr) << name;
+    EXPECT_TRUE(tensors_agree(*tensor, file.read(*file.find(name)))) << name;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Models, FullParity, ::testing::Values("llama", "qwen2", "qwen3"), [](const auto& info) { return std::string(info.param); });
+
+}  // namespace
+}  // namespace finetune::testing
