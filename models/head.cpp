@@ -12,7 +12,7 @@ static_assert(kHeadBuffers <= kFirstDecoderBuffer);
 
 // 8 MB of fp32 logits a chunk: stays in a second-level or last-level cache, and a 152k vocabulary still gets 64 rows,
 // enough rows for the product to run at full rate.
-constexpr std::int64_t kLogitsPerChunk = 2'000'000, kFewestRows = 64;
+constexpr std::int64_t kLogitsPerChunk = 2'000'000, kFewestRows = 64;  // 64: 8 rows for each of 8 threads
 
 std::int64_t chunk_count(std::int64_t rows, std::int64_t vocabulary) {
   const std::int64_t rows_per_chunk = std::max(kFewestRows, kLogitsPerChunk / vocabulary);

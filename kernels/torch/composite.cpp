@@ -1,26 +1,23 @@
+// Every operation as a composition of ATen ops: works on any device and dtype, and is the oracle of the kernels.
 #include <ATen/ATen.h>
+
 #include <cmath>
-#include "core/random.h"
-#include "kernels/torch/ops.h"
+
+#include "kernels/torch/backend.h"
+#include "kernels/torch/dropout.h"
 
 namespace finetune::ops {
 namespace {
+
 at::ScalarType wide(const at::Tensor& x) { return x.scalar_type() == at::kDouble ? at::kDouble : at::kFloat; }
-}
-Segments make_segments(std::vector<std::int32_t> bounds, std::int64_t longest, at::Device device) {
-  Segments s;
-  s.bounds_B1 = at::tensor(at::ArrayRef<int>(bounds), at::kInt).to(device);
-  s.bounds = std::move(bounds);
-  s.longest = longest;
-  return s;
-}
-void rmsnorm_forward(const at::Tensor& x, const at::Tensor& w, double eps, at::Tensor& y, at::Tensor& rstd) {
+
+void rmsnorm_forward_composite(const at::Tensor& x, const at::Tensor& w, double eps, at::Tensor& y, at::Tensor& rstd) {
   const at::Tensor f = x.to(wide(x));
   const at::Tensor r = (f.square().mean(-1) + eps).rsqrt();
   rstd.copy_(r);
   y.copy_((f * r.unsqueeze(-1)).to(x.scalar_type()) * w);
 }
-void rmsnorm_backward(const at::Tensor& dy, const at::Tensor& x, const at::Tensor& w, const at::Tensor& rstd, at::Tensor& dx,
+void rmsnorm_backward_composite(const at::Tensor& dy, const at::Tensor& x, const at::Tensor& w, const at::Tensor& rstd, at::Tensor& dx,
                       bool accumulate, const at::Tensor& dw) {
   const auto t = wide(x);
   const at::Tensor r = rstd.to(t).unsqueeze(-1), n = x.to(t) * r, g = dy.to(t) * w.to(t);
@@ -29,7 +26,7 @@ void rmsnorm_backward(const at::Tensor& dy, const at::Tensor& x, const at::Tenso
   if (accumulate) dx.add_(d);
   else dx.copy_(d);
 }
-void rotary(at::Tensor& x, const at::Tensor& cos, const at::Tensor& sin, const at::Tensor& pos, bool inverse) {
+void rotary_composite(at::Tensor& x, const at::Tensor& cos, const at::Tensor& sin, const at::Tensor& pos, bool inverse) {
   const auto h = x.size(2) / 2;
   const at::Tensor c = cos.index_select(0, pos.to(at::kLong)).unsqueeze(1).to(x.scalar_type());
   at::Tensor s = sin.index_select(0, pos.to(at::kLong)).unsqueeze(1).to(x.scalar_type());
@@ -39,13 +36,13 @@ void rotary(at::Tensor& x, const at::Tensor& cos, const at::Tensor& sin, const a
   a.copy_(na);
   b.copy_(nb);
 }
-static at::Tensor mask(std::int64_t n, std::int64_t window, at::Device d) {
+at::Tensor mask(std::int64_t n, std::int64_t window, at::Device d) {
   const at::Tensor i = at::arange(n, at::TensorOptions().device(d)).unsqueeze(1), j = i.t();
   at::Tensor m = j.le(i);
   if (window > 0) m = m.logical_and((i - j).lt(window));
   return m;
 }
-void attention_forward(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const Segments& seg, const AttentionOptions& o,
+void attention_forward_composite(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const Segments& seg, const AttentionOptions& o,
                        at::Tensor& out, at::Tensor& lse) {
   const auto rep = q.size(1) / k.size(1);
   for (size_t i = 0; i + 1 < seg.bounds.size(); ++i) {
@@ -59,7 +56,7 @@ void attention_forward(const at::Tensor& q, const at::Tensor& k, const at::Tenso
     out.narrow(0, b, n).copy_(at::matmul((s - l.unsqueeze(-1)).exp(), V).transpose(0, 1));
   }
 }
-void attention_backward(const at::Tensor& dout, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const at::Tensor& out,
+void attention_backward_composite(const at::Tensor& dout, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const at::Tensor& out,
                         const at::Tensor& lse, const Segments& seg, const AttentionOptions& o, at::Tensor& dq, at::Tensor& dk,
                         at::Tensor& dv) {
   const auto g = k.size(1), rep = q.size(1) / g;
@@ -78,15 +75,15 @@ void attention_backward(const at::Tensor& dout, const at::Tensor& q, const at::T
     dv.narrow(0, b, n).copy_(groups(at::matmul(p.transpose(1, 2), D)));
   }
 }
-void swiglu_forward(const at::Tensor& gate, const at::Tensor& up, at::Tensor& h) { h.copy_(at::silu(gate) * up); }
-void swiglu_backward(const at::Tensor& dh, const at::Tensor& gate, const at::Tensor& up, at::Tensor& dgate, at::Tensor& dup) {
+void swiglu_forward_composite(const at::Tensor& gate, const at::Tensor& up, at::Tensor& h) { h.copy_(at::silu(gate) * up); }
+void swiglu_backward_composite(const at::Tensor& dh, const at::Tensor& gate, const at::Tensor& up, at::Tensor& dgate, at::Tensor& dup) {
   const auto t = wide(gate);
   const at::Tensor g = gate.to(t), u = up.to(t), d = dh.to(t), s = at::sigmoid(g);
   const at::Tensor dg = d * u * s * (1 + g * (1 - s)), du = d * g * s;
   dgate.copy_(dg);
   dup.copy_(du);
 }
-void cross_entropy(const at::Tensor& logits, const at::Tensor& targets, const at::Tensor& scale, at::Tensor& nll, at::Tensor& correct,
+void cross_entropy_composite(const at::Tensor& logits, const at::Tensor& targets, const at::Tensor& scale, at::Tensor& nll, at::Tensor& correct,
                    at::Tensor dlogits) {
   const auto t = wide(logits);
   const at::Tensor x = logits.to(t);
@@ -98,20 +95,14 @@ void cross_entropy(const at::Tensor& logits, const at::Tensor& targets, const at
   d.scatter_add_(1, targets.unsqueeze(1), -at::ones_like(targets.unsqueeze(1), d.options()));
   dlogits.copy_(d * scale.unsqueeze(1).to(t));
 }
-void embedding_forward(const at::Tensor& ids, const at::Tensor& table, at::Tensor& y) { y.copy_(table.index_select(0, ids)); }
-void embedding_backward(const at::Tensor& ids, const at::Tensor& dy, at::Tensor& dtable) { dtable.index_add_(0, ids, dy.to(dtable.scalar_type())); }
-static at::Tensor dropped(const at::Tensor& x, const AdapterGroup& g, std::int64_t key) {
+at::Tensor dropped(const at::Tensor& x, const AdapterGroup& g, std::int64_t key) {
   if (g.dropout <= 0) return x;
-  at::Tensor m = at::empty(x.sizes(), at::kFloat);
-  float* p = m.data_ptr<float>();
-  for (std::int64_t r = 0; r < x.size(0); ++r) for (std::int64_t c = 0; c < x.size(1); ++c) {
-    const auto w = philox({(std::uint32_t)(c / 4), (std::uint32_t)(g.token_base + r), (std::uint32_t)g.step, (std::uint32_t)(key * 8 + 3)},
-                          {(std::uint32_t)g.seed, (std::uint32_t)(g.seed >> 32)});
-    p[r * x.size(1) + c] = (w[c % 4] >> 8) * 0x1p-24f < g.dropout ? 0.f : 1.f / (1.f - g.dropout);
-  }
-  return x * m.to(x.options());
+  at::Tensor mask = at::empty(x.sizes(), at::kFloat);
+  for (std::int64_t row = 0; row < x.size(0); ++row) dropout_row(g, key, row, mask.data_ptr<float>() + row * x.size(1), x.size(1));
+  return x * mask.to(x.options());
 }
-void adapter_forward(const at::Tensor& x, const at::Tensor& a, const at::Tensor& b, std::span<const AdapterGroup> groups, std::int64_t key,
+
+void adapter_forward_composite(const at::Tensor& x, const at::Tensor& a, const at::Tensor& b, std::span<const AdapterGroup> groups, std::int64_t key,
                      at::Tensor& s, at::Tensor& y) {
   for (const auto& g : groups) {
     const auto n = g.end - g.begin;
@@ -122,7 +113,7 @@ void adapter_forward(const at::Tensor& x, const at::Tensor& a, const at::Tensor&
     y.narrow(0, g.begin, n).add_((at::mm(S, B.t()) * g.scale).to(y.scalar_type()));
   }
 }
-void adapter_backward(const at::Tensor& dy, const at::Tensor& x, const at::Tensor& a, const at::Tensor& b, const at::Tensor& s,
+void adapter_backward_composite(const at::Tensor& dy, const at::Tensor& x, const at::Tensor& a, const at::Tensor& b, const at::Tensor& s,
                       std::span<const AdapterGroup> groups, std::int64_t key, at::Tensor& dx, at::Tensor& da, at::Tensor& db) {
   for (const auto& g : groups) {
     const auto n = g.end - g.begin;
@@ -136,7 +127,7 @@ void adapter_backward(const at::Tensor& dy, const at::Tensor& x, const at::Tenso
     if (dx.defined()) dx.narrow(0, g.begin, n).add_(dropped(at::mm(dS, A), g, key).to(dx.scalar_type()));
   }
 }
-std::vector<double> gradient_norms(const at::Tensor& grads, std::span<const SlotPieces> slots) {
+std::vector<double> norms_of(const at::Tensor& grads, std::span<const SlotPieces> slots) {
   std::vector<double> norms;
   for (const auto& slot : slots) {
     double sum = 0;
@@ -146,7 +137,7 @@ std::vector<double> gradient_norms(const at::Tensor& grads, std::span<const Slot
   }
   return norms;
 }
-void adamw(at::Tensor params, at::Tensor grads, at::Tensor first, at::Tensor second, std::span<const SlotUpdate> updates) {
+void adamw_composite(at::Tensor params, at::Tensor grads, at::Tensor first, at::Tensor second, std::span<const SlotUpdate> updates) {
   for (const auto& u : updates) {
     at::Tensor p = params.select(0, u.slot), g = grads.select(0, u.slot), m = first.select(0, u.slot), v = second.select(0, u.slot);
     if (!u.skip) {
@@ -160,4 +151,16 @@ void adamw(at::Tensor params, at::Tensor grads, at::Tensor first, at::Tensor sec
     g.zero_();
   }
 }
+
+}  // namespace
+
+const Backend& composite_backend() {
+  static const Backend kBackend = {rmsnorm_forward_composite, rmsnorm_backward_composite, rotary_composite, attention_forward_composite, attention_backward_composite, swiglu_forward_composite, swiglu_backward_composite, cross_entropy_composite, adapter_forward_composite, adapter_backward_composite, norms_of, adamw_composite};
+  return kBackend;
+}
+
+void embedding_forward(const at::Tensor& ids, const at::Tensor& table, at::Tensor& y) { at::index_select_out(y, table, 0, ids); }
+
+void embedding_backward(const at::Tensor& ids, const at::Tensor& dy, at::Tensor& dtable) { dtable.index_add_(0, ids, dy.to(dtable.scalar_type())); }
+
 }  // namespace finetune::ops

@@ -1,6 +1,7 @@
 #include "engine/pack_builder.h"
 
 #include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 
 #include <algorithm>
 
@@ -32,11 +33,11 @@ struct Builder {
 
   // A pass of a few tokens gets a segment without loss; one of a few loss rows repeats its first with scale zero.
   void pad() {
-    if (const auto missing = kFewestRows - static_cast<std::int64_t>(ids.size()); missing > 0) {
+    if (const auto missing = fewest_rows() - static_cast<std::int64_t>(ids.size()); missing > 0) {
       const auto count = static_cast<std::size_t>(missing);
       add_segment({.ids = std::vector<std::int32_t>(count, 0), .loss = std::vector<std::uint8_t>(count, 0)}, 0);
     }
-    while (!rows.empty() && static_cast<std::int64_t>(rows.size()) < kFewestRows) {
+    while (!rows.empty() && static_cast<std::int64_t>(rows.size()) < fewest_rows()) {
       rows.push_back(rows.front());
       targets.push_back(targets.front());
       scales.push_back(0);
@@ -65,6 +66,8 @@ void add_groups(Pack& pack, const PackTrial& trial, std::int64_t begin, std::int
 }
 
 }  // namespace
+
+std::int64_t fewest_rows() { return 8 * std::max(2, at::get_num_threads()); }
 
 BuiltPack build_pack(const Pass& pass, std::span<const PackTrial> trials, at::Device device) {
   BuiltPack built;

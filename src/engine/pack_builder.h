@@ -33,8 +33,9 @@ struct BuiltPack {
   std::vector<std::pair<std::int64_t, std::int64_t>> rows;  ///< per chunk: [begin, end) in loss_rows_N
 };
 
-/// Fewest rows of any product: below 8, rows of a product of MKL have other bits than the same rows of a larger one.
-inline constexpr std::int64_t kFewestRows = 8;
+/// Fewest rows of any product: a part of fewer than 8 rows goes through another routine of MKL, with other bits, and a
+/// product is cut into a part per thread (tests/kernels/test_products.cpp keeps watch).
+std::int64_t fewest_rows();
 
 BuiltPack build_pack(const Pass& pass, std::span<const PackTrial> trials, at::Device device);
 

@@ -1,0 +1,22 @@
+// The kernels for one instruction set; the flags are in CMakeLists.txt.
+#include <cstdint>
+
+#include "kernels/cpu/isa.h"
+
+namespace finetune::cpu {
+namespace {
+
+#include "kernels/cpu/vector.inc"
+#include "kernels/cpu/product.inc"
+#include "kernels/cpu/rows.inc"
+#include "kernels/cpu/attention.inc"
+
+}  // namespace
+
+const Table& table_base() {
+  static const Table kTable = {"base", product, rmsnorm_forward, rmsnorm_backward, swiglu_forward, swiglu_backward,
+                               rotary, cross_entropy, attention_forward, attention_backward, adamw, sum_of_squares};
+  return kTable;
+}
+
+}  // namespace finetune::cpu
