@@ -1,6 +1,7 @@
 #include "models/export.h"
 
 #include <ATen/ATen.h>
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -16,18 +17,22 @@ namespace {
 namespace fs = std::filesystem;
 
 // What travels with a checkpoint besides weights and config.json.
-constexpr const char* kCarried[] = {"tokenizer.json",          "tokenizer.model",   "tokenizer_config.json", "special_tokens_map.json",
-                                    "added_tokens.json",       "vocab.json",        "merges.txt",            "generation_config.json",
-                                    "chat_template.jinja",     "chat_template.json"};
+constexpr const char* kCarried[] = {
+    "tokenizer.json", "tokenizer.model", "tokenizer_config.json",  "special_tokens_map.json", "added_tokens.json",
+    "vocab.json",     "merges.txt",      "generation_config.json", "chat_template.jinja",     "chat_template.json"};
 
 using Named = std::vector<std::pair<std::string, at::Tensor>>;
 
+std::int64_t bytes_of(const at::Tensor& tensor, at::ScalarType dtype) {
+  return tensor.numel() * static_cast<std::int64_t>(at::elementSize(dtype));
+}
+
 // Consecutive tensors, at most `limit` bytes each (a larger tensor is a shard of its own).
-std::vector<Named> split_shards(const Named& tensors, std::int64_t limit) {
+std::vector<Named> split_shards(const Named& tensors, at::ScalarType dtype, std::int64_t limit) {
   std::vector<Named> shards(1);
   std::int64_t bytes = 0;
   for (const auto& tensor : tensors) {
-    const auto size = static_cast<std::int64_t>(tensor.second.nbytes());
+    const auto size = bytes_of(tensor.second, dtype);
     if (!shards.back().empty() && bytes + size > limit) {
       shards.emplace_back();
       bytes = 0;
@@ -38,21 +43,36 @@ std::vector<Named> split_shards(const Named& tensors, std::int64_t limit) {
   return shards;
 }
 
-void write_weights(const Named& tensors, const fs::path& folder, std::int64_t shard_bytes) {
-  const auto shards = split_shards(tensors, shard_bytes);
-  if (shards.size() == 1) return write_safetensors(folder / "model.safetensors", shards.front());
+void write_weights(const Named& tensors, at::ScalarType dtype, const fs::path& folder, std::int64_t shard_bytes) {
+  const auto shards = split_shards(tensors, dtype, shard_bytes);
+  if (shards.size() == 1) return write_safetensors(folder / "model.safetensors", shards.front(), {.dtype = dtype});
   nlohmann::ordered_json index;
   std::int64_t total = 0;
   for (std::size_t i = 0; i < shards.size(); ++i) {
     const std::string name = fmt::format("model-{:05}-of-{:05}.safetensors", i + 1, shards.size());
-    write_safetensors(folder / name, shards[i]);
+    write_safetensors(folder / name, shards[i], {.dtype = dtype});
     for (const auto& [tensor, value] : shards[i]) {
       index["weight_map"][tensor] = name;
-      total += static_cast<std::int64_t>(value.nbytes());
+      total += bytes_of(value, dtype);
     }
   }
   index["metadata"]["total_size"] = total;
   write_file_atomically(folder / "model.safetensors.index.json", index.dump(2) + "\n");
+}
+
+// Both spellings where the source has both; the older one, which every reader knows, where it has none.
+nlohmann::ordered_json config_with_dtype(nlohmann::ordered_json config, at::ScalarType dtype) {
+  const char* name = dtype == at::kBFloat16 ? "bfloat16" : dtype == at::kHalf ? "float16" : "float32";
+  if (config.contains("dtype")) config["dtype"] = name;
+  if (config.contains("torch_dtype") || !config.contains("dtype")) config["torch_dtype"] = name;
+  return config;
+}
+
+void sync_folder(const fs::path& folder) {
+  const int descriptor = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (descriptor < 0) return;
+  ::fsync(descriptor);
+  ::close(descriptor);
 }
 
 }  // namespace
@@ -67,7 +87,7 @@ void merge_adapter(BaseModel& model, const PeftAdapter& adapter) {
       const auto& [a_RD, b_OR] = adapter.tensors.at(layer, projection);
       at::Tensor& weight = model.weights.layers[static_cast<std::size_t>(layer)].weight[p];
       const at::Tensor merged = (weight.cpu().to(at::kFloat) + at::mm(b_OR, a_RD) * scale).to(weight.scalar_type());
-      if (!at::isfinite(merged).all().item<bool>()) {
+      if (!all_finite(merged)) {
         throw failed(projection_path(layer, projection), "the merged weight is not finite");
       }
       weight = merged;
@@ -84,17 +104,15 @@ void write_checkpoint(BaseModel& model, at::ScalarType dtype, const fs::path& so
     fs::remove_all(temporary);
     fs::create_directories(temporary);
     Named tensors;
-    for (const auto& [name, tensor] : named_tensors(model)) tensors.emplace_back(name, tensor->to(dtype).cpu());
-    write_weights(tensors, temporary, shard_bytes);
-    nlohmann::ordered_json config = model.config;
-    const char* name = dtype == at::kBFloat16 ? "bfloat16" : dtype == at::kHalf ? "float16" : "float32";
-    config[config.contains("dtype") ? "dtype" : "torch_dtype"] = name;
-    write_file_atomically(temporary / "config.json", config.dump(2) + "\n");
+    for (const auto& [name, tensor] : named_tensors(model)) tensors.emplace_back(name, *tensor);
+    write_weights(tensors, dtype, temporary, shard_bytes);
+    write_file_atomically(temporary / "config.json", config_with_dtype(model.config, dtype).dump(2) + "\n");
     for (const char* file : kCarried) {
       if (fs::exists(source / file)) write_file_atomically(temporary / file, read_file(source / file));
     }
     if (fs::exists(place)) fs::remove(place);  // only ever an empty folder
     fs::rename(temporary, place);
+    sync_folder(place.parent_path());
   } catch (const fs::filesystem_error& error) {
     std::error_code ignored;
     fs::remove_all(temporary, ignored);

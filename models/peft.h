@@ -10,10 +10,9 @@
 #include <vector>
 
 #include "models/decoder_options.h"
+#include "models/targets.h"
 
 namespace finetune {
-
-using ProjectionSet = std::array<bool, kProjections>;
 
 struct AdapterSpec {
   std::int64_t rank = 16;
@@ -31,7 +30,9 @@ class AdapterTensors {
   };
   explicit AdapterTensors(std::int64_t layers = 0) : pairs_(static_cast<std::size_t>(layers)) {}
   std::int64_t layers() const { return static_cast<std::int64_t>(pairs_.size()); }
-  Pair& at(std::int64_t layer, Projection p) { return pairs_[static_cast<std::size_t>(layer)][static_cast<std::size_t>(p)]; }
+  Pair& at(std::int64_t layer, Projection p) {
+    return pairs_[static_cast<std::size_t>(layer)][static_cast<std::size_t>(p)];
+  }
   const Pair& at(std::int64_t layer, Projection p) const {
     return pairs_[static_cast<std::size_t>(layer)][static_cast<std::size_t>(p)];
   }
@@ -45,11 +46,9 @@ struct PeftAdapter {
   AdapterTensors tensors;
 };
 
-/// all-linear, attention (q k v o), mlp (gate up down), or projection names. Throws Error listing the model's
-/// projections for another name.
-ProjectionSet resolve_targets(const DecoderOptions& model, const std::vector<std::string>& targets);
-
-/// Throws Error (bad_input) naming file, key or tensor; what the engine cannot represent is refused.
+/// Reads fp32, bf16 and fp16. Throws Error (bad_input) naming file, key or tensor: what the engine cannot represent
+/// (DoRA, biases, other ranks by layer, initialisations that change the base ...) is refused, and so are missing,
+/// foreign, misshaped and non-finite tensors.
 PeftAdapter load_peft_adapter(const std::filesystem::path& folder, const DecoderOptions& model);
 
 /// Writes both files into `folder` (created when missing), tensors in fp32, each file atomically.

@@ -2,9 +2,11 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <numbers>
+#include <optional>
 
 #include "models/families/config_reader.h"
 
@@ -21,7 +23,8 @@ at::Tensor llama3_frequencies(const at::Tensor& frequencies, double factor, doub
   const at::Tensor stretched = at::where(wavelengths.gt(original / low), frequencies / factor, frequencies);
   const at::Tensor smooth = (original / wavelengths - low) / (high - low);
   const at::Tensor blended = (1 - smooth) * stretched / factor + smooth * stretched;
-  const at::Tensor medium = wavelengths.lt(original / high).logical_not().logical_and(wavelengths.gt(original / low).logical_not());
+  const at::Tensor medium =
+      wavelengths.lt(original / high).logical_not().logical_and(wavelengths.gt(original / low).logical_not());
   return at::where(medium, blended, stretched);
 }
 
@@ -32,7 +35,8 @@ struct Yarn {
 
 at::Tensor yarn_frequencies(double theta, std::int64_t dim, const Yarn& yarn) {
   const auto correction = [&](double rotations) {
-    return static_cast<double>(dim) * std::log(yarn.original / (rotations * 2 * std::numbers::pi)) / (2 * std::log(theta));
+    return static_cast<double>(dim) * std::log(yarn.original / (rotations * 2 * std::numbers::pi)) /
+           (2 * std::log(theta));
   };
   double low = correction(yarn.beta_fast), high = correction(yarn.beta_slow);
   if (yarn.truncate) {
@@ -50,11 +54,34 @@ at::Tensor yarn_frequencies(double theta, std::int64_t dim, const Yarn& yarn) {
 }
 
 double yarn_attention_factor(const ConfigReader& rope, double factor) {
-  const auto mscale_of = [](double scale, double mscale) { return scale <= 1 ? 1.0 : 0.1 * mscale * std::log(scale) + 1.0; };
+  const auto mscale_of = [](double scale, double mscale) {
+    return scale <= 1 ? 1.0 : 0.1 * mscale * std::log(scale) + 1.0;
+  };
   if (const auto given = rope.optional_number("attention_factor")) return *given;
   const auto mscale = rope.optional_number("mscale"), all = rope.optional_number("mscale_all_dim");
   if (mscale && all && *mscale != 0 && *all != 0) return mscale_of(factor, *mscale) / mscale_of(factor, *all);
   return mscale_of(factor, 1);
+}
+
+// The settings as transformers 5 gathers them: the old key wins where both are filled.
+ConfigReader rope_settings(const ConfigReader& config) {
+  const bool old = config.has("rope_scaling") && !config.object("rope_scaling").json().empty();
+  const ConfigReader rope = config.object(old ? "rope_scaling" : "rope_parameters");
+  for (const auto& [key, value] : rope.json().items()) {
+    rope.require(!value.is_object(), key.c_str(), "sets the rotary embedding by layer type, which is not supported");
+  }
+  for (const auto* reader : {&config, &rope}) {
+    const double partial = reader->number("partial_rotary_factor", 1);
+    reader->require(partial == 1, "partial_rotary_factor", "other than 1 is not supported");
+  }
+  return rope;
+}
+
+double positive(const ConfigReader& rope, const char* key, std::optional<double> otherwise = std::nullopt) {
+  rope.require(rope.has(key) || otherwise, key, "is missing");
+  const double value = rope.number(key, otherwise.value_or(0));
+  rope.require(value > 0 && std::isfinite(value), key, "must be positive");
+  return value;
 }
 
 }  // namespace
@@ -62,42 +89,36 @@ double yarn_attention_factor(const ConfigReader& rope, double factor) {
 RotaryOptions rotary_options(const std::string& where, const nlohmann::ordered_json& json, std::int64_t head_dim,
                              std::int64_t max_positions, double default_theta) {
   const ConfigReader config(where, json);
-  const bool version5 = config.has("rope_parameters");
-  const ConfigReader rope = config.object(version5 ? "rope_parameters" : "rope_scaling");
-  const double theta = version5 ? rope.number("rope_theta", config.number("rope_theta", default_theta))
-                                : config.number("rope_theta", default_theta);
+  const ConfigReader rope = rope_settings(config);
+  const double theta = rope.number("rope_theta", config.number("rope_theta", default_theta));
   config.require(theta > 1 && std::isfinite(theta), "rope_theta", "must be above 1");
-  for (const auto* reader : {&config, &rope}) {
-    const double partial = reader->number("partial_rotary_factor", 1);
-    reader->require(partial == 1, "partial_rotary_factor", "other than 1 is not supported");
-  }
   const std::string type = rope.text("rope_type", rope.text("type", "default"));
-  const double factor = rope.number("factor", 1);
-  rope.require(factor > 0 && std::isfinite(factor), "factor", "must be positive");
-  const auto positive = [&](const char* key, double otherwise) {
-    const double value = rope.number(key, otherwise);
-    rope.require(value > 0 && std::isfinite(value), key, "must be positive");
-    return value;
+  // The length before stretching; the top level goes first, where Phi-3 keeps it.
+  const auto original = [&] {
+    const char* key = "original_max_position_embeddings";
+    return config.has(key) ? positive(config, key) : positive(rope, key, static_cast<double>(max_positions));
   };
-  const auto positions = static_cast<double>(max_positions);
   RotaryOptions options;
   at::Tensor frequencies = default_frequencies(theta, head_dim);
   if (type == "linear") {
-    frequencies = frequencies / factor;
+    frequencies = frequencies / positive(rope, "factor");
   } else if (type == "llama3") {
-    frequencies = llama3_frequencies(frequencies, factor, positive("low_freq_factor", 1), positive("high_freq_factor", 4),
-                                     positive("original_max_position_embeddings", positions));
+    frequencies = llama3_frequencies(frequencies, positive(rope, "factor"), positive(rope, "low_freq_factor"),
+                                     positive(rope, "high_freq_factor"), original());
   } else if (type == "yarn") {
-    const double original = positive("original_max_position_embeddings", positions);
-    const double stretch = rope.has("factor") ? factor : positions / original;
-    frequencies = yarn_frequencies(theta, head_dim, {stretch, original, positive("beta_fast", 32), positive("beta_slow", 1),
-                                                     rope.flag("truncate", true)});
-    options.attention_factor = static_cast<float>(yarn_attention_factor(rope, stretch));
+    const double factor = positive(rope, "factor", static_cast<double>(max_positions) / original());
+    frequencies = yarn_frequencies(theta, head_dim,
+                                   {factor, original(), positive(rope, "beta_fast", 32), positive(rope, "beta_slow", 1),
+                                    rope.flag("truncate", true)});
+    options.attention_factor = static_cast<float>(yarn_attention_factor(rope, factor));
   } else if (type != "default" && type != "dynamic") {
     rope.require(false, "rope_type", type + " is not supported; default, linear, dynamic, llama3 and yarn are");
   }
-  const at::Tensor contiguous = frequencies.to(at::kFloat).contiguous();
-  options.inverse_frequencies.assign(contiguous.const_data_ptr<float>(), contiguous.const_data_ptr<float>() + head_dim / 2);
+  const at::Tensor values = frequencies.to(at::kFloat).contiguous();
+  const bool usable = at::isfinite(values).logical_and(values.gt(0)).all().item<bool>();
+  rope.require(usable && std::isfinite(options.attention_factor), "rope_type",
+               type + ": its settings give frequencies that are not finite and positive");
+  options.inverse_frequencies.assign(values.const_data_ptr<float>(), values.const_data_ptr<float>() + head_dim / 2);
   return options;
 }
 

@@ -8,8 +8,8 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cmath>
 #include <cstring>
-#include <fstream>
 
 #include "core/error.h"
 #include "core/files.h"
@@ -26,10 +26,14 @@ at::ScalarType torch_dtype(const std::string& path, const TensorEntry& entry) {
 
 const char* dtype_name(at::ScalarType dtype) {
   switch (dtype) {
-    case at::kFloat: return "F32";
-    case at::kBFloat16: return "BF16";
-    case at::kHalf: return "F16";
-    default: return "";
+    case at::kFloat:
+      return "F32";
+    case at::kBFloat16:
+      return "BF16";
+    case at::kHalf:
+      return "F16";
+    default:
+      return "";
   }
 }
 
@@ -73,23 +77,35 @@ at::Tensor SafetensorsFile::read(const TensorEntry& entry) const {
 }
 
 void write_safetensors(const std::filesystem::path& path, std::vector<std::pair<std::string, at::Tensor>> tensors,
-                       const std::map<std::string, std::string>& metadata) {
-  std::sort(tensors.begin(), tensors.end(), [](const auto& a, const auto& b) {
-    const auto a_bytes = a.second.element_size(), b_bytes = b.second.element_size();
+                       const SafetensorsWriting& options) {
+  const auto dtype_of = [&](const at::Tensor& tensor) { return options.dtype.value_or(tensor.scalar_type()); };
+  std::sort(tensors.begin(), tensors.end(), [&](const auto& a, const auto& b) {
+    const auto a_bytes = at::elementSize(dtype_of(a.second)), b_bytes = at::elementSize(dtype_of(b.second));
     return a_bytes != b_bytes ? a_bytes > b_bytes : a.first < b.first;
   });
   std::vector<TensorEntry> entries;
   for (const auto& [name, tensor] : tensors) {
-    entries.push_back({.name = name, .dtype = dtype_name(tensor.scalar_type()), .shape = tensor.sizes().vec()});
-    if (entries.back().dtype.empty()) throw failed(path.string(), "tensor " + name + " has a dtype that cannot be written");
+    entries.push_back({.name = name, .dtype = dtype_name(dtype_of(tensor)), .shape = tensor.sizes().vec()});
+    if (entries.back().dtype.empty())
+      throw failed(path.string(), "tensor " + name + " has a dtype that cannot be written");
   }
   AtomicFile file(path);
-  file.write(make_safetensors_header(entries, metadata));
+  file.write(make_safetensors_header(entries, options.metadata));
   for (const auto& [name, tensor] : tensors) {
-    const at::Tensor contiguous = tensor.cpu().contiguous();
-    file.write({static_cast<const char*>(contiguous.const_data_ptr()), contiguous.nbytes()});
+    const at::Tensor bytes = tensor.to(at::kCPU, dtype_of(tensor)).contiguous();
+    if (bytes.scalar_type() != tensor.scalar_type() && !all_finite(bytes)) {
+      throw failed(path.string(),
+                   "tensor " + name + " holds values beyond the range of " + dtype_name(bytes.scalar_type()));
+    }
+    file.write({static_cast<const char*>(bytes.const_data_ptr()), bytes.nbytes()});
   }
   file.commit();
+}
+
+bool all_finite(const at::Tensor& tensor) {
+  if (tensor.numel() == 0) return true;
+  const auto [low, high] = at::aminmax(tensor);
+  return std::isfinite(low.item<double>()) && std::isfinite(high.item<double>());
 }
 
 }  // namespace finetune

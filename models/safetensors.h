@@ -5,6 +5,7 @@
 
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -36,8 +37,18 @@ class SafetensorsFile {
   std::map<std::string, std::size_t> index_;
 };
 
-/// Writes CPU tensors (F32, F16, BF16), sorted by name, each streamed out in turn; atomically.
+struct SafetensorsWriting {
+  std::optional<at::ScalarType> dtype;  ///< every tensor is rounded to it; absent: each keeps its own
+  std::map<std::string, std::string> metadata = {{"format", "pt"}};  ///< transformers refuses files without a format
+};
+
+/// Writes tensors (F32, F16, BF16) atomically, the widest type first, then by name. One tensor at a time is moved to
+/// the CPU and converted, so a model needs no second copy. Throws Error (failed), also for a value that is finite
+/// before the conversion and not after it.
 void write_safetensors(const std::filesystem::path& path, std::vector<std::pair<std::string, at::Tensor>> tensors,
-                       const std::map<std::string, std::string>& metadata = {{"format", "pt"}});
+                       const SafetensorsWriting& options = {});
+
+/// No NaN and no infinity. One pass and no temporary: the smallest and the largest value show both.
+bool all_finite(const at::Tensor& tensor);
 
 }  // namespace finetune

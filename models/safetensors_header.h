@@ -1,5 +1,5 @@
 // The header of a safetensors file: read and checked without LibTorch. Every rule of the format is an error of its own;
-// nothing in the file is trusted.
+// nothing in the file is trusted: names, ranks and counts are bounded, and memory stays in proportion to the text.
 #pragma once
 
 #include <cstdint>
@@ -13,9 +13,9 @@ namespace finetune {
 /// A tensor's place in the file.
 struct TensorEntry {
   std::string name;
-  std::string dtype;                ///< as in the file: F32, BF16, F16, I64 ...
+  std::string dtype;  ///< as in the file: F32, BF16, F16, I64 ...
   std::vector<std::int64_t> shape;
-  std::uint64_t begin = 0, end = 0; ///< bytes, relative to the data buffer
+  std::uint64_t begin = 0, end = 0;  ///< bytes, relative to the data buffer
 };
 
 struct SafetensorsHeader {
@@ -32,7 +32,8 @@ SafetensorsHeader parse_safetensors_header(const std::string& path, std::string_
 std::uint64_t safetensors_header_length(const std::string& path, std::string_view first_bytes, std::uint64_t file_size);
 
 /// Header bytes for tensors written in this order (offsets are filled in), the length and padding included.
-std::string make_safetensors_header(std::vector<TensorEntry>& tensors, const std::map<std::string, std::string>& metadata);
+std::string make_safetensors_header(std::vector<TensorEntry>& tensors,
+                                    const std::map<std::string, std::string>& metadata);
 
 /// Bytes of an element, 0 for a dtype that is unknown or not a whole number of bytes.
 std::uint64_t dtype_bytes(std::string_view dtype);

@@ -11,6 +11,10 @@
 
 namespace finetune {
 
+/// No config.json or adapter_config.json is larger.
+inline constexpr std::uint64_t kLargestConfig = 16 << 20;
+
+/// The JSON must outlive the reader.
 class ConfigReader {
  public:
   ConfigReader(std::string where, const nlohmann::ordered_json& json) : where_(std::move(where)), json_(json) {}
@@ -34,8 +38,8 @@ class ConfigReader {
     if (!json_[key].is_number_integer()) wrong(key, "a whole number");
     const double value = json_[key].get<double>();  // compared as double: a huge unsigned must not wrap
     if (value < static_cast<double>(low) || value > static_cast<double>(high)) {
-      throw bad_input(where_, std::string("key ") + key + " is " + json_[key].dump() + "; " + std::to_string(low) + " to " +
-                                  std::to_string(high) + " is possible");
+      throw bad_input(where_, std::string("key ") + key + " is " + json_[key].dump() + "; " + std::to_string(low) +
+                                  " to " + std::to_string(high) + " is possible");
     }
     return json_[key].get<std::int64_t>();
   }
@@ -64,7 +68,8 @@ class ConfigReader {
 
  private:
   [[noreturn]] void wrong(const char* key, const char* expected) const {
-    throw bad_input(where_, std::string("key ") + key + " must be " + expected + ", found " + json_[key].dump().substr(0, 40));
+    throw bad_input(where_,
+                    std::string("key ") + key + " must be " + expected + ", found " + json_[key].dump().substr(0, 40));
   }
   std::string where_;
   const nlohmann::ordered_json& json_;

@@ -20,8 +20,8 @@ constexpr std::int64_t kMost = 1 << 20, kMostVocabulary = 1 << 24, kMostPosition
 
 // Keys with which transformers computes something else. Ignoring one would train the wrong model.
 constexpr std::array kUnknownBehaviour = {
-    "quantization_config", "num_experts",         "num_local_experts",      "attention_multiplier",
-    "residual_multiplier", "embedding_multiplier", "logits_scaling",        "attn_logit_softcapping",
+    "quantization_config",     "num_experts",           "num_local_experts", "attention_multiplier",
+    "residual_multiplier",     "embedding_multiplier",  "logits_scaling",    "attn_logit_softcapping",
     "final_logit_softcapping", "query_pre_attn_scalar", "no_rope_layers"};
 
 void refuse_unknown_behaviour(const ConfigReader& config) {
@@ -29,7 +29,8 @@ void refuse_unknown_behaviour(const ConfigReader& config) {
     config.require(!config.has(key), key, "changes the model in a way that is not supported");
   }
   const std::string activation = config.text("hidden_act", "silu");
-  config.require(activation == "silu" || activation == "swish", "hidden_act", "is " + activation + "; only silu is supported");
+  config.require(activation == "silu" || activation == "swish", "hidden_act",
+                 "is " + activation + "; only silu is supported");
 }
 
 }  // namespace
@@ -43,7 +44,9 @@ DecoderOptions common_options(const std::string& family, const ConfigReader& con
   o.mlp_width = config.size("intermediate_size", std::nullopt, 1, kMost);
   o.layers = config.size("num_hidden_layers", std::nullopt, 1, 1024);
   o.heads = config.size("num_attention_heads", std::nullopt, 1, 4096);
-  o.kv_heads = config.size("num_key_value_heads", defaults.kv_heads > 0 ? defaults.kv_heads : o.heads, 1, 4096);
+  const bool given = config.json().contains("num_key_value_heads");  // null means: as many as heads
+  o.kv_heads =
+      config.size("num_key_value_heads", !given && defaults.kv_heads > 0 ? defaults.kv_heads : o.heads, 1, 4096);
   config.require(o.heads % o.kv_heads == 0, "num_key_value_heads", "must divide num_attention_heads");
   const std::int64_t derived = defaults.head_dim > 0 ? defaults.head_dim : o.width / o.heads;
   o.head_dim = config.size("head_dim", derived, 2, 4096);
@@ -58,11 +61,14 @@ DecoderOptions common_options(const std::string& family, const ConfigReader& con
 }
 
 void qwen_windows(const ConfigReader& config, DecoderOptions& o) {
-  if (!config.flag("use_sliding_window", false) || !config.has("sliding_window")) return;
-  const std::int64_t window = config.size("sliding_window", std::nullopt, 1, kMostPositions);
-  const std::int64_t first = config.size("max_window_layers", 28, 0, 4096);
-  for (std::int64_t layer = first; layer < o.layers; ++layer) o.window[static_cast<std::size_t>(layer)] = window;
-  if (!config.has("layer_types")) return;
+  std::int64_t window = config.size("sliding_window", 4096, 1, kMostPositions);
+  const bool null = config.json().contains("sliding_window") && !config.has("sliding_window");
+  if (null || !config.flag("use_sliding_window", false)) window = 0;
+  if (!config.has("layer_types")) {
+    const std::int64_t first = config.size("max_window_layers", 28, 0, 4096);
+    for (std::int64_t layer = first; layer < o.layers; ++layer) o.window[static_cast<std::size_t>(layer)] = window;
+    return;
+  }
   const auto& types = config.json()["layer_types"];
   config.require(types.is_array() && static_cast<std::int64_t>(types.size()) == o.layers, "layer_types",
                  "must name one type per layer");

@@ -13,16 +13,16 @@ namespace finetune {
 struct FamilyDefaults {
   double norm_epsilon = 1e-6;
   double theta = 10000;
-  std::int64_t kv_heads = 0;   ///< 0: as many as heads
-  std::int64_t head_dim = 0;   ///< 0: width / heads
+  std::int64_t kv_heads = 0;  ///< 0: as many as heads, which a null stands for in every family
+  std::int64_t head_dim = 0;  ///< 0: width / heads
   std::int64_t max_positions = 2048;
 };
 
 /// What all families share: sizes, norms, rotary. Refuses keys that change behaviour in ways the decoder does not know.
 DecoderOptions common_options(const std::string& family, const ConfigReader& config, const FamilyDefaults& defaults);
 
-/// Sliding windows of the Qwen families: off unless use_sliding_window; layer_types where given, else from
-/// max_window_layers on.
+/// Sliding windows of the Qwen families: off unless use_sliding_window; of the layers that layer_types names, else from
+/// layer max_window_layers on.
 void qwen_windows(const ConfigReader& config, DecoderOptions& options);
 
 DecoderOptions llama_options(const ConfigReader& config);

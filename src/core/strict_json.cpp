@@ -86,6 +86,10 @@ class Builder : public nlohmann::json_sax<Json> {
 
 nlohmann::ordered_json parse_strict_json(std::string_view where, std::string_view text, int max_depth) {
   require_utf8(where, text);
+  // The parser takes a NUL byte for the end and would pass over what follows.
+  if (const auto nul = text.find('\0'); nul != std::string_view::npos) {
+    throw bad_input(where, "is not valid JSON at byte " + std::to_string(nul + 1) + ": a NUL byte");
+  }
   Builder builder(where, max_depth);
   Json::sax_parse(text.begin(), text.end(), &builder);
   return builder.take();

@@ -1,0 +1,113 @@
+#include "models/targets.h"
+
+#define PCRE2_CODE_UNIT_WIDTH 8
+#include <pcre2.h>
+
+#include <algorithm>
+#include <functional>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "core/error.h"
+#include "core/text.h"
+
+namespace finetune {
+namespace {
+
+using Matches = std::function<bool(const std::string& path)>;
+
+Matches match_names(const std::string& where, const nlohmann::ordered_json& list) {
+  std::vector<std::string> names;
+  for (const auto& name : list) {
+    if (!name.is_string()) throw bad_input(where, "key target_modules must hold names");
+    names.push_back(name.get<std::string>());
+  }
+  return [names](const std::string& path) {
+    return std::any_of(names.begin(), names.end(),
+                       [&](const std::string& name) { return path == name || path.ends_with("." + name); });
+  };
+}
+
+// Matching is bounded: a pattern comes from a file and may be made to explode.
+Matches match_pattern(const std::string& where, const std::string& pattern) {
+  int code = 0;
+  PCRE2_SIZE offset = 0;
+  const std::shared_ptr<pcre2_code> compiled(
+      pcre2_compile(reinterpret_cast<PCRE2_SPTR>(pattern.data()), pattern.size(),
+                    PCRE2_UTF | PCRE2_ANCHORED | PCRE2_ENDANCHORED | PCRE2_NEVER_BACKSLASH_C, &code, &offset, nullptr),
+      pcre2_code_free);
+  if (!compiled)
+    throw bad_input(where, "key target_modules is not a valid pattern at character " + std::to_string(offset));
+  const std::shared_ptr<pcre2_match_data> data(pcre2_match_data_create(1, nullptr), pcre2_match_data_free);
+  const std::shared_ptr<pcre2_match_context> limits(pcre2_match_context_create(nullptr), pcre2_match_context_free);
+  pcre2_set_match_limit(limits.get(), 100'000);
+  return [=](const std::string& path) {
+    const int found = pcre2_match(compiled.get(), reinterpret_cast<PCRE2_SPTR>(path.data()), path.size(), 0, 0,
+                                  data.get(), limits.get());
+    if (found < 0 && found != PCRE2_ERROR_NOMATCH)
+      throw bad_input(where, "key target_modules: the pattern takes too long to match");
+    return found >= 0;
+  };
+}
+
+}  // namespace
+
+ProjectionSet resolve_targets(const DecoderOptions&, const std::vector<std::string>& targets) {
+  ProjectionSet set = {};
+  const auto add = [&](Projection first, Projection last) {
+    for (int p = static_cast<int>(first); p <= static_cast<int>(last); ++p) set[static_cast<std::size_t>(p)] = true;
+  };
+  const std::vector<std::string> names(std::begin(kProjectionNames), std::end(kProjectionNames));
+  for (const auto& target : targets) {
+    const auto found = std::find(names.begin(), names.end(), target);
+    if (target == "all-linear") {
+      add(Projection::q, Projection::down);
+    } else if (target == "attention") {
+      add(Projection::q, Projection::o);
+    } else if (target == "mlp") {
+      add(Projection::gate, Projection::down);
+    } else if (found != names.end()) {
+      set[static_cast<std::size_t>(found - names.begin())] = true;
+    } else {
+      throw bad_input("", "train.lora.targets: " + target +
+                              " is not a projection of the model; allowed: all-linear, attention, mlp, " +
+                              join(names, ", "));
+    }
+  }
+  if (targets.empty())
+    throw bad_input("", "train.lora.targets is empty; allowed: all-linear, attention, mlp, or " + join(names, ", "));
+  return set;
+}
+
+ProjectionSet match_target_modules(const std::string& where, const nlohmann::ordered_json& target_modules,
+                                   const DecoderOptions& model) {
+  if (target_modules == "all-linear") return resolve_targets(model, {"all-linear"});
+  if (!target_modules.is_array() && !target_modules.is_string()) {
+    throw bad_input(where, "key target_modules must be a list of names or a string");
+  }
+  const Matches matches = target_modules.is_array() ? match_names(where, target_modules)
+                                                    : match_pattern(where, target_modules.get<std::string>());
+  for (const char* module : {"lm_head", "model.embed_tokens"}) {
+    if (matches(module))
+      throw bad_input(where, std::string("key target_modules names ") + module + "; adapters on it cannot be read");
+  }
+  ProjectionSet set = {};
+  for (std::size_t p = 0; p < kProjections; ++p) {
+    std::int64_t layers = 0;
+    for (std::int64_t layer = 0; layer < model.layers; ++layer)
+      layers += matches(projection_path(layer, static_cast<Projection>(p)));
+    if (layers != 0 && layers != model.layers) {
+      throw bad_input(where, std::string("key target_modules matches ") + kProjectionNames[p] + " in " +
+                                 std::to_string(layers) + " of " + std::to_string(model.layers) +
+                                 " layers; only adapters on all layers can be read");
+    }
+    set[p] = layers != 0;
+  }
+  if (std::find(set.begin(), set.end(), true) == set.end()) {
+    const std::vector<std::string> names(std::begin(kProjectionNames), std::end(kProjectionNames));
+    throw bad_input(where, "key target_modules matches nothing in the model, which has " + join(names, ", "));
+  }
+  return set;
+}
+
+}  // namespace finetune

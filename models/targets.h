@@ -1,0 +1,26 @@
+// Which projections of a model adapters sit on: from train.lora.targets and from an adapter's target_modules.
+#pragma once
+
+#include <array>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <vector>
+
+#include "models/decoder_options.h"
+
+namespace finetune {
+
+using ProjectionSet = std::array<bool, kProjections>;
+
+/// all-linear, attention (q k v o), mlp (gate up down), or projection names. Throws Error (bad_input) listing the
+/// model's projections for another name.
+ProjectionSet resolve_targets(const DecoderOptions& model, const std::vector<std::string>& targets);
+
+/// PEFT's target_modules: a list of names, each the whole module path or its end after a dot; or a string, "all-linear"
+/// or a regular expression that matches the whole path (Perl's syntax, which covers what such patterns use of
+/// Python's). Names that no module has are passed over, as PEFT does. Throws Error (bad_input) naming `where` when
+/// nothing matches, when a module outside the blocks does, or when a projection matches in some layers only.
+ProjectionSet match_target_modules(const std::string& where, const nlohmann::ordered_json& target_modules,
+                                   const DecoderOptions& model);
+
+}  // namespace finetune

@@ -1,0 +1,86 @@
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "models/model_files.h"
+#include "models/targets.h"
+
+namespace finetune {
+namespace {
+
+using Json = nlohmann::ordered_json;
+using testing::error_of;
+using testing::holds;
+
+DecoderOptions three_layers() {
+  DecoderOptions options;
+  options.layers = 3;
+  return options;
+}
+
+// As seven letters: q k v o g u d, or - where it is not a target.
+std::string letters(const ProjectionSet& set) {
+  std::string text;
+  for (std::size_t p = 0; p < kProjections; ++p) text += set[p] ? kProjectionNames[p][0] : '-';
+  return text;
+}
+
+TEST(ResolveTargets, GroupsAndNamesAddUp) {
+  const auto resolve = [](const std::vector<std::string>& names) {
+    return letters(resolve_targets(three_layers(), names));
+  };
+  EXPECT_EQ(resolve({"all-linear"}), "qkvogud");
+  EXPECT_EQ(resolve({"attention"}), "qkvo---");
+  EXPECT_EQ(resolve({"mlp"}), "----gud");
+  EXPECT_EQ(resolve({"v_proj", "q_proj"}), "q-v----");
+  EXPECT_EQ(resolve({"mlp", "o_proj", "o_proj"}), "---ogud");
+}
+
+TEST(ResolveTargets, WrongNamesListTheProjections) {
+  for (const auto& names : std::vector<std::vector<std::string>>{{}, {"q_porj"}, {"mlp", ""}, {"lm_head"}}) {
+    EXPECT_TRUE(holds(error_of([&] { resolve_targets(three_layers(), names); }),
+                      "q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj"));
+  }
+}
+
+TEST(MatchTargetModules, ListsMatchWholeNamesBehindADot) {
+  const auto match = [](const Json& json) { return letters(match_target_modules("f", json, three_layers())); };
+  EXPECT_EQ(match({"q_proj", "mlp.down_proj"}), "q-----d");
+  EXPECT_EQ(match({"q_proj", "c_attn", "roj"}), "q------");  // no module has these: passed over as PEFT does
+  EXPECT_EQ(match("all-linear"), "qkvogud");
+}
+
+TEST(MatchTargetModules, StringsArePatternsOverTheWholePath) {
+  const auto match = [](const std::string& text) { return letters(match_target_modules("f", text, three_layers())); };
+  EXPECT_EQ(match(R"(.*\.(q|v)_proj)"), "q-v----");
+  EXPECT_EQ(match(R"(model\.layers\.\d+\.mlp\.(?P<which>gate|up)_proj)"), "----gu-");
+  EXPECT_EQ(match(R"(.*self_attn.*)"), "qkvo---");
+}
+
+TEST(MatchTargetModules, WhatTheEngineCannotHoldIsRefused) {
+  struct Case {
+    Json target_modules;
+    const char* message;
+  };
+  const Case cases[] = {
+      {Json(3), "must be a list of names or a string"},
+      {Json::array({"q_proj", 3}), "must hold names"},
+      {Json::array(), "matches nothing in the model, which has q_proj"},
+      {Json::array({"c_attn"}), "matches nothing"},
+      {Json::array({"q_proj", "lm_head"}), "names lm_head"},
+      {Json::array({"embed_tokens"}), "names model.embed_tokens"},
+      {Json::array({"model.layers.1.self_attn.q_proj"}), "matches q_proj in 1 of 3 layers"},
+      {Json(R"(.*\.[01]\..*_proj)"), "in 2 of 3 layers"},
+      {Json("q_proj"), "matches nothing"},  // a string is a pattern for the whole path
+      {Json(".*"), "names lm_head"},
+      {Json("(q_proj"), "not a valid pattern"},
+      {Json("([a-z0-9_.]+)+[A-Z]"), "takes too long"},
+  };
+  for (const auto& c : cases) {
+    EXPECT_TRUE(holds(error_of([&] { match_target_modules("f", c.target_modules, three_layers()); }), c.message));
+  }
+}
+
+}  // namespace
+}  // namespace finetune
