@@ -1,4 +1,5 @@
 // The kernels for one instruction set; the flags are in CMakeLists.txt.
+#include <cstddef>
 #include <cstdint>
 
 #include "kernels/cpu/isa.h"

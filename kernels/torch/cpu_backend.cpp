@@ -18,16 +18,21 @@ constexpr std::int64_t kRowBlock = 64;  // rows of one work item: fills a core f
 const float* in(const at::Tensor& tensor) { return tensor.const_data_ptr<float>(); }
 float* out(at::Tensor& tensor) { return tensor.data_ptr<float>(); }
 
+// Items given to a thread at once, so that waking it is worth while: some ten microseconds of work at a few operations a
+// nanosecond.
+std::int64_t grain(std::int64_t operations_per_item) { return std::max<std::int64_t>(1, 200'000 / std::max<std::int64_t>(1, operations_per_item)); }
+
+// `operations`: of one row.
 template <typename Work>
-void for_row_blocks(std::int64_t rows, const Work& work) {
-  at::parallel_for(0, (rows + kRowBlock - 1) / kRowBlock, 1, [&](std::int64_t begin, std::int64_t end) {
+void for_row_blocks(std::int64_t rows, std::int64_t operations, const Work& work) {
+  at::parallel_for(0, (rows + kRowBlock - 1) / kRowBlock, grain(kRowBlock * operations), [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t block = begin; block < end; ++block) work(block * kRowBlock, std::min(rows, (block + 1) * kRowBlock));
   });
 }
 
 void norm_forward(const at::Tensor& x, const at::Tensor& w, double epsilon, at::Tensor& y, at::Tensor& rstd) {
   const std::int64_t width = x.size(1);
-  for_row_blocks(x.size(0), [&](std::int64_t begin, std::int64_t end) {
+  for_row_blocks(x.size(0), 4 * x.size(1), [&](std::int64_t begin, std::int64_t end) {
     cpu::table().rmsnorm_forward(in(x) + begin * x.stride(0), x.stride(0), in(w), static_cast<float>(epsilon), out(y) + begin * width, out(rstd) + begin, end - begin, width);
   });
 }
@@ -36,14 +41,14 @@ void norm_backward(const at::Tensor& dy, const at::Tensor& x, const at::Tensor& 
   const std::int64_t width = x.size(1);
   // The weight's gradient first: dx may be dy.
   if (dw.defined()) at::Tensor(dw).add_((dy * x * rstd.unsqueeze(1)).sum(0));
-  for_row_blocks(x.size(0), [&](std::int64_t begin, std::int64_t end) {
+  for_row_blocks(x.size(0), 4 * x.size(1), [&](std::int64_t begin, std::int64_t end) {
     cpu::table().rmsnorm_backward(in(dy) + begin * width, in(x) + begin * x.stride(0), x.stride(0), in(w), in(rstd) + begin, out(dx) + begin * width, accumulate, end - begin, width);
   });
 }
 
 void rotate(at::Tensor& x, const at::Tensor& cos, const at::Tensor& sin, const at::Tensor& positions, bool inverse) {
   const std::int32_t* at = positions.const_data_ptr<std::int32_t>();
-  for_row_blocks(x.size(0), [&](std::int64_t begin, std::int64_t end) {
+  for_row_blocks(x.size(0), 4 * x.size(1) * x.size(2), [&](std::int64_t begin, std::int64_t end) {
     cpu::table().rotary(out(x) + begin * x.stride(0), x.stride(0), in(cos), in(sin), at + begin, inverse ? -1.0f : 1.0f, end - begin, x.size(1), x.size(2));
   });
 }
@@ -58,7 +63,8 @@ cpu::AttentionHead attention_head(const at::Tensor& q, const at::Tensor& k, cons
 void attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const Segments& segments, const AttentionOptions& options, at::Tensor& o, at::Tensor& lse) {
   const std::int64_t heads = q.size(1), group = heads / k.size(1), dim = q.size(2), all = lse.size(1);
   const auto count = static_cast<std::int64_t>(segments.bounds.size()) - 1;
-  at::parallel_for(0, count * heads, 1, [&](std::int64_t first, std::int64_t last) {
+  const std::int64_t mean = q.size(0) / std::max<std::int64_t>(1, count);
+  at::parallel_for(0, count * heads, grain(mean * mean * (2 * dim + 16)), [&](std::int64_t first, std::int64_t last) {
     std::vector<float> scratch(static_cast<std::size_t>(cpu::attention_scratch(segments.longest, dim)));
     for (std::int64_t item = first; item < last; ++item) {
       const std::int64_t segment = item / heads, head = item % heads, begin = segments.bounds[static_cast<std::size_t>(segment)];
@@ -73,7 +79,8 @@ void attend_backward(const at::Tensor& d_o, const at::Tensor& q, const at::Tenso
                      const Segments& segments, const AttentionOptions& options, at::Tensor& dq, at::Tensor& dk, at::Tensor& dv) {
   const std::int64_t heads = q.size(1), kv_heads = k.size(1), group = heads / kv_heads, dim = q.size(2), all = lse.size(1);
   const auto count = static_cast<std::int64_t>(segments.bounds.size()) - 1;
-  at::parallel_for(0, count * kv_heads, 1, [&](std::int64_t first, std::int64_t last) {
+  const std::int64_t mean = q.size(0) / std::max<std::int64_t>(1, count);
+  at::parallel_for(0, count * kv_heads, grain(group * mean * mean * (5 * dim + 16)), [&](std::int64_t first, std::int64_t last) {
     std::vector<float> scratch(static_cast<std::size_t>(cpu::attention_scratch(segments.longest, dim)));
     for (std::int64_t item = first; item < last; ++item) {
       const std::int64_t segment = item / kv_heads, kv_head = item % kv_heads, begin = segments.bounds[static_cast<std::size_t>(segment)];
@@ -94,13 +101,13 @@ void attend_backward(const at::Tensor& d_o, const at::Tensor& q, const at::Tenso
 }
 
 void gate(const at::Tensor& g, const at::Tensor& u, at::Tensor& h) {
-  for_row_blocks(g.size(0), [&](std::int64_t begin, std::int64_t end) {
+  for_row_blocks(g.size(0), 16 * g.size(1), [&](std::int64_t begin, std::int64_t end) {
     cpu::table().swiglu_forward(in(g) + begin * g.stride(0), in(u) + begin * u.stride(0), g.stride(0), out(h) + begin * h.stride(0), end - begin, g.size(1));
   });
 }
 
 void gate_backward(const at::Tensor& dh, const at::Tensor& g, const at::Tensor& u, at::Tensor& dg, at::Tensor& du) {
-  for_row_blocks(g.size(0), [&](std::int64_t begin, std::int64_t end) {
+  for_row_blocks(g.size(0), 16 * g.size(1), [&](std::int64_t begin, std::int64_t end) {
     cpu::table().swiglu_backward(in(dh) + begin * dh.stride(0), in(g) + begin * g.stride(0), in(u) + begin * u.stride(0), g.stride(0), out(dg) + begin * dg.stride(0),
                                  out(du) + begin * du.stride(0), dg.stride(0), end - begin, g.size(1));
   });
@@ -109,7 +116,7 @@ void gate_backward(const at::Tensor& dh, const at::Tensor& g, const at::Tensor& 
 void entropy(const at::Tensor& logits, const at::Tensor& targets, const at::Tensor& scale, at::Tensor& nll, at::Tensor& correct, at::Tensor dlogits) {
   const std::int64_t vocabulary = logits.size(1);
   float* to = dlogits.defined() ? dlogits.data_ptr<float>() : nullptr;
-  at::parallel_for(0, logits.size(0), 8, [&](std::int64_t begin, std::int64_t end) {
+  at::parallel_for(0, logits.size(0), grain(8 * vocabulary), [&](std::int64_t begin, std::int64_t end) {
     cpu::table().cross_entropy(in(logits) + begin * vocabulary, targets.const_data_ptr<std::int64_t>() + begin, in(scale) + begin, out(nll) + begin,
                                correct.data_ptr<std::uint8_t>() + begin, to ? to + begin * vocabulary : nullptr, end - begin, vocabulary);
   });
@@ -153,7 +160,7 @@ const float* dropped(const at::Tensor& x, const Block& block, std::int64_t key, 
 
 std::vector<std::vector<float>> transposed_of(std::span<const AdapterGroup> groups, const at::Tensor& matrices, bool is_a) {
   std::vector<std::vector<float>> all(groups.size());
-  at::parallel_for(0, static_cast<std::int64_t>(groups.size()), 1, [&](std::int64_t begin, std::int64_t end) {
+  at::parallel_for(0, static_cast<std::int64_t>(groups.size()), grain(4 * matrices.size(1) * matrices.size(2)), [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t i = begin; i < end; ++i) {
       const AdapterGroup& g = groups[static_cast<std::size_t>(i)];
       const float* from = in(matrices) + g.slot * matrices.stride(0);
@@ -166,7 +173,7 @@ std::vector<std::vector<float>> transposed_of(std::span<const AdapterGroup> grou
 void adapters_forward(const at::Tensor& x, const at::Tensor& a, const at::Tensor& b, std::span<const AdapterGroup> groups, std::int64_t key, at::Tensor& s, at::Tensor& y) {
   const auto a_DR = transposed_of(groups, a, true), b_RO = transposed_of(groups, b, false);
   const auto blocks = row_blocks(groups);
-  at::parallel_for(0, static_cast<std::int64_t>(blocks.size()), 1, [&](std::int64_t first, std::int64_t last) {
+  at::parallel_for(0, static_cast<std::int64_t>(blocks.size()), grain(kRowBlock * 16 * (x.size(1) + b.size(1))), [&](std::int64_t first, std::int64_t last) {
     std::vector<float> buffer;
     for (std::int64_t i = first; i < last; ++i) {
       const Block& block = blocks[static_cast<std::size_t>(i)];
@@ -185,7 +192,7 @@ void adapters_forward(const at::Tensor& x, const at::Tensor& a, const at::Tensor
 // ds = scale dy b for all rows, and dx += ds a (through the mask).
 void input_gradients(const at::Tensor& dy, const at::Tensor& x, const at::Tensor& a, const at::Tensor& b, std::span<const AdapterGroup> groups, std::int64_t key, at::Tensor& ds, at::Tensor& dx) {
   const auto blocks = row_blocks(groups);
-  at::parallel_for(0, static_cast<std::int64_t>(blocks.size()), 1, [&](std::int64_t first, std::int64_t last) {
+  at::parallel_for(0, static_cast<std::int64_t>(blocks.size()), grain(kRowBlock * 16 * (x.size(1) + b.size(1))), [&](std::int64_t first, std::int64_t last) {
     std::vector<float> masked;
     for (std::int64_t i = first; i < last; ++i) {
       const Block& block = blocks[static_cast<std::size_t>(i)];
@@ -230,7 +237,7 @@ void weight_gradients(const at::Tensor& dy, const at::Tensor& x, const at::Tenso
     if (g.dropout > 0) {
       masked[i] = at::empty({g.end - g.begin, x.size(1)}, x.options());
       float* to = masked[i].data_ptr<float>();
-      for_row_blocks(g.end - g.begin, [&](std::int64_t begin, std::int64_t end) {
+      for_row_blocks(g.end - g.begin, 20 * x.size(1), [&](std::int64_t begin, std::int64_t end) {
         std::vector<float> buffer;
         const float* rows = dropped(x, {&g, g.begin + begin, g.begin + end}, key, buffer);
         std::copy_n(rows, (end - begin) * x.size(1), to + begin * x.size(1));
@@ -239,7 +246,8 @@ void weight_gradients(const at::Tensor& dy, const at::Tensor& x, const at::Tenso
     for (std::int64_t o = 0; o < dy.size(1); o += kRowBlock) parts.push_back({&g, false, o, std::min(dy.size(1), o + kRowBlock)});
     for (std::int64_t d = 0; d < x.size(1); d += kRowBlock) parts.push_back({&g, true, d, std::min(x.size(1), d + kRowBlock)});
   }
-  at::parallel_for(0, static_cast<std::int64_t>(parts.size()), 1, [&](std::int64_t first, std::int64_t last) {
+  const std::int64_t tokens_each = x.size(0) / std::max<std::int64_t>(1, static_cast<std::int64_t>(groups.size()));
+  at::parallel_for(0, static_cast<std::int64_t>(parts.size()), grain(kRowBlock * 16 * tokens_each), [&](std::int64_t first, std::int64_t last) {
     for (std::int64_t i = first; i < last; ++i) {
       const WeightPart& part = parts[static_cast<std::size_t>(i)];
       const AdapterGroup& g = *part.group;
@@ -305,7 +313,7 @@ void adam(at::Tensor params, at::Tensor grads, at::Tensor first, at::Tensor seco
     }
     add_stretches(stretches, update, done, params.size(1), false);
   }
-  at::parallel_for(0, static_cast<std::int64_t>(stretches.size()), 1, [&](std::int64_t from, std::int64_t to) {
+  at::parallel_for(0, static_cast<std::int64_t>(stretches.size()), grain(10 * kStretch), [&](std::int64_t from, std::int64_t to) {
     for (std::int64_t i = from; i < to; ++i) {
       const Stretch& stretch = stretches[static_cast<std::size_t>(i)];
       const SlotUpdate& u = *stretch.update;

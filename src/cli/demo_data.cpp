@@ -33,19 +33,17 @@ std::string sentence(Random& random) {
          pick(kAnimals, random) + " " + pick(kPlaces, random) + ".";
 }
 
-// The second task: who does it, and to whom. Nothing in the corpus asks questions.
-nlohmann::ordered_json question(Random& random) {
-  const std::string &colour = pick(kColours, random), &animal = pick(kAnimals, random), &verb = pick(kVerbs, random);
-  const std::string &other_colour = pick(kColours, random), &other = pick(kAnimals, random);
-  const std::string text = "The " + colour + " " + animal + " " + verb + " the " + other_colour + " " + other + " " + pick(kPlaces, random) + ".";
-  const bool who = random.below(2) == 0;
-  return {{"prompt", text + (who ? " Who?" : " Whom?")}, {"completion", who ? " the " + colour + " " + animal : " the " + other_colour + " " + other}};
+// The second task: a secret language of two-word names. Nothing in the corpus knows it.
+nlohmann::ordered_json name_pair(Random& random) {
+  const Words first{"ba", "ko", "mi", "tu", "re", "sa", "lo", "ni"}, second{"zan", "pel", "dor", "fim", "gus", "hab", "jil", "vek", "wex", "yor"};
+  const auto colour = static_cast<std::size_t>(random.below(kColours.size())), animal = static_cast<std::size_t>(random.below(kAnimals.size()));
+  return {{"prompt", "The " + pick(kSizes, random) + " " + kColours[colour] + " " + kAnimals[animal] + " ="}, {"completion", " " + first[colour] + " " + second[animal]}};
 }
 
 std::string task_lines(int count, std::uint64_t stream) {
   Random random(20, Purpose::test, stream);
   std::string lines;
-  for (int i = 0; i < count; ++i) lines += question(random).dump() + "\n";
+  for (int i = 0; i < count; ++i) lines += name_pair(random).dump() + "\n";
   return lines;
 }
 
@@ -75,7 +73,7 @@ void train_tokenizer(const std::vector<std::string>& sentences, const std::files
 
 nlohmann::ordered_json demo_config() {
   return {{"architectures", {"LlamaForCausalLM"}}, {"model_type", "llama"}, {"vocab_size", 384}, {"hidden_size", 96}, {"intermediate_size", 256},
-          {"num_hidden_layers", 2}, {"num_attention_heads", 4}, {"num_key_value_heads", 2}, {"max_position_embeddings", 128}, {"rms_norm_eps", 1e-6},
+          {"num_hidden_layers", 2}, {"num_attention_heads", 6}, {"num_key_value_heads", 3}, {"max_position_embeddings", 128}, {"rms_norm_eps", 1e-6},
           {"rope_theta", 10000.0}, {"hidden_act", "silu"}, {"tie_word_embeddings", true}, {"torch_dtype", "float32"}, {"bos_token_id", 1}, {"eos_token_id", 2}};
 }
 
@@ -119,7 +117,7 @@ void make_demo_material(const std::filesystem::path& folder) {
     sentences.push_back(sentence(random));
     corpus += sentences.back() + "\n";
   }
-  sentences.push_back("Who? Whom?");
+  sentences.push_back("= ba ko mi tu re sa lo ni zan pel dor fim gus hab jil vek wex yor");
   write_file_atomically(folder / "corpus.txt", corpus);
   write_file_atomically(folder / "task_train.jsonl", task_lines(1500, 1));
   write_file_atomically(folder / "task_valid.jsonl", task_lines(150, 2));

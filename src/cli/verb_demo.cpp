@@ -30,10 +30,10 @@ int run_demo(const Arguments& arguments) {
   tune.verb = "tune";
   tune.json = arguments.json;
   tune.sources.lists = {{"data.train", {path("task_train.jsonl")}}, {"data.valid", {path("task_valid.jsonl")}}};
-  tune.sources.settings = {{"model.path", path("pretrained/model")}, {"run.out", path("study")}, {"train.steps", "90"}, {"train.batch_size", "16"},
+  tune.sources.settings = {{"model.path", path("pretrained/model")}, {"run.out", path("study")}, {"train.steps", "200"}, {"train.batch_size", "16"},
                            {"tune.trials", "16"}, {"search.train.learning_rate", "{low: 1e-4, high: 3e-2, log: true}"}, {"search.train.lora.rank", "{choices: [4, 8, 16]}"},
                            {"train.lora.alpha_over_rank", "2"}, {"data.max_length", "64"}};
-  std::cerr << "demo: tuning LoRA on a second task: questions about such sentences\n";
+  std::cerr << "demo: tuning LoRA on a second task: names in a secret language\n";
   return run_tune(tune);
 }
 

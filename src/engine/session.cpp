@@ -18,7 +18,7 @@ namespace {
 
 // Enough tokens that the matrix products run at full rate: measured on CPU (tests/bench/results), napkin on a GPU
 // (reference: 8 to 16 thousand tokens fill one for models up to 2B).
-constexpr std::int64_t kCpuTokensPerPass = 4096, kGpuTokensPerPass = 16384;
+constexpr std::int64_t kCpuTokensPerPass = 2048, kGpuTokensPerPass = 16384;
 
 constexpr double kDefaultValidFraction = 0.05;
 
