@@ -1,0 +1,221 @@
+// The study's loop with a stand-in lane: losses are made up, so every decision can be worked out by hand.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <map>
+
+#include "engine/study.h"
+#include "tuners/registry.h"
+
+namespace finetune::testing {
+namespace {
+
+struct FakeImage : TrialImage {
+  double state = 0;
+  std::int64_t step = 0;
+};
+
+// A trial's loss is |state - 1| where each step moves the state by the learning rate towards 1. Copies take the state.
+class FakeLane : public Lane {
+ public:
+  explicit FakeLane(std::int64_t slots) : slots_(slots) {}
+  std::int64_t free_slots() const override { return slots_ - static_cast<std::int64_t>(trials_.size()); }
+  void admit(TrialId id, const TrainConfig& config) override { trials_[id] = {config, 0, 0}; }
+  void release(TrialId id) override { trials_.erase(id); }
+  std::vector<StepResult> step(std::span<const TrialId> ids) override {
+    widest = std::max(widest, ids.size());
+    std::vector<StepResult> results;
+    for (const TrialId id : ids) {
+      auto& trial = trials_.at(id);
+      const double loss = std::fabs(trial.state - 1);
+      trial.state += trial.config.learning_rate * (1 - trial.state);
+      ++trial.step;
+      const bool broken = trial.config.learning_rate > 100;
+      results.push_back({.trial = id, .step = trial.step, .tokens = 10, .train_loss = broken ? NAN : loss, .gradient_norm = 1, .learning_rate = trial.config.learning_rate, .finite = !broken});
+    }
+    return results;
+  }
+  std::vector<EvalResult> evaluate(std::span<const TrialId> ids) override {
+    std::vector<EvalResult> results;
+    for (const TrialId id : ids) results.push_back({.trial = id, .loss = std::fabs(trials_.at(id).state - 1), .token_accuracy = trials_.at(id).state});
+    return results;
+  }
+  void change(TrialId id, const TrainConfig& config) override { trials_.at(id).config = config; }
+  void copy(TrialId from, TrialId to, const TrainConfig& config) override {
+    trials_.at(to).state = trials_.at(from).state;
+    trials_.at(to).config = config;
+  }
+  std::shared_ptr<const TrialImage> capture(TrialId id) const override {
+    auto image = std::make_shared<FakeImage>();
+    image->state = trials_.at(id).state;
+    image->step = trials_.at(id).step;
+    return image;
+  }
+  void restore(TrialId id, const TrainConfig& config, const TrialImage& image) override {
+    const auto& fake = dynamic_cast<const FakeImage&>(image);
+    trials_[id] = {config, fake.state, fake.step};
+  }
+  void copy_from_image(const TrialImage& image, TrialId to, const TrainConfig& config) override {
+    trials_.at(to).state = dynamic_cast<const FakeImage&>(image).state;
+    trials_.at(to).config = config;
+  }
+  std::size_t widest = 0;
+
+ private:
+  struct State {
+    TrainConfig config;
+    double state = 0;
+    std::int64_t step = 0;
+  };
+  std::int64_t slots_;
+  std::map<TrialId, State> trials_;
+};
+
+// Learning rates as a grid: trial i has rates[i].
+std::unique_ptr<Tuner> tuner_over(const std::vector<Value>& rates, const std::string& scheduler, std::int64_t steps, Params options = {}) {
+  const SearchSpace space{{{.name = "learning_rate", .choices = rates}}};
+  TunerOptions tuner{.trials = static_cast<std::int64_t>(rates.size()), .max_steps = steps, .default_min_steps = 1};
+  return std::make_unique<Tuner>(tuner, make_sampler("grid", {{}, space, 0}), make_scheduler(scheduler, {std::move(options), space, tuner}));
+}
+
+StudyOptions options_for(std::int64_t steps) {
+  StudyOptions options;
+  options.configure = [steps](const Params& params) {
+    TrainConfig config;
+    config.steps = steps;
+    config.learning_rate = params.empty() ? 0.01 : as_number(params.front().second);
+    return config;
+  };
+  return options;
+}
+
+TEST(Study, RunsEveryTrialToTheEndAndFindsTheBest) {
+  FakeLane lane(4);
+  const auto tuner = tuner_over({0.1, 0.5, 0.2}, "none", 5);
+  const StudyResult result = Study(options_for(5), *tuner, {&lane}, {}).run();
+  ASSERT_EQ(result.trials.size(), 3u);
+  for (const auto& trial : result.trials) EXPECT_EQ(trial.state, TrialState::completed);
+  EXPECT_EQ(result.best, 1u);
+  EXPECT_EQ(result.steps, 15);
+  EXPECT_EQ(result.tokens, 150);
+  EXPECT_EQ(*result.base_metric, 1.0);
+  EXPECT_EQ(result.default_run->state, TrialState::completed);
+  EXPECT_EQ(lane.free_slots(), 4) << "every slot was given back";
+}
+
+TEST(Study, ConcurrencyBoundsWhoRunsSideBySide) {
+  FakeLane lane(10);
+  auto options = options_for(4);
+  options.concurrent = 2;
+  const auto tuner = tuner_over({0.1, 0.5, 0.2, 0.3, 0.4}, "none", 4);
+  const StudyResult result = Study(options, *tuner, {&lane}, {}).run();
+  EXPECT_EQ(result.trials.size(), 5u);
+  EXPECT_EQ(lane.widest, 3u) << "two trials and the default run";
+}
+
+TEST(Study, AshaStopsTheWorseOfACohort) {
+  FakeLane lane(8);
+  // Rungs 1 and 3 below 9; four trials at rung 1 keep floor(4 / 3) = 1.
+  const auto tuner = tuner_over({0.1, 0.5, 0.2, 0.3}, "asha", 9);
+  const StudyResult result = Study(options_for(9), *tuner, {&lane}, {}).run();
+  EXPECT_EQ(result.trials[1].state, TrialState::completed);
+  for (const std::size_t loser : {0u, 2u, 3u}) {
+    EXPECT_EQ(result.trials[loser].state, TrialState::stopped);
+    EXPECT_EQ(result.trials[loser].step, 1);
+  }
+  EXPECT_EQ(result.best, 1u);
+}
+
+TEST(Study, ATrialThatBreaksFailsAndTheOthersGoOn) {
+  FakeLane lane(8);
+  const auto tuner = tuner_over({0.1, 1000.0, 0.2}, "asha", 9);
+  const StudyResult result = Study(options_for(9), *tuner, {&lane}, {}).run();
+  EXPECT_EQ(result.trials[1].state, TrialState::failed);
+  EXPECT_EQ(result.trials[1].reason, "loss is nan at step 1");
+  EXPECT_EQ(result.best, 2u);
+}
+
+TEST(Study, PopulationCopiesAndTheLineageReplaysIt) {
+  FakeLane lane(8);
+  const auto tuner = tuner_over({0.01, 0.02, 0.3, 0.4}, "pbt", 8, {{"interval", std::int64_t{4}}, {"quantile", 0.25}});
+  const StudyResult result = Study(options_for(8), *tuner, {&lane}, {}).run();
+  const Trial& loser = result.trials[0];
+  ASSERT_EQ(loser.lineage.size(), 1u);
+  EXPECT_EQ(loser.lineage[0].what, Action::Do::copy);
+  EXPECT_EQ(loser.lineage[0].from, TrialId{3});
+  EXPECT_EQ(loser.lineage[0].step, 4);
+  EXPECT_EQ(loser.origin, result.trials[3].origin) << "its weights began as the donor's";
+  ASSERT_EQ(loser.schedule.size(), 1u);
+  EXPECT_EQ(loser.schedule[0].params, loser.params);
+  for (const auto& trial : result.trials) EXPECT_EQ(trial.state, TrialState::completed) << "a population stops nobody";
+}
+
+TEST(Study, AHostsCallbackStopsAndChangesTrials) {
+  FakeLane lane(8);
+  auto options = options_for(10);
+  options.on_step = [](std::span<const Report> reports, std::vector<Action>& actions) {
+    for (const auto& report : reports) {
+      if (report.trial.value == 0 && report.step == 3) actions.push_back({.trial = report.trial, .what = Action::Do::stop, .reason = "host"});
+      if (report.trial.value == 1 && report.step == 5) actions.push_back({.trial = report.trial, .what = Action::Do::change, .params = {{"learning_rate", 0.9}}});
+    }
+  };
+  const auto tuner = tuner_over({0.1, 0.2}, "none", 10);
+  const StudyResult result = Study(options, *tuner, {&lane}, {}).run();
+  EXPECT_EQ(result.trials[0].state, TrialState::stopped);
+  EXPECT_EQ(result.trials[0].step, 3);
+  EXPECT_EQ(result.trials[0].reason, "host");
+  EXPECT_EQ(result.trials[1].config.learning_rate, 0.9);
+  ASSERT_EQ(result.trials[1].schedule.size(), 1u);
+  EXPECT_EQ(result.trials[1].schedule[0].step, 5);
+}
+
+TEST(Study, TwoLanesGiveWhatOneLaneGives) {
+  const std::vector<Value> rates{0.1, 0.5, 0.2, 0.3, 0.05, 0.4};
+  FakeLane one(8), left(4), right(4);
+  const auto tuner_a = tuner_over(rates, "asha", 9), tuner_b = tuner_over(rates, "asha", 9);
+  const StudyResult a = Study(options_for(9), *tuner_a, {&one}, {}).run(), b = Study(options_for(9), *tuner_b, {&left, &right}, {}).run();
+  ASSERT_EQ(a.trials.size(), b.trials.size());
+  for (std::size_t i = 0; i < a.trials.size(); ++i) {
+    EXPECT_EQ(a.trials[i].state, b.trials[i].state);
+    EXPECT_EQ(a.trials[i].step, b.trials[i].step);
+    EXPECT_EQ(a.trials[i].best_metric, b.trials[i].best_metric);
+  }
+}
+
+TEST(Study, ABudgetOfTokensEndsTheStudy) {
+  FakeLane lane(8);
+  auto options = options_for(100);
+  options.budget.tokens = 55;
+  const auto tuner = tuner_over({0.1, 0.2}, "none", 100);
+  const StudyResult result = Study(options, *tuner, {&lane}, {}).run();
+  EXPECT_EQ(result.budget_hit, "tokens");
+  EXPECT_EQ(result.tokens, 60) << "the round in which 55 is passed is the last";
+  for (const auto& trial : result.trials) EXPECT_EQ(trial.state, TrialState::stopped);
+}
+
+TEST(Study, AnInterruptEndsItAfterTheRound) {
+  FakeLane lane(8);
+  auto options = options_for(100);
+  int rounds = 0;
+  options.stop = [&] { return ++rounds == 4; };
+  const auto tuner = tuner_over({0.1, 0.2}, "none", 100);
+  const StudyResult result = Study(options, *tuner, {&lane}, {}).run();
+  EXPECT_TRUE(result.interrupted);
+  EXPECT_EQ(result.rounds, 4);
+  EXPECT_EQ(result.trials[0].reason, "interrupted");
+}
+
+TEST(Study, TheBestEvaluationOfATrialCounts) {
+  FakeLane lane(4);
+  auto options = options_for(6);
+  options.eval_every = 1;
+  // The state overshoots with a rate of 1.5: losses 1, .5, .25 ... still the last is best; a rate of 2.1 diverges slowly.
+  const auto tuner = tuner_over({2.1}, "none", 6);
+  const StudyResult result = Study(options, *tuner, {&lane}, {}).run();
+  EXPECT_EQ(result.trials[0].best_step, 1);
+  EXPECT_EQ(result.trials[0].metric_step, 6);
+  EXPECT_NE(result.trials[0].best_image, nullptr);
+}
+
+}  // namespace
+}  // namespace finetune::testing
