@@ -13,15 +13,20 @@
 namespace finetune {
 namespace {
 
+// Python's number / tensor, which is not one rounded division: it shows in the last bit of llama3's frequencies.
+at::Tensor over(double number, const at::Tensor& tensor) {
+  return tensor.reciprocal() * number;
+}
+
 at::Tensor default_frequencies(double theta, std::int64_t dim) {
   const at::Tensor exponents = at::arange(0, dim, 2, at::kLong).to(at::kFloat) / dim;
-  return 1.0 / at::pow(at::Scalar(theta), exponents);
+  return over(1.0, at::pow(at::Scalar(theta), exponents));
 }
 
 at::Tensor llama3_frequencies(const at::Tensor& frequencies, double factor, double low, double high, double original) {
-  const at::Tensor wavelengths = 2 * std::numbers::pi / frequencies;
+  const at::Tensor wavelengths = over(2 * std::numbers::pi, frequencies);
   const at::Tensor stretched = at::where(wavelengths.gt(original / low), frequencies / factor, frequencies);
-  const at::Tensor smooth = (original / wavelengths - low) / (high - low);
+  const at::Tensor smooth = (over(original, wavelengths) - low) / (high - low);
   const at::Tensor blended = (1 - smooth) * stretched / factor + smooth * stretched;
   const at::Tensor medium =
       wavelengths.lt(original / high).logical_not().logical_and(wavelengths.gt(original / low).logical_not());
@@ -47,7 +52,7 @@ at::Tensor yarn_frequencies(double theta, std::int64_t dim, const Yarn& yarn) {
   high = std::min(high, static_cast<double>(dim - 1));
   if (low == high) high += 0.001;
   const at::Tensor powers = at::pow(at::Scalar(theta), at::arange(0, dim, 2, at::kFloat) / dim);
-  const at::Tensor extrapolated = 1.0 / powers, interpolated = 1.0 / (yarn.factor * powers);
+  const at::Tensor extrapolated = over(1.0, powers), interpolated = over(1.0, yarn.factor * powers);
   const at::Tensor ramp = ((at::arange(dim / 2, at::kFloat) - low) / (high - low)).clamp(0, 1);
   const at::Tensor share = 1 - ramp;
   return interpolated * (1 - share) + extrapolated * share;
