@@ -17,6 +17,7 @@ constexpr std::array kFamilies = {Family{"llama", llama_options}, Family{"mistra
 
 // Bounds that no real checkpoint exceeds: they keep arithmetic on sizes far from overflow.
 constexpr std::int64_t kMost = 1 << 20, kMostVocabulary = 1 << 24, kMostPositions = 1 << 26;
+constexpr std::int64_t kMostRotary = std::int64_t{1} << 30;  // positions x head_dim: tables of 4 GiB
 
 // Keys with which transformers computes something else. Ignoring one would train the wrong model.
 constexpr std::array kUnknownBehaviour = {
@@ -52,6 +53,8 @@ DecoderOptions common_options(const std::string& family, const ConfigReader& con
   o.head_dim = config.size("head_dim", derived, 2, 4096);
   config.require(o.head_dim >= 2 && o.head_dim % 2 == 0, "head_dim", "must be even");
   o.max_positions = config.size("max_position_embeddings", defaults.max_positions, 1, kMostPositions);
+  config.require(o.max_positions * o.head_dim <= kMostRotary, "max_position_embeddings",
+                 "is too large: the rotary tables would not fit");
   o.norm_epsilon = config.number("rms_norm_eps", defaults.norm_epsilon);
   config.require(o.norm_epsilon > 0 && o.norm_epsilon < 1, "rms_norm_eps", "must be between 0 and 1");
   o.tied_head = config.flag("tie_word_embeddings", false);

@@ -141,6 +141,7 @@ TEST(Families, WhatIsNotUnderstoodIsRefused) {
       {{{"head_dim", 0}}, "key head_dim is 0"},
       {{{"hidden_size", 32}}, "key head_dim must be even"},  // derived: 32 / 32 = 1
       {{{"max_position_embeddings", 0}}, "key max_position_embeddings"},
+      {{{"max_position_embeddings", 1 << 26}, {"head_dim", 64}}, "max_position_embeddings is too large"},
       {{{"rms_norm_eps", 0}}, "key rms_norm_eps"},
       {{{"rms_norm_eps", "1e-6"}}, "key rms_norm_eps must be a number"},
       {{{"hidden_act", "gelu"}}, "hidden_act is gelu; only silu is supported"},
