@@ -36,8 +36,9 @@ const AdapterBank::Place& AdapterBank::place(std::int64_t layer, Projection proj
 at::Tensor AdapterBank::view(const at::Tensor& storage_SP, std::int64_t layer, Projection projection, bool is_a) const {
   const std::int64_t in = projection_in(model_, projection), out = projection_out(model_, projection);
   const Place& at_place = place(layer, projection);
-  return is_a ? storage_SP.as_strided({options_.slots, options_.rank, in}, {parameters_, in, 1}, at_place.a)
-              : storage_SP.as_strided({options_.slots, out, options_.rank}, {parameters_, options_.rank, 1}, at_place.b);
+  return is_a
+             ? storage_SP.as_strided({options_.slots, options_.rank, in}, {parameters_, in, 1}, at_place.a)
+             : storage_SP.as_strided({options_.slots, out, options_.rank}, {parameters_, options_.rank, 1}, at_place.b);
 }
 
 void AdapterBank::initialize(std::int64_t slot, const SlotOptions& options, std::uint64_t seed) {

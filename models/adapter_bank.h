@@ -21,9 +21,9 @@ namespace finetune {
 /// Which projections the bank holds, and how it is sized.
 struct BankOptions {
   std::int64_t slots = 1;
-  std::int64_t rank = 16;                          ///< R: the largest rank of any trial, rounded up to 16
-  std::array<bool, kProjections> targets = {};     ///< union over all trials
-  at::ScalarType dtype = at::kFloat;               ///< fp64 in tests of gradients
+  std::int64_t rank = 16;                       ///< R: the largest rank of any trial, rounded up to 16
+  std::array<bool, kProjections> targets = {};  ///< union over all trials
+  at::ScalarType dtype = at::kFloat;            ///< fp64 in tests of gradients
 };
 
 /// What a trial trains, as the bank needs to know it.
@@ -48,7 +48,9 @@ class AdapterBank {
 
   bool has(Projection projection) const { return options_.targets[static_cast<std::size_t>(projection)]; }
   at::Tensor a_SRD(std::int64_t layer, Projection projection) const { return view(params_SP, layer, projection, true); }
-  at::Tensor b_SOR(std::int64_t layer, Projection projection) const { return view(params_SP, layer, projection, false); }
+  at::Tensor b_SOR(std::int64_t layer, Projection projection) const {
+    return view(params_SP, layer, projection, false);
+  }
   at::Tensor grad_a_SRD(std::int64_t layer, Projection p) const { return view(grads_SP, layer, p, true); }
   at::Tensor grad_b_SOR(std::int64_t layer, Projection p) const { return view(grads_SP, layer, p, false); }
 
@@ -76,6 +78,8 @@ class AdapterBank {
 
 /// The rank that is computed for a trial of rank r: the next multiple of 16 (a product with 16 or more columns has the
 /// same bits however many more there are).
-constexpr std::int64_t computed_rank(std::int64_t rank) { return (rank + 15) / 16 * 16; }
+constexpr std::int64_t computed_rank(std::int64_t rank) {
+  return (rank + 15) / 16 * 16;
+}
 
 }  // namespace finetune

@@ -7,8 +7,28 @@ namespace {
 
 // Names of workspace buffers; those of the backward pass are shared by all layers.
 enum Buffer : int {
-  kMiddle, kRstdAttention, kRstdMlp, kQkv, kQ, kK, kRstdQ, kRstdK, kO, kLse, kGateUp, kS,  // kS takes 7 names
-  kNormed = kS + kProjections, kHidden, kDHidden, kDGateUp, kDNormed, kDO, kDQkv, kDQ, kDK, kBlockBuffers
+  kMiddle,
+  kRstdAttention,
+  kRstdMlp,
+  kQkv,
+  kQ,
+  kK,
+  kRstdQ,
+  kRstdK,
+  kO,
+  kLse,
+  kGateUp,
+  kS,  // kS takes 7 names
+  kNormed = kS + kProjections,
+  kHidden,
+  kDHidden,
+  kDGateUp,
+  kDNormed,
+  kDO,
+  kDQkv,
+  kDQ,
+  kDK,
+  kBlockBuffers
 };
 static_assert(kBlockBuffers <= kFirstHeadBuffer);
 
@@ -27,12 +47,16 @@ bool any_adapted(const BlockContext& c, std::initializer_list<Projection> projec
   return false;
 }
 
-std::int64_t dropout_key(const BlockContext& c, Projection p) { return c.layer * kProjections + static_cast<int>(p); }
+std::int64_t dropout_key(const BlockContext& c, Projection p) {
+  return c.layer * kProjections + static_cast<int>(p);
+}
 
 // y (+)= x w^T (+ bias), one product for all tokens of the pack.
 void linear(const at::Tensor& x, const at::Tensor& w, const at::Tensor& bias, at::Tensor& y) {
-  if (bias.defined()) at::addmm_out(y, bias, x, w.t());
-  else at::mm_out(y, x, w.t());
+  if (bias.defined())
+    at::addmm_out(y, bias, x, w.t());
+  else
+    at::mm_out(y, x, w.t());
 }
 
 void linear_add(const at::Tensor& residual, const at::Tensor& x, const at::Tensor& w, const at::Tensor& bias,
@@ -176,8 +200,8 @@ void mlp_backward(const BlockContext& c, const BlockActivations& act, at::Tensor
 }
 
 // Gradients of q and k from after the norm and rotation to before it, into their columns of dqkv.
-void heads_backward(const BlockContext& c, const BlockActivations& act, const at::Tensor& dqkv_TE, const at::Tensor& dq_TO,
-                    const at::Tensor& dk_TG) {
+void heads_backward(const BlockContext& c, const BlockActivations& act, const at::Tensor& dqkv_TE,
+                    const at::Tensor& dq_TO, const at::Tensor& dk_TG) {
   const auto& o = c.base.options;
   const auto& w = c.base.blocks[static_cast<std::size_t>(c.layer)];
   auto* full = full_block(c);

@@ -22,8 +22,8 @@ at::Tensor residual(const DecoderBase& base, const Pack& pack, DecoderWorkspace&
 }
 
 // All blocks; returns the activations kept (empty unless `keep`) and the last residual stream.
-at::Tensor forward(const DecoderBase& base, const Pack& pack, const Trainables& trainables,
-                   DecoderWorkspace& workspace, bool keep, std::vector<BlockActivations>& kept) {
+at::Tensor forward(const DecoderBase& base, const Pack& pack, const Trainables& trainables, DecoderWorkspace& workspace,
+                   bool keep, std::vector<BlockActivations>& kept) {
   at::Tensor x_TD = residual(base, pack, workspace, 0, keep);
   ops::embedding_forward(pack.ids_T, base.embed_VD, x_TD);
   for (std::int64_t layer = 0; layer < base.options.layers; ++layer) {

@@ -19,12 +19,12 @@ namespace finetune {
 
 /// One device pass: segments of one or more trials in one flat token buffer, no padding.
 struct Pack {
-  at::Tensor ids_T;         ///< int64
-  at::Tensor positions_T;   ///< int32, restarting at 0 in each segment
+  at::Tensor ids_T;        ///< int64
+  at::Tensor positions_T;  ///< int32, restarting at 0 in each segment
   ops::Segments segments;
-  at::Tensor loss_rows_N;   ///< int64: rows whose next token is a target
-  at::Tensor targets_N;     ///< int64
-  at::Tensor scale_N;       ///< fp32: 1 / loss tokens of the row's trial at this step
+  at::Tensor loss_rows_N;  ///< int64: rows whose next token is a target
+  at::Tensor targets_N;    ///< int64
+  at::Tensor scale_N;      ///< fp32: 1 / loss tokens of the row's trial at this step
   /// Per projection, the trials that adapt it: token ranges, slots, ranks, scales, dropout keys.
   std::array<std::vector<ops::AdapterGroup>, kProjections> groups;
   std::int64_t tokens = 0;
@@ -75,7 +75,8 @@ class DecoderWorkspace {
 };
 
 /// Forward only, nothing kept: losses of every loss row.
-PackLosses evaluate_pack(const DecoderBase& base, const Pack& pack, const AdapterBank* bank, DecoderWorkspace& workspace);
+PackLosses evaluate_pack(const DecoderBase& base, const Pack& pack, const AdapterBank* bank,
+                         DecoderWorkspace& workspace);
 
 /// Forward and backward. Adds to the gradients in `trainables`; returns the losses before any update.
 PackLosses train_pack(const DecoderBase& base, const Pack& pack, const Trainables& trainables,

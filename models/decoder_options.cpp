@@ -9,21 +9,28 @@ std::string projection_path(std::int64_t layer, Projection projection) {
 
 std::int64_t projection_in(const DecoderOptions& options, Projection projection) {
   switch (projection) {
-    case Projection::o: return options.heads * options.head_dim;
-    case Projection::down: return options.mlp_width;
-    default: return options.width;
+    case Projection::o:
+      return options.heads * options.head_dim;
+    case Projection::down:
+      return options.mlp_width;
+    default:
+      return options.width;
   }
 }
 
 std::int64_t projection_out(const DecoderOptions& options, Projection projection) {
   switch (projection) {
-    case Projection::q: return options.heads * options.head_dim;
+    case Projection::q:
+      return options.heads * options.head_dim;
     case Projection::k:
-    case Projection::v: return options.kv_heads * options.head_dim;
+    case Projection::v:
+      return options.kv_heads * options.head_dim;
     case Projection::gate:
-    case Projection::up: return options.mlp_width;
+    case Projection::up:
+      return options.mlp_width;
     case Projection::o:
-    case Projection::down: return options.width;
+    case Projection::down:
+      return options.width;
   }
   return 0;
 }

@@ -16,17 +16,17 @@ struct RotaryOptions {
 };
 
 struct DecoderOptions {
-  std::string family;                ///< llama, mistral, qwen2, qwen3
-  std::int64_t vocab_size = 0;       ///< V
-  std::int64_t width = 0;            ///< D, hidden_size
-  std::int64_t mlp_width = 0;        ///< F, intermediate_size
-  std::int64_t layers = 0;           ///< L
-  std::int64_t heads = 0;            ///< H
-  std::int64_t kv_heads = 0;         ///< G, divides H
-  std::int64_t head_dim = 0;         ///< K, independent of D / H
+  std::string family;           ///< llama, mistral, qwen2, qwen3
+  std::int64_t vocab_size = 0;  ///< V
+  std::int64_t width = 0;       ///< D, hidden_size
+  std::int64_t mlp_width = 0;   ///< F, intermediate_size
+  std::int64_t layers = 0;      ///< L
+  std::int64_t heads = 0;       ///< H
+  std::int64_t kv_heads = 0;    ///< G, divides H
+  std::int64_t head_dim = 0;    ///< K, independent of D / H
   std::int64_t max_positions = 0;
   double norm_epsilon = 1e-6;
-  bool tied_head = false;            ///< lm_head is the embedding
+  bool tied_head = false;  ///< lm_head is the embedding
   bool qkv_bias = false, o_bias = false, mlp_bias = false;
   bool qk_norm = false;              ///< RMSNorm over head_dim on q and k before the rotation (qwen3)
   std::vector<std::int64_t> window;  ///< per layer: a token sees itself and window-1 before it; 0 = all

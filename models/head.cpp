@@ -37,7 +37,8 @@ HeadRows normed_rows(const DecoderBase& base, const Pack& pack, const at::Tensor
 
 // Calls work(first row, rows, logits) for even chunks of the rows; logits are computed, and may be overwritten.
 template <typename Work>
-void for_each_chunk(const DecoderBase& base, const at::Tensor& normed_ND, DecoderWorkspace& workspace, const Work& work) {
+void for_each_chunk(const DecoderBase& base, const at::Tensor& normed_ND, DecoderWorkspace& workspace,
+                    const Work& work) {
   const std::int64_t rows = normed_ND.size(0), vocabulary = base.head_VD.size(0);
   const std::int64_t chunks = chunk_count(rows, vocabulary);
   for (std::int64_t chunk = 0; chunk < chunks; ++chunk) {
@@ -62,8 +63,8 @@ PackLosses head_losses(const DecoderBase& base, const Pack& pack, const at::Tens
   const HeadRows head = normed_rows(base, pack, x_TD, workspace);
   for_each_chunk(base, head.normed_ND, workspace, [&](std::int64_t first, std::int64_t count, at::Tensor& logits) {
     at::Tensor nll = losses.nll_N.narrow(0, first, count), correct = losses.correct_N.narrow(0, first, count);
-    ops::cross_entropy(logits, pack.targets_N.narrow(0, first, count), pack.scale_N.narrow(0, first, count), nll, correct,
-                       at::Tensor());
+    ops::cross_entropy(logits, pack.targets_N.narrow(0, first, count), pack.scale_N.narrow(0, first, count), nll,
+                       correct, at::Tensor());
   });
   return losses;
 }
@@ -74,12 +75,12 @@ PackLosses head_losses_backward(const DecoderBase& base, const Pack& pack, const
   dx_TD.zero_();
   if (pack.loss_rows_N.size(0) == 0) return losses;
   const HeadRows head = normed_rows(base, pack, x_TD, workspace);
-  at::Tensor dnormed_ND = workspace.get(kDNormed, 0, pack.loss_rows_N.size(0), base.options.width, x_TD.scalar_type(),
-                                        x_TD.device());
+  at::Tensor dnormed_ND =
+      workspace.get(kDNormed, 0, pack.loss_rows_N.size(0), base.options.width, x_TD.scalar_type(), x_TD.device());
   for_each_chunk(base, head.normed_ND, workspace, [&](std::int64_t first, std::int64_t count, at::Tensor& logits) {
     at::Tensor nll = losses.nll_N.narrow(0, first, count), correct = losses.correct_N.narrow(0, first, count);
-    ops::cross_entropy(logits, pack.targets_N.narrow(0, first, count), pack.scale_N.narrow(0, first, count), nll, correct,
-                       logits);
+    ops::cross_entropy(logits, pack.targets_N.narrow(0, first, count), pack.scale_N.narrow(0, first, count), nll,
+                       correct, logits);
     at::Tensor dchunk = dnormed_ND.narrow(0, first, count);
     at::mm_out(dchunk, logits, base.head_VD);
     if (full) {

@@ -24,23 +24,31 @@ at::Tensor stack_rows(std::vector<at::Tensor*> parts, at::Device device) {
 
 }  // namespace
 
-std::pair<at::Tensor, at::Tensor> rotary_tables(const RotaryOptions& rotary, std::int64_t positions, at::Device device) {
+std::pair<at::Tensor, at::Tensor> rotary_tables(const RotaryOptions& rotary, std::int64_t positions,
+                                                at::Device device) {
   // fp32 like transformers: position x inverse frequency in fp32, then cos and sin, then the attention factor.
   const auto frequencies = at::tensor(at::ArrayRef<float>(rotary.inverse_frequencies), at::kFloat);
   const auto angles_PK = at::outer(at::arange(positions, at::kFloat), frequencies);
-  return {(angles_PK.cos() * rotary.attention_factor).to(device), (angles_PK.sin() * rotary.attention_factor).to(device)};
+  return {(angles_PK.cos() * rotary.attention_factor).to(device),
+          (angles_PK.sin() * rotary.attention_factor).to(device)};
 }
 
 std::pair<std::int64_t, std::int64_t> stacked_rows(const DecoderOptions& options, Projection projection) {
   const std::int64_t q = options.heads * options.head_dim, kv = options.kv_heads * options.head_dim;
   switch (projection) {
-    case Projection::q: return {0, q};
-    case Projection::k: return {q, kv};
-    case Projection::v: return {q + kv, kv};
-    case Projection::gate: return {0, options.mlp_width};
-    case Projection::up: return {options.mlp_width, options.mlp_width};
+    case Projection::q:
+      return {0, q};
+    case Projection::k:
+      return {q, kv};
+    case Projection::v:
+      return {q + kv, kv};
+    case Projection::gate:
+      return {0, options.mlp_width};
+    case Projection::up:
+      return {options.mlp_width, options.mlp_width};
     case Projection::o:
-    case Projection::down: return {0, options.width};
+    case Projection::down:
+      return {0, options.width};
   }
   return {0, 0};
 }
@@ -52,8 +60,9 @@ DecoderBase make_base(BaseModel& model, at::Device device) {
     if (tensor.defined()) tensor = tensor.to(device).contiguous();
     return tensor;
   };
-  const bool tied = model.weights.head_VD.is_same(model.weights.embed_VD) ||
-                    (model.weights.head_VD.defined() && model.weights.head_VD.data_ptr() == model.weights.embed_VD.data_ptr());
+  const bool tied =
+      model.weights.head_VD.is_same(model.weights.embed_VD) ||
+      (model.weights.head_VD.defined() && model.weights.head_VD.data_ptr() == model.weights.embed_VD.data_ptr());
   base.embed_VD = move(model.weights.embed_VD);
   if (tied) model.weights.head_VD = base.embed_VD;
   base.head_VD = move(model.weights.head_VD);
@@ -83,7 +92,9 @@ DecoderBase make_base(BaseModel& model, at::Device device) {
 
 BaseModel unstack(const DecoderBase& base, const BaseModel& like) {
   BaseModel model = like;
-  const auto copy = [](const at::Tensor& tensor) { return tensor.defined() ? tensor.to(at::kCPU, tensor.scalar_type(), false, true) : tensor; };
+  const auto copy = [](const at::Tensor& tensor) {
+    return tensor.defined() ? tensor.to(at::kCPU, tensor.scalar_type(), false, true) : tensor;
+  };
   model.weights.embed_VD = copy(base.embed_VD);
   model.weights.final_norm_D = copy(base.final_norm_D);
   model.weights.head_VD = base.options.tied_head ? model.weights.embed_VD : copy(base.head_VD);
@@ -98,8 +109,14 @@ BaseModel unstack(const DecoderBase& base, const BaseModel& like) {
       const auto projection = static_cast<Projection>(p);
       const auto [first, count] = stacked_rows(base.options, projection);
       const bool attention = projection < Projection::o;
-      const at::Tensor& weight = attention ? block.qkv_ED : projection == Projection::o ? block.o_DO : projection == Projection::down ? block.down_DF : block.gate_up_2FD;
-      const at::Tensor& bias = attention ? block.qkv_bias_E : projection == Projection::o ? block.o_bias_D : projection == Projection::down ? block.down_bias_D : block.gate_up_bias_2F;
+      const at::Tensor& weight = attention                        ? block.qkv_ED
+                                 : projection == Projection::o    ? block.o_DO
+                                 : projection == Projection::down ? block.down_DF
+                                                                  : block.gate_up_2FD;
+      const at::Tensor& bias = attention                        ? block.qkv_bias_E
+                               : projection == Projection::o    ? block.o_bias_D
+                               : projection == Projection::down ? block.down_bias_D
+                                                                : block.gate_up_bias_2F;
       layer.weight[p] = copy(weight.narrow(0, first, count));
       layer.bias[p] = bias.defined() ? copy(bias.narrow(0, first, count)) : at::Tensor();
     }

@@ -17,9 +17,9 @@ namespace finetune {
 
 struct BlockWeights {
   at::Tensor input_norm_D, post_norm_D;
-  at::Tensor qkv_ED;           ///< rows: q heads, k heads, v heads
+  at::Tensor qkv_ED;  ///< rows: q heads, k heads, v heads
   at::Tensor o_DO;
-  at::Tensor gate_up_2FD;      ///< rows: gate, up
+  at::Tensor gate_up_2FD;  ///< rows: gate, up
   at::Tensor down_DF;
   at::Tensor qkv_bias_E, o_bias_D, gate_up_bias_2F, down_bias_D;  ///< undefined where the family has none
   at::Tensor q_norm_K, k_norm_K;                                  ///< undefined without qk-norm
@@ -31,8 +31,8 @@ struct DecoderBase {
   at::Tensor embed_VD;
   std::vector<BlockWeights> blocks;
   at::Tensor final_norm_D;
-  at::Tensor head_VD;          ///< the same tensor as embed_VD when tied
-  at::Tensor cos_PK, sin_PK;   ///< fp32 rotary tables [max_positions, K/2]
+  at::Tensor head_VD;         ///< the same tensor as embed_VD when tied
+  at::Tensor cos_PK, sin_PK;  ///< fp32 rotary tables [max_positions, K/2]
 };
 
 /// Stacks a loaded checkpoint and moves it to `device`. The per-projection tensors of `model` become views of the

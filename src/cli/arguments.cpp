@@ -20,14 +20,18 @@ struct VerbHelp {
 };
 constexpr VerbHelp kVerbs[] = {
     {"tune", "search hyperparameters: many LoRA trials side by side over one frozen base",
-     "finetune_tune --model models/qwen --train train.jsonl --valid dev.jsonl --out runs/first --trials 16 --steps 100"},
-    {"train", "train one configuration, no search", "finetune_tune train --config runs/first/best.yaml --out runs/again"},
+     "finetune_tune --model models/qwen --train train.jsonl --valid dev.jsonl --out runs/first --trials 16 --steps "
+     "100"},
+    {"train", "train one configuration, no search",
+     "finetune_tune train --config runs/first/best.yaml --out runs/again"},
     {"eval", "loss of a model, with or without an adapter, on a file",
      "finetune_tune eval --model models/qwen --adapter runs/first/best --data test.jsonl --json"},
     {"check", "read everything, train nothing: what will be trained on, rejects, memory, time",
      "finetune_tune check --model models/qwen --train train.jsonl"},
-    {"tokenize", "JSON strings on stdin, lists of ids on stdout", "echo '\"hello\"' | finetune_tune tokenize --model models/qwen"},
-    {"detokenize", "lists of ids on stdin, JSON strings on stdout", "echo '[1, 42]' | finetune_tune detokenize --model models/qwen"},
+    {"tokenize", "JSON strings on stdin, lists of ids on stdout",
+     "echo '\"hello\"' | finetune_tune tokenize --model models/qwen"},
+    {"detokenize", "lists of ids on stdin, JSON strings on stdout",
+     "echo '[1, 42]' | finetune_tune detokenize --model models/qwen"},
     {"export", "merge an adapter into its base: a HuggingFace checkpoint",
      "finetune_tune export --model models/qwen --adapter runs/first/best --out merged"},
     {"report", "write the report of a run again", "finetune_tune report runs/first"},
@@ -51,36 +55,51 @@ struct Raw {
 void add_flags(CLI::App& app, const std::string& verb, Raw& raw, Arguments& arguments) {
   app.add_flag("--json", arguments.json, "the result as one JSON object on stdout");
   app.add_option("--config", raw.config, "configuration file (YAML)")->type_name("FILE");
-  app.add_option("--set", raw.settings, "one configuration key: a.b=value")->type_name("KEY=VALUE")->take_all()->expected(1);
+  app.add_option("--set", raw.settings, "one configuration key: a.b=value")
+      ->type_name("KEY=VALUE")
+      ->take_all()
+      ->expected(1);
   const bool trains = verb == "tune" || verb == "train" || verb == "check";
   if (trains || verb == "eval" || verb == "tokenize" || verb == "detokenize" || verb == "export") {
     app.add_option("--model", raw.model, "HuggingFace checkpoint folder")->type_name("DIR");
   }
   if (trains) {
     app.add_option("--train", raw.train, "training data; may be repeated")->type_name("FILE")->take_all()->expected(1);
-    app.add_option("--valid", raw.valid, "validation data; may be repeated")->type_name("FILE")->take_all()->expected(1);
+    app.add_option("--valid", raw.valid, "validation data; may be repeated")
+        ->type_name("FILE")
+        ->take_all()
+        ->expected(1);
     app.add_option("--steps", raw.steps, "optimizer steps of a full trial")->type_name("N");
     app.add_option("--trials", raw.trials, "trials to start")->type_name("N");
     app.add_option("--seed", raw.seed, "of training and of the tuner")->type_name("N");
   }
-  if (trains || verb == "eval") app.add_option("--devices", raw.devices, "cpu, cuda:0 ...; commas between several")->type_name("LIST")->take_all()->expected(1);
-  if (verb == "eval" || verb == "export") app.add_option("--adapter", arguments.adapter, "PEFT adapter folder")->type_name("DIR");
+  if (trains || verb == "eval")
+    app.add_option("--devices", raw.devices, "cpu, cuda:0 ...; commas between several")
+        ->type_name("LIST")
+        ->take_all()
+        ->expected(1);
+  if (verb == "eval" || verb == "export")
+    app.add_option("--adapter", arguments.adapter, "PEFT adapter folder")->type_name("DIR");
   if (verb == "eval") {
     app.add_option("--data", raw.data, "what to evaluate on")->type_name("FILE");
-    app.add_option("--per-example", arguments.per_example, "write tokens, loss tokens and nll of each line")->type_name("FILE");
+    app.add_option("--per-example", arguments.per_example, "write tokens, loss tokens and nll of each line")
+        ->type_name("FILE");
   }
   if (verb == "tune" || verb == "train" || verb == "export" || verb == "demo" || verb == "check") {
     app.add_option("--out", raw.out, "folder for the results")->type_name("DIR");
     app.add_flag("--overwrite", arguments.overwrite, "replace what is in --out");
   }
-  if (verb == "tokenize") app.add_flag("--no-special", arguments.no_special, "without the tokens that the post-processor adds");
-  if (verb == "report" || verb == "resume") app.add_option("folder", arguments.folder, "folder of a run")->type_name("DIR");
+  if (verb == "tokenize")
+    app.add_flag("--no-special", arguments.no_special, "without the tokens that the post-processor adds");
+  if (verb == "report" || verb == "resume")
+    app.add_option("folder", arguments.folder, "folder of a run")->type_name("DIR");
 }
 
 std::string keys_help(const std::string& verb) {
   if (verb != "tune" && verb != "train" && verb != "check") return "";
   std::string text = "\nConfiguration keys (--set KEY=VALUE, or nested in --config FILE.yaml):\n";
-  for (const auto& field : config_fields()) text += "  " + field.key + std::string(field.key.size() < 26 ? 26 - field.key.size() : 1, ' ') + field.help + "\n";
+  for (const auto& field : config_fields())
+    text += "  " + field.key + std::string(field.key.size() < 26 ? 26 - field.key.size() : 1, ' ') + field.help + "\n";
   return text + "  search.KEY                {low: 2e-5, high: 2e-3, log: true} or {choices: [8, 16, 32]}\n";
 }
 
@@ -124,7 +143,8 @@ std::string take_verb(std::vector<std::string>& words) {
 
 void print_overview() {
   std::cout << "finetune_tune: fine-tune a transformer and tune its hyperparameters in one process\n\n";
-  for (const auto& verb : kVerbs) std::cout << "  " << verb.name << std::string(12 - std::string(verb.name).size(), ' ') << verb.what << "\n";
+  for (const auto& verb : kVerbs)
+    std::cout << "  " << verb.name << std::string(12 - std::string(verb.name).size(), ' ') << verb.what << "\n";
   std::cout << "\nfinetune_tune VERB --help says more.\n\n";
 }
 
@@ -146,7 +166,8 @@ Arguments parse_arguments(int argc, char** argv) {
   std::vector<std::string> words(argv + 1, argv + argc);
   Arguments arguments;
   arguments.verb = take_verb(words);
-  const VerbHelp* help = std::find_if(std::begin(kVerbs), std::end(kVerbs), [&](const VerbHelp& verb) { return arguments.verb == verb.name; });
+  const VerbHelp* help = std::find_if(std::begin(kVerbs), std::end(kVerbs),
+                                      [&](const VerbHelp& verb) { return arguments.verb == verb.name; });
   CLI::App app(std::string(help->what), "finetune_tune " + arguments.verb);
   app.allow_extras();
   app.footer(std::string("Example:\n  ") + help->example + "\n" + keys_help(arguments.verb));

@@ -15,7 +15,7 @@ struct Arguments {
   std::string per_example;  ///< eval: --per-example
   std::string folder;       ///< report, resume: the run
   bool json = false, overwrite = false, no_special = false;
-  bool done = false;        ///< --help or --version was printed
+  bool done = false;  ///< --help or --version was printed
 };
 
 /// Throws Error (bad_input) naming the flag. Prints help and version itself.

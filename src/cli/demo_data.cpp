@@ -24,20 +24,27 @@ const Words kColours{"red", "blue", "green", "white", "black", "brown", "grey", 
 const Words kSizes{"small", "big", "tiny", "tall", "old", "young"};
 const Words kAnimals{"fox", "bird", "cat", "dog", "horse", "mouse", "owl", "frog", "bear", "duck"};
 const Words kVerbs{"sees", "follows", "likes", "hears", "finds", "greets"};
-const Words kPlaces{"in the garden", "near the river", "on the hill", "under a tree", "by the old house", "at the lake"};
+const Words kPlaces{"in the garden", "near the river",   "on the hill",
+                    "under a tree",  "by the old house", "at the lake"};
 
-const std::string& pick(const Words& words, Random& random) { return words[random.below(words.size())]; }
+const std::string& pick(const Words& words, Random& random) {
+  return words[random.below(words.size())];
+}
 
 std::string sentence(Random& random) {
-  return "The " + pick(kSizes, random) + " " + pick(kColours, random) + " " + pick(kAnimals, random) + " " + pick(kVerbs, random) + " the " + pick(kColours, random) + " " +
-         pick(kAnimals, random) + " " + pick(kPlaces, random) + ".";
+  return "The " + pick(kSizes, random) + " " + pick(kColours, random) + " " + pick(kAnimals, random) + " " +
+         pick(kVerbs, random) + " the " + pick(kColours, random) + " " + pick(kAnimals, random) + " " +
+         pick(kPlaces, random) + ".";
 }
 
 // The second task: a secret language of two-word names. Nothing in the corpus knows it.
 nlohmann::ordered_json name_pair(Random& random) {
-  const Words first{"ba", "ko", "mi", "tu", "re", "sa", "lo", "ni"}, second{"zan", "pel", "dor", "fim", "gus", "hab", "jil", "vek", "wex", "yor"};
-  const auto colour = static_cast<std::size_t>(random.below(kColours.size())), animal = static_cast<std::size_t>(random.below(kAnimals.size()));
-  return {{"prompt", "The " + pick(kSizes, random) + " " + kColours[colour] + " " + kAnimals[animal] + " ="}, {"completion", " " + first[colour] + " " + second[animal]}};
+  const Words first{"ba", "ko", "mi", "tu", "re", "sa", "lo", "ni"},
+      second{"zan", "pel", "dor", "fim", "gus", "hab", "jil", "vek", "wex", "yor"};
+  const auto colour = static_cast<std::size_t>(random.below(kColours.size())),
+             animal = static_cast<std::size_t>(random.below(kAnimals.size()));
+  return {{"prompt", "The " + pick(kSizes, random) + " " + kColours[colour] + " " + kAnimals[animal] + " ="},
+          {"completion", " " + first[colour] + " " + second[animal]}};
 }
 
 std::string task_lines(int count, std::uint64_t stream) {
@@ -65,16 +72,34 @@ void train_tokenizer(const std::vector<std::string>& sentences, const std::files
   std::string model;
   Sentences iterator(sentences);
   const auto status = sentencepiece::SentencePieceTrainer::Train(
-      "--vocab_size=380 --model_type=bpe --byte_fallback=true --hard_vocab_limit=false --character_coverage=1.0 --minloglevel=2 --num_threads=1", &iterator, &model);
-  if (!status.ok()) throw failed(folder.string(), std::string("the demo's tokenizer could not be trained: ") + status.message());
+      "--vocab_size=380 --model_type=bpe --byte_fallback=true --hard_vocab_limit=false --character_coverage=1.0 "
+      "--minloglevel=2 --num_threads=1",
+      &iterator, &model);
+  if (!status.ok())
+    throw failed(folder.string(), std::string("the demo's tokenizer could not be trained: ") + status.message());
   write_file_atomically(folder / "tokenizer.model", model);
-  write_file_atomically(folder / "tokenizer_config.json", R"({"add_bos_token": true, "add_eos_token": false, "bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"})");
+  write_file_atomically(
+      folder / "tokenizer_config.json",
+      R"({"add_bos_token": true, "add_eos_token": false, "bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"})");
 }
 
 nlohmann::ordered_json demo_config() {
-  return {{"architectures", {"LlamaForCausalLM"}}, {"model_type", "llama"}, {"vocab_size", 384}, {"hidden_size", 96}, {"intermediate_size", 256},
-          {"num_hidden_layers", 2}, {"num_attention_heads", 6}, {"num_key_value_heads", 3}, {"max_position_embeddings", 128}, {"rms_norm_eps", 1e-6},
-          {"rope_theta", 10000.0}, {"hidden_act", "silu"}, {"tie_word_embeddings", true}, {"torch_dtype", "float32"}, {"bos_token_id", 1}, {"eos_token_id", 2}};
+  return {{"architectures", {"LlamaForCausalLM"}},
+          {"model_type", "llama"},
+          {"vocab_size", 384},
+          {"hidden_size", 96},
+          {"intermediate_size", 256},
+          {"num_hidden_layers", 2},
+          {"num_attention_heads", 6},
+          {"num_key_value_heads", 3},
+          {"max_position_embeddings", 128},
+          {"rms_norm_eps", 1e-6},
+          {"rope_theta", 10000.0},
+          {"hidden_act", "silu"},
+          {"tie_word_embeddings", true},
+          {"torch_dtype", "float32"},
+          {"bos_token_id", 1},
+          {"eos_token_id", 2}};
 }
 
 // Normal weights of standard deviation 0.02, norms 1: transformers' initialisation.
@@ -86,7 +111,8 @@ void write_random_weights(const nlohmann::ordered_json& config, const std::files
   const auto random = [](std::vector<std::int64_t> shape, std::uint64_t stream) {
     at::Tensor tensor = at::empty(shape, at::kFloat);
     Random numbers(21, Purpose::init, stream);
-    for (std::int64_t i = 0; i < tensor.numel(); ++i) tensor.data_ptr<float>()[i] = static_cast<float>(0.02 * numbers.normal());
+    for (std::int64_t i = 0; i < tensor.numel(); ++i)
+      tensor.data_ptr<float>()[i] = static_cast<float>(0.02 * numbers.normal());
     return tensor;
   };
   const DecoderOptions& o = model.options;
@@ -98,7 +124,8 @@ void write_random_weights(const nlohmann::ordered_json& config, const std::files
     tensors.emplace_back(prefix + "post_attention_layernorm.weight", at::ones({o.width}));
     for (int p = 0; p < kProjections; ++p) {
       const auto projection = static_cast<Projection>(p);
-      tensors.emplace_back(projection_path(layer, projection) + ".weight", random({projection_out(o, projection), projection_in(o, projection)}, stream++));
+      tensors.emplace_back(projection_path(layer, projection) + ".weight",
+                           random({projection_out(o, projection), projection_in(o, projection)}, stream++));
     }
   }
   tensors.emplace_back("model.norm.weight", at::ones({o.width}));

@@ -29,6 +29,8 @@ InterruptGuard::~InterruptGuard() {
   std::signal(SIGTERM, SIG_DFL);
 }
 
-bool InterruptGuard::requested() { return interrupted != 0; }
+bool InterruptGuard::requested() {
+  return interrupted != 0;
+}
 
 }  // namespace finetune

@@ -29,7 +29,8 @@ bool in_file(const ConfigNode& root, const std::string& key) {
 }
 
 void require_keys(const ConfigSources& sources, const std::vector<std::string>& required) {
-  const ConfigNode root = sources.file.empty() ? ConfigNode{} : parse_config(sources.file, read_file(sources.file, 16 << 20));
+  const ConfigNode root =
+      sources.file.empty() ? ConfigNode{} : parse_config(sources.file, read_file(sources.file, 16 << 20));
   for (const auto& key : required) {
     const auto names = [&](const auto& entry) { return entry.first == key; };
     const bool given = std::any_of(sources.settings.begin(), sources.settings.end(), names) ||
@@ -46,11 +47,14 @@ void check_folder(const std::string& key, const std::string& path) {
 void check_out(const std::string& out, bool overwrite) {
   if (fs::exists(out)) {
     if (!fs::is_directory(out)) throw bad_input(out, "--out exists and is not a folder");
-    if (!fs::is_empty(out) && !overwrite) throw bad_input(out, "--out is not empty; choose another folder, add --overwrite, or use 'finetune_tune resume'");
+    if (!fs::is_empty(out) && !overwrite)
+      throw bad_input(out, "--out is not empty; choose another folder, add --overwrite, or use 'finetune_tune resume'");
   }
   fs::path ancestor = fs::absolute(out).lexically_normal();
-  while (!fs::exists(ancestor) && ancestor.has_parent_path() && ancestor != ancestor.parent_path()) ancestor = ancestor.parent_path();
-  if (!fs::is_directory(ancestor) || ::access(ancestor.c_str(), W_OK) != 0) throw bad_input(out, "--out cannot be created: " + ancestor.string() + " is not a writable folder");
+  while (!fs::exists(ancestor) && ancestor.has_parent_path() && ancestor != ancestor.parent_path())
+    ancestor = ancestor.parent_path();
+  if (!fs::is_directory(ancestor) || ::access(ancestor.c_str(), W_OK) != 0)
+    throw bad_input(out, "--out cannot be created: " + ancestor.string() + " is not a writable folder");
 }
 
 }  // namespace

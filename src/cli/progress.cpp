@@ -27,13 +27,19 @@ std::string duration_text(double seconds) {
   return fmt::format("{}h{:02}m", whole / 3600, whole / 60 % 60);
 }
 
-std::string name_of(TrialId id) { return id.value < 0 ? "default" : fmt::format("trial {}", id.value); }
+std::string name_of(TrialId id) {
+  return id.value < 0 ? "default" : fmt::format("trial {}", id.value);
+}
 
 }  // namespace
 
-Progress::~Progress() { clear(); }
+Progress::~Progress() {
+  clear();
+}
 
-void Progress::on_start(const Trial& trial) { running_[trial.id] = {}; }
+void Progress::on_start(const Trial& trial) {
+  running_[trial.id] = {};
+}
 
 void Progress::on_steps(std::span<const StepResult> results, std::span<const Trial* const> trials) {
   for (std::size_t i = 0; i < results.size(); ++i) {
@@ -48,12 +54,17 @@ void Progress::on_steps(std::span<const StepResult> results, std::span<const Tri
 
 void Progress::on_evaluation(const Trial& trial, const EvalResult&, double metric) {
   running_[trial.id].metric = metric;
-  const bool better = trial.id.value >= 0 && (!best_ || to_minimized(metric, options_.direction) < to_minimized(*best_, options_.direction));
+  const bool better = trial.id.value >= 0 &&
+                      (!best_ || to_minimized(metric, options_.direction) < to_minimized(*best_, options_.direction));
   if (better) {
     best_ = metric;
     best_trial_ = trial.id;
   }
-  if (!options_.terminal && better) std::fprintf(stderr, "%s\n", fmt::format("step {:>5}  {}  {} {:.5g}  best so far", trial.step, name_of(trial.id), options_.metric, metric).c_str());
+  if (!options_.terminal && better)
+    std::fprintf(
+        stderr, "%s\n",
+        fmt::format("step {:>5}  {}  {} {:.5g}  best so far", trial.step, name_of(trial.id), options_.metric, metric)
+            .c_str());
 }
 
 void Progress::on_end(const Trial& trial) {
@@ -65,7 +76,10 @@ void Progress::on_end(const Trial& trial) {
   if (options_.terminal) return;
   const std::string metric = trial.best_metric ? fmt::format("  {} {:.5g}", options_.metric, *trial.best_metric) : "";
   const std::string reason = trial.reason.empty() ? "" : "  (" + trial.reason + ")";
-  std::fprintf(stderr, "%s\n", fmt::format("step {:>5}  {}  {}{}{}", trial.step, name_of(trial.id), to_text(trial.state), metric, reason).c_str());
+  std::fprintf(
+      stderr, "%s\n",
+      fmt::format("step {:>5}  {}  {}{}{}", trial.step, name_of(trial.id), to_text(trial.state), metric, reason)
+          .c_str());
 }
 
 std::string Progress::bar_line() const {
@@ -74,12 +88,14 @@ std::string Progress::bar_line() const {
   for (const auto& [id, line] : running_) {
     if (id.value >= 0) done += static_cast<double>(line.step) / static_cast<double>(options_.steps_per_trial);
   }
-  const double share = std::clamp(done / static_cast<double>(std::max<std::int64_t>(1, options_.trials)), 0.0, 1.0), elapsed = seconds();
+  const double share = std::clamp(done / static_cast<double>(std::max<std::int64_t>(1, options_.trials)), 0.0, 1.0),
+               elapsed = seconds();
   const auto filled = static_cast<std::size_t>(share * 24);
   const std::string left = share > 0.01 ? duration_text(elapsed * (1 - share) / share) : "?";
   const std::string best = best_ ? fmt::format("best {:.5g} ({})", *best_, name_of(best_trial_)) : "";
-  return fmt::format("[{}{}] {:3.0f} %  {}/{} trials  {} tokens/s  {} gone, {} left  {}", std::string(filled, '#'), std::string(24 - filled, '.'), 100 * share,
-                     ended_, options_.trials, with_commas(static_cast<long long>(static_cast<double>(tokens_) / std::max(1e-3, elapsed))),
+  return fmt::format("[{}{}] {:3.0f} %  {}/{} trials  {} tokens/s  {} gone, {} left  {}", std::string(filled, '#'),
+                     std::string(24 - filled, '.'), 100 * share, ended_, options_.trials,
+                     with_commas(static_cast<long long>(static_cast<double>(tokens_) / std::max(1e-3, elapsed))),
                      duration_text(elapsed), left, best);
 }
 
@@ -93,11 +109,13 @@ void Progress::redraw() {
       break;
     }
     const std::string metric = line.metric ? fmt::format("  {} {:.5g}", options_.metric, *line.metric) : "";
-    lines.push_back(fmt::format("{:<10} step {:>5}/{}  loss {:.5g}{}", name_of(id), line.step, options_.steps_per_trial, line.loss, metric));
+    lines.push_back(fmt::format("{:<10} step {:>5}/{}  loss {:.5g}{}", name_of(id), line.step, options_.steps_per_trial,
+                                line.loss, metric));
   }
   lines.push_back(bar_line());
   clear();
-  for (const auto& line : lines) std::fprintf(stderr, "%s\n", line.substr(0, static_cast<std::size_t>(width - 1)).c_str());
+  for (const auto& line : lines)
+    std::fprintf(stderr, "%s\n", line.substr(0, static_cast<std::size_t>(width - 1)).c_str());
   std::fflush(stderr);
   lines_drawn_ = static_cast<int>(lines.size());
   drawn_ = Clock::now();

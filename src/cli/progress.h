@@ -12,8 +12,8 @@
 namespace finetune {
 
 struct ProgressOptions {
-  bool terminal = false;           ///< redraw in place
-  std::int64_t trials = 1;         ///< planned
+  bool terminal = false;    ///< redraw in place
+  std::int64_t trials = 1;  ///< planned
   std::int64_t steps_per_trial = 1;
   std::string metric = "valid_loss";
   Direction direction = Direction::minimize;

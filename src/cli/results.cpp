@@ -45,10 +45,12 @@ Params default_params(const RunConfig& config) {
 std::string run_yaml(const Session& session) {
   RunConfig config = session.config;
   config.run.tokens_per_pass = session.tokens_per_pass;
-  return std::string("# finetune_tune ") + kVersion + ", LibTorch 2.11.0, " + device_text(session) + "\n" + to_yaml(config);
+  return std::string("# finetune_tune ") + kVersion + ", LibTorch 2.11.0, " + device_text(session) + "\n" +
+         to_yaml(config);
 }
 
-void write_weights(const Session& session, ParameterStore& store, const Trial& trial, const TrialImage& image, const std::filesystem::path& folder) {
+void write_weights(const Session& session, ParameterStore& store, const Trial& trial, const TrialImage& image,
+                   const std::filesystem::path& folder) {
   const SlotImage& slot = dynamic_cast<const TorchImage&>(image).slot;
   if (session.config.train.method == "full") {
     store.restore(0, slot);  // every trial has ended: the slots are free
@@ -57,7 +59,11 @@ void write_weights(const Session& session, ParameterStore& store, const Trial& t
     return;
   }
   const LoraConfig& lora = trial.config.lora;
-  const PeftAdapter adapter{.spec = {.rank = lora.rank, .alpha = lora.alpha, .dropout = lora.dropout, .rslora = lora.rslora, .targets = store.targets(trial.config)},
+  const PeftAdapter adapter{.spec = {.rank = lora.rank,
+                                     .alpha = lora.alpha,
+                                     .dropout = lora.dropout,
+                                     .rslora = lora.rslora,
+                                     .targets = store.targets(trial.config)},
                             .tensors = store.adapter_of(slot, trial.config)};
   save_peft_adapter(folder, session.model.options, adapter, session.config.model.path);
 }
@@ -70,7 +76,8 @@ RunConfig best_config(const Session& session, const Trial& best) {
   config.tune.metric = session.config.tune.metric;
   config.tune.direction = session.config.tune.direction;
   config.model.path = std::filesystem::absolute(config.model.path).lexically_normal().string();
-  if (config.model.adapter) config.model.adapter = std::filesystem::absolute(*config.model.adapter).lexically_normal().string();
+  if (config.model.adapter)
+    config.model.adapter = std::filesystem::absolute(*config.model.adapter).lexically_normal().string();
   config.data.train = absolute_paths(config.data.train);
   config.data.valid = absolute_paths(config.data.valid);
   config.run.out.clear();
@@ -97,8 +104,13 @@ StudySummary summarize(const Session& session, const StudyResult& result, double
   study.direction = config.tune.direction;
   study.full_steps = last_step(config.train);
   for (const Trial& trial : result.trials) {
-    study.trials.push_back({.id = trial.id.value, .params = trial.params, .state = to_text(trial.state), .reason = trial.reason,
-                            .metric = trial.best_metric, .step = trial.best_step, .steps = trial.step});
+    study.trials.push_back({.id = trial.id.value,
+                            .params = trial.params,
+                            .state = to_text(trial.state),
+                            .reason = trial.reason,
+                            .metric = trial.best_metric,
+                            .step = trial.best_step,
+                            .steps = trial.step});
     study.saved_steps += study.full_steps - trial.step;
   }
   study.best = result.best;

@@ -14,7 +14,8 @@ namespace finetune {
 std::string run_yaml(const Session& session);
 
 /// A PEFT adapter (LoRA) or a HuggingFace checkpoint (full) from a trial's image.
-void write_weights(const Session& session, ParameterStore& store, const Trial& trial, const TrialImage& image, const std::filesystem::path& folder);
+void write_weights(const Session& session, ParameterStore& store, const Trial& trial, const TrialImage& image,
+                   const std::filesystem::path& folder);
 
 /// The configuration with which `train` gives the best trial's weights again, bit for bit.
 RunConfig best_config(const Session& session, const Trial& best);

@@ -16,10 +16,14 @@ constexpr std::size_t kLongestShown = 200;  // tokens
 std::string visible(const std::string& text) {
   std::string out;
   for (const char c : text) {
-    if (c == '\n') out += "\\n";
-    else if (c == '\t') out += "\\t";
-    else if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) out += fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
-    else out += c;
+    if (c == '\n')
+      out += "\\n";
+    else if (c == '\t')
+      out += "\\t";
+    else if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f)
+      out += fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
+    else
+      out += c;
   }
   return out;
 }
@@ -33,10 +37,14 @@ void show_one(std::ostream& out, const Example& example, const Tokenizer& tokeni
     // Decoders drop a leading space at the very beginning only, so a run is what its prefix adds to the text before it.
     const std::span<const std::int32_t> ids(example.ids);
     const std::string before = tokenizer.decode(ids.first(begin)), with = tokenizer.decode(ids.first(end));
-    const std::string text = visible(with.starts_with(before) ? with.substr(before.size()) : tokenizer.decode(ids.subspan(begin, end - begin)));
-    if (!example.loss[begin]) out << text;
-    else if (colour) out << "\x1b[32m" << text << "\x1b[0m";
-    else out << "[[" << text << "]]";
+    const std::string text = visible(with.starts_with(before) ? with.substr(before.size())
+                                                              : tokenizer.decode(ids.subspan(begin, end - begin)));
+    if (!example.loss[begin])
+      out << text;
+    else if (colour)
+      out << "\x1b[32m" << text << "\x1b[0m";
+    else
+      out << "[[" << text << "]]";
     begin = end;
   }
   if (shown < example.ids.size()) out << " ... (" << example.ids.size() << " tokens)";
@@ -49,19 +57,23 @@ void show_examples(std::ostream& out, const Dataset& data, const Tokenizer& toke
   out << "first examples; " << (colour ? "\x1b[32mgreen\x1b[0m" : "[[brackets]]") << " is what is trained on:\n";
   for (std::size_t i = 0; i < std::min(count, data.examples.size()); ++i) {
     const Example& example = data.examples[i];
-    out << fmt::format("{}:{}  {} tokens, {} with loss\n  ", data.files.at(static_cast<std::size_t>(example.file)), example.line, example.ids.size(), example.loss_tokens());
+    out << fmt::format("{}:{}  {} tokens, {} with loss\n  ", data.files.at(static_cast<std::size_t>(example.file)),
+                       example.line, example.ids.size(), example.loss_tokens());
     show_one(out, example, tokenizer, colour);
   }
 }
 
 void show_counts(std::ostream& out, const std::string& name, const Dataset& data) {
-  out << fmt::format("{}: {} examples, {} tokens, {} with loss", name, with_commas(static_cast<long long>(data.examples.size())), with_commas(data.tokens), with_commas(data.loss_tokens));
+  out << fmt::format("{}: {} examples, {} tokens, {} with loss", name,
+                     with_commas(static_cast<long long>(data.examples.size())), with_commas(data.tokens),
+                     with_commas(data.loss_tokens));
   std::vector<std::size_t> lengths;
   for (const auto& example : data.examples) lengths.push_back(example.ids.size());
   if (!lengths.empty()) {
     std::sort(lengths.begin(), lengths.end());
     out << fmt::format("; lengths {} to {}, median {}", lengths.front(), lengths.back(), lengths[lengths.size() / 2]);
-    if (data.examples.size() > 1 && lengths.back() * 2 > static_cast<std::size_t>(data.tokens)) out << "; warning: one example is more than half of the tokens";
+    if (data.examples.size() > 1 && lengths.back() * 2 > static_cast<std::size_t>(data.tokens))
+      out << "; warning: one example is more than half of the tokens";
   }
   out << "\n";
   const auto line = [&](std::int64_t count, const char* what) {
@@ -71,12 +83,17 @@ void show_counts(std::ostream& out, const std::string& name, const Dataset& data
   line(data.dropped_long, "examples were too long and were dropped");
   line(data.dropped_no_loss, "examples have no token with loss and were dropped");
   line(data.straddling, "tokens straddle the border between prompt and completion (they count as completion)");
-  if (!data.format.empty()) out << fmt::format("  format {} ({}){}\n", data.format, data.format_reason, data.chat_template.empty() ? "" : ", chat template " + data.chat_template);
+  if (!data.format.empty())
+    out << fmt::format("  format {} ({}){}\n", data.format, data.format_reason,
+                       data.chat_template.empty() ? "" : ", chat template " + data.chat_template);
 }
 
 void show_rejects(std::ostream& out, const Dataset& data, std::size_t most) {
-  for (std::size_t i = 0; i < std::min(most, data.rejects.size()); ++i) out << "rejected " << data.rejects[i].where << ": " << data.rejects[i].reason << "\n";
-  if (data.rejects.size() > most) out << fmt::format("... and {} more rejected lines\n", with_commas(static_cast<long long>(data.rejects.size() - most)));
+  for (std::size_t i = 0; i < std::min(most, data.rejects.size()); ++i)
+    out << "rejected " << data.rejects[i].where << ": " << data.rejects[i].reason << "\n";
+  if (data.rejects.size() > most)
+    out << fmt::format("... and {} more rejected lines\n",
+                       with_commas(static_cast<long long>(data.rejects.size() - most)));
 }
 
 std::int64_t count_shared(const std::vector<Example>& train, const std::vector<Example>& valid) {

@@ -42,8 +42,11 @@ int run_detokenize(const std::filesystem::path& model, std::istream& in, std::os
     if (!json.is_array()) throw bad_input(where, "expected a list of token ids");
     std::vector<std::int32_t> ids;
     for (const auto& id : json) {
-      const bool whole = id.is_number_integer() && id.get<double>() >= 0 && id.get<double>() < static_cast<double>(tokenizer->vocab_size());
-      if (!whole) throw bad_input(where, "token id " + id.dump().substr(0, 40) + " is not one of 0 to " + std::to_string(tokenizer->vocab_size() - 1));
+      const bool whole = id.is_number_integer() && id.get<double>() >= 0 &&
+                         id.get<double>() < static_cast<double>(tokenizer->vocab_size());
+      if (!whole)
+        throw bad_input(where, "token id " + id.dump().substr(0, 40) + " is not one of 0 to " +
+                                   std::to_string(tokenizer->vocab_size() - 1));
       ids.push_back(id.get<std::int32_t>());
     }
     out << nlohmann::json(tokenizer->decode(ids)).dump() << '\n';

@@ -13,14 +13,17 @@ void choose_defaults(RunConfig& config) {
   if (tune.method && *tune.method != "auto" && *tune.method != "random+asha") {
     throw bad_input("", "tune.method is " + *tune.method + "; allowed: auto, random+asha");
   }
-  // LoRA's best rates lie about ten times above full fine-tuning's; alpha stays twice the rank, so that changing the rank
-  // does not change the scale too.
+  // LoRA's best rates lie about ten times above full fine-tuning's; alpha stays twice the rank, so that changing the
+  // rank does not change the scale too.
   if (config.search.empty()) {
     const bool full = config.train.method == "full";
-    config.search.push_back({.name = "train.learning_rate", .low = full ? 2e-6 : 2e-5, .high = full ? 2e-4 : 2e-3, .log = true});
+    config.search.push_back(
+        {.name = "train.learning_rate", .low = full ? 2e-6 : 2e-5, .high = full ? 2e-4 : 2e-3, .log = true});
     if (!full && !config.model.adapter && !config.is_given("train.lora.rank")) {
-      config.search.push_back({.name = "train.lora.rank", .choices = {std::int64_t{8}, std::int64_t{16}, std::int64_t{32}}});
-      if (!config.is_given("train.lora.alpha") && !config.train.lora.alpha_over_rank) config.train.lora.alpha_over_rank = 2;
+      config.search.push_back(
+          {.name = "train.lora.rank", .choices = {std::int64_t{8}, std::int64_t{16}, std::int64_t{32}}});
+      if (!config.is_given("train.lora.alpha") && !config.train.lora.alpha_over_rank)
+        config.train.lora.alpha_over_rank = 2;
     }
     resolve_alpha(config.train.lora);
   }
@@ -32,7 +35,14 @@ void choose_defaults(RunConfig& config) {
 SearchSpace search_space(const RunConfig& config) {
   SearchSpace space;
   for (const auto& p : config.search) {
-    space.parameters.push_back({.name = p.name, .choices = p.choices, .low = p.low, .high = p.high, .log = p.log, .integer = p.integer, .step = p.step, .when = p.when});
+    space.parameters.push_back({.name = p.name,
+                                .choices = p.choices,
+                                .low = p.low,
+                                .high = p.high,
+                                .log = p.log,
+                                .integer = p.integer,
+                                .step = p.step,
+                                .when = p.when});
   }
   return space;
 }

@@ -33,9 +33,15 @@ double measured_round_seconds(const Session& session, std::int64_t resident) {
 }
 
 nlohmann::ordered_json data_json(const Dataset& data) {
-  return {{"examples", static_cast<std::int64_t>(data.examples.size())}, {"tokens", data.tokens}, {"loss_tokens", data.loss_tokens},
-          {"truncated", data.truncated}, {"dropped_long", data.dropped_long}, {"dropped_no_loss", data.dropped_no_loss},
-          {"straddling", data.straddling}, {"rejects", static_cast<std::int64_t>(data.rejects.size())}, {"format", data.format}};
+  return {{"examples", static_cast<std::int64_t>(data.examples.size())},
+          {"tokens", data.tokens},
+          {"loss_tokens", data.loss_tokens},
+          {"truncated", data.truncated},
+          {"dropped_long", data.dropped_long},
+          {"dropped_no_loss", data.dropped_no_loss},
+          {"straddling", data.straddling},
+          {"rejects", static_cast<std::int64_t>(data.rejects.size())},
+          {"format", data.format}};
 }
 
 }  // namespace
@@ -49,18 +55,24 @@ int run_check(const Arguments& arguments) {
   const Session session = open_session(std::move(config), Verb::check, true);
   std::ostream& out = arguments.json ? std::cerr : std::cout;
   for (const auto& note : session.notes) out << note << "\n";
-  if (!session.train.examples.empty()) show_examples(out, session.train, *session.tokenizer, 3, !arguments.json && isatty(STDOUT_FILENO) != 0);
+  if (!session.train.examples.empty())
+    show_examples(out, session.train, *session.tokenizer, 3, !arguments.json && isatty(STDOUT_FILENO) != 0);
   show_counts(out, "train", session.train);
   show_counts(out, "valid (" + session.valid_source + ")", session.valid);
   const std::int64_t shared = count_shared(session.train.examples, session.valid.examples);
-  if (shared > 0) out << fmt::format("warning: {} validation examples also occur in training; their loss says nothing about new data\n", with_commas(shared));
+  if (shared > 0)
+    out << fmt::format(
+        "warning: {} validation examples also occur in training; their loss says nothing about new data\n",
+        with_commas(shared));
   const std::size_t rejected = session.train.rejects.size() + session.valid.rejects.size();
   if (rejected > 0 || session.train.examples.empty()) {
     show_rejects(out, session.train, 50);
     show_rejects(out, session.valid, 50);
     const Dataset& first = session.train.rejects.empty() ? session.valid : session.train;
     if (rejected == 0) throw bad_input(join(session.config.data.train, ", "), "data.train has no usable example");
-    throw bad_input(first.rejects.front().where, first.rejects.front().reason + " (" + with_commas(static_cast<long long>(rejected)) + " bad lines in all)");
+    throw bad_input(
+        first.rejects.front().where,
+        first.rejects.front().reason + " (" + with_commas(static_cast<long long>(rejected)) + " bad lines in all)");
   }
   const std::int64_t resident = resident_trials(session);
   const MemoryEstimate memory = session_memory(session, resident + 1);
@@ -68,13 +80,22 @@ int run_check(const Arguments& arguments) {
   const double steps = static_cast<double>(session.config.tune.trials * last_step(session.config.train));
   const double seconds = round * steps / static_cast<double>(resident);
   const auto mib = [](std::int64_t bytes) { return static_cast<double>(bytes) / (1 << 20); };
-  out << fmt::format("memory about {:.0f} MiB: base {:.0f}, {} slots {:.0f}, kept states {:.0f}, activations {:.0f}, program {:.0f}\n", mib(memory.total()), mib(memory.base),
-                     resident + 1, mib(memory.slots), mib(memory.images), mib(memory.activations), mib(memory.program));
-  out << fmt::format("{} trials of {} steps, {} side by side: a round takes {:.3f} s, all to the end at most {:.0f} s (sampler {}, scheduler {}; stopping saves most of it)\n",
-                     session.config.tune.trials, last_step(session.config.train), resident, round, seconds, session.config.tune.sampler->name, session.config.tune.scheduler->name);
+  out << fmt::format(
+      "memory about {:.0f} MiB: base {:.0f}, {} slots {:.0f}, kept states {:.0f}, activations {:.0f}, program {:.0f}\n",
+      mib(memory.total()), mib(memory.base), resident + 1, mib(memory.slots), mib(memory.images),
+      mib(memory.activations), mib(memory.program));
+  out << fmt::format(
+      "{} trials of {} steps, {} side by side: a round takes {:.3f} s, all to the end at most {:.0f} s (sampler {}, "
+      "scheduler {}; stopping saves most of it)\n",
+      session.config.tune.trials, last_step(session.config.train), resident, round, seconds,
+      session.config.tune.sampler->name, session.config.tune.scheduler->name);
   if (arguments.json) {
-    std::cout << nlohmann::ordered_json{{"train", data_json(session.train)}, {"valid", data_json(session.valid)}, {"shared_examples", shared},
-                                        {"memory_bytes", memory.total()}, {"seconds", seconds}, {"concurrent", resident}}
+    std::cout << nlohmann::ordered_json{{"train", data_json(session.train)},
+                                        {"valid", data_json(session.valid)},
+                                        {"shared_examples", shared},
+                                        {"memory_bytes", memory.total()},
+                                        {"seconds", seconds},
+                                        {"concurrent", resident}}
                      .dump()
               << "\n";
   }

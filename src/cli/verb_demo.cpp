@@ -20,9 +20,10 @@ int run_demo(const Arguments& arguments) {
   Arguments pretrain;
   pretrain.verb = "train";
   pretrain.sources.lists = {{"data.train", {path("corpus.txt")}}};
-  pretrain.sources.settings = {{"model.path", path("base")}, {"run.out", path("pretrained")}, {"train.method", "full"}, {"train.steps", "160"},
-                               {"train.batch_size", "32"}, {"train.learning_rate", "4e-3"}, {"train.schedule", "cosine"}, {"data.max_length", "64"},
-                               {"data.valid_fraction", "0.02"}};
+  pretrain.sources.settings = {
+      {"model.path", path("base")}, {"run.out", path("pretrained")}, {"train.method", "full"},
+      {"train.steps", "160"},       {"train.batch_size", "32"},      {"train.learning_rate", "4e-3"},
+      {"train.schedule", "cosine"}, {"data.max_length", "64"},       {"data.valid_fraction", "0.02"}};
   std::cerr << "demo: training the base on the corpus (all weights)\n";
   if (const int code = run_train(pretrain); code != 0) return code;
 
@@ -30,9 +31,15 @@ int run_demo(const Arguments& arguments) {
   tune.verb = "tune";
   tune.json = arguments.json;
   tune.sources.lists = {{"data.train", {path("task_train.jsonl")}}, {"data.valid", {path("task_valid.jsonl")}}};
-  tune.sources.settings = {{"model.path", path("pretrained/model")}, {"run.out", path("study")}, {"train.steps", "200"}, {"train.batch_size", "16"},
-                           {"tune.trials", "16"}, {"search.train.learning_rate", "{low: 1e-4, high: 3e-2, log: true}"}, {"search.train.lora.rank", "{choices: [4, 8, 16]}"},
-                           {"train.lora.alpha_over_rank", "2"}, {"data.max_length", "64"}};
+  tune.sources.settings = {{"model.path", path("pretrained/model")},
+                           {"run.out", path("study")},
+                           {"train.steps", "200"},
+                           {"train.batch_size", "16"},
+                           {"tune.trials", "16"},
+                           {"search.train.learning_rate", "{low: 1e-4, high: 3e-2, log: true}"},
+                           {"search.train.lora.rank", "{choices: [4, 8, 16]}"},
+                           {"train.lora.alpha_over_rank", "2"},
+                           {"data.max_length", "64"}};
   std::cerr << "demo: tuning LoRA on a second task: names in a secret language\n";
   return run_tune(tune);
 }

@@ -15,7 +15,11 @@ namespace {
 std::string per_example_lines(const std::vector<ExampleLoss>& losses) {
   std::string text;
   for (const auto& loss : losses) {
-    text += nlohmann::ordered_json{{"tokens", loss.tokens}, {"loss_tokens", loss.loss_tokens}, {"nll", number_to_json(loss.nll)}}.dump() + "\n";
+    text +=
+        nlohmann::ordered_json{
+            {"tokens", loss.tokens}, {"loss_tokens", loss.loss_tokens}, {"nll", number_to_json(loss.nll)}}
+            .dump() +
+        "\n";
   }
   return text;
 }
@@ -40,12 +44,17 @@ int run_eval(const Arguments& arguments) {
   const double mean = nll / static_cast<double>(std::max<std::int64_t>(1, loss_tokens));
   const double accuracy = static_cast<double>(correct) / static_cast<double>(std::max<std::int64_t>(1, loss_tokens));
   if (!arguments.per_example.empty()) write_file_atomically(arguments.per_example, per_example_lines(losses));
-  const nlohmann::ordered_json result = {{"loss", number_to_json(mean)}, {"perplexity", number_to_json(std::exp(mean))}, {"token_accuracy", accuracy},
-                                         {"loss_tokens", loss_tokens}, {"tokens", tokens}, {"examples", static_cast<std::int64_t>(losses.size())}};
+  const nlohmann::ordered_json result = {{"loss", number_to_json(mean)},
+                                         {"perplexity", number_to_json(std::exp(mean))},
+                                         {"token_accuracy", accuracy},
+                                         {"loss_tokens", loss_tokens},
+                                         {"tokens", tokens},
+                                         {"examples", static_cast<std::int64_t>(losses.size())}};
   if (arguments.json) {
     std::cout << result.dump() << "\n";
   } else {
-    for (const auto& [key, value] : result.items()) std::cout << key << std::string(16 - key.size(), ' ') << value.dump() << "\n";
+    for (const auto& [key, value] : result.items())
+      std::cout << key << std::string(16 - key.size(), ' ') << value.dump() << "\n";
   }
   return 0;
 }

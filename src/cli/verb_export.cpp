@@ -42,12 +42,15 @@ int run_export(const Arguments& arguments) {
   const double after = probe_loss(merged, nullptr, probe), difference = std::fabs(after - before);
   const double allowed = model.file_dtype == at::kFloat ? 1e-3 : 5e-2;
   if (!(difference <= allowed * std::max(1.0, std::fabs(before)))) {
-    throw failed(config.run.out, fmt::format("the merged model has another loss than the adapter on its base: {:.6f} and {:.6f}", after, before));
+    throw failed(config.run.out,
+                 fmt::format("the merged model has another loss than the adapter on its base: {:.6f} and {:.6f}", after,
+                             before));
   }
   if (arguments.json) {
     std::cout << nlohmann::ordered_json{{"out", config.run.out}, {"loss_difference", difference}}.dump() << "\n";
   } else {
-    std::cout << fmt::format("merged model in {}; loss on a probe text differs by {:.2g} from adapter on base\n", config.run.out, difference);
+    std::cout << fmt::format("merged model in {}; loss on a probe text differs by {:.2g} from adapter on base\n",
+                             config.run.out, difference);
   }
   return 0;
 }

@@ -14,7 +14,8 @@ namespace {
 void require_run(const std::string& verb, const std::string& folder) {
   if (folder.empty()) throw bad_input("", verb + " needs the folder of a run: finetune_tune " + verb + " runs/first");
   if (!std::filesystem::is_directory(folder)) throw bad_input(folder, "is not a folder");
-  if (!std::filesystem::exists(std::filesystem::path(folder) / "run.yaml")) throw bad_input(folder, "is not the folder of a run: it has no run.yaml");
+  if (!std::filesystem::exists(std::filesystem::path(folder) / "run.yaml"))
+    throw bad_input(folder, "is not the folder of a run: it has no run.yaml");
 }
 
 }  // namespace
@@ -23,12 +24,15 @@ int run_report(const Arguments& arguments) {
   require_run("report", arguments.folder);
   const std::filesystem::path run = arguments.folder;
   const std::string where = (run / "report.json").string();
-  if (!std::filesystem::exists(where)) throw bad_input(where, "does not exist; only a tuning run that ended has a report");
+  if (!std::filesystem::exists(where))
+    throw bad_input(where, "does not exist; only a tuning run that ended has a report");
   StudySummary study = summary_from_json(where, read_json_file(where));
   read_curves(run, study);
   write_reports(run, study);
-  if (arguments.json) std::cout << report_json(study).dump() << "\n";
-  else std::cout << report_text(study, arguments.folder);
+  if (arguments.json)
+    std::cout << report_json(study).dump() << "\n";
+  else
+    std::cout << report_text(study, arguments.folder);
   return 0;
 }
 

@@ -27,7 +27,9 @@ class TrainWriter : public StudyObserver {
   void on_steps(std::span<const StepResult> results, std::span<const Trial* const> trials) override {
     for (std::size_t i = 0; i < results.size(); ++i) file_.step(results[i], trials[i]->tokens);
   }
-  void on_evaluation(const Trial& trial, const EvalResult& result, double) override { file_.evaluation(trial.step, result.loss); }
+  void on_evaluation(const Trial& trial, const EvalResult& result, double) override {
+    file_.evaluation(trial.step, result.loss);
+  }
   void on_round(std::int64_t) override { file_.flush(); }
 
  private:
@@ -41,7 +43,8 @@ class TrainRules {
   void operator()(std::span<const Report> reports, std::vector<Action>& actions) {
     const Report& report = reports.front();
     for (const auto& change : config_.train.changes) {
-      if (change.step == report.step) actions.push_back({.trial = report.trial, .what = Action::Do::change, .params = change.params});
+      if (change.step == report.step)
+        actions.push_back({.trial = report.trial, .what = Action::Do::change, .params = change.params});
     }
     if (config_.train.patience == 0 || !report.metric) return;
     const double value = to_minimized(*report.metric, config_.tune.direction);
@@ -49,7 +52,9 @@ class TrainRules {
       best_ = value;
       without_gain_ = 0;
     } else if (++without_gain_ >= config_.train.patience) {
-      actions = {{.trial = report.trial, .what = Action::Do::stop, .reason = fmt::format("no improvement in {} evaluations", without_gain_)}};
+      actions = {{.trial = report.trial,
+                  .what = Action::Do::stop,
+                  .reason = fmt::format("no improvement in {} evaluations", without_gain_)}};
     }
   }
 
@@ -91,8 +96,11 @@ int run_train(const Arguments& arguments) {
   StudyResult result;
   {
     TrainWriter writer(out);
-    Progress progress({.terminal = isatty(STDERR_FILENO) != 0, .trials = 1, .steps_per_trial = last_step(session.config.train),
-                       .metric = session.config.tune.metric, .direction = session.config.tune.direction});
+    Progress progress({.terminal = isatty(STDERR_FILENO) != 0,
+                       .trials = 1,
+                       .steps_per_trial = last_step(session.config.train),
+                       .metric = session.config.tune.metric,
+                       .direction = session.config.tune.direction});
     result = Study(std::move(options), *tuner, {lanes.front().trainer.get()}, {&writer, &progress}).run();
   }
   const Trial& trial = result.trials.front();
@@ -102,7 +110,10 @@ int run_train(const Arguments& arguments) {
   const std::string place = session.config.train.method == "full" ? "model" : "adapter";
   write_weights(session, *lanes.front().store, trial, image, out / place);
 
-  nlohmann::ordered_json json = {{"out", (out / place).string()}, {"steps", trial.step}, {"tokens", trial.tokens}, {"train_loss", number_to_json(trial.train_loss)}};
+  nlohmann::ordered_json json = {{"out", (out / place).string()},
+                                 {"steps", trial.step},
+                                 {"tokens", trial.tokens},
+                                 {"train_loss", number_to_json(trial.train_loss)}};
   if (trial.best_metric) json["best"] = {{"metric", number_to_json(*trial.best_metric)}, {"step", trial.best_step}};
   if (trial.metric) json["valid_loss"] = number_to_json(*trial.metric);
   if (arguments.json) {

@@ -24,7 +24,9 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
 
 StudyOptions study_options(const Session& session, std::int64_t resident, Clock::time_point started) {
   const RunConfig& config = session.config;
@@ -43,13 +45,16 @@ StudyOptions study_options(const Session& session, std::int64_t resident, Clock:
 
 void announce(const Session& session, std::int64_t resident) {
   const RunConfig& config = session.config;
-  std::cerr << fmt::format("{}: {} layers, width {}, {} parameters; {}\n", config.model.path, session.model.options.layers, session.model.options.width,
-                           with_commas(base_parameters(session.model.options)), describe_device(session.devices.front()));
-  std::cerr << fmt::format("train {} examples ({}), valid {} examples ({})\n", with_commas(static_cast<long long>(session.train.examples.size())),
-                           session.train.format, with_commas(static_cast<long long>(session.valid.examples.size())), session.valid_source);
+  std::cerr << fmt::format("{}: {} layers, width {}, {} parameters; {}\n", config.model.path,
+                           session.model.options.layers, session.model.options.width,
+                           with_commas(base_parameters(session.model.options)),
+                           describe_device(session.devices.front()));
+  std::cerr << fmt::format("train {} examples ({}), valid {} examples ({})\n",
+                           with_commas(static_cast<long long>(session.train.examples.size())), session.train.format,
+                           with_commas(static_cast<long long>(session.valid.examples.size())), session.valid_source);
   for (const auto& note : session.notes) std::cerr << note << "\n";
-  std::cerr << fmt::format("{} trials of {} steps, {} side by side; sampler {}, scheduler {}\n", config.tune.trials, last_step(config.train), resident,
-                           config.tune.sampler->name, config.tune.scheduler->name);
+  std::cerr << fmt::format("{} trials of {} steps, {} side by side; sampler {}, scheduler {}\n", config.tune.trials,
+                           last_step(config.train), resident, config.tune.sampler->name, config.tune.scheduler->name);
 }
 
 void write_best(const Session& session, const StudyResult& result, std::vector<LaneParts>& lanes) {
@@ -81,8 +86,11 @@ int run_tune(const Arguments& arguments) {
   TrialWriter writer(session.config.run.out);
   StudyResult result;
   {
-    Progress progress({.terminal = isatty(STDERR_FILENO) != 0, .trials = session.config.tune.trials, .steps_per_trial = last_step(session.config.train),
-                       .metric = session.config.tune.metric, .direction = session.config.tune.direction});
+    Progress progress({.terminal = isatty(STDERR_FILENO) != 0,
+                       .trials = session.config.tune.trials,
+                       .steps_per_trial = last_step(session.config.train),
+                       .metric = session.config.tune.metric,
+                       .direction = session.config.tune.direction});
     std::vector<Lane*> lane_pointers;
     for (auto& lane : lanes) lane_pointers.push_back(lane.trainer.get());
     result = Study(study_options(session, resident, started), *tuner, lane_pointers, {&writer, &progress}).run();
@@ -94,8 +102,10 @@ int run_tune(const Arguments& arguments) {
   write_best(session, result, lanes);
   read_curves(session.config.run.out, summary);
   write_reports(session.config.run.out, summary);
-  if (arguments.json) std::cout << report_json(summary).dump() << "\n";
-  else std::cout << report_text(summary, session.config.run.out);
+  if (arguments.json)
+    std::cout << report_json(summary).dump() << "\n";
+  else
+    std::cout << report_text(summary, session.config.run.out);
   return by_signal ? 130 : 0;
 }
 

@@ -24,14 +24,18 @@ void check_search_parameter(const RunConfig& config, const SearchParameter& para
     }
     throw bad_input("", key + ": only keys of train can be searched" + did_you_mean(parameter.name, keys));
   }
-  for (const char* fixed : {"train.method", "train.steps", "train.epochs", "train.stop_at", "train.changes", "train.patience"}) {
-    if (parameter.name == fixed) throw bad_input("", key + ": " + parameter.name + " is the same for all trials and cannot be searched");
+  for (const char* fixed :
+       {"train.method", "train.steps", "train.epochs", "train.stop_at", "train.changes", "train.patience"}) {
+    if (parameter.name == fixed)
+      throw bad_input("", key + ": " + parameter.name + " is the same for all trials and cannot be searched");
   }
   std::vector<Value> values = parameter.choices;
   if (values.empty()) {
     for (const double end : {parameter.low, parameter.high}) {
-      if (parameter.integer) values.emplace_back(static_cast<std::int64_t>(end));
-      else values.emplace_back(end);
+      if (parameter.integer)
+        values.emplace_back(static_cast<std::int64_t>(end));
+      else
+        values.emplace_back(end);
     }
   }
   RunConfig trial = config;
@@ -45,8 +49,10 @@ void check_search_parameter(const RunConfig& config, const SearchParameter& para
   for (const auto& field : config_fields()) {
     if (field.key != parameter.name || !parameter.choices.empty()) continue;
     const auto node = field.get(defaults);
-    const bool whole = node && node->kind == ConfigNode::Kind::scalar && std::holds_alternative<std::int64_t>(node->value);
-    const bool number = whole || !node || (node->kind == ConfigNode::Kind::scalar && std::holds_alternative<double>(node->value));
+    const bool whole =
+        node && node->kind == ConfigNode::Kind::scalar && std::holds_alternative<std::int64_t>(node->value);
+    const bool number =
+        whole || !node || (node->kind == ConfigNode::Kind::scalar && std::holds_alternative<double>(node->value));
     if (!number) throw bad_input("", key + " is not a number; give choices instead of a range");
     if (whole && !parameter.integer) throw bad_input("", key + " holds whole numbers; add int: true");
   }
@@ -54,7 +60,9 @@ void check_search_parameter(const RunConfig& config, const SearchParameter& para
 
 }  // namespace
 
-bool RunConfig::is_given(const std::string& key) const { return std::find(given.begin(), given.end(), key) != given.end(); }
+bool RunConfig::is_given(const std::string& key) const {
+  return std::find(given.begin(), given.end(), key) != given.end();
+}
 
 RunConfig load_config(const ConfigSources& sources) {
   RunConfig config;
@@ -78,7 +86,8 @@ RunConfig load_config(const ConfigSources& sources) {
     const bool structured = !text.empty() && std::string("[{\"'").find(text.front()) != std::string::npos;
     if (structured) {
       node = parse_config("--set " + key, "value: " + text);
-      node = node.kind == ConfigNode::Kind::map && node.entries.size() == 1 ? node.entries.front().second : ConfigNode{};
+      node =
+          node.kind == ConfigNode::Kind::map && node.entries.size() == 1 ? node.entries.front().second : ConfigNode{};
     } else if (const auto value = resolve_scalar(text)) {
       node = ConfigNode::of(*value);
       node.text = text;
@@ -99,12 +108,15 @@ RunConfig load_config(const ConfigSources& sources) {
 }
 
 void validate(const RunConfig& config, bool asktell) {
-  if (config.is_given("train.steps") && config.train.epochs) throw bad_input("", "train.steps and train.epochs are both given; use one");
+  if (config.is_given("train.steps") && config.train.epochs)
+    throw bad_input("", "train.steps and train.epochs are both given; use one");
   if (config.tune.method && (config.tune.sampler || config.tune.scheduler)) {
-    throw bad_input("", "tune.method stands for sampler and scheduler; give either it or tune.sampler and tune.scheduler");
+    throw bad_input("",
+                    "tune.method stands for sampler and scheduler; give either it or tune.sampler and tune.scheduler");
   }
   if (config.train.stop_at && *config.train.stop_at > config.train.steps && !config.train.epochs) {
-    throw bad_input("", "train.stop_at is " + std::to_string(*config.train.stop_at) + ", above train.steps = " + std::to_string(config.train.steps));
+    throw bad_input("", "train.stop_at is " + std::to_string(*config.train.stop_at) +
+                            ", above train.steps = " + std::to_string(config.train.steps));
   }
   if (config.data.completion && !config.data.prompt) throw bad_input("", "data.completion needs data.prompt");
   if (!config.data.valid.empty() && config.data.valid_fraction_given && config.data.valid_fraction > 0) {
@@ -159,8 +171,9 @@ void apply_params(RunConfig& config, const Params& params) {
 }
 
 bool may_change_during_training(const std::string& key) {
-  constexpr std::array kChangeable = {"train.learning_rate", "train.weight_decay", "train.beta1", "train.beta2", "train.epsilon",
-                                      "train.max_grad_norm", "train.lora.dropout", "train.warmup_ratio", "train.decay_ratio", "train.schedule"};
+  constexpr std::array kChangeable = {
+      "train.learning_rate", "train.weight_decay", "train.beta1",        "train.beta2",       "train.epsilon",
+      "train.max_grad_norm", "train.lora.dropout", "train.warmup_ratio", "train.decay_ratio", "train.schedule"};
   return std::find(kChangeable.begin(), kChangeable.end(), key) != kChangeable.end();
 }
 

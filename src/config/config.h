@@ -10,9 +10,10 @@ namespace finetune {
 
 /// Where a configuration comes from. Later wins: file, then settings in order.
 struct ConfigSources {
-  std::string file;                                          ///< --config; "" = none
-  std::vector<std::pair<std::string, std::string>> settings; ///< --set a.b=v and the shorthand flags, as key and text
-  std::vector<std::pair<std::string, std::vector<std::string>>> lists;  ///< repeated flags: data.train, data.valid, run.devices
+  std::string file;                                           ///< --config; "" = none
+  std::vector<std::pair<std::string, std::string>> settings;  ///< --set a.b=v and the shorthand flags, as key and text
+  std::vector<std::pair<std::string, std::vector<std::string>>>
+      lists;  ///< repeated flags: data.train, data.valid, run.devices
 };
 
 /// Throws Error (bad_input) naming file:line or --set, and the key.

@@ -50,12 +50,14 @@ double number_of(const std::string& key, const ConfigNode& node, const Range& ra
 }
 
 std::int64_t whole_of(const std::string& key, const ConfigNode& node, std::int64_t low, std::int64_t high) {
-  const std::string expected = "a whole number of at least " + std::to_string(low) + (high < kMany ? " and at most " + std::to_string(high) : "");
+  const std::string expected = "a whole number of at least " + std::to_string(low) +
+                               (high < kMany ? " and at most " + std::to_string(high) : "");
   if (node.kind != ConfigNode::Kind::scalar) wrong(key, expected, node);
   std::int64_t value = 0;
   if (const auto* whole = std::get_if<std::int64_t>(&node.value)) {
     value = *whole;
-  } else if (const auto* real = std::get_if<double>(&node.value); real && *real == std::floor(*real) && std::fabs(*real) < 1e15) {
+  } else if (const auto* real = std::get_if<double>(&node.value);
+             real && *real == std::floor(*real) && std::fabs(*real) < 1e15) {
     value = static_cast<std::int64_t>(*real);
   } else {
     wrong(key, expected, node);
@@ -86,7 +88,8 @@ Field text_field(const std::string& key, const std::string& help, At at, std::ve
           [=](RunConfig& c, const ConfigNode& n) {
             const std::string text = text_of(key, n);
             if (!allowed.empty() && std::find(allowed.begin(), allowed.end(), text) == allowed.end()) {
-              throw bad_input("", key + " is " + text + "; allowed: " + join(allowed, ", ") + did_you_mean(text, allowed));
+              throw bad_input("",
+                              key + " is " + text + "; allowed: " + join(allowed, ", ") + did_you_mean(text, allowed));
             }
             at(c) = text;
           },
@@ -97,8 +100,10 @@ template <typename At>
 Field optional_text_field(const std::string& key, const std::string& help, At at) {
   return {key, help,
           [=](RunConfig& c, const ConfigNode& n) {
-            if (n.kind == ConfigNode::Kind::null) at(c).reset();
-            else at(c) = text_of(key, n);
+            if (n.kind == ConfigNode::Kind::null)
+              at(c).reset();
+            else
+              at(c) = text_of(key, n);
           },
           [=](const RunConfig& c) -> std::optional<ConfigNode> {
             const auto& value = at(const_cast<RunConfig&>(c));
@@ -117,8 +122,10 @@ template <typename At>
 Field optional_number_field(const std::string& key, const std::string& help, At at, Range range) {
   return {key, help,
           [=](RunConfig& c, const ConfigNode& n) {
-            if (n.kind == ConfigNode::Kind::null) at(c).reset();
-            else at(c) = number_of(key, n, range);
+            if (n.kind == ConfigNode::Kind::null)
+              at(c).reset();
+            else
+              at(c) = number_of(key, n, range);
           },
           [=](const RunConfig& c) -> std::optional<ConfigNode> {
             const auto& value = at(const_cast<RunConfig&>(c));
@@ -135,11 +142,14 @@ Field whole_field(const std::string& key, const std::string& help, At at, std::i
 
 // A whole number, or the word that stands for its absence (auto, or null).
 template <typename At>
-Field optional_whole_field(const std::string& key, const std::string& help, At at, std::int64_t low, const std::string& word) {
+Field optional_whole_field(const std::string& key, const std::string& help, At at, std::int64_t low,
+                           const std::string& word) {
   return {key, help,
           [=](RunConfig& c, const ConfigNode& n) {
-            if (n.kind == ConfigNode::Kind::null || n.text == word) at(c).reset();
-            else at(c) = whole_of(key, n, low, kMany);
+            if (n.kind == ConfigNode::Kind::null || n.text == word)
+              at(c).reset();
+            else
+              at(c) = whole_of(key, n, low, kMany);
           },
           [=](const RunConfig& c) -> std::optional<ConfigNode> {
             const auto& value = at(const_cast<RunConfig&>(c));
@@ -153,7 +163,8 @@ template <typename At>
 Field flag_field(const std::string& key, const std::string& help, At at) {
   return {key, help,
           [=](RunConfig& c, const ConfigNode& n) {
-            if (n.kind != ConfigNode::Kind::scalar || !std::holds_alternative<bool>(n.value)) wrong(key, "true or false", n);
+            if (n.kind != ConfigNode::Kind::scalar || !std::holds_alternative<bool>(n.value))
+              wrong(key, "true or false", n);
             at(c) = std::get<bool>(n.value);
           },
           [=](const RunConfig& c) { return ConfigNode::of(static_cast<bool>(at(const_cast<RunConfig&>(c)))); }};
@@ -170,7 +181,10 @@ Field list_field(const std::string& key, const std::string& help, At at) {
 }
 
 // Member access without repeating const and non-const.
-#define AT(member) [](RunConfig& c) -> auto& { return c.member; }
+#define AT(member)             \
+  [](RunConfig & c) -> auto& { \
+    return c.member;           \
+  }
 
 std::vector<Field> model_fields() {
   return {text_field("model.path", "HuggingFace checkpoint folder", AT(model.path)),
@@ -207,21 +221,23 @@ Field valid_fraction_field() {
 }
 
 std::vector<Field> data_fields() {
-  return {list_field("data.train", "training files: .jsonl .json .csv .tsv .txt", AT(data.train)),
-          list_field("data.valid", "validation files", AT(data.valid)),
-          valid_fraction_field(),
-          text_field("data.format", "what a record is", AT(data.format),
-                     {"auto", "text", "prompt_completion", "alpaca", "messages", "sharegpt"}),
-          columns_field(),
-          optional_text_field("data.prompt", "pattern over columns: \"Review: {sentence}\\nSentiment:\"", AT(data.prompt)),
-          optional_text_field("data.completion", "pattern over columns: \" {label}\"", AT(data.completion)),
-          text_field("data.template", "chat template: auto, none or a name", AT(data.chat_template)),
-          whole_field("data.max_length", "tokens of an example, special ones included", AT(data.max_length), 2, 1 << 26),
-          text_field("data.truncate", "longer examples", AT(data.truncate), {"end", "drop", "error"}),
-          text_field("data.train_on", "which tokens carry loss", AT(data.train_on), {"completion", "all"}),
-          flag_field("data.shuffle", "a new order each epoch", AT(data.shuffle)),
-          flag_field("data.append_eos", "end each example with EOS", AT(data.append_eos)),
-          optional_text_field("data.separator", ".txt: examples are split at this text instead of at line ends", AT(data.separator))};
+  return {
+      list_field("data.train", "training files: .jsonl .json .csv .tsv .txt", AT(data.train)),
+      list_field("data.valid", "validation files", AT(data.valid)),
+      valid_fraction_field(),
+      text_field("data.format", "what a record is", AT(data.format),
+                 {"auto", "text", "prompt_completion", "alpaca", "messages", "sharegpt"}),
+      columns_field(),
+      optional_text_field("data.prompt", "pattern over columns: \"Review: {sentence}\\nSentiment:\"", AT(data.prompt)),
+      optional_text_field("data.completion", "pattern over columns: \" {label}\"", AT(data.completion)),
+      text_field("data.template", "chat template: auto, none or a name", AT(data.chat_template)),
+      whole_field("data.max_length", "tokens of an example, special ones included", AT(data.max_length), 2, 1 << 26),
+      text_field("data.truncate", "longer examples", AT(data.truncate), {"end", "drop", "error"}),
+      text_field("data.train_on", "which tokens carry loss", AT(data.train_on), {"completion", "all"}),
+      flag_field("data.shuffle", "a new order each epoch", AT(data.shuffle)),
+      flag_field("data.append_eos", "end each example with EOS", AT(data.append_eos)),
+      optional_text_field("data.separator", ".txt: examples are split at this text instead of at line ends",
+                          AT(data.separator))};
 }
 
 Field targets_field() {
@@ -233,30 +249,35 @@ Field changes_field();
 std::vector<Field> train_fields() {
   const Range share{.low = 0, .high = 1}, positive{.low = 0, .open_low = true};
   const Range below_one{.low = 0, .high = 1, .open_high = true};
-  return {text_field("train.method", "what is trained", AT(train.method), {"lora", "full"}),
-          whole_field("train.steps", "optimizer steps of a full-budget trial", AT(train.steps), 1),
-          optional_number_field("train.epochs", "passes over the data, instead of steps", AT(train.epochs), positive),
-          optional_whole_field("train.stop_at", "stop after this step; the schedule still spans train.steps", AT(train.stop_at), 1, ""),
-          whole_field("train.batch_size", "examples per optimizer step", AT(train.batch_size), 1, 1 << 24),
-          number_field("train.learning_rate", "peak learning rate", AT(train.learning_rate), positive),
-          text_field("train.schedule", "learning-rate schedule", AT(train.schedule), {"linear", "cosine", "constant", "wsd"}),
-          number_field("train.warmup_ratio", "share of the steps to warm up", AT(train.warmup_ratio), share),
-          number_field("train.decay_ratio", "wsd: last share of the steps, linear to 0", AT(train.decay_ratio), share),
-          number_field("train.weight_decay", "decoupled weight decay", AT(train.weight_decay), {.low = 0}),
-          number_field("train.beta1", "AdamW first moment", AT(train.beta1), below_one),
-          number_field("train.beta2", "AdamW second moment", AT(train.beta2), below_one),
-          number_field("train.epsilon", "AdamW epsilon", AT(train.epsilon), {.low = 0}),
-          number_field("train.max_grad_norm", "clip the gradient norm at this; 0 = off", AT(train.max_grad_norm), {.low = 0}),
-          whole_field("train.seed", "init, order and dropout", AT(train.seed), 0),
-          whole_field("train.patience", "verb train: stop after N evaluations without improvement, keep the best; 0 = off",
-                      AT(train.patience), 0),
-          whole_field("train.lora.rank", "rank of the adapter", AT(train.lora.rank), 1, 65536),
-          number_field("train.lora.alpha", "scale is alpha / rank", AT(train.lora.alpha), {}),
-          number_field("train.lora.dropout", "on the adapter's input", AT(train.lora.dropout), below_one),
-          targets_field(),
-          flag_field("train.lora.rslora", "scale is alpha / sqrt(rank)", AT(train.lora.rslora)),
-          optional_number_field("train.lora.alpha_over_rank", "instead of alpha: alpha = value x rank", AT(train.lora.alpha_over_rank), {}),
-          changes_field()};
+  return {
+      text_field("train.method", "what is trained", AT(train.method), {"lora", "full"}),
+      whole_field("train.steps", "optimizer steps of a full-budget trial", AT(train.steps), 1),
+      optional_number_field("train.epochs", "passes over the data, instead of steps", AT(train.epochs), positive),
+      optional_whole_field("train.stop_at", "stop after this step; the schedule still spans train.steps",
+                           AT(train.stop_at), 1, ""),
+      whole_field("train.batch_size", "examples per optimizer step", AT(train.batch_size), 1, 1 << 24),
+      number_field("train.learning_rate", "peak learning rate", AT(train.learning_rate), positive),
+      text_field("train.schedule", "learning-rate schedule", AT(train.schedule),
+                 {"linear", "cosine", "constant", "wsd"}),
+      number_field("train.warmup_ratio", "share of the steps to warm up", AT(train.warmup_ratio), share),
+      number_field("train.decay_ratio", "wsd: last share of the steps, linear to 0", AT(train.decay_ratio), share),
+      number_field("train.weight_decay", "decoupled weight decay", AT(train.weight_decay), {.low = 0}),
+      number_field("train.beta1", "AdamW first moment", AT(train.beta1), below_one),
+      number_field("train.beta2", "AdamW second moment", AT(train.beta2), below_one),
+      number_field("train.epsilon", "AdamW epsilon", AT(train.epsilon), {.low = 0}),
+      number_field("train.max_grad_norm", "clip the gradient norm at this; 0 = off", AT(train.max_grad_norm),
+                   {.low = 0}),
+      whole_field("train.seed", "init, order and dropout", AT(train.seed), 0),
+      whole_field("train.patience", "verb train: stop after N evaluations without improvement, keep the best; 0 = off",
+                  AT(train.patience), 0),
+      whole_field("train.lora.rank", "rank of the adapter", AT(train.lora.rank), 1, 65536),
+      number_field("train.lora.alpha", "scale is alpha / rank", AT(train.lora.alpha), {}),
+      number_field("train.lora.dropout", "on the adapter's input", AT(train.lora.dropout), below_one),
+      targets_field(),
+      flag_field("train.lora.rslora", "scale is alpha / sqrt(rank)", AT(train.lora.rslora)),
+      optional_number_field("train.lora.alpha_over_rank", "instead of alpha: alpha = value x rank",
+                            AT(train.lora.alpha_over_rank), {}),
+      changes_field()};
 }
 
 // A hyperparameter schedule that a population found: [{step: 20, learning_rate: 1e-3}, ...].
@@ -304,7 +325,8 @@ std::vector<Field> tune_fields() {
   return {whole_field("tune.trials", "trials started", AT(tune.trials), 1, 10'000'000),
           tuner_part_field("tune.sampler", "where to look: {name: random, ...}", AT(tune.sampler)),
           tuner_part_field("tune.scheduler", "how long to go on: {name: asha, ...}", AT(tune.scheduler)),
-          optional_text_field("tune.method", "stands for sampler and scheduler: auto, bohb, mobster, optuna", AT(tune.method)),
+          optional_text_field("tune.method", "stands for sampler and scheduler: auto, bohb, mobster, optuna",
+                              AT(tune.method)),
           text_field("tune.metric", "what is tuned", AT(tune.metric), {"valid_loss", "perplexity", "token_accuracy"}),
           {"tune.direction", "minimize|maximize",
            [](RunConfig& c, const ConfigNode& n) {
@@ -317,8 +339,10 @@ std::vector<Field> tune_fields() {
            [](const RunConfig& c) {
              return ConfigNode::of(std::string(c.tune.direction == Direction::minimize ? "minimize" : "maximize"));
            }},
-          optional_whole_field("tune.concurrent", "trials resident at once: a number or auto", AT(tune.concurrent), 1, "auto"),
-          optional_whole_field("tune.budget.steps", "stop the study after this many steps of all trials", AT(tune.budget.steps), 1, ""),
+          optional_whole_field("tune.concurrent", "trials resident at once: a number or auto", AT(tune.concurrent), 1,
+                               "auto"),
+          optional_whole_field("tune.budget.steps", "stop the study after this many steps of all trials",
+                               AT(tune.budget.steps), 1, ""),
           optional_whole_field("tune.budget.tokens", "the same in tokens", AT(tune.budget.tokens), 1, ""),
           optional_number_field("tune.budget.seconds", "the same in seconds", AT(tune.budget.seconds), positive),
           whole_field("tune.seed", "of sampler and scheduler", AT(tune.seed), 0),
@@ -334,15 +358,17 @@ std::vector<Field> run_fields() {
              for (const auto& name : c.run.devices) {
                const bool gpu = name.starts_with("cuda:") && name.size() > 5 && name.size() < 9 &&
                                 std::all_of(name.begin() + 5, name.end(), [](char d) { return d >= '0' && d <= '9'; });
-               if (name != "cpu" && !gpu) throw bad_input("", "run.devices: " + name + " is not a device; allowed: auto, cpu, cuda:N");
+               if (name != "cpu" && !gpu)
+                 throw bad_input("", "run.devices: " + name + " is not a device; allowed: auto, cpu, cuda:N");
              }
            },
            [](const RunConfig& c) {
              return c.run.devices.empty() ? ConfigNode::of(std::string("auto")) : list_node(c.run.devices);
            }},
-          text_field("run.numerics", "reproducible keeps every bit of a trial independent of its neighbours", AT(run.numerics),
-                     {"reproducible", "fast"}),
-          optional_whole_field("run.tokens_per_pass", "tokens of one forward and backward: a number or auto", AT(run.tokens_per_pass), 8, "auto"),
+          text_field("run.numerics", "reproducible keeps every bit of a trial independent of its neighbours",
+                     AT(run.numerics), {"reproducible", "fast"}),
+          optional_whole_field("run.tokens_per_pass", "tokens of one forward and backward: a number or auto",
+                               AT(run.tokens_per_pass), 8, "auto"),
           whole_field("run.eval_every", "evaluate every N steps besides milestones; 0 = off", AT(run.eval_every), 0),
           whole_field("run.save_every", "checkpoint every N steps; 0 = off", AT(run.save_every), 0)};
 }
@@ -351,7 +377,8 @@ std::vector<Field> run_fields() {
 std::vector<std::string> keys_like(const std::string& key) {
   std::vector<std::string> keys;
   for (const auto& field : config_fields()) keys.push_back(field.key);
-  for (const char* section : {"model", "data", "train", "train.lora", "search", "tune", "tune.budget", "run"}) keys.emplace_back(section);
+  for (const char* section : {"model", "data", "train", "train.lora", "search", "tune", "tune.budget", "run"})
+    keys.emplace_back(section);
   // A bare name may be meant as the last part of a key: lr -> nothing, steps -> train.steps.
   if (key.find('.') == std::string::npos) {
     for (const auto& field : config_fields()) {
@@ -384,7 +411,8 @@ bool is_section(const std::string& key) {
 
 void set_section(RunConfig& config, const std::string& key, const ConfigNode& node) {
   if (node.kind == ConfigNode::Kind::null) return;
-  if (node.kind != ConfigNode::Kind::map) throw bad_input("", key + " must be a map of keys, not " + node.text.substr(0, 80));
+  if (node.kind != ConfigNode::Kind::map)
+    throw bad_input("", key + " must be a map of keys, not " + node.text.substr(0, 80));
   for (const auto& [name, value] : node.entries) set_key(config, key + "." + name, value);
 }
 

@@ -38,7 +38,8 @@ class TreeBuilder : public YAML::EventHandler {
   void OnAlias(const YAML::Mark& mark, YAML::anchor_t) override {
     throw bad_input(where(mark), "aliases (*name) are not allowed; write the value out");
   }
-  void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor, const std::string& text) override {
+  void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
+                const std::string& text) override {
     refuse_anchor(mark, anchor);
     const bool plain = tag == "?";
     if (!plain && tag != "!") throw bad_input(where(mark), "tags (" + tag + ") are not allowed");
@@ -48,11 +49,13 @@ class TreeBuilder : public YAML::EventHandler {
     node.text = text;
     put(std::move(node), mark);
   }
-  void OnSequenceStart(const YAML::Mark& mark, const std::string&, YAML::anchor_t anchor, YAML::EmitterStyle::value) override {
+  void OnSequenceStart(const YAML::Mark& mark, const std::string&, YAML::anchor_t anchor,
+                       YAML::EmitterStyle::value) override {
     open(ConfigNode::Kind::list, mark, anchor);
   }
   void OnSequenceEnd() override { close(); }
-  void OnMapStart(const YAML::Mark& mark, const std::string&, YAML::anchor_t anchor, YAML::EmitterStyle::value) override {
+  void OnMapStart(const YAML::Mark& mark, const std::string&, YAML::anchor_t anchor,
+                  YAML::EmitterStyle::value) override {
     open(ConfigNode::Kind::map, mark, anchor);
   }
   void OnMapEnd() override { close(); }
@@ -88,7 +91,8 @@ class TreeBuilder : public YAML::EventHandler {
   void put(ConfigNode node, const YAML::Mark& mark) {
     node.where = where(mark);
     if (!open_.empty() && open_.back().node.kind == ConfigNode::Kind::map && !open_.back().key) {
-      if (open_.back().node.find(node.text) != nullptr) throw bad_input(node.where, "key " + node.text + " is repeated");
+      if (open_.back().node.find(node.text) != nullptr)
+        throw bad_input(node.where, "key " + node.text + " is repeated");
       open_.back().key = node.text;
       return;
     }
@@ -133,7 +137,9 @@ bool plain_is_same_string(const std::string& text) {
   return std::regex_match(text, kSafe) && resolved && std::holds_alternative<std::string>(*resolved);
 }
 
-std::string quoted(const std::string& text) { return nlohmann::json(text).dump(); }  // JSON strings are YAML strings
+std::string quoted(const std::string& text) {
+  return nlohmann::json(text).dump();
+}  // JSON strings are YAML strings
 
 std::string scalar_yaml(const Value& value) {
   if (const auto* text = std::get_if<std::string>(&value)) return plain_is_same_string(*text) ? *text : quoted(*text);
@@ -148,8 +154,10 @@ std::string scalar_yaml(const Value& value) {
 
 std::string flow_yaml(const ConfigNode& node) {
   switch (node.kind) {
-    case ConfigNode::Kind::null: return "null";
-    case ConfigNode::Kind::scalar: return scalar_yaml(node.value);
+    case ConfigNode::Kind::null:
+      return "null";
+    case ConfigNode::Kind::scalar:
+      return scalar_yaml(node.value);
     case ConfigNode::Kind::list: {
       std::string text = "[";
       for (const auto& item : node.items) text += (text.size() > 1 ? ", " : "") + flow_yaml(item);
@@ -158,7 +166,8 @@ std::string flow_yaml(const ConfigNode& node) {
     case ConfigNode::Kind::map: {
       std::string text = "{";
       for (const auto& [key, value] : node.entries) {
-        text += (text.size() > 1 ? ", " : "") + (plain_is_same_string(key) ? key : quoted(key)) + ": " + flow_yaml(value);
+        text +=
+            (text.size() > 1 ? ", " : "") + (plain_is_same_string(key) ? key : quoted(key)) + ": " + flow_yaml(value);
       }
       return text + "}";
     }
@@ -212,7 +221,8 @@ std::optional<Value> resolve_scalar(const std::string& text) {
     std::from_chars(text.data() + skip, text.data() + text.size(), value);
     return value;
   }
-  if (text == ".inf" || text == ".Inf" || text == ".INF" || text == "+.inf") return std::numeric_limits<double>::infinity();
+  if (text == ".inf" || text == ".Inf" || text == ".INF" || text == "+.inf")
+    return std::numeric_limits<double>::infinity();
   if (text == "-.inf" || text == "-.Inf" || text == "-.INF") return -std::numeric_limits<double>::infinity();
   if (text == ".nan" || text == ".NaN" || text == ".NAN") return std::numeric_limits<double>::quiet_NaN();
   return text;

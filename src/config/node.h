@@ -14,11 +14,11 @@ namespace finetune {
 struct ConfigNode {
   enum class Kind { null, scalar, list, map };
   Kind kind = Kind::null;
-  Value value;                                             ///< scalar, already resolved: 3e-4 a number, "8" a string
-  std::string text;                                        ///< scalar as written
-  std::vector<ConfigNode> items;                           ///< list
-  std::vector<std::pair<std::string, ConfigNode>> entries; ///< map, in order; keys are unique
-  std::string where;                                       ///< "run.yaml:3" or "--set"
+  Value value;                                              ///< scalar, already resolved: 3e-4 a number, "8" a string
+  std::string text;                                         ///< scalar as written
+  std::vector<ConfigNode> items;                            ///< list
+  std::vector<std::pair<std::string, ConfigNode>> entries;  ///< map, in order; keys are unique
+  std::string where;                                        ///< "run.yaml:3" or "--set"
 
   static ConfigNode of(Value value, std::string where = "");
   const ConfigNode* find(const std::string& key) const;

@@ -14,24 +14,24 @@
 namespace finetune {
 
 struct ModelConfig {
-  std::string path;                  ///< HuggingFace checkpoint folder
-  std::string dtype = "auto";        ///< auto|float32|bfloat16: dtype of base weights and activations
+  std::string path;                    ///< HuggingFace checkpoint folder
+  std::string dtype = "auto";          ///< auto|float32|bfloat16: dtype of base weights and activations
   std::optional<std::string> adapter;  ///< PEFT adapter folder to start from
 };
 
 struct DataConfig {
   std::vector<std::string> train;
   std::vector<std::string> valid;
-  double valid_fraction = 0;         ///< share of the examples held out by hash; 0 = none
+  double valid_fraction = 0;  ///< share of the examples held out by hash; 0 = none
   bool valid_fraction_given = false;
-  std::string format = "auto";       ///< auto|text|prompt_completion|alpaca|messages|sharegpt
+  std::string format = "auto";                ///< auto|text|prompt_completion|alpaca|messages|sharegpt
   std::map<std::string, std::string> fields;  ///< our name -> column name
-  std::optional<std::string> prompt;      ///< pattern over columns: "Review: {sentence}\nSentiment:"
-  std::optional<std::string> completion;  ///< likewise: " {label}"
-  std::string chat_template = "auto";  ///< key `template`: auto|none|NAME
-  std::int64_t max_length = 1024;    ///< tokens, special ones included
-  std::string truncate = "end";      ///< end|drop|error
-  std::string train_on = "completion";  ///< completion|all
+  std::optional<std::string> prompt;          ///< pattern over columns: "Review: {sentence}\nSentiment:"
+  std::optional<std::string> completion;      ///< likewise: " {label}"
+  std::string chat_template = "auto";         ///< key `template`: auto|none|NAME
+  std::int64_t max_length = 1024;             ///< tokens, special ones included
+  std::string truncate = "end";               ///< end|drop|error
+  std::string train_on = "completion";        ///< completion|all
   bool shuffle = true;
   bool append_eos = true;
   std::optional<std::string> separator;  ///< .txt: examples are split at this instead of at line ends
@@ -53,35 +53,36 @@ struct HyperparameterChange {
 };
 
 struct TrainConfig {
-  std::string method = "lora";       ///< lora|full
-  std::int64_t steps = 200;          ///< optimizer steps of a full-budget trial (T of the schedule)
-  std::optional<double> epochs;      ///< instead of steps; turned into steps when the data is known
+  std::string method = "lora";          ///< lora|full
+  std::int64_t steps = 200;             ///< optimizer steps of a full-budget trial (T of the schedule)
+  std::optional<double> epochs;         ///< instead of steps; turned into steps when the data is known
   std::optional<std::int64_t> stop_at;  ///< stop after this step; the schedule's horizon stays `steps`
-  std::int64_t batch_size = 16;      ///< examples per optimizer step
+  std::int64_t batch_size = 16;         ///< examples per optimizer step
   double learning_rate = 3e-4;
-  std::string schedule = "linear";   ///< linear|cosine|constant|wsd
+  std::string schedule = "linear";  ///< linear|cosine|constant|wsd
   double warmup_ratio = 0.03;
-  double decay_ratio = 0.1;          ///< wsd: last share of the steps, linear to 0
+  double decay_ratio = 0.1;  ///< wsd: last share of the steps, linear to 0
   double weight_decay = 0;
   double beta1 = 0.9;
   double beta2 = 0.999;
   double epsilon = 1e-8;
-  double max_grad_norm = 1.0;        ///< 0 = off
+  double max_grad_norm = 1.0;  ///< 0 = off
   std::int64_t seed = 0;
-  std::int64_t patience = 0;         ///< verb train: evaluations without improvement; 0 = off
+  std::int64_t patience = 0;  ///< verb train: evaluations without improvement; 0 = off
   LoraConfig lora;
   std::vector<HyperparameterChange> changes;
 };
 
 /// One searched parameter. Either choices or a range.
 struct SearchParameter {
-  std::string name;                  ///< dotted key (train.learning_rate), or any name in asktell
-  std::vector<Value> choices;        ///< not empty: categorical
+  std::string name;            ///< dotted key (train.learning_rate), or any name in asktell
+  std::vector<Value> choices;  ///< not empty: categorical
   double low = 0, high = 0;
   bool log = false;
-  bool integer = false;              ///< key `int`, or implied where the key itself holds whole numbers
+  bool integer = false;  ///< key `int`, or implied where the key itself holds whole numbers
   std::optional<double> step;
-  std::vector<std::pair<std::string, std::vector<Value>>> when;  ///< active only if each named one has one of the values
+  std::vector<std::pair<std::string, std::vector<Value>>>
+      when;  ///< active only if each named one has one of the values
 };
 
 /// A sampler or scheduler by name, its options beside it (checked by the tuners' registry).
@@ -101,18 +102,18 @@ struct TuneConfig {
   std::optional<std::string> method;            ///< stands for sampler + scheduler
   std::string metric = "valid_loss";
   Direction direction = Direction::minimize;
-  std::optional<std::int64_t> concurrent;       ///< trials resident at once; absent = auto
+  std::optional<std::int64_t> concurrent;  ///< trials resident at once; absent = auto
   BudgetConfig budget;
   std::int64_t seed = 0;
-  std::int64_t steps = 1;                       ///< asktell only: full budget per trial
+  std::int64_t steps = 1;  ///< asktell only: full budget per trial
 };
 
-struct OutputConfig {                // key `run`
+struct OutputConfig {  // key `run`
   std::string out;
-  std::vector<std::string> devices;  ///< empty = auto; cpu, cuda:0 ...
-  std::string numerics = "reproducible";  ///< reproducible|fast
+  std::vector<std::string> devices;             ///< empty = auto; cpu, cuda:0 ...
+  std::string numerics = "reproducible";        ///< reproducible|fast
   std::optional<std::int64_t> tokens_per_pass;  ///< absent = auto
-  std::int64_t eval_every = 0;       ///< steps; 0 = milestones and the end only
+  std::int64_t eval_every = 0;                  ///< steps; 0 = milestones and the end only
   std::int64_t save_every = 0;
 };
 

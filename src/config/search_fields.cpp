@@ -11,9 +11,10 @@ namespace finetune {
 namespace {
 
 double range_number(const std::string& key, const ConfigNode& node) {
-  const bool number = node.kind == ConfigNode::Kind::scalar && (std::holds_alternative<double>(node.value) ||
-                                                                std::holds_alternative<std::int64_t>(node.value));
-  if (!number || !std::isfinite(as_number(node.value))) throw bad_input(node.where, key + " must be a finite number, not " + (node.text.empty() ? "empty" : node.text));
+  const bool number = node.kind == ConfigNode::Kind::scalar &&
+                      (std::holds_alternative<double>(node.value) || std::holds_alternative<std::int64_t>(node.value));
+  if (!number || !std::isfinite(as_number(node.value)))
+    throw bad_input(node.where, key + " must be a finite number, not " + (node.text.empty() ? "empty" : node.text));
   return as_number(node.value);
 }
 
@@ -33,7 +34,8 @@ std::vector<Value> scalar_list(const std::string& key, const ConfigNode& node) {
   }
   if (values.empty()) throw bad_input(node.where, key + " is empty");
   for (std::size_t i = 0; i < values.size(); ++i) {
-    if (std::find(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(i), values[i]) != values.begin() + static_cast<std::ptrdiff_t>(i)) {
+    if (std::find(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(i), values[i]) !=
+        values.begin() + static_cast<std::ptrdiff_t>(i)) {
       throw bad_input(node.where, key + " holds " + to_text(values[i]) + " twice");
     }
   }
@@ -41,46 +43,63 @@ std::vector<Value> scalar_list(const std::string& key, const ConfigNode& node) {
 }
 
 void read_when(SearchParameter& parameter, const std::string& key, const ConfigNode& node, const RunConfig& config) {
-  if (node.kind != ConfigNode::Kind::map || node.entries.empty()) throw bad_input(node.where, key + " must be a map: {other: [values]}");
+  if (node.kind != ConfigNode::Kind::map || node.entries.empty())
+    throw bad_input(node.where, key + " must be a map: {other: [values]}");
   for (const auto& [other, values] : node.entries) {
-    const bool earlier = std::any_of(config.search.begin(), config.search.end(), [&](const SearchParameter& p) { return p.name == other; });
-    if (!earlier) throw bad_input(node.where, key + " names " + other + ", which is not a parameter listed before " + parameter.name);
+    const bool earlier = std::any_of(config.search.begin(), config.search.end(),
+                                     [&](const SearchParameter& p) { return p.name == other; });
+    if (!earlier)
+      throw bad_input(node.where,
+                      key + " names " + other + ", which is not a parameter listed before " + parameter.name);
     parameter.when.emplace_back(other, scalar_list(key + "." + other, values));
   }
 }
 
 void check_range(const SearchParameter& p, const std::string& key, const std::string& where) {
-  if (p.low > p.high) throw bad_input(where, key + ": low " + number_to_text(p.low) + " is above high " + number_to_text(p.high));
+  if (p.low > p.high)
+    throw bad_input(where, key + ": low " + number_to_text(p.low) + " is above high " + number_to_text(p.high));
   if (p.log && p.low <= 0) throw bad_input(where, key + ": low must be above 0 with log: true");
   if (p.step && *p.step <= 0) throw bad_input(where, key + ": step must be above 0");
-  if (p.log && p.step && !p.integer) throw bad_input(where, key + ": log and step cannot be combined on a real parameter");
-  if (p.integer && (p.low != std::floor(p.low) || p.high != std::floor(p.high) || (p.step && *p.step != std::floor(*p.step)))) {
+  if (p.log && p.step && !p.integer)
+    throw bad_input(where, key + ": log and step cannot be combined on a real parameter");
+  if (p.integer &&
+      (p.low != std::floor(p.low) || p.high != std::floor(p.high) || (p.step && *p.step != std::floor(*p.step)))) {
     throw bad_input(where, key + ": low, high and step must be whole numbers with int: true");
   }
-  if (p.integer && (std::fabs(p.low) > 1e15 || std::fabs(p.high) > 1e15)) throw bad_input(where, key + ": whole numbers up to 1e15 are possible");
+  if (p.integer && (std::fabs(p.low) > 1e15 || std::fabs(p.high) > 1e15))
+    throw bad_input(where, key + ": whole numbers up to 1e15 are possible");
 }
 
 SearchParameter read_parameter(const RunConfig& config, const std::string& name, const ConfigNode& node) {
   const std::string key = "search." + name;
   SearchParameter parameter{.name = name};
-  if (node.kind != ConfigNode::Kind::map) throw bad_input(node.where, key + " must be a map: {low: 1e-5, high: 1e-3, log: true} or {choices: [8, 16]}");
+  if (node.kind != ConfigNode::Kind::map)
+    throw bad_input(node.where, key + " must be a map: {low: 1e-5, high: 1e-3, log: true} or {choices: [8, 16]}");
   bool low = false, high = false;
   for (const auto& [option, value] : node.entries) {
     const std::string full = key + "." + option;
-    if (option == "choices") parameter.choices = scalar_list(full, value);
-    else if (option == "low") parameter.low = range_number(full, value), low = true;
-    else if (option == "high") parameter.high = range_number(full, value), high = true;
-    else if (option == "step") parameter.step = range_number(full, value);
-    else if (option == "log") parameter.log = range_flag(full, value);
-    else if (option == "int") parameter.integer = range_flag(full, value);
-    else if (option == "when") read_when(parameter, full, value, config);
+    if (option == "choices")
+      parameter.choices = scalar_list(full, value);
+    else if (option == "low")
+      parameter.low = range_number(full, value), low = true;
+    else if (option == "high")
+      parameter.high = range_number(full, value), high = true;
+    else if (option == "step")
+      parameter.step = range_number(full, value);
+    else if (option == "log")
+      parameter.log = range_flag(full, value);
+    else if (option == "int")
+      parameter.integer = range_flag(full, value);
+    else if (option == "when")
+      read_when(parameter, full, value, config);
     else {
       const std::vector<std::string> known{"choices", "low", "high", "step", "log", "int", "when"};
       throw bad_input(value.where, "unknown key " + full + did_you_mean(option, known));
     }
   }
   if (!parameter.choices.empty()) {
-    if (low || high || parameter.step || parameter.log || parameter.integer) throw bad_input(node.where, key + " has choices and a range; use one of them");
+    if (low || high || parameter.step || parameter.log || parameter.integer)
+      throw bad_input(node.where, key + " has choices and a range; use one of them");
     return parameter;
   }
   if (!low || !high) throw bad_input(node.where, key + " needs low and high, or choices");
@@ -114,7 +133,8 @@ TunerPart read_part(const std::string& key, const ConfigNode& node) {
     } else if (value.kind == ConfigNode::Kind::list) {
       std::vector<std::string> texts;  // names or numbers: handed on as one text, comma between
       for (const auto& item : value.items) {
-        if (item.kind != ConfigNode::Kind::scalar) throw bad_input(value.where, key + "." + option + " must be a list of single values");
+        if (item.kind != ConfigNode::Kind::scalar)
+          throw bad_input(value.where, key + "." + option + " must be a list of single values");
         texts.push_back(item.text);
       }
       part.options.emplace_back(option, join(texts, ","));
@@ -142,8 +162,9 @@ bool set_search_key(RunConfig& config, const std::string& key, const ConfigNode&
 }
 
 bool set_tuner_part_key(RunConfig& config, const std::string& key, const ConfigNode& node) {
-  for (const auto& [prefix, part] : {std::pair<std::string, std::optional<TunerPart>*>{"tune.sampler.", &config.tune.sampler},
-                                     {"tune.scheduler.", &config.tune.scheduler}}) {
+  for (const auto& [prefix, part] :
+       {std::pair<std::string, std::optional<TunerPart>*>{"tune.sampler.", &config.tune.sampler},
+        {"tune.scheduler.", &config.tune.scheduler}}) {
     if (!key.starts_with(prefix)) continue;
     if (!*part) *part = TunerPart{};
     const std::string option = key.substr(prefix.size());
@@ -163,8 +184,10 @@ Field tuner_part_field(const std::string& key, const std::string& help,
                        std::function<std::optional<TunerPart>&(RunConfig&)> at) {
   return {key, help,
           [=](RunConfig& c, const ConfigNode& n) {
-            if (n.kind == ConfigNode::Kind::null) at(c).reset();
-            else at(c) = read_part(key, n);
+            if (n.kind == ConfigNode::Kind::null)
+              at(c).reset();
+            else
+              at(c) = read_part(key, n);
           },
           [=](const RunConfig& c) -> std::optional<ConfigNode> {
             const auto& part = at(const_cast<RunConfig&>(c));

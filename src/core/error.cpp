@@ -20,6 +20,8 @@ Error bad_input(std::string_view where, std::string_view what) {
   return Error(ErrorKind::bad_input, one_line(where, what));
 }
 
-Error failed(std::string_view where, std::string_view what) { return Error(ErrorKind::failed, one_line(where, what)); }
+Error failed(std::string_view where, std::string_view what) {
+  return Error(ErrorKind::failed, one_line(where, what));
+}
 
 }  // namespace finetune

@@ -101,7 +101,9 @@ void write_file_atomically(const std::filesystem::path& path, std::string_view c
 
 bool is_utf8(std::string_view text) {
   std::size_t i = 0;
-  const auto tail = [&](std::size_t k) { return k < text.size() && (static_cast<unsigned char>(text[k]) & 0xC0) == 0x80; };
+  const auto tail = [&](std::size_t k) {
+    return k < text.size() && (static_cast<unsigned char>(text[k]) & 0xC0) == 0x80;
+  };
   while (i < text.size()) {
     const auto c = static_cast<unsigned char>(text[i]);
     if (c < 0x80) {

@@ -37,9 +37,13 @@ std::uint64_t Random::bits64() {
   return high << 32 | bits32();
 }
 
-double Random::uniform() { return static_cast<double>(bits64() >> 11) * 0x1p-53; }
+double Random::uniform() {
+  return static_cast<double>(bits64() >> 11) * 0x1p-53;
+}
 
-double Random::uniform(double low, double high) { return low + (high - low) * uniform(); }
+double Random::uniform(double low, double high) {
+  return low + (high - low) * uniform();
+}
 
 std::uint64_t Random::below(std::uint64_t count) {
   // Rejection keeps every value equally likely.

@@ -9,7 +9,15 @@
 namespace finetune {
 
 /// What a stream of random numbers is for. Values are part of the reproducibility contract: never renumber.
-enum class Purpose : std::uint32_t { init = 1, order = 2, dropout = 3, sampler = 4, scheduler = 5, split = 6, test = 7 };
+enum class Purpose : std::uint32_t {
+  init = 1,
+  order = 2,
+  dropout = 3,
+  sampler = 4,
+  scheduler = 5,
+  split = 6,
+  test = 7
+};
 
 /// One block of four 32-bit words.
 std::array<std::uint32_t, 4> philox(std::array<std::uint32_t, 4> counter, std::array<std::uint32_t, 2> key);
@@ -21,12 +29,12 @@ class Random {
 
   std::uint32_t bits32();
   std::uint64_t bits64();
-  double uniform();                               ///< in [0, 1), 53 bits
-  double uniform(double low, double high);        ///< in [low, high)
-  std::uint64_t below(std::uint64_t count);       ///< whole number in [0, count), unbiased; count >= 1
-  double normal();                                ///< standard normal (Box-Muller, one of the pair)
+  double uniform();                          ///< in [0, 1), 53 bits
+  double uniform(double low, double high);   ///< in [low, high)
+  std::uint64_t below(std::uint64_t count);  ///< whole number in [0, count), unbiased; count >= 1
+  double normal();                           ///< standard normal (Box-Muller, one of the pair)
 
-  std::uint64_t position() const { return position_; }        ///< numbers drawn so far, in 32-bit words
+  std::uint64_t position() const { return position_; }         ///< numbers drawn so far, in 32-bit words
   void seek(std::uint64_t position) { position_ = position; }  ///< continue from a saved position
 
  private:

@@ -14,12 +14,15 @@ constexpr std::int64_t kProbeTokens = 4096;
 // The adapter in a bank of one slot; null without one.
 std::unique_ptr<AdapterBank> bank_of(const DecoderBase& base, const PeftAdapter* adapter) {
   if (adapter == nullptr) return nullptr;
-  auto bank = std::make_unique<AdapterBank>(base.options, BankOptions{.slots = 1, .rank = adapter->spec.rank, .targets = adapter->spec.targets}, base.embed_VD.device());
+  auto bank = std::make_unique<AdapterBank>(
+      base.options, BankOptions{.slots = 1, .rank = adapter->spec.rank, .targets = adapter->spec.targets},
+      base.embed_VD.device());
   bank->load(0, {.rank = adapter->spec.rank, .targets = adapter->spec.targets}, adapter->tensors);
   return bank;
 }
 
-std::vector<ExampleLoss> losses_of(const DecoderBase& base, const PeftAdapter* adapter, std::span<const Example> examples, std::int64_t tokens_per_pass) {
+std::vector<ExampleLoss> losses_of(const DecoderBase& base, const PeftAdapter* adapter,
+                                   std::span<const Example> examples, std::int64_t tokens_per_pass) {
   const auto bank = bank_of(base, adapter);
   std::vector<std::int64_t> all(examples.size()), lengths;
   std::iota(all.begin(), all.end(), std::int64_t{0});
@@ -57,7 +60,8 @@ std::vector<ExampleLoss> losses_of(const DecoderBase& base, const PeftAdapter* a
 }  // namespace
 
 std::vector<ExampleLoss> evaluate_examples(const Session& session) {
-  return losses_of(session.bases.front(), session.start ? &*session.start : nullptr, session.valid.examples, session.tokens_per_pass);
+  return losses_of(session.bases.front(), session.start ? &*session.start : nullptr, session.valid.examples,
+                   session.tokens_per_pass);
 }
 
 double probe_loss(const BaseModel& model, const PeftAdapter* adapter, std::span<const Example> examples) {

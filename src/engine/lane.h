@@ -15,12 +15,12 @@ namespace finetune {
 /// What one optimizer step of one trial did. All of it is on the host.
 struct StepResult {
   TrialId trial;
-  std::int64_t step = 0;      ///< 1-based
-  std::int64_t tokens = 0;    ///< of this step, special ones included
-  double train_loss = 0;      ///< sum of token losses / loss tokens of the whole batch, before the update
-  double gradient_norm = 0;   ///< before clipping
-  double learning_rate = 0;   ///< the rate this step used
-  bool finite = true;         ///< false: the update was skipped, the weights are those before the step
+  std::int64_t step = 0;     ///< 1-based
+  std::int64_t tokens = 0;   ///< of this step, special ones included
+  double train_loss = 0;     ///< sum of token losses / loss tokens of the whole batch, before the update
+  double gradient_norm = 0;  ///< before clipping
+  double learning_rate = 0;  ///< the rate this step used
+  bool finite = true;        ///< false: the update was skipped, the weights are those before the step
 };
 
 /// Validation of one trial, over all loss tokens of the validation set.

@@ -20,8 +20,10 @@ class LoraStore : public ParameterStore {
 
   std::int64_t slots() const override { return bank_.slots(); }
   void initialize(std::int64_t slot, const TrainConfig& config) override {
-    if (start_) bank_.load(slot, slot_options(config), *start_);
-    else bank_.initialize(slot, slot_options(config), static_cast<std::uint64_t>(config.seed));
+    if (start_)
+      bank_.load(slot, slot_options(config), *start_);
+    else
+      bank_.initialize(slot, slot_options(config), static_cast<std::uint64_t>(config.seed));
   }
   const DecoderBase& base(std::int64_t) const override { return base_; }
   Trainables trainables(std::int64_t) override { return {.bank = &bank_}; }
@@ -29,7 +31,9 @@ class LoraStore : public ParameterStore {
   std::array<bool, kProjections> targets(const TrainConfig& config) const override {
     return resolve_targets(base_.options, config.lora.targets);
   }
-  std::vector<ops::Piece> pieces(const TrainConfig& config) const override { return bank_.pieces(slot_options(config)); }
+  std::vector<ops::Piece> pieces(const TrainConfig& config) const override {
+    return bank_.pieces(slot_options(config));
+  }
   std::vector<std::pair<std::int64_t, std::int64_t>> decayed(const TrainConfig&) const override {
     return {{0, bank_.parameters()}};
   }

@@ -54,7 +54,8 @@ MemoryEstimate estimate_memory(const DecoderOptions& m, const MemoryPlan& plan) 
   return estimate;
 }
 
-std::int64_t fit_tokens_per_pass(const DecoderOptions& m, MemoryPlan plan, std::int64_t available, std::int64_t wanted) {
+std::int64_t fit_tokens_per_pass(const DecoderOptions& m, MemoryPlan plan, std::int64_t available,
+                                 std::int64_t wanted) {
   plan.tokens_per_pass = 0;
   plan.loss_rows_per_pass = 0;
   const std::int64_t left = available - estimate_memory(m, plan).total();

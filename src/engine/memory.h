@@ -11,18 +11,18 @@ namespace finetune {
 /// What the estimate depends on.
 struct MemoryPlan {
   std::int64_t slots = 1;
-  std::int64_t rank = 16;                       ///< computed rank
+  std::int64_t rank = 16;  ///< computed rank
   std::array<bool, kProjections> targets = {};
-  bool full = false;                            ///< full fine-tuning
-  std::int64_t element_bytes = 4;               ///< of base weights and activations
+  bool full = false;               ///< full fine-tuning
+  std::int64_t element_bytes = 4;  ///< of base weights and activations
   std::int64_t tokens_per_pass = 4096;
   std::int64_t loss_rows_per_pass = 4096;
-  std::int64_t images = 2;                      ///< states kept off the slots: best ones, paused ones
+  std::int64_t images = 2;  ///< states kept off the slots: best ones, paused ones
 };
 
 struct MemoryEstimate {
   std::int64_t base = 0, slots = 0, images = 0, activations = 0;
-  std::int64_t program = 0;                     ///< libraries, tokenizer, buffers that do not grow with the plan
+  std::int64_t program = 0;  ///< libraries, tokenizer, buffers that do not grow with the plan
   std::int64_t total() const { return base + slots + images + activations + program; }
 };
 

@@ -47,7 +47,9 @@ struct Builder {
 
 template <typename T>
 at::Tensor to_device(const std::vector<T>& values, at::ScalarType dtype, at::Device device) {
-  return at::from_blob(const_cast<T*>(values.data()), {static_cast<std::int64_t>(values.size())}, dtype).clone().to(device);
+  return at::from_blob(const_cast<T*>(values.data()), {static_cast<std::int64_t>(values.size())}, dtype)
+      .clone()
+      .to(device);
 }
 
 void add_groups(Pack& pack, const PackTrial& trial, std::int64_t begin, std::int64_t end, std::int64_t token_base) {
@@ -67,7 +69,9 @@ void add_groups(Pack& pack, const PackTrial& trial, std::int64_t begin, std::int
 
 }  // namespace
 
-std::int64_t fewest_rows() { return 8 * std::max(2, at::get_num_threads()); }
+std::int64_t fewest_rows() {
+  return 8 * std::max(2, at::get_num_threads());
+}
 
 BuiltPack build_pack(const Pass& pass, std::span<const PackTrial> trials, at::Device device) {
   BuiltPack built;
@@ -77,7 +81,8 @@ BuiltPack build_pack(const Pass& pass, std::span<const PackTrial> trials, at::De
     const auto begin = static_cast<std::int64_t>(builder.ids.size());
     const auto first_row = static_cast<std::int64_t>(builder.rows.size());
     for (std::size_t i = chunk.first; i < chunk.first + chunk.count; ++i) {
-      builder.add_segment(trial.examples[static_cast<std::size_t>(trial.batch[i])], static_cast<float>(trial.loss_scale));
+      builder.add_segment(trial.examples[static_cast<std::size_t>(trial.batch[i])],
+                          static_cast<float>(trial.loss_scale));
     }
     add_groups(built.pack, trial, begin, static_cast<std::int64_t>(builder.ids.size()), chunk.token_base);
     built.rows.emplace_back(first_row, static_cast<std::int64_t>(builder.rows.size()));

@@ -44,13 +44,19 @@ PackedTrainer::PackedTrainer(ParameterStore& store, std::span<const Example> tra
   for (std::int64_t slot = store_.slots(); slot > 0; --slot) free_.push_back(slot - 1);
 }
 
-PackedTrainer::Resident& PackedTrainer::find(TrialId trial) { return residents_.at(trial); }
-const PackedTrainer::Resident& PackedTrainer::find(TrialId trial) const { return residents_.at(trial); }
+PackedTrainer::Resident& PackedTrainer::find(TrialId trial) {
+  return residents_.at(trial);
+}
+const PackedTrainer::Resident& PackedTrainer::find(TrialId trial) const {
+  return residents_.at(trial);
+}
 
 PackedTrainer::Resident& PackedTrainer::place(TrialId trial, const TrainConfig& config) {
   const std::int64_t slot = free_.back();
   free_.pop_back();
-  Resident resident{.id = trial, .config = config, .slot = slot,
+  Resident resident{.id = trial,
+                    .config = config,
+                    .slot = slot,
                     .order = BatchOrder(static_cast<std::int64_t>(train_.size()), config.batch_size, options_.shuffle,
                                         static_cast<std::uint64_t>(config.seed))};
   return residents_.emplace(trial, std::move(resident)).first->second;
@@ -78,8 +84,12 @@ std::vector<StepResult> PackedTrainer::step(std::span<const TrialId> ids) {
     Resident& trial = *trials[i];
     ++trial.step;
     const double loss = batches[i].nll / static_cast<double>(batches[i].loss_tokens);
-    results.push_back({.trial = trial.id, .step = trial.step, .tokens = batches[i].tokens, .train_loss = loss,
-                       .gradient_norm = norms[i], .learning_rate = learning_rate_at(trial.config, trial.step),
+    results.push_back({.trial = trial.id,
+                       .step = trial.step,
+                       .tokens = batches[i].tokens,
+                       .train_loss = loss,
+                       .gradient_norm = norms[i],
+                       .learning_rate = learning_rate_at(trial.config, trial.step),
                        .finite = std::isfinite(loss) && std::isfinite(norms[i])});
   }
   return results;
@@ -208,12 +218,14 @@ void PackedTrainer::run_evaluation(std::span<Resident* const> trials, std::vecto
   }
   for (std::size_t i = 0; i < trials.size(); ++i) {
     const auto tokens = static_cast<double>(valid_loss_tokens_);
-    results.push_back({.trial = trials[i]->id, .loss = nll[i] / tokens,
-                       .token_accuracy = static_cast<double>(correct[i]) / tokens});
+    results.push_back(
+        {.trial = trials[i]->id, .loss = nll[i] / tokens, .token_accuracy = static_cast<double>(correct[i]) / tokens});
   }
 }
 
-void PackedTrainer::change(TrialId trial, const TrainConfig& config) { find(trial).config = config; }
+void PackedTrainer::change(TrialId trial, const TrainConfig& config) {
+  find(trial).config = config;
+}
 
 void PackedTrainer::copy(TrialId from, TrialId to, const TrainConfig& config) {
   const Resident& donor = find(from);

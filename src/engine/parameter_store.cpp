@@ -5,7 +5,9 @@
 namespace finetune {
 
 SlotImage ParameterStore::capture(std::int64_t slot) const {
-  const auto row = [&](const at::Tensor& rows) { return rows.select(0, slot).to(at::kCPU, rows.scalar_type(), false, true); };
+  const auto row = [&](const at::Tensor& rows) {
+    return rows.select(0, slot).to(at::kCPU, rows.scalar_type(), false, true);
+  };
   return {row(params_SP()), row(first_SP()), row(second_SP())};
 }
 

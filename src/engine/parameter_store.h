@@ -59,8 +59,8 @@ class ParameterStore {
 /// What all trials of a study need together, to size the store.
 struct StoreOptions {
   std::int64_t slots = 1;
-  std::int64_t max_rank = 16;                     ///< LoRA
-  std::array<bool, kProjections> targets = {};    ///< LoRA: union
+  std::int64_t max_rank = 16;                   ///< LoRA
+  std::array<bool, kProjections> targets = {};  ///< LoRA: union
 };
 
 /// `base` must outlive the store. `start` (may be null): trials start from this adapter instead of a fresh one.

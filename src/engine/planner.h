@@ -12,9 +12,9 @@ namespace finetune {
 
 /// Consecutive segments (one example each) of one trial's batch.
 struct Chunk {
-  std::size_t trial = 0;            ///< index into the planner's input
-  std::size_t first = 0, count = 0; ///< segments
-  std::int64_t token_base = 0;      ///< tokens of the trial's batch before this chunk (keys the dropout mask)
+  std::size_t trial = 0;             ///< index into the planner's input
+  std::size_t first = 0, count = 0;  ///< segments
+  std::int64_t token_base = 0;       ///< tokens of the trial's batch before this chunk (keys the dropout mask)
   std::int64_t tokens = 0;
 };
 

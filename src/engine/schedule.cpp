@@ -21,6 +21,8 @@ double schedule_multiplier(const TrainConfig& config, std::int64_t step) {
   return 1.0;
 }
 
-std::int64_t last_step(const TrainConfig& config) { return config.stop_at.value_or(config.steps); }
+std::int64_t last_step(const TrainConfig& config) {
+  return config.stop_at.value_or(config.steps);
+}
 
 }  // namespace finetune

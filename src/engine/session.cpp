@@ -39,12 +39,14 @@ DataOptions data_options(const DataConfig& data, std::int64_t max_length, bool k
   return options;
 }
 
-void note_losses(const Dataset& data, const std::string& what, std::int64_t max_length, std::vector<std::string>& notes) {
+void note_losses(const Dataset& data, const std::string& what, std::int64_t max_length,
+                 std::vector<std::string>& notes) {
   const auto note = [&](std::int64_t count, const std::string& text) {
     if (count > 0) notes.push_back(what + ": " + with_commas(count) + " of " + with_commas(data.records) + " " + text);
   };
   note(data.truncated, "examples were cut to data.max_length = " + std::to_string(max_length) + " tokens");
-  note(data.dropped_long, "examples are longer than data.max_length = " + std::to_string(max_length) + " and were dropped");
+  note(data.dropped_long,
+       "examples are longer than data.max_length = " + std::to_string(max_length) + " and were dropped");
   note(data.dropped_no_loss, "examples have no token that carries loss and were dropped");
 }
 
@@ -88,7 +90,8 @@ void load_data(Session& session, Verb verb, std::int64_t max_length, bool collec
 
 void resolve_steps(RunConfig& config, std::size_t examples) {
   if (!config.train.epochs) return;
-  const double steps = std::ceil(*config.train.epochs * static_cast<double>(examples) / static_cast<double>(config.train.batch_size));
+  const double steps =
+      std::ceil(*config.train.epochs * static_cast<double>(examples) / static_cast<double>(config.train.batch_size));
   config.train.steps = std::max<std::int64_t>(1, static_cast<std::int64_t>(steps));
   config.train.epochs.reset();
 }
@@ -188,10 +191,10 @@ Session open_session(RunConfig config, Verb verb, bool collect_rejects) {
   const bool cpu = session.devices.front().is_cpu();
   session.tokens_per_pass = session.config.run.tokens_per_pass.value_or(cpu ? kCpuTokensPerPass : kGpuTokensPerPass);
   if (!session.config.run.tokens_per_pass) {
-    session.tokens_per_pass = fit_tokens_per_pass(session.model.options,
-                                                  {.rank = computed_rank(session.config.train.lora.rank),
-                                                   .full = session.config.train.method == "full"},
-                                                  available_bytes(session.devices.front()) / 2, session.tokens_per_pass);
+    session.tokens_per_pass = fit_tokens_per_pass(
+        session.model.options,
+        {.rank = computed_rank(session.config.train.lora.rank), .full = session.config.train.method == "full"},
+        available_bytes(session.devices.front()) / 2, session.tokens_per_pass);
   }
   return session;
 }
@@ -206,7 +209,8 @@ StoreOptions store_options(const Session& session, std::int64_t slots) {
   }
   for (const auto& parameter : config.search) {
     if (parameter.name != "train.lora.rank") continue;
-    if (parameter.choices.empty()) options.max_rank = std::max(options.max_rank, static_cast<std::int64_t>(parameter.high));
+    if (parameter.choices.empty())
+      options.max_rank = std::max(options.max_rank, static_cast<std::int64_t>(parameter.high));
     for (const auto& choice : parameter.choices) {
       options.max_rank = std::max(options.max_rank, static_cast<std::int64_t>(as_number(choice)));
     }
@@ -238,15 +242,16 @@ MemoryEstimate session_memory(const Session& session, std::int64_t slots) {
     return static_cast<double>(data.loss_tokens) / static_cast<double>(std::max<std::int64_t>(1, data.tokens));
   };
   const double share = std::max(per_example(session.train), per_example(session.valid));
-  return estimate_memory(session.model.options,
-                         {.slots = slots,
-                          .rank = computed_rank(options.max_rank),
-                          .targets = options.targets,
-                          .full = session.config.train.method == "full",
-                          .element_bytes = static_cast<std::int64_t>(at::elementSize(session.model.dtype)),
-                          .tokens_per_pass = session.tokens_per_pass,
-                          .loss_rows_per_pass = static_cast<std::int64_t>(share * static_cast<double>(session.tokens_per_pass)),
-                          .images = slots});
+  return estimate_memory(
+      session.model.options,
+      {.slots = slots,
+       .rank = computed_rank(options.max_rank),
+       .targets = options.targets,
+       .full = session.config.train.method == "full",
+       .element_bytes = static_cast<std::int64_t>(at::elementSize(session.model.dtype)),
+       .tokens_per_pass = session.tokens_per_pass,
+       .loss_rows_per_pass = static_cast<std::int64_t>(share * static_cast<double>(session.tokens_per_pass)),
+       .images = slots});
 }
 
 std::int64_t resident_trials(const Session& session) {

@@ -24,15 +24,15 @@ namespace finetune {
 enum class Verb { tune, train, eval, check };
 
 struct Session {
-  RunConfig config;                      ///< resolved: epochs turned into steps, fractions and limits as used
+  RunConfig config;  ///< resolved: epochs turned into steps, fractions and limits as used
   std::unique_ptr<Tokenizer> tokenizer;
-  Dataset train, valid;                  ///< eval: the data is in `valid`
-  std::string valid_source;              ///< for people: "dev.tsv", "5 % of the training data", ""
-  std::vector<std::string> notes;        ///< said once: limits lowered, examples truncated or dropped
-  BaseModel model;                       ///< names and config; its tensors are views of bases[0]
-  std::vector<at::Device> devices;       ///< one lane each
-  std::vector<DecoderBase> bases;        ///< one per lane; lanes on the same device share storage
-  std::optional<PeftAdapter> start;      ///< model.adapter
+  Dataset train, valid;              ///< eval: the data is in `valid`
+  std::string valid_source;          ///< for people: "dev.tsv", "5 % of the training data", ""
+  std::vector<std::string> notes;    ///< said once: limits lowered, examples truncated or dropped
+  BaseModel model;                   ///< names and config; its tensors are views of bases[0]
+  std::vector<at::Device> devices;   ///< one lane each
+  std::vector<DecoderBase> bases;    ///< one per lane; lanes on the same device share storage
+  std::optional<PeftAdapter> start;  ///< model.adapter
   std::int64_t tokens_per_pass = 0;
 };
 

@@ -44,7 +44,10 @@ struct Study::Round {
 };
 
 Study::Study(StudyOptions options, Tuner& tuner, std::vector<Lane*> lanes, std::vector<StudyObserver*> observers)
-    : options_(std::move(options)), tuner_(tuner), lanes_(std::move(lanes)), observers_(std::move(observers)),
+    : options_(std::move(options)),
+      tuner_(tuner),
+      lanes_(std::move(lanes)),
+      observers_(std::move(observers)),
       resident_(lanes_.size(), 0) {}
 
 StudyResult Study::run() {
@@ -134,7 +137,8 @@ void Study::take_steps(Round& round) {
     ++result_.steps;
     result_.tokens += round.steps[i].tokens;
   }
-  for (auto* observer : observers_) observer->on_steps(round.steps, std::span<const Trial* const>(round.trials.data(), round.trials.size()));
+  for (auto* observer : observers_)
+    observer->on_steps(round.steps, std::span<const Trial* const>(round.trials.data(), round.trials.size()));
 }
 
 bool Study::wants_evaluation(const Trial& trial) const {
@@ -189,8 +193,12 @@ void Study::ask_tuner(Round& round) {
       if (broken) end(trial, TrialState::failed, "loss or gradient is not finite");
       continue;
     }
-    reports.push_back({.trial = trial.id, .step = step.step, .tokens = trial.tokens, .train_loss = step.train_loss,
-                       .metric = round.metrics[i], .gradient_norm = step.gradient_norm});
+    reports.push_back({.trial = trial.id,
+                       .step = step.step,
+                       .tokens = trial.tokens,
+                       .train_loss = step.train_loss,
+                       .metric = round.metrics[i],
+                       .gradient_norm = step.gradient_norm});
     if (!options_.has_validation && step.step == last_step(trial.config)) reports.back().metric = step.train_loss;
   }
   std::vector<Action> actions;
@@ -234,10 +242,13 @@ void Study::apply_copies(std::span<const Action> copies) {
   for (const auto& copy : copies) {
     const Trial& from = *find(copy.from);
     const Trial& to = *find(copy.trial);
-    const bool overwritten = std::any_of(copies.begin(), copies.end(), [&](const Action& c) { return c.trial == copy.from; });
+    const bool overwritten =
+        std::any_of(copies.begin(), copies.end(), [&](const Action& c) { return c.trial == copy.from; });
     Donor donor{from.origin, from.schedule, nullptr};
-    if (!from.resident) donor.image = from.image;
-    else if (overwritten || from.lane != to.lane) donor.image = lanes_[from.lane]->capture(from.id);
+    if (!from.resident)
+      donor.image = from.image;
+    else if (overwritten || from.lane != to.lane)
+      donor.image = lanes_[from.lane]->capture(from.id);
     donors.push_back(std::move(donor));
   }
   for (std::size_t i = 0; i < copies.size(); ++i) {
@@ -249,8 +260,10 @@ void Study::apply_copies(std::span<const Action> copies) {
     to.schedule = std::move(donors[i].schedule);
     to.schedule.push_back({to.step, to.params});
     Lane& lane = *lanes_[to.lane];
-    if (donors[i].image) lane.copy_from_image(*donors[i].image, to.id, to.config);
-    else lane.copy(copies[i].from, to.id, to.config);
+    if (donors[i].image)
+      lane.copy_from_image(*donors[i].image, to.id, to.config);
+    else
+      lane.copy(copies[i].from, to.id, to.config);
     to.lineage.push_back({to.step, Action::Do::copy, copies[i].from, to.params});
     for (auto* observer : observers_) observer->on_action(to, copies[i]);
   }
@@ -290,7 +303,8 @@ void Study::apply_one(const Action& action) {
       trial.schedule.push_back({trial.step, action.params});
       trial.lineage.push_back({trial.step, Action::Do::change, {}, action.params});
       break;
-    case Action::Do::copy: return;  // apply_copies
+    case Action::Do::copy:
+      return;  // apply_copies
   }
   for (auto* observer : observers_) observer->on_action(trial, action);
 }

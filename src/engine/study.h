@@ -27,22 +27,22 @@ namespace finetune {
 struct LineageEvent {
   std::int64_t step = 0;  ///< after this many steps of the trial
   Action::Do what = Action::Do::change;
-  TrialId from;           ///< copy: the donor
-  Params params;          ///< change: what changed; copy: all parameters afterwards
+  TrialId from;   ///< copy: the donor
+  Params params;  ///< change: what changed; copy: all parameters afterwards
 };
 
 /// Everything the study knows of a trial.
 struct Trial {
   TrialId id;
-  Params params;                     ///< the searched parameters, as they are now
-  TrainConfig config;                ///< with params applied
+  Params params;       ///< the searched parameters, as they are now
+  TrainConfig config;  ///< with params applied
   TrialState state = TrialState::running;
-  std::string reason;                ///< "" for completed
+  std::string reason;  ///< "" for completed
   std::int64_t step = 0, tokens = 0;
   double train_loss = std::numeric_limits<double>::quiet_NaN();  ///< last finite one
-  std::optional<double> metric;      ///< last finite evaluation of tune.metric, in the user's direction
+  std::optional<double> metric;  ///< last finite evaluation of tune.metric, in the user's direction
   std::int64_t metric_step = 0;
-  std::optional<double> best_metric; ///< best evaluation
+  std::optional<double> best_metric;  ///< best evaluation
   std::int64_t best_step = 0;
   std::vector<LineageEvent> lineage;
 
@@ -78,23 +78,23 @@ struct StudyOptions {
   std::string metric = "valid_loss";                    ///< valid_loss|perplexity|token_accuracy
   Direction direction = Direction::minimize;
   bool has_validation = true;
-  std::int64_t eval_every = 0;                          ///< besides milestones and the end
-  std::optional<std::int64_t> concurrent;               ///< nothing = as many as the lanes hold
-  BudgetConfig budget;                                  ///< steps and tokens here; seconds through `stop`
-  bool keep_last = false;                               ///< keep each trial's last state (verb train)
-  bool with_default = true;                             ///< also train the default configuration, as a baseline
+  std::int64_t eval_every = 0;             ///< besides milestones and the end
+  std::optional<std::int64_t> concurrent;  ///< nothing = as many as the lanes hold
+  BudgetConfig budget;                     ///< steps and tokens here; seconds through `stop`
+  bool keep_last = false;                  ///< keep each trial's last state (verb train)
+  bool with_default = true;                ///< also train the default configuration, as a baseline
   StepCallback on_step;
-  std::function<bool()> stop;                           ///< asked after each round: true ends the study early
+  std::function<bool()> stop;  ///< asked after each round: true ends the study early
 };
 
 struct StudyResult {
-  std::vector<Trial> trials;                ///< index = id
-  std::optional<Trial> default_run;         ///< the default configuration, id -1
-  std::optional<double> base_metric;        ///< the untouched base
-  std::optional<std::size_t> best;          ///< index into trials
+  std::vector<Trial> trials;                       ///< index = id
+  std::optional<Trial> default_run;                ///< the default configuration, id -1
+  std::optional<double> base_metric;               ///< the untouched base
+  std::optional<std::size_t> best;                 ///< index into trials
   std::int64_t steps = 0, tokens = 0, rounds = 0;  ///< of the listed trials
-  bool interrupted = false;                 ///< `stop` said so
-  std::string budget_hit;                   ///< "" or which budget ended the study
+  bool interrupted = false;                        ///< `stop` said so
+  std::string budget_hit;                          ///< "" or which budget ended the study
 };
 
 class Study {

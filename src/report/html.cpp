@@ -29,11 +29,20 @@ std::string escape(const std::string& text) {
   std::string out;
   for (const char c : text) {
     switch (c) {
-      case '&': out += "&amp;"; break;
-      case '<': out += "&lt;"; break;
-      case '>': out += "&gt;"; break;
-      case '"': out += "&quot;"; break;
-      default: out += c;
+      case '&':
+        out += "&amp;";
+        break;
+      case '<':
+        out += "&lt;";
+        break;
+      case '>':
+        out += "&gt;";
+        break;
+      case '"':
+        out += "&quot;";
+        break;
+      default:
+        out += c;
     }
   }
   return out;
@@ -51,7 +60,8 @@ void fit_y(Frame& frame, std::vector<double> values) {
   std::sort(values.begin(), values.end());
   frame.y_low = values.front();
   frame.y_high = values[static_cast<std::size_t>(0.9 * static_cast<double>(values.size() - 1))];
-  if (!(frame.y_high > frame.y_low)) frame.y_high = std::max(values.back(), frame.y_low + 1e-9 + std::fabs(frame.y_low) * 1e-3);
+  if (!(frame.y_high > frame.y_low))
+    frame.y_high = std::max(values.back(), frame.y_low + 1e-9 + std::fabs(frame.y_low) * 1e-3);
   const double margin = 0.05 * (frame.y_high - frame.y_low);
   frame.y_low -= margin;
   frame.y_high += margin;
@@ -61,10 +71,13 @@ std::string axes(const Frame& frame) {
   std::string svg;
   for (int k = 0; k <= 4; ++k) {
     const double value = frame.y_low + (frame.y_high - frame.y_low) * k / 4, y = frame.y(value);
-    svg += fmt::format("<line class=\"grid\" x1=\"{:.1f}\" x2=\"{:.1f}\" y1=\"{:.1f}\" y2=\"{:.1f}\"/><text x=\"4\" y=\"{:.1f}\">{:.4g}</text>", frame.left,
-                       frame.width - frame.right, y, y, y + 4, value);
+    svg += fmt::format(
+        "<line class=\"grid\" x1=\"{:.1f}\" x2=\"{:.1f}\" y1=\"{:.1f}\" y2=\"{:.1f}\"/><text x=\"4\" "
+        "y=\"{:.1f}\">{:.4g}</text>",
+        frame.left, frame.width - frame.right, y, y, y + 4, value);
     const double step = frame.x_low + (frame.x_high - frame.x_low) * k / 4;
-    svg += fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"middle\">{:.0f}</text>", frame.x(step), frame.height - 8, step);
+    svg += fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"middle\">{:.0f}</text>", frame.x(step),
+                       frame.height - 8, step);
   }
   return svg;
 }
@@ -73,7 +86,8 @@ std::string polyline(const Frame& frame, const std::vector<CurvePoint>& points, 
   std::string path;
   for (const auto& point : points) {
     if (!std::isfinite(point.value)) continue;
-    path += fmt::format("{:.1f},{:.1f} ", frame.x(static_cast<double>(point.step)), frame.y(std::clamp(point.value, frame.y_low, frame.y_high)));
+    path += fmt::format("{:.1f},{:.1f} ", frame.x(static_cast<double>(point.step)),
+                        frame.y(std::clamp(point.value, frame.y_low, frame.y_high)));
   }
   return fmt::format("<polyline class=\"{}\" points=\"{}\"/>", style, path);
 }
@@ -105,12 +119,16 @@ std::string curves(const StudySummary& study, Curve which, bool smooth) {
   }
   if (values.empty()) return "<p class=\"soft\">nothing was recorded</p>";
   fit_y(frame, values);
-  std::string svg = fmt::format("<svg viewBox=\"0 0 {0:.0f} {1:.0f}\" width=\"{0:.0f}\" height=\"{1:.0f}\">", frame.width, frame.height) + axes(frame);
+  std::string svg = fmt::format("<svg viewBox=\"0 0 {0:.0f} {1:.0f}\" width=\"{0:.0f}\" height=\"{1:.0f}\">",
+                                frame.width, frame.height) +
+                    axes(frame);
   for (std::size_t i = 0; i < study.trials.size(); ++i) {
     if (study.best && *study.best == i) continue;
     svg += polyline(frame, smooth ? smoothed(study.trials[i].*which) : study.trials[i].*which, "curve");
   }
-  if (study.best) svg += polyline(frame, smooth ? smoothed(study.trials[*study.best].*which) : study.trials[*study.best].*which, "winner");
+  if (study.best)
+    svg += polyline(frame, smooth ? smoothed(study.trials[*study.best].*which) : study.trials[*study.best].*which,
+                    "winner");
   return svg + "</svg>";
 }
 
@@ -121,7 +139,9 @@ std::string scatter(const StudySummary& study, const std::string& name) {
   bool positive = true;
   for (std::size_t i = 0; i < study.trials.size(); ++i) {
     const Value* value = find_param(study.trials[i].params, name);
-    if (value == nullptr || std::holds_alternative<std::string>(*value) || !study.trials[i].metric || !std::isfinite(*study.trials[i].metric)) continue;
+    if (value == nullptr || std::holds_alternative<std::string>(*value) || !study.trials[i].metric ||
+        !std::isfinite(*study.trials[i].metric))
+      continue;
     points.emplace_back(as_number(*value), i);
     metrics.push_back(*study.trials[i].metric);
     positive = positive && as_number(*value) > 0;
@@ -134,15 +154,23 @@ std::string scatter(const StudySummary& study, const std::string& name) {
   frame.x_high = position(high->first);
   if (!(frame.x_high > frame.x_low)) return "";
   fit_y(frame, metrics);
-  std::string svg = fmt::format("<figure style=\"display:inline-block;margin:.4rem\"><svg viewBox=\"0 0 {0:.0f} {1:.0f}\" width=\"{0:.0f}\" height=\"{1:.0f}\">", frame.width, frame.height);
+  std::string svg = fmt::format(
+      "<figure style=\"display:inline-block;margin:.4rem\"><svg viewBox=\"0 0 {0:.0f} {1:.0f}\" width=\"{0:.0f}\" "
+      "height=\"{1:.0f}\">",
+      frame.width, frame.height);
   for (int k = 0; k <= 2; ++k) {
-    const double value = frame.y_low + (frame.y_high - frame.y_low) * k / 2, at = frame.x_low + (frame.x_high - frame.x_low) * k / 2;
-    svg += fmt::format("<line class=\"grid\" x1=\"{:.1f}\" x2=\"{:.1f}\" y1=\"{:.1f}\" y2=\"{:.1f}\"/><text x=\"4\" y=\"{:.1f}\">{:.4g}</text>", frame.left,
-                       frame.width - frame.right, frame.y(value), frame.y(value), frame.y(value) + 4, value);
-    svg += fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"middle\">{:.3g}</text>", frame.x(at), frame.height - 8, log ? std::pow(10, at) : at);
+    const double value = frame.y_low + (frame.y_high - frame.y_low) * k / 2,
+                 at = frame.x_low + (frame.x_high - frame.x_low) * k / 2;
+    svg += fmt::format(
+        "<line class=\"grid\" x1=\"{:.1f}\" x2=\"{:.1f}\" y1=\"{:.1f}\" y2=\"{:.1f}\"/><text x=\"4\" "
+        "y=\"{:.1f}\">{:.4g}</text>",
+        frame.left, frame.width - frame.right, frame.y(value), frame.y(value), frame.y(value) + 4, value);
+    svg += fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"middle\">{:.3g}</text>", frame.x(at),
+                       frame.height - 8, log ? std::pow(10, at) : at);
   }
   for (const auto& [value, i] : points) {
-    svg += fmt::format("<circle class=\"{}\" cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"4\"/>", study.best && *study.best == i ? "winnerdot" : "dot", frame.x(position(value)),
+    svg += fmt::format("<circle class=\"{}\" cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"4\"/>",
+                       study.best && *study.best == i ? "winnerdot" : "dot", frame.x(position(value)),
                        frame.y(std::clamp(*study.trials[i].metric, frame.y_low, frame.y_high)));
   }
   return svg + "</svg><figcaption class=\"soft\">" + escape(name) + (log ? " (log)" : "") + "</figcaption></figure>";
@@ -153,18 +181,24 @@ std::string trial_table(const StudySummary& study) {
   if (!study.trials.empty()) {
     for (const auto& [name, value] : study.trials.front().params) names.push_back(name);
   }
-  std::string html = "<div class=\"scroll\"><table><tr><th>trial</th><th>" + escape(study.metric) + "</th><th>at step</th><th>steps</th>";
+  std::string html = "<div class=\"scroll\"><table><tr><th>trial</th><th>" + escape(study.metric) +
+                     "</th><th>at step</th><th>steps</th>";
   for (const auto& name : names) html += "<th>" + escape(name) + "</th>";
   html += "<th>state</th><th>reason</th></tr>";
   for (std::size_t i = 0; i < study.trials.size(); ++i) {
     const TrialSummary& trial = study.trials[i];
-    html += fmt::format("<tr{}><td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td>",
-                        study.best && *study.best == i ? " class=\"best\"" : "", trial.id, trial.metric ? fmt::format("{:.6g}", *trial.metric) : "-",
-                        trial.step, trial.steps);
+    html += fmt::format(
+        "<tr{}><td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td>",
+        study.best && *study.best == i ? " class=\"best\"" : "", trial.id,
+        trial.metric ? fmt::format("{:.6g}", *trial.metric) : "-", trial.step, trial.steps);
     for (const auto& name : names) {
       const Value* value = find_param(trial.params, name);
       const auto* number = value ? std::get_if<double>(value) : nullptr;
-      html += "<td class=\"n\">" + (number ? fmt::format("{:.4g}", *number) : value ? escape(to_text(*value)) : std::string()) + "</td>";
+      html += "<td class=\"n\">" +
+              (number  ? fmt::format("{:.4g}", *number)
+               : value ? escape(to_text(*value))
+                       : std::string()) +
+              "</td>";
     }
     html += "<td>" + escape(trial.state) + "</td><td class=\"soft\">" + escape(trial.reason) + "</td></tr>";
   }
@@ -173,9 +207,14 @@ std::string trial_table(const StudySummary& study) {
 
 std::string importance_table(const StudySummary& study) {
   if (study.importance.empty()) return "";
-  std::string html = "<h2>What mattered</h2><p class=\"soft\">Share of the metric's variance that each parameter explains on its own; rough with few trials.</p><table>";
+  std::string html =
+      "<h2>What mattered</h2><p class=\"soft\">Share of the metric's variance that each parameter explains on its own; "
+      "rough with few trials.</p><table>";
   for (const auto& [name, share] : study.importance) {
-    html += fmt::format("<tr><td>{}</td><td class=\"n\">{:.0f} %</td><td style=\"width:60%\"><div class=\"bar\" style=\"width:{:.0f}%\"></div></td></tr>", escape(name), 100 * share, 100 * share);
+    html += fmt::format(
+        "<tr><td>{}</td><td class=\"n\">{:.0f} %</td><td style=\"width:60%\"><div class=\"bar\" "
+        "style=\"width:{:.0f}%\"></div></td></tr>",
+        escape(name), 100 * share, 100 * share);
   }
   return html + "</table>";
 }
@@ -183,27 +222,38 @@ std::string importance_table(const StudySummary& study) {
 }  // namespace
 
 std::string report_html(const StudySummary& study) {
-  std::string html = "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\"><title>finetune_tune: " +
-                     escape(study.model) + "</title>" + kStyle + "</head><body><h1>Study of " + escape(study.model) + "</h1>";
-  html += fmt::format("<p class=\"soft\">{} trials, sampler {}, scheduler {}, {} steps a trial. Training data {}; validation {}. {}.</p>", study.trials.size(),
-                      escape(study.sampler), escape(study.scheduler), study.full_steps, escape(study.train_data), escape(study.valid_data), escape(study.device));
+  std::string html =
+      "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" "
+      "content=\"width=device-width\"><title>finetune_tune: " +
+      escape(study.model) + "</title>" + kStyle + "</head><body><h1>Study of " + escape(study.model) + "</h1>";
+  html += fmt::format(
+      "<p class=\"soft\">{} trials, sampler {}, scheduler {}, {} steps a trial. Training data {}; validation {}. "
+      "{}.</p>",
+      study.trials.size(), escape(study.sampler), escape(study.scheduler), study.full_steps, escape(study.train_data),
+      escape(study.valid_data), escape(study.device));
   html += "<p class=\"verdict\">" + escape(verdict(study)) + "</p>";
   if (study.interrupted) html += "<p>The study was interrupted; this is what there was.</p>";
-  if (!study.stopped_by.empty()) html += "<p>The study ended when its budget of " + escape(study.stopped_by) + " was used up.</p>";
+  if (!study.stopped_by.empty())
+    html += "<p>The study ended when its budget of " + escape(study.stopped_by) + " was used up.</p>";
   html += "<h2>Trials</h2>" + trial_table(study);
   html += "<h2>Validation</h2>" + curves(study, &TrialSummary::valid_loss, false);
-  html += "<h2>Training loss</h2><p class=\"soft\">smoothed; the best trial in colour</p>" + curves(study, &TrialSummary::train_loss, true);
+  html += "<h2>Training loss</h2><p class=\"soft\">smoothed; the best trial in colour</p>" +
+          curves(study, &TrialSummary::train_loss, true);
   if (!study.trials.empty()) {
     std::string plots;
     for (const auto& [name, value] : study.trials.front().params) plots += scatter(study, name);
     if (!plots.empty()) html += "<h2>Parameters and " + escape(study.metric) + "</h2>" + plots;
   }
   html += importance_table(study);
-  html += fmt::format("<h2>Cost</h2><p>{} steps, {} more saved by stopping early; {} tokens; {:.1f} seconds ({} tokens/s).</p>", with_commas(study.steps),
-                      with_commas(study.saved_steps), with_commas(study.tokens), study.seconds,
-                      with_commas(static_cast<long long>(static_cast<double>(study.tokens) / std::max(1e-9, study.seconds))));
-  html += "<h2>Use it</h2><pre>finetune_tune train --config best.yaml --out again      # the same bytes\nfinetune_tune export --model " + escape(study.model) +
-          " --adapter best --out merged\npython: peft.PeftModel.from_pretrained(base, \"best\")</pre></body></html>\n";
+  html += fmt::format(
+      "<h2>Cost</h2><p>{} steps, {} more saved by stopping early; {} tokens; {:.1f} seconds ({} tokens/s).</p>",
+      with_commas(study.steps), with_commas(study.saved_steps), with_commas(study.tokens), study.seconds,
+      with_commas(static_cast<long long>(static_cast<double>(study.tokens) / std::max(1e-9, study.seconds))));
+  html +=
+      "<h2>Use it</h2><pre>finetune_tune train --config best.yaml --out again      # the same bytes\nfinetune_tune "
+      "export --model " +
+      escape(study.model) +
+      " --adapter best --out merged\npython: peft.PeftModel.from_pretrained(base, \"best\")</pre></body></html>\n";
   return html;
 }
 

@@ -23,8 +23,9 @@ std::string report_markdown(const StudySummary& study) {
   std::string text = "# Study of " + cell(study.model) + "\n\n" + verdict(study) + "\n\n";
   if (study.interrupted) text += "The study was interrupted; this is what there was.\n\n";
   if (!study.stopped_by.empty()) text += "The study ended when its budget of " + study.stopped_by + " was used up.\n\n";
-  text += fmt::format("- training data: {}\n- validation data: {}\n- sampler {}, scheduler {}, {} steps a trial\n- {}\n\n", cell(study.train_data),
-                      cell(study.valid_data), study.sampler, study.scheduler, study.full_steps, study.device);
+  text += fmt::format(
+      "- training data: {}\n- validation data: {}\n- sampler {}, scheduler {}, {} steps a trial\n- {}\n\n",
+      cell(study.train_data), cell(study.valid_data), study.sampler, study.scheduler, study.full_steps, study.device);
   text += "| trial | " + study.metric + " | step | state | reason |";
   std::vector<std::string> names;
   if (!study.trials.empty()) {
@@ -37,16 +38,17 @@ std::string report_markdown(const StudySummary& study) {
   for (std::size_t i = 0; i < study.trials.size(); ++i) {
     const TrialSummary& trial = study.trials[i];
     const bool best = study.best && *study.best == i;
-    text += fmt::format("| {}{} | {} | {} | {} | {} |", trial.id, best ? " (best)" : "", trial.metric ? fmt::format("{:.6g}", *trial.metric) : "-",
-                        trial.step, trial.state, cell(trial.reason));
+    text += fmt::format("| {}{} | {} | {} | {} | {} |", trial.id, best ? " (best)" : "",
+                        trial.metric ? fmt::format("{:.6g}", *trial.metric) : "-", trial.step, trial.state,
+                        cell(trial.reason));
     for (const auto& name : names) {
       const Value* value = find_param(trial.params, name);
       text += " " + (value ? cell(to_text(*value)) : "") + " |";
     }
     text += "\n";
   }
-  text += fmt::format("\nCost: {} steps, {} saved by stopping, {} tokens, {:.1f} s.\n", with_commas(study.steps), with_commas(study.saved_steps),
-                      with_commas(study.tokens), study.seconds);
+  text += fmt::format("\nCost: {} steps, {} saved by stopping, {} tokens, {:.1f} s.\n", with_commas(study.steps),
+                      with_commas(study.saved_steps), with_commas(study.tokens), study.seconds);
   if (!study.importance.empty()) {
     text += "\nShare of the metric's variance that each parameter explains alone (rough):\n\n";
     for (const auto& [name, share] : study.importance) text += fmt::format("- {}: {:.0f} %\n", cell(name), 100 * share);

@@ -16,7 +16,9 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-Json optional_json(const std::optional<double>& value) { return value ? number_to_json(*value) : Json(nullptr); }
+Json optional_json(const std::optional<double>& value) {
+  return value ? number_to_json(*value) : Json(nullptr);
+}
 
 std::optional<double> optional_number(const Json& json) {
   if (json.is_null()) return std::nullopt;
@@ -24,13 +26,14 @@ std::optional<double> optional_number(const Json& json) {
 }
 
 Json trial_json(const TrialSummary& trial) {
-  return {{"id", trial.id},         {"params", to_json(trial.params)}, {"state", trial.state},
+  return {{"id", trial.id},         {"params", to_json(trial.params)},       {"state", trial.state},
           {"reason", trial.reason}, {"metric", optional_json(trial.metric)}, {"step", trial.step},
           {"steps", trial.steps}};
 }
 
 // Groups of values: equal choices, or thirds of the range for numbers with many values.
-std::map<std::string, std::vector<double>> grouped(const std::vector<const TrialSummary*>& trials, const std::string& name) {
+std::map<std::string, std::vector<double>> grouped(const std::vector<const TrialSummary*>& trials,
+                                                   const std::string& name) {
   std::vector<double> numbers;
   std::map<std::string, std::vector<double>> by_value;
   for (const auto* trial : trials) {
@@ -89,20 +92,32 @@ Json report_json(const StudySummary& study) {
   json["best"] = nullptr;
   if (study.best) {
     const TrialSummary& best = study.trials[*study.best];
-    json["best"] = {{"trial", best.id}, {"params", to_json(best.params)}, {"metric", optional_json(best.metric)}, {"step", best.step}};
+    json["best"] = {{"trial", best.id},
+                    {"params", to_json(best.params)},
+                    {"metric", optional_json(best.metric)},
+                    {"step", best.step}};
   }
-  json["baselines"] = {{"base", {{"metric", optional_json(study.base_metric)}}},
-                       {"default", {{"metric", optional_json(study.default_metric)}, {"params", to_json(study.default_params)}}}};
+  json["baselines"] = {
+      {"base", {{"metric", optional_json(study.base_metric)}}},
+      {"default", {{"metric", optional_json(study.default_metric)}, {"params", to_json(study.default_params)}}}};
   json["trials"] = Json::array();
   for (const auto& trial : study.trials) json["trials"].push_back(trial_json(trial));
-  json["cost"] = {{"seconds", study.seconds}, {"steps", study.steps}, {"tokens", study.tokens}, {"saved_steps", study.saved_steps}};
+  json["cost"] = {
+      {"seconds", study.seconds}, {"steps", study.steps}, {"tokens", study.tokens}, {"saved_steps", study.saved_steps}};
   json["importance"] = Json::object();
   for (const auto& [name, share] : study.importance) json["importance"][name] = number_to_json(share);
-  json["study"] = {{"model", study.model},         {"train_data", study.train_data}, {"valid_data", study.valid_data},
-                   {"device", study.device},       {"version", study.version},       {"sampler", study.sampler},
-                   {"scheduler", study.scheduler}, {"metric", study.metric},
+  json["study"] = {{"model", study.model},
+                   {"train_data", study.train_data},
+                   {"valid_data", study.valid_data},
+                   {"device", study.device},
+                   {"version", study.version},
+                   {"sampler", study.sampler},
+                   {"scheduler", study.scheduler},
+                   {"metric", study.metric},
                    {"direction", study.direction == Direction::minimize ? "minimize" : "maximize"},
-                   {"full_steps", study.full_steps}, {"interrupted", study.interrupted}, {"stopped_by", study.stopped_by}};
+                   {"full_steps", study.full_steps},
+                   {"interrupted", study.interrupted},
+                   {"stopped_by", study.stopped_by}};
   return json;
 }
 
@@ -110,9 +125,12 @@ StudySummary summary_from_json(const std::string& where, const Json& json) {
   try {
     StudySummary study;
     for (const auto& t : json.at("trials")) {
-      study.trials.push_back({.id = t.at("id").get<std::int64_t>(), .params = params_from_json(t.at("params")),
-                              .state = t.at("state").get<std::string>(), .reason = t.at("reason").get<std::string>(),
-                              .metric = optional_number(t.at("metric")), .step = t.at("step").get<std::int64_t>(),
+      study.trials.push_back({.id = t.at("id").get<std::int64_t>(),
+                              .params = params_from_json(t.at("params")),
+                              .state = t.at("state").get<std::string>(),
+                              .reason = t.at("reason").get<std::string>(),
+                              .metric = optional_number(t.at("metric")),
+                              .step = t.at("step").get<std::int64_t>(),
                               .steps = t.at("steps").get<std::int64_t>()});
     }
     if (!json.at("best").is_null()) {
@@ -130,7 +148,8 @@ StudySummary summary_from_json(const std::string& where, const Json& json) {
     study.steps = cost.at("steps").get<std::int64_t>();
     study.tokens = cost.at("tokens").get<std::int64_t>();
     study.saved_steps = cost.at("saved_steps").get<std::int64_t>();
-    for (const auto& [name, share] : json.at("importance").items()) study.importance.emplace_back(name, number_from_json(share));
+    for (const auto& [name, share] : json.at("importance").items())
+      study.importance.emplace_back(name, number_from_json(share));
     const Json& about = json.at("study");
     const auto text = [&](const char* key) { return about.at(key).get<std::string>(); };
     study.model = text("model");
@@ -155,7 +174,8 @@ std::string verdict(const StudySummary& study) {
   if (!study.best) return "No trial was evaluated, so there is no winner.";
   const TrialSummary& best = study.trials[*study.best];
   const double sign = study.direction == Direction::minimize ? 1 : -1;
-  std::string text = fmt::format("Trial {} is best: {} = {:.5g} at step {}.", best.id, study.metric, *best.metric, best.step);
+  std::string text =
+      fmt::format("Trial {} is best: {} = {:.5g} at step {}.", best.id, study.metric, *best.metric, best.step);
   if (study.base_metric) text += fmt::format(" The untouched base has {:.5g}.", *study.base_metric);
   if (!study.default_metric) return text;
   const double gain = sign * (*study.default_metric - *best.metric);
@@ -170,15 +190,18 @@ std::string verdict(const StudySummary& study) {
 std::string report_text(const StudySummary& study, const std::string& folder) {
   std::string text = verdict(study) + "\n";
   if (study.best) {
-    for (const auto& [name, value] : study.trials[*study.best].params) text += fmt::format("  {} = {}\n", name, to_text(value));
+    for (const auto& [name, value] : study.trials[*study.best].params)
+      text += fmt::format("  {} = {}\n", name, to_text(value));
   }
   std::map<std::string, int> states;
   for (const auto& trial : study.trials) ++states[trial.state];
   text += fmt::format("{} trials", study.trials.size());
   for (const auto& [state, count] : states) text += fmt::format(", {} {}", count, state);
-  text += fmt::format("; {} steps ({} saved by stopping), {} tokens, {:.1f} s\n", with_commas(study.steps), with_commas(study.saved_steps),
-                      with_commas(study.tokens), study.seconds);
-  text += fmt::format("adapter {0}/best   report {0}/report.html   again: finetune_tune train --config {0}/best.yaml --out NEW\n", folder);
+  text += fmt::format("; {} steps ({} saved by stopping), {} tokens, {:.1f} s\n", with_commas(study.steps),
+                      with_commas(study.saved_steps), with_commas(study.tokens), study.seconds);
+  text += fmt::format(
+      "adapter {0}/best   report {0}/report.html   again: finetune_tune train --config {0}/best.yaml --out NEW\n",
+      folder);
   return text;
 }
 

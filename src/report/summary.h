@@ -21,9 +21,9 @@ struct TrialSummary {
   std::int64_t id = 0;
   Params params;
   std::string state, reason;
-  std::optional<double> metric;  ///< best evaluation
-  std::int64_t step = 0;         ///< of the metric
-  std::int64_t steps = 0;        ///< steps trained
+  std::optional<double> metric;                    ///< best evaluation
+  std::int64_t step = 0;                           ///< of the metric
+  std::int64_t steps = 0;                          ///< steps trained
   std::vector<CurvePoint> train_loss, valid_loss;  ///< from metrics.jsonl
 };
 
@@ -31,16 +31,16 @@ struct StudySummary {
   std::string model, train_data, valid_data, device, version;
   std::string sampler, scheduler, metric = "valid_loss";
   Direction direction = Direction::minimize;
-  std::int64_t full_steps = 0;             ///< budget of one trial
-  std::vector<TrialSummary> trials;        ///< by id
-  std::optional<std::size_t> best;         ///< index into trials
+  std::int64_t full_steps = 0;       ///< budget of one trial
+  std::vector<TrialSummary> trials;  ///< by id
+  std::optional<std::size_t> best;   ///< index into trials
   std::optional<double> base_metric;
   std::optional<double> default_metric;
-  Params default_params;                   ///< the searched keys at their defaults
+  Params default_params;  ///< the searched keys at their defaults
   double seconds = 0;
   std::int64_t steps = 0, tokens = 0, saved_steps = 0;
   bool interrupted = false;
-  std::string stopped_by;                  ///< "" or the budget that ended it
+  std::string stopped_by;                                  ///< "" or the budget that ended it
   std::vector<std::pair<std::string, double>> importance;  ///< share of the metric's variance, largest first
 };
 

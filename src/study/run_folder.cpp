@@ -32,7 +32,8 @@ Json lineage_json(const Trial& trial) {
 
 }  // namespace
 
-MetricsFile::MetricsFile(const std::filesystem::path& path) : path_(path), descriptor_(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644)) {
+MetricsFile::MetricsFile(const std::filesystem::path& path)
+    : path_(path), descriptor_(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644)) {
   if (descriptor_ < 0) throw failed(path.string(), std::string("cannot be created: ") + std::strerror(errno));
 }
 
@@ -45,8 +46,11 @@ MetricsFile::~MetricsFile() {
 }
 
 void MetricsFile::step(const StepResult& result, std::int64_t cumulative_tokens) {
-  const Json line = {{"step", result.step}, {"train_loss", number_to_json(result.train_loss)}, {"learning_rate", number_to_json(result.learning_rate)},
-                     {"grad_norm", number_to_json(result.gradient_norm)}, {"tokens", cumulative_tokens}};
+  const Json line = {{"step", result.step},
+                     {"train_loss", number_to_json(result.train_loss)},
+                     {"learning_rate", number_to_json(result.learning_rate)},
+                     {"grad_norm", number_to_json(result.gradient_norm)},
+                     {"tokens", cumulative_tokens}};
   buffer_ += line.dump() + "\n";
 }
 
@@ -65,7 +69,9 @@ void MetricsFile::flush() {
   buffer_.clear();
 }
 
-std::filesystem::path trial_folder(const std::filesystem::path& run, std::int64_t id) { return run / "trials" / fmt::format("{:06}", id); }
+std::filesystem::path trial_folder(const std::filesystem::path& run, std::int64_t id) {
+  return run / "trials" / fmt::format("{:06}", id);
+}
 
 void TrialWriter::on_start(const Trial& trial) {
   if (trial.id.value < 0) return;
@@ -76,7 +82,8 @@ void TrialWriter::on_start(const Trial& trial) {
 
 void TrialWriter::on_steps(std::span<const StepResult> results, std::span<const Trial* const> trials) {
   for (std::size_t i = 0; i < results.size(); ++i) {
-    if (const auto file = files_.find(trials[i]->id); file != files_.end()) file->second->step(results[i], trials[i]->tokens);
+    if (const auto file = files_.find(trials[i]->id); file != files_.end())
+      file->second->step(results[i], trials[i]->tokens);
   }
 }
 
@@ -87,7 +94,11 @@ void TrialWriter::on_evaluation(const Trial& trial, const EvalResult& result, do
 void TrialWriter::on_end(const Trial& trial) {
   if (trial.id.value < 0) return;
   files_.erase(trial.id);  // flushes
-  const Json json = {{"id", trial.id.value}, {"params", to_json(trial.params)}, {"state", to_text(trial.state)}, {"reason", trial.reason}, {"lineage", lineage_json(trial)}};
+  const Json json = {{"id", trial.id.value},
+                     {"params", to_json(trial.params)},
+                     {"state", to_text(trial.state)},
+                     {"reason", trial.reason},
+                     {"lineage", lineage_json(trial)}};
   write_file_atomically(trial_folder(folder_, trial.id.value) / "trial.json", json.dump(1) + "\n");
 }
 
@@ -106,7 +117,8 @@ void read_curves(const std::filesystem::path& run, StudySummary& study) {
       if (line.empty()) continue;
       const std::string where = path.string() + ":" + std::to_string(number);
       const Json json = parse_strict_json(where, line, 4);
-      if (!json.is_object() || !json.contains("step") || !json["step"].is_number_integer()) throw bad_input(where, "is not a line of metrics");
+      if (!json.is_object() || !json.contains("step") || !json["step"].is_number_integer())
+        throw bad_input(where, "is not a line of metrics");
       const auto step = json["step"].get<std::int64_t>();
       if (json.contains("train_loss")) trial.train_loss.push_back({step, number_from_json(json["train_loss"])});
       if (json.contains("valid_loss")) trial.valid_loss.push_back({step, number_from_json(json["valid_loss"])});

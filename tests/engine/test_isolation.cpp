@@ -66,7 +66,8 @@ class Isolation : public ::testing::Test {
   }
 
   // Trains the trials named side by side; slots are taken in the order of `who`.
-  std::map<std::size_t, Outcome> train(const std::vector<std::size_t>& who, std::int64_t tokens_per_pass = 64, std::int64_t rank = 48) const {
+  std::map<std::size_t, Outcome> train(const std::vector<std::size_t>& who, std::int64_t tokens_per_pass = 64,
+                                       std::int64_t rank = 48) const {
     const auto configs = unlike_configs();
     const auto bank = store(static_cast<std::int64_t>(who.size()), rank);
     PackedTrainer trainer(*bank, train_, valid_, {.tokens_per_pass = tokens_per_pass});
@@ -201,7 +202,8 @@ TEST_F(Isolation, ACloneGoesOnLikeItsDonor) {
 TEST_F(Isolation, PassesOfAnySizeGiveTheSameLossUpToRounding) {
   const auto small = train({5}, 16).at(5), large = train({5}, 1000).at(5);
   // Gradients are summed in another order: fp32 rounding of sums of some hundred terms, amplified over six steps.
-  for (std::size_t i = 0; i < small.steps.size(); ++i) EXPECT_NEAR(small.steps[i].train_loss, large.steps[i].train_loss, 2e-5 * std::fabs(large.steps[i].train_loss));
+  for (std::size_t i = 0; i < small.steps.size(); ++i)
+    EXPECT_NEAR(small.steps[i].train_loss, large.steps[i].train_loss, 2e-5 * std::fabs(large.steps[i].train_loss));
 }
 
 TEST_F(Isolation, DropoutIsDrawnAnewEachStepAndOffInEvaluation) {

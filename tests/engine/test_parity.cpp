@@ -14,8 +14,8 @@
 namespace finetune::testing {
 namespace {
 
-// fp32 on both sides in another order of sums. The reference's own noise against fp64 is about 5e-7; 2e-5 leaves room for
-// twenty steps to amplify it.
+// fp32 on both sides in another order of sums. The reference's own noise against fp64 is about 5e-7; 2e-5 leaves room
+// for twenty steps to amplify it.
 constexpr Bound kParity{.absolute = 1e-6, .relative = 2e-5};
 
 class ForwardParity : public ::testing::TestWithParam<const char*> {};
@@ -34,12 +34,14 @@ TEST_P(ForwardParity, LossOfEachExample) {
     session.tokens_per_pass = tokens_per_pass;
     std::vector<double> actual;
     for (const auto& loss : evaluate_examples(session)) actual.push_back(loss.nll);
-    EXPECT_TRUE(all_near(std::span<const double>(actual), std::span<const double>(expected), kParity)) << tokens_per_pass << " tokens a pass";
+    EXPECT_TRUE(all_near(std::span<const double>(actual), std::span<const double>(expected), kParity))
+        << tokens_per_pass << " tokens a pass";
   }
 }
 
 INSTANTIATE_TEST_SUITE_P(Models, ForwardParity,
-                         ::testing::Values("llama", "mistral", "qwen2", "qwen3", "llama_linear", "llama_dynamic", "llama_llama3", "llama_yarn"),
+                         ::testing::Values("llama", "mistral", "qwen2", "qwen3", "llama_linear", "llama_dynamic",
+                                           "llama_llama3", "llama_yarn"),
                          [](const auto& info) { return std::string(info.param); });
 
 TrainConfig config_from(const nlohmann::ordered_json& golden) {
@@ -70,7 +72,8 @@ void train_and_compare(PackedTrainer& trainer, const TrainConfig& config, const 
   expect("train_loss", loss, kParity);
   expect("grad_norm", norm, kParity);
   expect("learning_rate", rate, {.relative = 1e-6});
-  EXPECT_TRUE(near(trainer.evaluate(std::span(&trial, 1)).front().loss, golden.at("valid_loss").get<double>(), kParity));
+  EXPECT_TRUE(
+      near(trainer.evaluate(std::span(&trial, 1)).front().loss, golden.at("valid_loss").get<double>(), kParity));
 }
 
 ::testing::AssertionResult tensors_agree(const at::Tensor& actual, const at::Tensor& expected) {
@@ -97,7 +100,8 @@ TEST_P(LoraParity, TwentySteps) {
   for (std::size_t p = 0; p < kProjections; ++p) {
     if (initial.spec.targets[p]) config.lora.targets.emplace_back(kProjectionNames[p]);
   }
-  const auto store = make_lora_store(base, {.slots = 2, .max_rank = 20, .targets = initial.spec.targets}, &initial.tensors);
+  const auto store =
+      make_lora_store(base, {.slots = 2, .max_rank = 20, .targets = initial.spec.targets}, &initial.tensors);
   const auto examples = examples_from(golden.at("examples")), held_out = examples_from(golden.at("held_out"));
   PackedTrainer trainer(*store, examples, held_out, {.tokens_per_pass = 30, .shuffle = false});
   trainer.admit({0}, config);
@@ -107,13 +111,16 @@ TEST_P(LoraParity, TwentySteps) {
     for (std::size_t p = 0; p < kProjections; ++p) {
       if (!initial.spec.targets[p]) continue;
       const auto projection = static_cast<Projection>(p);
-      EXPECT_TRUE(tensors_agree(actual.at(layer, projection).a_RD, expected.tensors.at(layer, projection).a_RD)) << projection_path(layer, projection);
-      EXPECT_TRUE(tensors_agree(actual.at(layer, projection).b_OR, expected.tensors.at(layer, projection).b_OR)) << projection_path(layer, projection);
+      EXPECT_TRUE(tensors_agree(actual.at(layer, projection).a_RD, expected.tensors.at(layer, projection).a_RD))
+          << projection_path(layer, projection);
+      EXPECT_TRUE(tensors_agree(actual.at(layer, projection).b_OR, expected.tensors.at(layer, projection).b_OR))
+          << projection_path(layer, projection);
     }
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Runs, LoraParity, ::testing::Values("plain", "rslora"), [](const auto& info) { return std::string(info.param); });
+INSTANTIATE_TEST_SUITE_P(Runs, LoraParity, ::testing::Values("plain", "rslora"),
+                         [](const auto& info) { return std::string(info.param); });
 
 class FullParity : public ::testing::TestWithParam<const char*> {};
 
@@ -136,7 +143,8 @@ TEST_P(FullParity, TenSteps) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Models, FullParity, ::testing::Values("llama", "qwen2", "qwen3"), [](const auto& info) { return std::string(info.param); });
+INSTANTIATE_TEST_SUITE_P(Models, FullParity, ::testing::Values("llama", "qwen2", "qwen3"),
+                         [](const auto& info) { return std::string(info.param); });
 
 }  // namespace
 }  // namespace finetune::testing

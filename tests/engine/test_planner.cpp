@@ -11,7 +11,8 @@ TEST(Planner, CutsABatchWhereTheNextSegmentWouldNotFit) {
   const std::vector<std::int64_t> lengths{4, 4, 3, 9, 20, 1};
   const auto chunks = cut_batch(7, lengths, 10);
   ASSERT_EQ(chunks.size(), 5u);
-  const std::vector<std::vector<std::int64_t>> expected{{0, 2, 0, 8}, {2, 1, 8, 3}, {3, 1, 11, 9}, {4, 1, 20, 20}, {5, 1, 40, 1}};
+  const std::vector<std::vector<std::int64_t>> expected{
+      {0, 2, 0, 8}, {2, 1, 8, 3}, {3, 1, 11, 9}, {4, 1, 20, 20}, {5, 1, 40, 1}};
   for (std::size_t i = 0; i < expected.size(); ++i) {
     EXPECT_EQ(chunks[i].trial, 7u);
     EXPECT_EQ(static_cast<std::int64_t>(chunks[i].first), expected[i][0]);
@@ -42,7 +43,8 @@ TEST(Planner, TakesEveryChunkOnceInItsTrialsOrderAndFillsPasses) {
 
 TEST(Planner, CutsDependOnTheTrialAlone) {
   const std::vector<std::int64_t> own{3, 9, 4, 6, 1, 12};
-  const auto alone = plan_passes(std::vector<std::vector<std::int64_t>>{own}, 16), together = plan_passes(std::vector<std::vector<std::int64_t>>{{7, 7}, own, {2}}, 16);
+  const auto alone = plan_passes(std::vector<std::vector<std::int64_t>>{own}, 16),
+             together = plan_passes(std::vector<std::vector<std::int64_t>>{{7, 7}, own, {2}}, 16);
   std::vector<std::size_t> a, b;
   for (const auto& pass : alone) a.push_back(pass.chunks[0].count);
   for (const auto& pass : together) {
@@ -68,7 +70,8 @@ TEST(Schedule, MultipliersOfEverySchedule) {
     return all_near(std::span<const double>(actual), std::span<const double>(expected), {.absolute = 1e-12});
   };
   EXPECT_TRUE(same(all("linear"), {0, 0.5, 1, 0.875, 0.75, 0.625, 0.5, 0.375, 0.25, 0.125}));
-  EXPECT_TRUE(same(all("cosine"), {0, 0.5, 1, 0.96193976625564337, 0.85355339059327373, 0.69134171618254492, 0.5, 0.30865828381745508, 0.14644660940672621, 0.038060233744356631}));
+  EXPECT_TRUE(same(all("cosine"), {0, 0.5, 1, 0.96193976625564337, 0.85355339059327373, 0.69134171618254492, 0.5,
+                                   0.30865828381745508, 0.14644660940672621, 0.038060233744356631}));
   EXPECT_TRUE(same(all("constant"), {0, 0.5, 1, 1, 1, 1, 1, 1, 1, 1}));
   config.decay_ratio = 0.3;
   EXPECT_TRUE(same(all("wsd"), {0, 0.5, 1, 1, 1, 1, 1, 1, 2.0 / 3, 1.0 / 3}));

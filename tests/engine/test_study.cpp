@@ -31,13 +31,21 @@ class FakeLane : public Lane {
       trial.state += trial.config.learning_rate * (1 - trial.state);
       ++trial.step;
       const bool broken = trial.config.learning_rate > 100;
-      results.push_back({.trial = id, .step = trial.step, .tokens = 10, .train_loss = broken ? NAN : loss, .gradient_norm = 1, .learning_rate = trial.config.learning_rate, .finite = !broken});
+      results.push_back({.trial = id,
+                         .step = trial.step,
+                         .tokens = 10,
+                         .train_loss = broken ? NAN : loss,
+                         .gradient_norm = 1,
+                         .learning_rate = trial.config.learning_rate,
+                         .finite = !broken});
     }
     return results;
   }
   std::vector<EvalResult> evaluate(std::span<const TrialId> ids) override {
     std::vector<EvalResult> results;
-    for (const TrialId id : ids) results.push_back({.trial = id, .loss = std::fabs(trials_.at(id).state - 1), .token_accuracy = trials_.at(id).state});
+    for (const TrialId id : ids)
+      results.push_back(
+          {.trial = id, .loss = std::fabs(trials_.at(id).state - 1), .token_accuracy = trials_.at(id).state});
     return results;
   }
   void change(TrialId id, const TrainConfig& config) override { trials_.at(id).config = config; }
@@ -72,10 +80,12 @@ class FakeLane : public Lane {
 };
 
 // Learning rates as a grid: trial i has rates[i].
-std::unique_ptr<Tuner> tuner_over(const std::vector<Value>& rates, const std::string& scheduler, std::int64_t steps, Params options = {}) {
+std::unique_ptr<Tuner> tuner_over(const std::vector<Value>& rates, const std::string& scheduler, std::int64_t steps,
+                                  Params options = {}) {
   const SearchSpace space{{{.name = "learning_rate", .choices = rates}}};
   TunerOptions tuner{.trials = static_cast<std::int64_t>(rates.size()), .max_steps = steps, .default_min_steps = 1};
-  return std::make_unique<Tuner>(tuner, make_sampler("grid", {{}, space, 0}), make_scheduler(scheduler, {std::move(options), space, tuner}));
+  return std::make_unique<Tuner>(tuner, make_sampler("grid", {{}, space, 0}),
+                                 make_scheduler(scheduler, {std::move(options), space, tuner}));
 }
 
 StudyOptions options_for(std::int64_t steps) {
@@ -155,8 +165,10 @@ TEST(Study, AHostsCallbackStopsAndChangesTrials) {
   auto options = options_for(10);
   options.on_step = [](std::span<const Report> reports, std::vector<Action>& actions) {
     for (const auto& report : reports) {
-      if (report.trial.value == 0 && report.step == 3) actions.push_back({.trial = report.trial, .what = Action::Do::stop, .reason = "host"});
-      if (report.trial.value == 1 && report.step == 5) actions.push_back({.trial = report.trial, .what = Action::Do::change, .params = {{"learning_rate", 0.9}}});
+      if (report.trial.value == 0 && report.step == 3)
+        actions.push_back({.trial = report.trial, .what = Action::Do::stop, .reason = "host"});
+      if (report.trial.value == 1 && report.step == 5)
+        actions.push_back({.trial = report.trial, .what = Action::Do::change, .params = {{"learning_rate", 0.9}}});
     }
   };
   const auto tuner = tuner_over({0.1, 0.2}, "none", 10);
@@ -173,7 +185,8 @@ TEST(Study, TwoLanesGiveWhatOneLaneGives) {
   const std::vector<Value> rates{0.1, 0.5, 0.2, 0.3, 0.05, 0.4};
   FakeLane one(8), left(4), right(4);
   const auto tuner_a = tuner_over(rates, "asha", 9), tuner_b = tuner_over(rates, "asha", 9);
-  const StudyResult a = Study(options_for(9), *tuner_a, {&one}, {}).run(), b = Study(options_for(9), *tuner_b, {&left, &right}, {}).run();
+  const StudyResult a = Study(options_for(9), *tuner_a, {&one}, {}).run(),
+                    b = Study(options_for(9), *tuner_b, {&left, &right}, {}).run();
   ASSERT_EQ(a.trials.size(), b.trials.size());
   for (std::size_t i = 0; i < a.trials.size(); ++i) {
     EXPECT_EQ(a.trials[i].state, b.trials[i].state);
@@ -209,7 +222,8 @@ TEST(Study, TheBestEvaluationOfATrialCounts) {
   FakeLane lane(4);
   auto options = options_for(6);
   options.eval_every = 1;
-  // The state overshoots with a rate of 1.5: losses 1, .5, .25 ... still the last is best; a rate of 2.1 diverges slowly.
+  // The state overshoots with a rate of 1.5: losses 1, .5, .25 ... still the last is best; a rate of 2.1 diverges
+  // slowly.
   const auto tuner = tuner_over({2.1}, "none", 6);
   const StudyResult result = Study(options, *tuner, {&lane}, {}).run();
   EXPECT_EQ(result.trials[0].best_step, 1);

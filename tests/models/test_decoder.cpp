@@ -20,7 +20,9 @@ constexpr Bound kExact{.absolute = 1e-12, .relative = 1e-10, .of_largest = true}
                   std::span<const double>(e.data_ptr<double>(), static_cast<std::size_t>(e.numel())), kExact);
 }
 
-std::vector<std::int64_t> wide_ids(const Example& example) { return {example.ids.begin(), example.ids.end()}; }
+std::vector<std::int64_t> wide_ids(const Example& example) {
+  return {example.ids.begin(), example.ids.end()};
+}
 
 struct Case {
   std::string name;
@@ -76,7 +78,9 @@ TEST_P(DecoderTest, AdapterGradientsOfAPackEqualAutograd) {
       for (std::size_t p = 0; p < kProjections; ++p) {
         if (!trials[t].slot_options.targets[p]) continue;
         at::Tensor b = bank.b_SOR(layer, static_cast<Projection>(p)).select(0, trials[t].slot);
-        b.narrow(1, 0, trials[t].slot_options.rank).copy_(at::sin(at::arange(b.size(0) * trials[t].slot_options.rank, at::kDouble)).view({b.size(0), -1}) * 0.1);
+        b.narrow(1, 0, trials[t].slot_options.rank)
+            .copy_(at::sin(at::arange(b.size(0) * trials[t].slot_options.rank, at::kDouble)).view({b.size(0), -1}) *
+                   0.1);
       }
     }
     data.push_back(tiny_examples(trials[t].lengths, o.vocab_size, 50 + t));
@@ -87,9 +91,13 @@ TEST_P(DecoderTest, AdapterGradientsOfAPackEqualAutograd) {
   for (std::size_t t = 0; t < trials.size(); ++t) {
     double loss_tokens = 0;
     for (const auto& example : data[t]) loss_tokens += static_cast<double>(example.loss_tokens());
-    parts.push_back({.slot = trials[t].slot, .rank = computed_rank(trials[t].slot_options.rank),
-                     .scale = static_cast<float>(trials[t].scale), .loss_scale = 1 / loss_tokens,
-                     .targets = trials[t].slot_options.targets, .examples = data[t], .batch = batches[t]});
+    parts.push_back({.slot = trials[t].slot,
+                     .rank = computed_rank(trials[t].slot_options.rank),
+                     .scale = static_cast<float>(trials[t].scale),
+                     .loss_scale = 1 / loss_tokens,
+                     .targets = trials[t].slot_options.targets,
+                     .examples = data[t],
+                     .batch = batches[t]});
   }
   const auto passes = plan_passes(lengths, 100);
   ASSERT_EQ(passes.size(), 1u);
@@ -125,8 +133,10 @@ TEST_P(DecoderTest, AdapterGradientsOfAPackEqualAutograd) {
         const auto index = static_cast<std::size_t>(layer) * kProjections + p;
         const std::int64_t rank = slot.slot_options.rank;
         SCOPED_TRACE(projection_path(layer, projection) + " of trial " + std::to_string(t));
-        EXPECT_TRUE(same(bank.grad_a_SRD(layer, projection).select(0, slot.slot).narrow(0, 0, rank), adapter.a[index].grad()));
-        EXPECT_TRUE(same(bank.grad_b_SOR(layer, projection).select(0, slot.slot).narrow(1, 0, rank), adapter.b[index].grad()));
+        EXPECT_TRUE(
+            same(bank.grad_a_SRD(layer, projection).select(0, slot.slot).narrow(0, 0, rank), adapter.a[index].grad()));
+        EXPECT_TRUE(
+            same(bank.grad_b_SOR(layer, projection).select(0, slot.slot).narrow(1, 0, rank), adapter.b[index].grad()));
       }
     }
   }
@@ -141,15 +151,23 @@ TEST_P(DecoderTest, FullGradientsEqualAutograd) {
   FullGradients gradients;
   gradients.blocks.resize(base.blocks.size());
   std::vector<std::pair<at::Tensor*, at::Tensor*>> pairs{{&base.embed_VD, &gradients.embed_VD},
-                                                          {&base.final_norm_D, &gradients.final_norm_D}};
+                                                         {&base.final_norm_D, &gradients.final_norm_D}};
   for (std::size_t l = 0; l < base.blocks.size(); ++l) {
     auto& w = base.blocks[l];
     auto& g = gradients.blocks[l];
-    for (const auto& [weight, gradient] : std::initializer_list<std::pair<at::Tensor*, at::Tensor*>>{
-             {&w.input_norm_D, &g.input_norm_D}, {&w.post_norm_D, &g.post_norm_D}, {&w.qkv_ED, &g.qkv_ED},
-             {&w.o_DO, &g.o_DO}, {&w.gate_up_2FD, &g.gate_up_2FD}, {&w.down_DF, &g.down_DF},
-             {&w.qkv_bias_E, &g.qkv_bias_E}, {&w.o_bias_D, &g.o_bias_D}, {&w.gate_up_bias_2F, &g.gate_up_bias_2F},
-             {&w.down_bias_D, &g.down_bias_D}, {&w.q_norm_K, &g.q_norm_K}, {&w.k_norm_K, &g.k_norm_K}}) {
+    for (const auto& [weight, gradient] :
+         std::initializer_list<std::pair<at::Tensor*, at::Tensor*>>{{&w.input_norm_D, &g.input_norm_D},
+                                                                    {&w.post_norm_D, &g.post_norm_D},
+                                                                    {&w.qkv_ED, &g.qkv_ED},
+                                                                    {&w.o_DO, &g.o_DO},
+                                                                    {&w.gate_up_2FD, &g.gate_up_2FD},
+                                                                    {&w.down_DF, &g.down_DF},
+                                                                    {&w.qkv_bias_E, &g.qkv_bias_E},
+                                                                    {&w.o_bias_D, &g.o_bias_D},
+                                                                    {&w.gate_up_bias_2F, &g.gate_up_bias_2F},
+                                                                    {&w.down_bias_D, &g.down_bias_D},
+                                                                    {&w.q_norm_K, &g.q_norm_K},
+                                                                    {&w.k_norm_K, &g.k_norm_K}}) {
       if (weight->defined()) pairs.emplace_back(weight, gradient);
     }
   }

@@ -44,8 +44,8 @@ template <typename A, typename B>
   }
   if (worst <= 0) return ::testing::AssertionSuccess();
   const double a = static_cast<double>(actual[worst_index]), e = static_cast<double>(expected[worst_index]);
-  return ::testing::AssertionFailure() << "worst at [" << worst_index << "]: " << a << " instead of " << e << ", off by "
-                                       << std::fabs(a - e) << ", allowed "
+  return ::testing::AssertionFailure() << "worst at [" << worst_index << "]: " << a << " instead of " << e
+                                       << ", off by " << std::fabs(a - e) << ", allowed "
                                        << bound.absolute + bound.relative * (bound.of_largest ? largest : std::fabs(e));
 }
 

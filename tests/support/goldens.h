@@ -17,7 +17,9 @@ inline std::filesystem::path golden_path(const std::string& name) {
   return std::filesystem::path(FINETUNE_SOURCE_DIR) / "tests" / "golden" / name;
 }
 
-inline nlohmann::ordered_json read_golden(const std::string& name) { return read_json_file(golden_path(name).string()); }
+inline nlohmann::ordered_json read_golden(const std::string& name) {
+  return read_json_file(golden_path(name).string());
+}
 
 inline std::vector<Example> examples_from(const nlohmann::ordered_json& list) {
   std::vector<Example> examples;
