@@ -1,112 +1,20 @@
-#include <fmt/format.h>
-#include <unistd.h>
-
-#include <chrono>
-#include <filesystem>
 #include <iostream>
 #include <nlohmann/json.hpp>
 
 #include "cli/interrupt.h"
 #include "cli/prepare.h"
-#include "cli/progress.h"
-#include "cli/results.h"
-#include "cli/tuner_setup.h"
+#include "cli/tune_model.h"
 #include "cli/verbs.h"
-#include "config/config.h"
-#include "core/files.h"
-#include "core/text.h"
-#include "engine/devices.h"
-#include "engine/schedule.h"
-#include "study/run_folder.h"
 
 namespace finetune {
-namespace {
-
-using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
-
-StudyOptions study_options(const Session& session, std::int64_t resident, Clock::time_point started) {
-  const RunConfig& config = session.config;
-  StudyOptions options;
-  options.configure = [&config](const Params& params) { return configure_trial(config, params); };
-  options.metric = config.tune.metric;
-  options.direction = config.tune.direction;
-  options.eval_every = config.run.eval_every;
-  options.concurrent = resident;
-  options.budget = config.tune.budget;
-  options.stop = [budget = config.tune.budget.seconds, started] {
-    return InterruptGuard::requested() || (budget && seconds_since(started) >= *budget);
-  };
-  return options;
-}
-
-void announce(const Session& session, std::int64_t resident) {
-  const RunConfig& config = session.config;
-  std::cerr << fmt::format("{}: {} layers, width {}, {} parameters; {}\n", config.model.path,
-                           session.model.options.layers, session.model.options.width,
-                           with_commas(base_parameters(session.model.options)),
-                           describe_device(session.devices.front()));
-  std::cerr << fmt::format("train {} examples ({}), valid {} examples ({})\n",
-                           with_commas(static_cast<long long>(session.train.examples.size())), session.train.format,
-                           with_commas(static_cast<long long>(session.valid.examples.size())), session.valid_source);
-  for (const auto& note : session.notes) std::cerr << note << "\n";
-  std::cerr << fmt::format("{} trials of {} steps, {} side by side; sampler {}, scheduler {}\n", config.tune.trials,
-                           last_step(config.train), resident, config.tune.sampler->name, config.tune.scheduler->name);
-}
-
-void write_best(const Session& session, const StudyResult& result, std::vector<LaneParts>& lanes) {
-  if (!result.best) return;
-  const Trial& best = result.trials[*result.best];
-  const std::filesystem::path out = session.config.run.out;
-  if (best.best_image) write_weights(session, *lanes.front().store, best, *best.best_image, out / "best");
-  write_file_atomically(out / "best.yaml", to_yaml(best_config(session, best)));
-}
-
-}  // namespace
 
 int run_tune(const Arguments& arguments) {
-  RunConfig config = prepare_config(arguments, {"model.path", "data.train", "run.out"});
-  choose_defaults(config);
-  validate(config);
-  make_tuner(config, std::nullopt);  // a wrong sampler or scheduler is found before anything is read
-  check_paths(config, true, arguments.overwrite);
-  const Session session = open_session(std::move(config), Verb::tune);
-  const std::int64_t resident = resident_trials(session);
-  const auto tuner = make_tuner(session.config, resident);
-  std::vector<LaneParts> lanes = make_lanes(session, resident + 1);  // one more for the default configuration
-  make_out(session.config.run.out);
-  write_file_atomically(std::filesystem::path(session.config.run.out) / "run.yaml", run_yaml(session));
-  announce(session, resident);
-
-  const auto started = Clock::now();
+  const RunConfig config = prepare_config(arguments, {"model.path", "data.train", "run.out"});
   const InterruptGuard guard;
-  TrialWriter writer(session.config.run.out);
-  StudyResult result;
-  {
-    Progress progress({.terminal = isatty(STDERR_FILENO) != 0,
-                       .trials = session.config.tune.trials,
-                       .steps_per_trial = last_step(session.config.train),
-                       .metric = session.config.tune.metric,
-                       .direction = session.config.tune.direction});
-    std::vector<Lane*> lane_pointers;
-    for (auto& lane : lanes) lane_pointers.push_back(lane.trainer.get());
-    result = Study(study_options(session, resident, started), *tuner, lane_pointers, {&writer, &progress}).run();
-  }
-  const bool by_signal = InterruptGuard::requested();
-  if (result.interrupted && !by_signal) result.budget_hit = "seconds";
-  result.interrupted = by_signal;
-  StudySummary summary = summarize(session, result, seconds_since(started));
-  write_best(session, result, lanes);
-  read_curves(session.config.run.out, summary);
-  write_reports(session.config.run.out, summary);
-  if (arguments.json)
-    std::cout << report_json(summary).dump() << "\n";
-  else
-    std::cout << report_text(summary, session.config.run.out);
-  return by_signal ? 130 : 0;
+  const StudySummary summary = tune_model(config, {.stop = InterruptGuard::requested}, arguments.overwrite);
+  if (arguments.json) std::cout << report_json(summary).dump() << "\n";
+  else std::cout << report_text(summary, config.run.out);
+  return InterruptGuard::requested() ? 130 : 0;
 }
 
 }  // namespace finetune

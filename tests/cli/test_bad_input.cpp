@@ -1,78 +1,14 @@
-// Every bad input ends with exit code 2 and one line that names the culprit, and leaves nothing behind. Runs the program.
+// Every bad input ends with exit code 2 and one line that names the culprit, and leaves nothing behind. Runs the
+// program.
 #include <gtest/gtest.h>
-#include <sys/wait.h>
 
-#include <cstdio>
 #include <cstring>
-#include <filesystem>
 #include <functional>
-#include <nlohmann/json.hpp>
 
-#include "core/files.h"
-#include "support/goldens.h"
+#include "cli/program.h"
 
 namespace finetune::testing {
 namespace {
-
-namespace fs = std::filesystem;
-
-struct Outcome {
-  int code = -1;
-  std::string text;  // stdout and stderr together
-};
-
-Outcome run(const std::string& arguments, const std::string& input = "") {
-  const std::string command = (input.empty() ? std::string() : "printf '%b' '" + input + "' | ") + "'" + FINETUNE_PROGRAM + "' " + arguments + " 2>&1";
-  Outcome outcome;
-  FILE* pipe = popen(command.c_str(), "r");
-  char buffer[4096];
-  while (const std::size_t got = fread(buffer, 1, sizeof buffer, pipe)) outcome.text.append(buffer, got);
-  const int status = pclose(pipe);
-  outcome.code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-  return outcome;
-}
-
-// A folder with a working model, tokenizer and data, in which each case breaks one thing.
-class Fixture {
- public:
-  Fixture() : root_(fs::temp_directory_path() / ("finetune_bad_input_" + std::to_string(getpid()))) {
-    fs::remove_all(root_);
-    fs::create_directories(root_);
-    fs::copy(golden_path("models/llama"), root_ / "model");
-    nlohmann::ordered_json vocabulary{{"<unk>", 0}, {"<s>", 1}, {"</s>", 2}};
-    for (char c = 'a'; c <= 'z'; ++c) vocabulary[std::string(1, c)] = vocabulary.size();
-    for (const char* c : {" ", ":", ".", "0", "1"}) vocabulary[c] = vocabulary.size();
-    const nlohmann::ordered_json tokenizer{{"version", "1.0"}, {"added_tokens", {{{"id", 2}, {"content", "</s>"}, {"special", true}, {"normalized", false}}}},
-                                           {"model", {{"type", "BPE"}, {"unk_token", "<unk>"}, {"vocab", vocabulary}, {"merges", nlohmann::ordered_json::array()}}}};
-    write("model/tokenizer.json", tokenizer.dump());
-    write("model/tokenizer_config.json", R"({"eos_token": "</s>"})");
-    std::string lines;
-    for (int i = 0; i < 20; ++i) lines += R"({"prompt": "ab c)" + std::string(1, static_cast<char>('a' + i)) + R"(:", "completion": " d"})" + "\n";
-    write("train.jsonl", lines);
-    fs::copy(golden_path("lora/plain/initial"), root_ / "adapter");
-  }
-  ~Fixture() { fs::remove_all(root_); }
-
-  void write(const std::string& name, const std::string& content) const { write_file_atomically(root_ / name, content); }
-  std::string read(const std::string& name) const { return read_file(root_ / name); }
-  std::string path(const std::string& name) const { return (root_ / name).string(); }
-  /// Replaces text inside a file; the text must be there.
-  void edit(const std::string& name, const std::string& from, const std::string& to) const {
-    std::string content = read(name);
-    const auto at = content.find(from);
-    ASSERT_NE(at, std::string::npos) << name << " has no " << from;
-    content.replace(at, from.size(), to);
-    write(name, content);
-  }
-  std::string tune(const std::string& more = "") const { return tune_with("train.jsonl", "out", more); }
-  std::string tune_with(const std::string& train, const std::string& out, const std::string& more = "") const {
-    return "--model '" + path("model") + "' --train '" + path(train) + "' --out '" + path(out) + "' --steps 4 --set train.batch_size=2 " +
-           (more.find("--trials") == std::string::npos ? "--trials 2 " : "") + more;
-  }
-
- private:
-  fs::path root_;
-};
 
 struct Case {
   std::string name;
@@ -87,25 +23,60 @@ Case setting(const std::string& name, const std::string& text, const std::string
   return {name, [text](const Fixture& f) { return f.tune("--set '" + text + "'"); }, names};
 }
 Case config(const std::string& name, const std::string& yaml, const std::string& names) {
-  return {name, [yaml](const Fixture& f) { f.write("c.yaml", yaml); return f.tune("--config '" + f.path("c.yaml") + "'"); }, names};
+  return {name,
+          [yaml](const Fixture& f) {
+            f.write("c.yaml", yaml);
+            return f.tune("--config '" + f.path("c.yaml") + "'");
+          },
+          names};
 }
 Case data(const std::string& name, const std::string& file, const std::string& content, const std::string& names) {
-  return {name, [=](const Fixture& f) { f.write(file, content); return f.tune_with(file, "out"); }, names};
+  return {name,
+          [=](const Fixture& f) {
+            f.write(file, content);
+            return f.tune_with(file, "out");
+          },
+          names};
 }
 Case model(const std::string& name, const std::string& from, const std::string& to, const std::string& names) {
-  return {name, [=](const Fixture& f) { f.edit("model/config.json", from, to); return f.tune(); }, names};
+  return {name,
+          [=](const Fixture& f) {
+            f.edit("model/config.json", from, to);
+            return f.tune();
+          },
+          names};
 }
-Case edited(const std::string& name, const std::string& file, const std::string& from, const std::string& to, const std::string& names) {
-  return {name, [=](const Fixture& f) { f.edit(file, from, to); return f.tune(); }, names};
+Case edited(const std::string& name, const std::string& file, const std::string& from, const std::string& to,
+            const std::string& names) {
+  return {name,
+          [=](const Fixture& f) {
+            f.edit(file, from, to);
+            return f.tune();
+          },
+          names};
 }
 Case adapter(const std::string& name, const std::string& from, const std::string& to, const std::string& names) {
-  return {name, [=](const Fixture& f) { f.edit("adapter/adapter_config.json", from, to); return f.tune("--set model.adapter='" + f.path("adapter") + "'"); }, names};
+  return {name,
+          [=](const Fixture& f) {
+            f.edit("adapter/adapter_config.json", from, to);
+            return f.tune("--set model.adapter='" + f.path("adapter") + "'");
+          },
+          names};
 }
 Case weights(const std::string& name, const std::function<void(std::string&)>& damage, const std::string& names) {
-  return {name, [=](const Fixture& f) { std::string bytes = f.read("model/model.safetensors"); damage(bytes); f.write("model/model.safetensors", bytes); return f.tune(); }, names};
+  return {name,
+          [=](const Fixture& f) {
+            std::string bytes = f.read("model/model.safetensors");
+            damage(bytes);
+            f.write("model/model.safetensors", bytes);
+            return f.tune();
+          },
+          names};
 }
 
-std::string deep(char open, int times) { return std::string(static_cast<std::size_t>(times), open); }
+std::string deep(char open, int times) {
+  return std::string(static_cast<std::size_t>(times), open);
+}
 
 std::vector<Case> all_cases() {
   return {
@@ -123,13 +94,45 @@ std::vector<Case> all_cases() {
       arguments("report_no_folder", "report /nowhere/at/all", "/nowhere/at/all"),
       {"report_no_run", [](const Fixture& f) { return "report '" + f.path("model") + "'"; }, "run.yaml"},
       {"resume_no_run", [](const Fixture& f) { return "resume '" + f.path("model") + "'"; }, "run.yaml"},
-      {"model_missing", [](const Fixture& f) { fs::remove_all(f.path("model")); return f.tune(); }, "--model"},
-      {"model_is_a_file", [](const Fixture& f) { fs::remove_all(f.path("model")); f.write("model", "x"); return f.tune(); }, "--model"},
-      {"train_missing", [](const Fixture& f) { fs::remove(f.path("train.jsonl")); return f.tune(); }, "train.jsonl"},
+      {"model_missing",
+       [](const Fixture& f) {
+         fs::remove_all(f.path("model"));
+         return f.tune();
+       },
+       "--model"},
+      {"model_is_a_file",
+       [](const Fixture& f) {
+         fs::remove_all(f.path("model"));
+         f.write("model", "x");
+         return f.tune();
+       },
+       "--model"},
+      {"train_missing",
+       [](const Fixture& f) {
+         fs::remove(f.path("train.jsonl"));
+         return f.tune();
+       },
+       "train.jsonl"},
       {"train_is_a_folder", [](const Fixture& f) { return f.tune_with("model", "out"); }, "model"},
-      {"out_not_empty", [](const Fixture& f) { fs::create_directories(f.path("out")); f.write("out/precious", "x"); return f.tune(); }, "--overwrite"},
-      {"out_is_a_file", [](const Fixture& f) { f.write("out", "x"); return f.tune(); }, "--out"},
-      {"out_below_a_file", [](const Fixture& f) { f.write("file", "x"); return f.tune_with("train.jsonl", "file/out"); }, "--out"},
+      {"out_not_empty",
+       [](const Fixture& f) {
+         fs::create_directories(f.path("out"));
+         f.write("out/precious", "x");
+         return f.tune();
+       },
+       "--overwrite"},
+      {"out_is_a_file",
+       [](const Fixture& f) {
+         f.write("out", "x");
+         return f.tune();
+       },
+       "--out"},
+      {"out_below_a_file",
+       [](const Fixture& f) {
+         f.write("file", "x");
+         return f.tune_with("train.jsonl", "file/out");
+       },
+       "--out"},
       setting("unknown_key", "train.learnin_rate=1", "train.learning_rate"),
       setting("unknown_section", "trian.steps=1", "trian.steps"),
       setting("steps_zero", "train.steps=0", "train.steps"),
@@ -162,9 +165,11 @@ std::vector<Case> all_cases() {
       setting("search_bad_option", "search.train.learning_rate={low: 1e-4, hihg: 1}", "hihg"),
       setting("search_value_not_allowed", "search.train.lora.rank={choices: [8, 0]}", "train.lora.rank"),
       setting("search_whole_as_real", "search.train.batch_size={low: 1, high: 4}", "int: true"),
-      {"method_and_sampler", [](const Fixture& f) { return f.tune("--set tune.method=auto --set tune.sampler=random"); }, "tune.method"},
+      {"method_and_sampler",
+       [](const Fixture& f) { return f.tune("--set tune.method=auto --set tune.sampler=random"); }, "tune.method"},
       setting("unknown_method", "tune.method=magic", "tune.method"),
-      {"valid_twice", [](const Fixture& f) { return f.tune("--set 'data.valid=[x]' --set data.valid_fraction=0.1"); }, "valid_fraction"},
+      {"valid_twice", [](const Fixture& f) { return f.tune("--set 'data.valid=[x]' --set data.valid_fraction=0.1"); },
+       "valid_fraction"},
       config("yaml_syntax", "train: {steps: 3\n", "c.yaml"),
       config("yaml_repeated_key", "train: {steps: 3}\ntrain: {steps: 4}\n", "c.yaml:2"),
       config("yaml_unknown_key", "train:\n  steps: 3\n  stpes: 4\n", "c.yaml:3"),
@@ -175,8 +180,10 @@ std::vector<Case> all_cases() {
       config("json_repeated_key", R"({"train": {"steps": 3, "steps": 4}})", "steps"),
       config("json_deep", R"({"train": )" + deep('[', 5000), "c.yaml"),
       data("jsonl_bad_line", "bad.jsonl", "{\"prompt\": \"a\", \"completion\": \"b\"}\n{\"prompt\": \n", "bad.jsonl:2"),
-      data("jsonl_missing_field", "bad.jsonl", "{\"prompt\": \"a\", \"completion\": \"b\"}\n\n{\"prompt\": \"a\"}\n", "bad.jsonl:3"),
-      data("jsonl_repeated_key", "bad.jsonl", "{\"prompt\": \"a\", \"prompt\": \"b\", \"completion\": \"c\"}\n", "bad.jsonl:1"),
+      data("jsonl_missing_field", "bad.jsonl", "{\"prompt\": \"a\", \"completion\": \"b\"}\n\n{\"prompt\": \"a\"}\n",
+           "bad.jsonl:3"),
+      data("jsonl_repeated_key", "bad.jsonl", "{\"prompt\": \"a\", \"prompt\": \"b\", \"completion\": \"c\"}\n",
+           "bad.jsonl:1"),
       data("jsonl_not_utf8", "bad.jsonl", "{\"prompt\": \"a\", \"completion\": \"\xff\"}\n", "bad.jsonl:1"),
       data("jsonl_lone_surrogate", "bad.jsonl", "{\"prompt\": \"a\", \"completion\": \"\\ud800\"}\n", "bad.jsonl:1"),
       data("jsonl_deep", "bad.jsonl", "{\"prompt\": " + deep('[', 10000) + "\n", "bad.jsonl:1"),
@@ -199,31 +206,74 @@ std::vector<Case> all_cases() {
       model("config_wrong_width", "\"intermediate_size\": 40", "\"intermediate_size\": 41", "mlp"),
       model("config_more_layers", "\"num_hidden_layers\": 2", "\"num_hidden_layers\": 3", "model.layers.2"),
       model("config_fewer_layers", "\"num_hidden_layers\": 2", "\"num_hidden_layers\": 1", "model.layers.1"),
-      weights("weights_truncated", [](std::string& b) { b.resize(b.size() / 2); }, "model.safetensors"),
-      weights("weights_trailing", [](std::string& b) { b += "xx"; }, "model.safetensors"),
-      weights("weights_huge_header", [](std::string& b) { b[7] = 0x7f; }, "model.safetensors"),
-      weights("weights_empty", [](std::string& b) { b.clear(); }, "model.safetensors"),
-      weights("weights_not_json", [](std::string& b) { b[9] = '?'; }, "model.safetensors"),
-      weights("weights_nan", [](std::string& b) { const float nan = __builtin_nanf(""); std::memcpy(b.data() + b.size() - 4, &nan, 4); }, "NaN"),
-      {"weights_missing", [](const Fixture& f) { fs::remove(f.path("model/model.safetensors")); return f.tune(); }, "model.safetensors"},
-      {"weights_pickle", [](const Fixture& f) { fs::rename(f.path("model/model.safetensors"), f.path("model/pytorch_model.bin")); return f.tune(); }, "pickle"},
-      {"index_traversal", [](const Fixture& f) {
+      weights(
+          "weights_truncated", [](std::string& b) { b.resize(b.size() / 2); }, "model.safetensors"),
+      weights(
+          "weights_trailing", [](std::string& b) { b += "xx"; }, "model.safetensors"),
+      weights(
+          "weights_huge_header", [](std::string& b) { b[7] = 0x7f; }, "model.safetensors"),
+      weights(
+          "weights_empty", [](std::string& b) { b.clear(); }, "model.safetensors"),
+      weights(
+          "weights_not_json", [](std::string& b) { b[9] = '?'; }, "model.safetensors"),
+      weights(
+          "weights_nan",
+          [](std::string& b) {
+            const float nan = __builtin_nanf("");
+            std::memcpy(b.data() + b.size() - 4, &nan, 4);
+          },
+          "NaN"),
+      {"weights_missing",
+       [](const Fixture& f) {
+         fs::remove(f.path("model/model.safetensors"));
+         return f.tune();
+       },
+       "model.safetensors"},
+      {"weights_pickle",
+       [](const Fixture& f) {
+         fs::rename(f.path("model/model.safetensors"), f.path("model/pytorch_model.bin"));
+         return f.tune();
+       },
+       "pickle"},
+      {"index_traversal",
+       [](const Fixture& f) {
          fs::remove(f.path("model/model.safetensors"));
          f.write("model/model.safetensors.index.json", R"({"weight_map": {"model.norm.weight": "../../etc/passwd"}})");
          return f.tune();
-       }, "index.json"},
-      {"tokenizer_missing", [](const Fixture& f) { fs::remove(f.path("model/tokenizer.json")); return f.tune(); }, "tokenizer.json"},
+       },
+       "index.json"},
+      {"tokenizer_missing",
+       [](const Fixture& f) {
+         fs::remove(f.path("model/tokenizer.json"));
+         return f.tune();
+       },
+       "tokenizer.json"},
       edited("tokenizer_bad_merge", "model/tokenizer.json", "\"merges\":[]", "\"merges\":[\"q zz\"]", "merges"),
       edited("tokenizer_type", "model/tokenizer.json", "\"BPE\"", "\"WordPiece\"", "WordPiece"),
       edited("tokenizer_id", "model/tokenizer.json", "\"a\":3", "\"a\":-3", "tokenizer.json"),
       edited("tokenizer_foreign_ids", "model/tokenizer.json", "\"c\":5", "\"c\":5000", "vocabulary"),
-      {"tokenizer_deep", [](const Fixture& f) { f.write("model/tokenizer.json", "{\"normalizer\": " + deep('[', 9000)); return f.tune(); }, "tokenizer.json"},
+      {"tokenizer_deep",
+       [](const Fixture& f) {
+         f.write("model/tokenizer.json", "{\"normalizer\": " + deep('[', 9000));
+         return f.tune();
+       },
+       "tokenizer.json"},
       adapter("adapter_type", "\"LORA\"", "\"IA3\"", "peft_type"),
       adapter("adapter_dora", "\"use_dora\": false", "\"use_dora\": true", "use_dora"),
       adapter("adapter_rank", "\"r\": 8", "\"r\": 9", "lora_A"),
-      adapter("adapter_saved_modules", "\"modules_to_save\": null", "\"modules_to_save\": [\"lm_head\"]", "modules_to_save"),
-      {"adapter_conflict", [](const Fixture& f) { return f.tune("--set model.adapter='" + f.path("adapter") + "' --set train.lora.rank=4"); }, "train.lora.rank"},
-      {"adapter_missing_tensors", [](const Fixture& f) { fs::remove(f.path("adapter/adapter_model.safetensors")); return f.tune("--set model.adapter='" + f.path("adapter") + "'"); }, "adapter_model.safetensors"},
+      adapter("adapter_saved_modules", "\"modules_to_save\": null", "\"modules_to_save\": [\"lm_head\"]",
+              "modules_to_save"),
+      {"adapter_conflict",
+       [](const Fixture& f) {
+         return f.tune("--set model.adapter='" + f.path("adapter") + "' --set train.lora.rank=4");
+       },
+       "train.lora.rank"},
+      {"adapter_missing_tensors",
+       [](const Fixture& f) {
+         fs::remove(f.path("adapter/adapter_model.safetensors"));
+         return f.tune("--set model.adapter='" + f.path("adapter") + "'");
+       },
+       "adapter_model.safetensors"},
   };
 }
 
@@ -240,42 +290,8 @@ TEST_P(BadInput, ExitsWithTwoAndOneLine) {
   EXPECT_FALSE(fs::exists(fixture.path("out/run.yaml"))) << "something was written";
 }
 
-INSTANTIATE_TEST_SUITE_P(Table, BadInput, ::testing::ValuesIn(all_cases()), [](const auto& info) { return info.param.name; });
-
-TEST(Program, TheFixtureItselfTrainsAndGivesTheSameBytesAgain) {
-  const Fixture fixture;
-  const Outcome tuned = run(fixture.tune());
-  ASSERT_EQ(tuned.code, 0) << tuned.text;
-  const Outcome again = run("train --config '" + fixture.path("out/best.yaml") + "' --out '" + fixture.path("again") + "'");
-  ASSERT_EQ(again.code, 0) << again.text;
-  EXPECT_EQ(fixture.read("out/best/adapter_model.safetensors"), fixture.read("again/adapter/adapter_model.safetensors"));
-  const Outcome merged = run("export --model '" + fixture.path("model") + "' --adapter '" + fixture.path("out/best") + "' --out '" + fixture.path("merged") + "'");
-  EXPECT_EQ(merged.code, 0) << merged.text;
-  EXPECT_TRUE(fs::exists(fixture.path("merged/tokenizer.json")));
-  EXPECT_EQ(run("report '" + fixture.path("out") + "'").code, 0);
-}
-
-TEST(Program, ConcurrencyDoesNotChangeAByteOfTheMetrics) {
-  const Fixture fixture;
-  std::string first;
-  for (const int concurrent : {1, 3, 6}) {
-    const std::string name = "out" + std::to_string(concurrent), out = fixture.path(name);
-    const Outcome outcome = run(fixture.tune_with("train.jsonl", name, "--trials 6 --set tune.scheduler=none --set tune.concurrent=" + std::to_string(concurrent)));
-    ASSERT_EQ(outcome.code, 0) << outcome.text;
-    std::string metrics;
-    for (int trial = 0; trial < 6; ++trial) metrics += read_file(fs::path(out) / "trials" / ("00000" + std::to_string(trial)) / "metrics.jsonl");
-    if (first.empty()) first = metrics;
-    EXPECT_EQ(metrics, first) << concurrent << " side by side";
-  }
-}
-
-TEST(Program, BadLinesOnStdinNameTheLine) {
-  const Fixture fixture;
-  const Outcome outcome = run("tokenize --model '" + fixture.path("model") + "'", "\"abc\"\\n\"ab\\n");
-  EXPECT_EQ(outcome.code, 2);
-  EXPECT_NE(outcome.text.find("stdin:2"), std::string::npos) << outcome.text;
-  EXPECT_EQ(run("detokenize --model '" + fixture.path("model") + "'", "[3, 4, 999]\\n").code, 2);
-}
+INSTANTIATE_TEST_SUITE_P(Table, BadInput, ::testing::ValuesIn(all_cases()),
+                         [](const auto& info) { return info.param.name; });
 
 }  // namespace
 }  // namespace finetune::testing

@@ -1,0 +1,86 @@
+// The program as its user runs it: on a small folder, from the command line. What it leaves must be right and
+// repeatable.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "cli/program.h"
+
+namespace finetune::testing {
+namespace {
+
+TEST(Program, TheFixtureItselfTrainsAndGivesTheSameBytesAgain) {
+  const Fixture fixture;
+  const Outcome tuned = run(fixture.tune());
+  ASSERT_EQ(tuned.code, 0) << tuned.text;
+  const Outcome again =
+      run("train --config '" + fixture.path("out/best.yaml") + "' --out '" + fixture.path("again") + "'");
+  ASSERT_EQ(again.code, 0) << again.text;
+  EXPECT_EQ(fixture.read("out/best/adapter_model.safetensors"),
+            fixture.read("again/adapter/adapter_model.safetensors"));
+  const Outcome merged = run("export --model '" + fixture.path("model") + "' --adapter '" + fixture.path("out/best") +
+                             "' --out '" + fixture.path("merged") + "'");
+  EXPECT_EQ(merged.code, 0) << merged.text;
+  EXPECT_TRUE(fs::exists(fixture.path("merged/tokenizer.json")));
+  EXPECT_EQ(run("report '" + fixture.path("out") + "'").code, 0);
+}
+
+TEST(Program, ConcurrencyDoesNotChangeAByteOfTheMetrics) {
+  const Fixture fixture;
+  std::string first;
+  for (const int concurrent : {1, 3, 6}) {
+    const std::string name = "out" + std::to_string(concurrent), out = fixture.path(name);
+    const Outcome outcome = run(
+        fixture.tune_with("train.jsonl", name,
+                          "--trials 6 --set tune.scheduler=none --set tune.concurrent=" + std::to_string(concurrent)));
+    ASSERT_EQ(outcome.code, 0) << outcome.text;
+    std::string metrics;
+    for (int trial = 0; trial < 6; ++trial)
+      metrics += read_file(fs::path(out) / "trials" / ("00000" + std::to_string(trial)) / "metrics.jsonl");
+    if (first.empty()) first = metrics;
+    EXPECT_EQ(metrics, first) << concurrent << " side by side";
+  }
+}
+
+TEST(Program, BadLinesOnStdinNameTheLine) {
+  const Fixture fixture;
+  const Outcome outcome = run("tokenize --model '" + fixture.path("model") + "'", "\"abc\"\\n\"ab\\n");
+  EXPECT_EQ(outcome.code, 2);
+  EXPECT_NE(outcome.text.find("stdin:2"), std::string::npos) << outcome.text;
+  EXPECT_EQ(run("detokenize --model '" + fixture.path("model") + "'", "[3, 4, 999]\\n").code, 2);
+}
+
+// Ctrl-C in the middle: exit code 130, and a report of what is there.
+TEST(Program, AnInterruptEndsWithAReport) {
+  const Fixture fixture;
+  const std::string line =
+      fixture.tune("--set train.steps=1000000 --set tune.scheduler=none --set train.warmup_ratio=0");
+  const Outcome outcome = run_command("timeout --preserve-status -s INT 2 '" FINETUNE_PROGRAM "' " + line);
+  EXPECT_EQ(outcome.code, 130) << outcome.text;
+  const auto report = nlohmann::json::parse(fixture.read("out/report.json"));
+  ASSERT_EQ(report.at("trials").size(), 2u);
+  for (const auto& trial : report.at("trials")) EXPECT_EQ(trial.at("reason"), "interrupted");
+  EXPECT_TRUE(fs::exists(fixture.path("out/report.html")));
+}
+
+TEST(Program, JsonIsOneObjectOnStdout) {
+  const Fixture fixture;
+  const std::string model = "--model '" + fixture.path("model") + "'", quiet = " --json 2>/dev/null";
+  const auto object = [&](const std::string& arguments) {
+    const Outcome outcome = run(arguments + quiet);
+    EXPECT_EQ(outcome.code, 0) << arguments << "\n" << outcome.text;
+    return nlohmann::json::parse(outcome.text);
+  };
+  EXPECT_TRUE(object(fixture.tune()).at("best").contains("metric"));
+  EXPECT_TRUE(object("check " + model + " --train '" + fixture.path("train.jsonl") + "'").contains("memory_bytes"));
+  EXPECT_TRUE(object("eval " + model + " --data '" + fixture.path("train.jsonl") + "'").is_object());
+  EXPECT_TRUE(object("report '" + fixture.path("out") + "'").is_object());
+  EXPECT_TRUE(object("train --config '" + fixture.path("out/best.yaml") + "' --out '" + fixture.path("again") + "'")
+                  .contains("train_loss"));
+  EXPECT_TRUE(
+      object("export " + model + " --adapter '" + fixture.path("out/best") + "' --out '" + fixture.path("merged") + "'")
+          .is_object());
+}
+
+}  // namespace
+}  // namespace finetune::testing
