@@ -1,4 +1,4 @@
-// How much memory a run needs: arithmetic on sizes, checked against measurement by a test.
+// How much memory a run needs: arithmetic on sizes, checked against measurement by tests/cli/test_memory.cpp.
 #pragma once
 
 #include <array>
@@ -17,7 +17,8 @@ struct MemoryPlan {
   std::int64_t element_bytes = 4;  ///< of base weights and activations
   std::int64_t tokens_per_pass = 4096;
   std::int64_t loss_rows_per_pass = 4096;
-  std::int64_t images = 2;  ///< states kept off the slots: best ones, paused ones
+  std::int64_t images = 2;   ///< states kept off the slots: best ones, paused ones
+  std::int64_t program = 0;  ///< resident bytes of the process without the base, before any slot
 };
 
 struct MemoryEstimate {
@@ -31,6 +32,10 @@ std::int64_t adapter_parameters(const DecoderOptions& model, std::int64_t rank,
                                 const std::array<bool, kProjections>& targets);
 /// Bytes of activations that one token keeps until its backward pass, plus the shared buffers of a pass.
 std::int64_t activation_bytes_per_token(const DecoderOptions& model, const MemoryPlan& plan);
+
+/// Bytes of this process that are in memory now.
+std::int64_t resident_bytes();
+
 MemoryEstimate estimate_memory(const DecoderOptions& model, const MemoryPlan& plan);
 
 /// Tokens per pass that `available` bytes allow, between 512 and `wanted`.

@@ -189,6 +189,9 @@ Session open_session(RunConfig config, Verb verb, bool collect_rejects) {
   resolve_steps(session.config, session.train.examples.size());
   copy_to_devices(session);
   const bool cpu = session.devices.front().is_cpu();
+  const std::int64_t base_bytes =
+      base_parameters(session.model.options) * static_cast<std::int64_t>(at::elementSize(session.model.dtype));
+  session.program_bytes = std::max<std::int64_t>(0, resident_bytes() - (cpu ? base_bytes : 0));
   session.tokens_per_pass = session.config.run.tokens_per_pass.value_or(cpu ? kCpuTokensPerPass : kGpuTokensPerPass);
   if (!session.config.run.tokens_per_pass) {
     session.tokens_per_pass = fit_tokens_per_pass(
@@ -236,22 +239,41 @@ std::vector<LaneParts> make_lanes(const Session& session, std::int64_t slots) {
   return lanes;
 }
 
+// Tokens and loss tokens of the largest pass that a round of `slots` trials fills.
+static std::pair<std::int64_t, std::int64_t> largest_pass(const Session& session, std::int64_t slots) {
+  std::int64_t batch = session.config.train.batch_size;
+  for (const auto& parameter : session.config.search) {
+    if (parameter.name != "train.batch_size") continue;
+    batch = std::max(batch, static_cast<std::int64_t>(parameter.high));
+    for (const auto& choice : parameter.choices) batch = std::max(batch, static_cast<std::int64_t>(as_number(choice)));
+  }
+  const auto per_example = [](std::int64_t tokens, const Dataset& data) {
+    return static_cast<double>(tokens) / static_cast<double>(std::max<std::size_t>(1, data.examples.size()));
+  };
+  const auto in_round = [&](std::int64_t train, std::int64_t valid) {
+    const double of_batch = per_example(train, session.train) * static_cast<double>(batch);
+    return static_cast<double>(slots) * std::max(of_batch, static_cast<double>(valid));
+  };
+  const double tokens = std::max(1.0, in_round(session.train.tokens, session.valid.tokens));
+  const double rows = in_round(session.train.loss_tokens, session.valid.loss_tokens);
+  const double share = std::min(1.0, static_cast<double>(session.tokens_per_pass) / tokens);
+  return {static_cast<std::int64_t>(share * tokens), static_cast<std::int64_t>(share * rows)};
+}
+
 MemoryEstimate session_memory(const Session& session, std::int64_t slots) {
   const StoreOptions options = store_options(session, slots);
-  const auto per_example = [](const Dataset& data) {
-    return static_cast<double>(data.loss_tokens) / static_cast<double>(std::max<std::int64_t>(1, data.tokens));
-  };
-  const double share = std::max(per_example(session.train), per_example(session.valid));
-  return estimate_memory(
-      session.model.options,
-      {.slots = slots,
-       .rank = computed_rank(options.max_rank),
-       .targets = options.targets,
-       .full = session.config.train.method == "full",
-       .element_bytes = static_cast<std::int64_t>(at::elementSize(session.model.dtype)),
-       .tokens_per_pass = session.tokens_per_pass,
-       .loss_rows_per_pass = static_cast<std::int64_t>(share * static_cast<double>(session.tokens_per_pass)),
-       .images = slots});
+  const bool full = session.config.train.method == "full";  // takes turns: a pass holds one trial
+  const auto [tokens, loss_rows] = largest_pass(session, full ? 1 : slots);
+  return estimate_memory(session.model.options,
+                         {.slots = slots,
+                          .rank = computed_rank(options.max_rank),
+                          .targets = options.targets,
+                          .full = full,
+                          .element_bytes = static_cast<std::int64_t>(at::elementSize(session.model.dtype)),
+                          .tokens_per_pass = tokens,
+                          .loss_rows_per_pass = loss_rows,
+                          .images = slots,
+                          .program = session.program_bytes});
 }
 
 std::int64_t resident_trials(const Session& session) {

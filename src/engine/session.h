@@ -34,6 +34,7 @@ struct Session {
   std::vector<DecoderBase> bases;    ///< one per lane; lanes on the same device share storage
   std::optional<PeftAdapter> start;  ///< model.adapter
   std::int64_t tokens_per_pass = 0;
+  std::int64_t program_bytes = 0;  ///< host memory of the process when all of this was open, without the bases
 };
 
 /// Opens data first (cheap, most often wrong), then the model. Throws Error (bad_input). `collect_rejects`: check lists
