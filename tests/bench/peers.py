@@ -1,0 +1,126 @@
+#!/usr/bin/env python3
+"""finetune_tune beside the same sweep in transformers + PEFT, in turn, on this machine.
+
+    tests/bench/peers.py --peers ../shared/peers --samples ../shared/samples --python VENV/bin/python [--rounds 3]
+        [--cases sweep16,single,shape110m] [--out tests/bench/results/cpu_NAME.json]
+
+VENV holds what peers/requirements.txt lists. Each round runs the peer and the program one after the other, so that a
+neighbour's load hits both; the ratio printed is the median over rounds. Tokens a second are training tokens without
+padding over the wall time of the whole sweep, its evaluations included, loading excluded. The program's time also
+holds its two baselines (the untouched base and a default run), whose tokens are not counted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+# Learning rates and ranks of the peer's grid. Rates are per configuration, so both sides train the same 16 adapters.
+CASES = {
+    "sweep16": {"model": "tinystories-656k", "lrs": [1e-4, 4.64e-4, 2.15e-3, 1e-2], "ranks": [4, 8, 16, 32],
+                "steps": 100, "goal": 2.5, "workers": [1, 2]},
+    "single": {"model": "tinystories-656k", "lrs": [1e-3], "ranks": [16], "steps": 100, "goal": 2.0, "workers": [1]},
+    "shape110m": {"model": "110m", "lrs": [1e-4, 1e-3], "ranks": [8, 16], "steps": 4, "goal": 1.2, "workers": [1]},
+}
+
+
+def run(command: list[str]) -> None:
+    """Runs a command; its output matters only when it fails."""
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode != 0:
+        raise SystemExit(f"{' '.join(command)}\n{done.stdout}{done.stderr}")
+
+
+def run_peer(args: argparse.Namespace, case: dict, model: Path, data: Path, work: Path) -> dict:
+    """The peer's better mode of one or two processes."""
+    results = []
+    for workers in case["workers"]:
+        out = work / "peer.json"
+        run([args.python, str(args.peers / "peft_sweep.py"), "--model", str(model), "--train", str(data / "train.jsonl"),
+             "--valid", str(data / "valid.jsonl"), "--valid-limit", "64", "--no-shuffle", "--device", "cpu",
+             "--steps", str(case["steps"]), "--batch-size", "8", "--workers", str(workers),
+             "--lrs", *map(str, case["lrs"]), "--ranks", *map(str, case["ranks"]), "--json", str(out)])
+        report = json.loads(out.read_text())
+        results.append({"tokens": report["tokens"], "seconds": report["wall_seconds"], "best": report["best"]["valid_loss"]})
+    return max(results, key=lambda r: r["tokens"] / r["seconds"])
+
+
+def run_ours(args: argparse.Namespace, case: dict, model: Path, data: Path, work: Path) -> dict:
+    """The same grid; every configuration to the end."""
+    trials = len(case["lrs"]) * len(case["ranks"])
+    out = work / "ours"
+    common = ["--model", str(model), "--train", str(data / "train.jsonl"), "--valid", str(work / "valid64.jsonl"),
+              "--steps", str(case["steps"]), "--out", str(out), "--overwrite", "--json", "--set", "train.batch_size=8",
+              "--set", "data.shuffle=false", "--set", "train.lora.alpha_over_rank=2", "--set", "train.warmup_ratio=0",
+              "--set", "train.schedule=constant"]
+    search = ["--trials", str(trials), "--set", "tune.sampler=grid", "--set", "tune.scheduler=none",
+              "--set", f"search.train.learning_rate={{choices: {case['lrs']}}}",
+              "--set", f"search.train.lora.rank={{choices: {case['ranks']}}}"]
+    done = subprocess.run([str(args.program), *common, *search], capture_output=True, text=True)
+    if done.returncode != 0:
+        raise SystemExit(done.stderr)
+    report = json.loads(done.stdout)
+    return {"tokens": report["cost"]["tokens"], "seconds": report["cost"]["seconds"], "best": report["best"]["metric"]}
+
+
+def prepare(args: argparse.Namespace, work: Path) -> None:
+    """Data and the model of random weights."""
+    run([args.python, str(args.peers / "prepare_data.py"), "sst2", "--source", str(args.samples / "datasets"),
+         "--out", str(work / "data")])
+    lines = (work / "data" / "valid.jsonl").read_text().splitlines(keepends=True)
+    (work / "valid64.jsonl").write_text("".join(lines[:64]))
+
+
+def model_of(args: argparse.Namespace, name: str, work: Path) -> Path:
+    """A sample model, or one of random weights in a given shape."""
+    if (args.samples / "models" / name).exists():
+        return args.samples / "models" / name
+    made = work / name
+    if not made.exists():
+        run([args.python, str(args.peers / "make_model.py"), "--shape", name, "--tokenizer",
+             str(args.samples / "models" / "tinystories-656k"), "--out", str(made)])
+    return made
+
+
+def main() -> None:
+    """Entry point."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--peers", type=Path, required=True)
+    parser.add_argument("--samples", type=Path, required=True)
+    parser.add_argument("--python", default="python3", help="of an environment with transformers and PEFT")
+    parser.add_argument("--program", type=Path, default=ROOT / "build" / "finetune_tune")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--cases", default=",".join(CASES))
+    parser.add_argument("--out", type=Path)
+    args = parser.parse_args()
+    results = {}
+    with tempfile.TemporaryDirectory() as folder:
+        work = Path(folder)
+        prepare(args, work)
+        for name in args.cases.split(","):
+            case, rounds = CASES[name], []
+            model = model_of(args, case["model"], work)
+            for _ in range(args.rounds):
+                peer, ours = run_peer(args, case, model, work / "data", work), run_ours(args, case, model, work / "data", work)
+                speed = [r["tokens"] / r["seconds"] for r in (peer, ours)]
+                rounds.append({"peer": peer, "ours": ours, "ratio": speed[1] / speed[0]})
+                print(f"{name}: peer {speed[0]:,.0f} tokens/s (best {peer['best']:.5g}), "
+                      f"ours {speed[1]:,.0f} (best {ours['best']:.5g}), ratio {speed[1] / speed[0]:.2f}", flush=True)
+            ratio = statistics.median(r["ratio"] for r in rounds)
+            results[name] = {"goal": case["goal"], "median_ratio": ratio, "rounds": rounds}
+            print(f"{name}: median ratio {ratio:.2f}, goal {case['goal']}", flush=True)
+    if args.out:
+        commit = subprocess.run(["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"], capture_output=True, text=True)
+        cpu = next((line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines()
+                    if line.startswith("model name")), "unknown")
+        args.out.write_text(json.dumps({"commit": commit.stdout.strip(), "cpu": cpu, "cases": results}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
