@@ -106,8 +106,7 @@ double MapLoss::operator()(const Eigen::VectorXd& logs, Eigen::VectorXd* gradien
   if (factor.info() != Eigen::Success) return std::numeric_limits<double>::infinity();
   const Eigen::VectorXd alpha_N = factor.solve(y_N_);
   const double log_determinant = 2 * factor.matrixLLT().diagonal().array().log().sum();
-  constexpr double kLog2Pi = 1.8378770664093454836;
-  const double log_likelihood = -0.5 * (log_determinant + y_N_.dot(alpha_N) + static_cast<double>(n) * kLog2Pi);
+  const double log_likelihood = -0.5 * (log_determinant + y_N_.dot(alpha_N));
   if (gradient != nullptr) {
     // d log likelihood / dK = (alpha alpha' - inverse) / 2; a pair stands for two entries of the matrix.
     Eigen::MatrixXd by_kernel = -factor.solve(Eigen::MatrixXd::Identity(n, n));

@@ -14,7 +14,8 @@ constexpr double kLeastNoise = 1e-6;
 /// Gamma(1.1, rate 30) for the noise.
 double log_prior(const Hyperparameters& h);
 
-/// Negative log posterior of hyperparameters as a function of the logarithms of (weights, scale, noise - kLeastNoise).
+/// Negative log posterior of hyperparameters, constants left out, as a function of the logarithms of (weights, scale,
+/// noise - kLeastNoise).
 class MapLoss {
  public:
   MapLoss(const Points& points, Eigen::VectorXd y_N);

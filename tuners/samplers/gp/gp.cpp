@@ -38,7 +38,7 @@ Eigen::MatrixXd latent_rows(const gp::Encoding& encoding, const std::vector<cons
   return rows;
 }
 
-// Trials that were stopped early were worse than their cohort: they count like the worst that was observed.
+// Trials that were stopped early or failed count like the worst that was observed; failed ones come last.
 Training training_of(const gp::Encoding& encoding, const Observations& known) {
   std::vector<const TrialRecord*> trials;
   std::vector<double> values;
@@ -47,9 +47,11 @@ Training training_of(const gp::Encoding& encoding, const Observations& known) {
     values.push_back(-observation.value);
   }
   const double worst = *std::min_element(values.begin(), values.end());
-  for (const TrialRecord* trial : known.stopped) {
-    trials.push_back(trial);
-    values.push_back(worst);
+  for (const auto* ended : {&known.stopped, &known.failed}) {
+    for (const TrialRecord* trial : *ended) {
+      trials.push_back(trial);
+      values.push_back(worst);
+    }
   }
   return {latent_rows(encoding, trials),
           standardised(Eigen::Map<Eigen::VectorXd>(values.data(), static_cast<Eigen::Index>(values.size())))};
@@ -80,14 +82,12 @@ gp::Posterior objective_of(const gp::Encoding& encoding, const Training& trainin
 std::optional<gp::Feasibility> feasibility_of(const gp::Encoding& encoding, const Training& training,
                                               const Observations& known) {
   if (known.failed.empty()) return std::nullopt;
-  const auto good = training.latent_ND.rows(), bad = static_cast<Eigen::Index>(known.failed.size());
-  Eigen::MatrixXd latent_ND(good + bad, encoding.dimensions());
-  latent_ND << training.latent_ND, latent_rows(encoding, known.failed);
-  Eigen::VectorXd label_N = Eigen::VectorXd::Ones(good + bad);
+  const auto bad = static_cast<Eigen::Index>(known.failed.size());
+  Eigen::VectorXd label_N = Eigen::VectorXd::Ones(training.latent_ND.rows());
   label_N.tail(bad).setConstant(-1);
   const double mean = label_N.mean(), deviation = std::sqrt(1 - mean * mean);
   label_N = standardised(label_N);
-  gp::Points points{encoding.to_model_rows(latent_ND), encoding.categorical()};
+  gp::Points points{encoding.to_model_rows(training.latent_ND), encoding.categorical()};
   const gp::Hyperparameters fitted = gp::fit(points, label_N);
   return gp::Feasibility{gp::Posterior(std::move(points), label_N, fitted), -mean / deviation};
 }
