@@ -109,7 +109,10 @@ double MapLoss::operator()(const Eigen::VectorXd& logs, Eigen::VectorXd* gradien
   const double log_likelihood = -0.5 * (log_determinant + y_N_.dot(alpha_N));
   if (gradient != nullptr) {
     // d log likelihood / dK = (alpha alpha' - inverse) / 2; a pair stands for two entries of the matrix.
-    Eigen::MatrixXd by_kernel = -factor.solve(Eigen::MatrixXd::Identity(n, n));
+    Eigen::MatrixXd inverse_factor = Eigen::MatrixXd::Identity(n, n);
+    factor.matrixL().solveInPlace(inverse_factor);
+    Eigen::MatrixXd by_kernel = Eigen::MatrixXd::Zero(n, n);
+    by_kernel.selfadjointView<Eigen::Lower>().rankUpdate(inverse_factor.transpose(), -1);
     by_kernel.selfadjointView<Eigen::Lower>().rankUpdate(alpha_N);
     const Eigen::ArrayXd by_kernel_P = pairs_of(by_kernel);
     const double trace = by_kernel.trace();

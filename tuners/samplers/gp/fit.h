@@ -33,7 +33,7 @@ class MapLoss {
 /// The minimum of MapLoss found from all ones. Of many observations only kMostFitted are used, spread evenly over their
 /// ranks, and a fit of few points is where the fit of all starts: so the cost has a ceiling, and no fit depends on
 /// an earlier one.
-constexpr Eigen::Index kMostFitted = 128;
+constexpr Eigen::Index kMostFitted = 96;
 Hyperparameters fit(const Points& points, const Eigen::VectorXd& y_N);
 
 }  // namespace finetune::gp

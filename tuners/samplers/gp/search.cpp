@@ -10,7 +10,7 @@
 namespace finetune::gp {
 namespace {
 
-constexpr Eigen::Index kUniform = 512, kAround = 256;  // points scored: anywhere, and near known ones
+constexpr Eigen::Index kUniform = 384, kAround = 128;  // points scored: anywhere, and near known ones
 constexpr Eigen::Index kStarts = 8;
 constexpr int kRounds = 10;           // of gradients and neighbours in turn
 constexpr std::int64_t kListed = 16;  // of a longer dimension only neighbours at doubling distances are tried
