@@ -15,7 +15,7 @@ namespace {
 
 constexpr Eigen::Index kFewPoints = 48;
 constexpr double kLogBound = 14;  // e^14 = 1.2e6 either way: the priors hold everything far inside
-constexpr LbfgsOptions kSearch{.max_iterations = 100, .gradient_tolerance = 1e-2, .value_tolerance = 1e-6};
+constexpr LbfgsOptions kSearch{.max_iterations = 100, .gradient_tolerance = 1e-2, .value_tolerance = 1e-4};
 
 // The gradient of log_prior by the logarithms of weights, scale and noise.
 Eigen::VectorXd prior_gradient(const Hyperparameters& h) {
