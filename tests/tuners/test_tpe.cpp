@@ -146,12 +146,11 @@ std::vector<std::int64_t> ids_of(const std::vector<const TrialRecord*>& trials) 
 // The groups a sampler would model, by the names of their parameters.
 std::vector<std::vector<std::string>> groups_of(const SearchSpace& space, const TrialSplit& split, bool multivariate,
                                                 bool group) {
-  const ParamTable table = table_of(space, split.finished);
-  std::vector<std::vector<std::size_t>> groups;
+  Groups groups;
   if (!multivariate)
     for (std::size_t i = 0; i < space.parameters.size(); ++i) groups.push_back({i});
   else
-    groups = group ? groups_in(table) : shared_by_all(table);
+    groups = group ? groups_in(space, split.finished) : shared_by_all(space, split.finished);
   std::vector<std::vector<std::string>> names;
   for (const auto& members : groups) {
     names.emplace_back();

@@ -8,10 +8,11 @@ namespace {
 
 Columns columns_of(const ParamTable& table, std::span<const std::size_t> parameters) {
   Columns columns(parameters.size());
-  for (auto& column : columns) column.reserve(table.size() + 1);  // the prior joins them
-  for (const auto& row : table) {
-    if (std::any_of(parameters.begin(), parameters.end(), [&](std::size_t i) { return std::isnan(row[i]); })) continue;
-    for (std::size_t k = 0; k < parameters.size(); ++k) columns[k].push_back(row[parameters[k]]);
+  for (auto& column : columns) column.reserve(table[0].size() + 1);  // the prior joins them
+  for (std::size_t t = 0; t < table[0].size(); ++t) {
+    if (std::any_of(parameters.begin(), parameters.end(), [&](std::size_t i) { return std::isnan(table[i][t]); }))
+      continue;
+    for (std::size_t k = 0; k < parameters.size(); ++k) columns[k].push_back(table[parameters[k]][t]);
   }
   return columns;
 }

@@ -21,13 +21,27 @@ double cell_high(const ParzenAxis& axis, double x) {
   return axis.log ? std::log(x + axis.step / 2) : x + axis.step / 2;
 }
 
-std::vector<std::int32_t> ascending(const std::vector<double>& values) {
-  std::vector<std::int32_t> order(values.size());
-  std::iota(order.begin(), order.end(), 0);
-  std::sort(order.begin(), order.end(), [&](std::int32_t a, std::int32_t b) {
+// Positions by value, equal ones in their order. The values lie between two known ends, so buckets as wide as the mean
+// distance hold one or two each, and the sort takes time in proportion to the number.
+std::vector<std::int32_t> ascending(const std::vector<double>& values, double from, double to) {
+  const std::size_t n = values.size();
+  const double scale = static_cast<double>(n) / (to - from);
+  std::vector<std::uint32_t> bucket(n), end(n + 1);
+  for (std::size_t i = 0; i < n; ++i) {
+    bucket[i] = static_cast<std::uint32_t>(std::clamp((values[i] - from) * scale, 0.0, static_cast<double>(n - 1)));
+    ++end[bucket[i]];
+  }
+  std::partial_sum(end.begin(), end.end(), end.begin());
+  std::vector<std::int32_t> order(n);
+  std::vector<std::uint32_t> start = end;
+  for (std::size_t i = n; i-- > 0;) order[--start[bucket[i]]] = static_cast<std::int32_t>(i);
+  const auto before = [&](std::int32_t a, std::int32_t b) {
     const double x = values[static_cast<std::size_t>(a)], y = values[static_cast<std::size_t>(b)];
     return x != y ? x < y : a < b;
-  });
+  };
+  for (std::size_t k = 0; k < n; ++k) {
+    if (end[k] - start[k] > 1) std::sort(order.begin() + start[k], order.begin() + end[k], before);
+  }
   return order;
 }
 
@@ -66,7 +80,8 @@ AxisKernels numerical_kernels(const ParzenAxis& axis, const std::vector<double>&
   const std::size_t n = observed.size();
   const double width = kernels.to - kernels.from, narrowest = width / std::min(100.0, 2.0 + static_cast<double>(n));
   const bool by_order = bandwidth == Bandwidth::neighbours || axis.step > 0;
-  const std::vector<std::int32_t> order = by_order ? ascending(kernels.centre) : std::vector<std::int32_t>{};
+  const std::vector<std::int32_t> order =
+      by_order ? ascending(kernels.centre, kernels.from, kernels.to) : std::vector<std::int32_t>{};
   if (bandwidth == Bandwidth::neighbours) {
     kernels.sigma = distances_to_neighbours(kernels, order);
   } else {
@@ -77,6 +92,7 @@ AxisKernels numerical_kernels(const ParzenAxis& axis, const std::vector<double>&
   for (double& sigma : kernels.sigma) sigma = std::clamp(sigma, narrowest, width);
   kernels.centre.push_back(0.5 * (kernels.from + kernels.to));
   kernels.sigma.push_back(width);
+  for (const double sigma : kernels.sigma) kernels.inverse_sigma.push_back(1 / sigma);
   if (axis.step > 0) name_kinds(kernels, order);
   return kernels;
 }
@@ -119,6 +135,8 @@ void normalise(const AxisKernels& kernels, std::vector<double>& log_constant) {
   }
 }
 
+// What each kernel's factors add to its log density at x. None is above 0: what normalises them is in log_constant.
+
 void add_categorical(const AxisKernels& kernels, double x, std::vector<double>& sum) {
   const Shares share = shares(kernels);
   const double own = std::log(share.own), other = std::log(share.other);
@@ -129,24 +147,63 @@ void add_categorical(const AxisKernels& kernels, double x, std::vector<double>& 
 void add_continuous(const AxisKernels& kernels, double x, std::vector<double>& sum) {
   if (kernels.axis.log) x = std::log(x);
   for (std::size_t k = 0; k < sum.size(); ++k) {
-    const double z = (x - kernels.centre[k]) / kernels.sigma[k];
+    const double z = (x - kernels.centre[k]) * kernels.inverse_sigma[k];
     sum[k] -= 0.5 * z * z;
   }
 }
 
-void add_stepped(const AxisKernels& kernels, double x, std::vector<double>& sum) {
-  const double low = cell_low(kernels.axis, x), high = cell_high(kernels.axis, x);
-  std::vector<double> log_mass(kernels.example.size());
-  for (std::size_t i = 0; i < log_mass.size(); ++i) {
-    const auto k = static_cast<std::size_t>(kernels.example[i]);
-    log_mass[i] =
-        log_normal_mass((low - kernels.centre[k]) / kernels.sigma[k], (high - kernels.centre[k]) / kernels.sigma[k]);
+double log_mass_of_cell(const AxisKernels& kernels, double x, std::size_t k) {
+  const double low = (cell_low(kernels.axis, x) - kernels.centre[k]) * kernels.inverse_sigma[k];
+  const double high = (cell_high(kernels.axis, x) - kernels.centre[k]) * kernels.inverse_sigma[k];
+  return log_normal_mass(low, high);
+}
+
+// Cells cost two erfc each: once for a kind, and not for kernels that are already below `floor`, where they are lost.
+void add_stepped(const AxisKernels& kernels, double x, double floor, std::vector<double>& sum) {
+  constexpr double kUnknown = 1;
+  std::vector<double> log_mass(kernels.example.size(), kUnknown);
+  for (std::size_t k = 0; k < sum.size(); ++k) {
+    if (sum[k] < floor) continue;
+    double& mass = log_mass[static_cast<std::size_t>(kernels.kind[k])];
+    if (mass == kUnknown) mass = log_mass_of_cell(kernels, x, k);
+    sum[k] += mass;
   }
-  for (std::size_t k = 0; k < sum.size(); ++k) sum[k] += log_mass[static_cast<std::size_t>(kernels.kind[k])];
+}
+
+constexpr double kLost = -45;  // exp of it is below the rounding of a sum that holds 1
+
+double log_density_of_prior(const Parzen& parzen, const Columns& points, std::size_t p) {
+  double sum = parzen.log_constant.back();
+  for (std::size_t i = 0; i < parzen.axes.size(); ++i) {
+    const AxisKernels& kernels = parzen.axes[i];
+    const double x = points[i][p];
+    const std::size_t prior = parzen.weight.size() - 1;
+    if (kernels.axis.choices > 0)
+      sum += std::log(shares(kernels).prior);
+    else if (kernels.axis.step > 0)
+      sum += log_mass_of_cell(kernels, x, prior);
+    else
+      sum -= 0.5 * std::pow(((kernels.axis.log ? std::log(x) : x) - kernels.centre[prior]) / kernels.sigma[prior], 2);
+  }
+  return sum;
+}
+
+// Stepped axes come last: most kernels are lost by then. The whole density is at least the prior's.
+void add_factors(const Parzen& parzen, const Columns& points, std::size_t p, std::vector<double>& sum) {
+  const double floor = log_density_of_prior(parzen, points, p) + kLost;
+  for (std::size_t i = 0; i < parzen.axes.size(); ++i) {
+    const AxisKernels& kernels = parzen.axes[i];
+    if (kernels.axis.choices > 0)
+      add_categorical(kernels, points[i][p], sum);
+    else if (kernels.axis.step == 0)
+      add_continuous(kernels, points[i][p], sum);
+  }
+  for (std::size_t i = 0; i < parzen.axes.size(); ++i) {
+    if (parzen.axes[i].axis.step > 0) add_stepped(parzen.axes[i], points[i][p], floor, sum);
+  }
 }
 
 double log_sum_exp(const std::vector<double>& terms) {
-  constexpr double kLost = -45;  // exp of it is below the rounding of the sum
   const double high = *std::max_element(terms.begin(), terms.end());
   double sum = 0;
   for (const double term : terms) {
@@ -214,15 +271,7 @@ std::vector<double> log_density(const Parzen& parzen, const Columns& points) {
   std::vector<double> result(points.empty() ? 0 : points[0].size()), sum;
   for (std::size_t p = 0; p < result.size(); ++p) {
     sum = parzen.log_constant;
-    for (std::size_t i = 0; i < parzen.axes.size(); ++i) {
-      const AxisKernels& kernels = parzen.axes[i];
-      if (kernels.axis.choices > 0)
-        add_categorical(kernels, points[i][p], sum);
-      else if (kernels.axis.step > 0)
-        add_stepped(kernels, points[i][p], sum);
-      else
-        add_continuous(kernels, points[i][p], sum);
-    }
+    add_factors(parzen, points, p, sum);
     result[p] = log_sum_exp(sum);
   }
   return result;

@@ -32,6 +32,7 @@ struct AxisKernels {
   ParzenAxis axis;
   double from = 0, to = 0;            ///< ends of the axis, half a step wider where there are steps
   std::vector<double> centre, sigma;  ///< [K]; categorical: centre is the choice's index, -1 for the prior
+  std::vector<double> inverse_sigma;  ///< [K]
   std::vector<std::int32_t> kind;     ///< [K] with steps: kernels of one kind are the same
   std::vector<std::int32_t> example;  ///< [kinds] a kernel of each kind
 };
@@ -52,6 +53,7 @@ std::vector<double> age_weights(std::size_t n);
 Parzen fit_parzen(std::span<const ParzenAxis> axes, const Columns& observed, Bandwidth bandwidth);
 
 /// Log density of each point; log axes are measured in the logarithm, stepped ones by the mass of the value's cell.
+/// Exact to rounding: kernels that cannot show in the sum are left out.
 std::vector<double> log_density(const Parzen& parzen, const Columns& points);
 
 /// Independent draws: a kernel by weight, then each axis from it. Stepped values are exactly on their step.

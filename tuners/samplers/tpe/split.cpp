@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 #include <map>
+#include <set>
 
 #include "tuners/samplers/observations.h"
 
@@ -34,13 +35,16 @@ Rank as_stopped(const TrialRecord& trial) {
   return {&trial, true, trial.values.empty() ? 0.0 : trial.values.back().second};
 }
 
-TrialSplit split_ranks(std::vector<Rank> ranks, const Trials& failed, const Trials& pending) {
-  const std::size_t good = good_count(ranks.size());
-  std::nth_element(ranks.begin(), ranks.begin() + static_cast<std::ptrdiff_t>(good), ranks.end());
+// The cut is found first, so that the lists are filled in the order of the ranks given, which is nearly that of ids.
+TrialSplit split_ranks(const std::vector<Rank>& ranks, const Trials& failed, const Trials& pending) {
+  const auto good = static_cast<std::ptrdiff_t>(good_count(ranks.size()));
+  std::vector<Rank> sorted = ranks;
+  std::nth_element(sorted.begin(), sorted.begin() + good, sorted.end());
   TrialSplit split;
-  for (std::size_t i = 0; i < ranks.size(); ++i) {
-    (i < good ? split.good : split.bad).push_back(ranks[i].trial);
-    split.finished.push_back(ranks[i].trial);
+  for (const Rank& rank : ranks) {
+    const bool is_good = good < std::ssize(sorted) ? rank < sorted[static_cast<std::size_t>(good)] : true;
+    (is_good ? split.good : split.bad).push_back(rank.trial);
+    split.finished.push_back(rank.trial);
   }
   for (auto* list : {&split.bad, &split.finished}) list->insert(list->end(), failed.begin(), failed.end());
   split.bad.insert(split.bad.end(), pending.begin(), pending.end());
@@ -56,17 +60,31 @@ double number_of(const ParameterSpec& spec, const Value& value) {
                                      : static_cast<double>(found - spec.choices.begin());
 }
 
-// Parameters mostly come in the space's order, so the search goes on from the last one found.
-std::vector<double> row_of(const SearchSpace& space, const Params& params) {
-  std::vector<double> row(space.parameters.size(), std::numeric_limits<double>::quiet_NaN());
+// Parameters come in the space's order but for those of a host program, so the search goes on from the last one found.
+template <typename Visit>
+void visit(const SearchSpace& space, const Params& params, const Visit& found) {
   std::size_t next = 0;
-  for (std::size_t i = 0; i < row.size(); ++i) {
-    const ParameterSpec& spec = space.parameters[i];
-    const bool here = next < params.size() && params[next].first == spec.name;
-    const Value* value = here ? &params[next++].second : find_param(params, spec.name);
-    if (value != nullptr) row[i] = number_of(spec, *value);
+  for (std::size_t i = 0; i < space.parameters.size(); ++i) {
+    const std::string& name = space.parameters[i].name;
+    const bool here = next < params.size() && params[next].first == name;
+    const Value* value = here ? &params[next++].second : find_param(params, name);
+    if (value != nullptr) found(i, *value);
   }
-  return row;
+}
+
+// Which parameters occur together, every combination once. A trial with as many as the space has them all.
+std::set<std::vector<bool>> patterns_in(const SearchSpace& space, std::span<const TrialRecord* const> trials) {
+  const std::size_t all = space.parameters.size();
+  std::set<std::vector<bool>> patterns;
+  bool complete = false;
+  for (const TrialRecord* trial : trials) {
+    if (complete && trial->params.size() == all) continue;
+    std::vector<bool> pattern(all);
+    visit(space, trial->params, [&](std::size_t i, const Value&) { pattern[i] = true; });
+    complete = complete || std::find(pattern.begin(), pattern.end(), false) == pattern.end();
+    patterns.insert(std::move(pattern));
+  }
+  return patterns;
 }
 
 }  // namespace
@@ -98,31 +116,33 @@ TrialSplit split_at_one_step(std::span<const TrialRecord> trials, std::size_t en
 }
 
 ParamTable table_of(const SearchSpace& space, std::span<const TrialRecord* const> trials) {
-  ParamTable table;
-  table.reserve(trials.size());
-  for (const TrialRecord* trial : trials) table.push_back(row_of(space, trial->params));
+  ParamTable table(space.parameters.size());
+  for (auto& column : table) column.assign(trials.size(), std::numeric_limits<double>::quiet_NaN());
+  for (std::size_t t = 0; t < trials.size(); ++t) {
+    visit(space, trials[t]->params,
+          [&](std::size_t i, const Value& value) { table[i][t] = number_of(space.parameters[i], value); });
+  }
   return table;
 }
 
-std::vector<std::vector<std::size_t>> groups_in(const ParamTable& table) {
-  std::map<std::vector<bool>, std::vector<std::size_t>> by_presence;
-  const std::size_t parameters = table.empty() ? 0 : table[0].size();
-  for (std::size_t i = 0; i < parameters; ++i) {
-    std::vector<bool> present(table.size());
-    for (std::size_t t = 0; t < table.size(); ++t) present[t] = !std::isnan(table[t][i]);
-    if (std::find(present.begin(), present.end(), true) != present.end()) by_presence[present].push_back(i);
+Groups groups_in(const SearchSpace& space, std::span<const TrialRecord* const> trials) {
+  const auto patterns = patterns_in(space, trials);
+  std::map<std::vector<bool>, std::vector<std::size_t>> by_presence;  // which patterns have the parameter
+  for (std::size_t i = 0; i < space.parameters.size(); ++i) {
+    std::vector<bool> presence;
+    for (const auto& pattern : patterns) presence.push_back(pattern[i]);
+    if (std::find(presence.begin(), presence.end(), true) != presence.end()) by_presence[presence].push_back(i);
   }
-  std::vector<std::vector<std::size_t>> groups;
-  for (auto& [present, members] : by_presence) groups.push_back(std::move(members));
-  std::sort(groups.begin(), groups.end());
+  Groups groups;
+  for (auto& [presence, members] : by_presence) groups.push_back(std::move(members));
   return groups;
 }
 
-std::vector<std::vector<std::size_t>> shared_by_all(const ParamTable& table) {
+Groups shared_by_all(const SearchSpace& space, std::span<const TrialRecord* const> trials) {
+  const auto patterns = patterns_in(space, trials);
   std::vector<std::size_t> group;
-  const std::size_t parameters = table.empty() ? 0 : table[0].size();
-  for (std::size_t i = 0; i < parameters; ++i) {
-    if (std::none_of(table.begin(), table.end(), [&](const auto& row) { return std::isnan(row[i]); }))
+  for (std::size_t i = 0; i < space.parameters.size(); ++i) {
+    if (std::all_of(patterns.begin(), patterns.end(), [&](const auto& pattern) { return pattern[i]; }))
       group.push_back(i);
   }
   if (group.empty()) return {};

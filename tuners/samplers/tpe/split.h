@@ -27,13 +27,15 @@ TrialSplit split_like_optuna(std::span<const TrialRecord> trials, bool constant_
 /// became of the trials since; trials stopped before it rank behind. Failed trials are bad and do not count in n.
 TrialSplit split_at_one_step(std::span<const TrialRecord> trials, std::size_t enough, bool constant_liar);
 
-/// One row a trial, one number a parameter: its value, the index of its choice, or NaN where the trial lacks it.
+/// By parameter, then by trial: the number behind a value, the index of a choice, NaN where the trial has no such
+/// value.
 using ParamTable = std::vector<std::vector<double>>;
 ParamTable table_of(const SearchSpace& space, std::span<const TrialRecord* const> trials);
 
 /// Indices of parameters that always occur together; each seen parameter is in one group. Optuna's group=True.
-std::vector<std::vector<std::size_t>> groups_in(const ParamTable& table);
+using Groups = std::vector<std::vector<std::size_t>>;
+Groups groups_in(const SearchSpace& space, std::span<const TrialRecord* const> trials);
 /// The one group of parameters that every trial has; none where there is no such parameter. Optuna's group=False.
-std::vector<std::vector<std::size_t>> shared_by_all(const ParamTable& table);
+Groups shared_by_all(const SearchSpace& space, std::span<const TrialRecord* const> trials);
 
 }  // namespace finetune

@@ -39,8 +39,7 @@ class Suggestion {
         bad_(table_of(space, split.bad)),
         drawn_(space.parameters.size()) {
     if (!options.multivariate) return;
-    const ParamTable finished = table_of(space, split.finished);
-    groups_ = options.group ? groups_in(finished) : shared_by_all(finished);
+    groups_ = options.group ? groups_in(space, split.finished) : shared_by_all(space, split.finished);
   }
 
   Params make() {
@@ -82,7 +81,7 @@ class Suggestion {
   const TpeOptions& options_;
   Random random_;
   ParamTable good_, bad_;
-  std::vector<std::vector<std::size_t>> groups_;
+  Groups groups_;
   std::vector<std::optional<double>> drawn_;
 };
 
