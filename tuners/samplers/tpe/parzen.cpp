@@ -92,7 +92,9 @@ AxisKernels numerical_kernels(const ParzenAxis& axis, const std::vector<double>&
   for (double& sigma : kernels.sigma) sigma = std::clamp(sigma, narrowest, width);
   kernels.centre.push_back(0.5 * (kernels.from + kernels.to));
   kernels.sigma.push_back(width);
-  for (const double sigma : kernels.sigma) kernels.inverse_sigma.push_back(1 / sigma);
+  kernels.inverse_sigma.resize(n + 1);
+  std::transform(kernels.sigma.begin(), kernels.sigma.end(), kernels.inverse_sigma.begin(),
+                 [](double x) { return 1 / x; });
   if (axis.step > 0) name_kinds(kernels, order);
   return kernels;
 }
@@ -123,15 +125,16 @@ double log_mass_of_range(const AxisKernels& kernels, std::size_t k) {
 
 void normalise(const AxisKernels& kernels, std::vector<double>& log_constant) {
   if (kernels.axis.choices > 0) return;
+  const bool stepped = kernels.axis.step > 0;
   std::vector<double> log_mass(kernels.example.size());
   for (std::size_t i = 0; i < log_mass.size(); ++i) {
     log_mass[i] = log_mass_of_range(kernels, static_cast<std::size_t>(kernels.example[i]));
   }
+  double sigma = 0, log_scale = 0;  // many kernels are equally wide
   for (std::size_t k = 0; k < log_constant.size(); ++k) {
-    if (kernels.axis.step > 0)
-      log_constant[k] -= log_mass[static_cast<std::size_t>(kernels.kind[k])];
-    else
-      log_constant[k] -= log_mass_of_range(kernels, k) + std::log(kernels.sigma[k]) + kLogRoot;
+    if (!stepped && kernels.sigma[k] != sigma) sigma = kernels.sigma[k], log_scale = std::log(sigma) + kLogRoot;
+    const double mass = stepped ? log_mass[static_cast<std::size_t>(kernels.kind[k])] : log_mass_of_range(kernels, k);
+    log_constant[k] -= mass + log_scale;
   }
 }
 
