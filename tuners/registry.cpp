@@ -15,7 +15,11 @@ struct Entry {
 };
 
 constexpr Entry<Sampler, SamplerRequest> kSamplers[] = {
-    {"gp", make_gp}, {"grid", make_grid}, {"random", make_random}};
+    {"random", make_random},
+    {"grid", make_grid},
+    {"tpe", make_tpe},
+    {"gp", make_gp},
+};
 
 constexpr Entry<Scheduler, SchedulerRequest> kSchedulers[] = {
     {"none", make_none},           {"asha", make_asha},       {"median", make_median}, {"percentile", make_percentile},
