@@ -18,7 +18,13 @@ constexpr Entry<Sampler, SamplerRequest> kSamplers[] = {{"grid", make_grid}, {"r
 
 constexpr Entry<Scheduler, SchedulerRequest> kSchedulers[] = {
     {"none", make_none},           {"asha", make_asha},       {"median", make_median}, {"percentile", make_percentile},
-    {"threshold", make_threshold}, {"patient", make_patient}, {"pbt", make_pbt}};
+    {"threshold", make_threshold}, {"patient", make_patient}, {"pbt", make_pbt},
+    {"wilcoxon", make_wilcoxon},
+    {"early_exit", make_early_exit},
+    {"asha_promotion", make_asha_promotion},
+    {"pasha", make_pasha},
+    {"hyperband", make_hyperband},
+    {"sync_hyperband", make_sync_hyperband}};
 
 template <typename Table>
 std::vector<std::string> names(const Table& table) {

@@ -3,6 +3,8 @@
 #include <limits>
 
 #include "tuners/options.h"
+#include "tuners/schedulers/rank_agreement.h"
+#include "tuners/schedulers/rungs.h"
 #include "tuners/schedulers/schedulers.h"
 
 namespace finetune {
@@ -14,22 +16,6 @@ struct PercentileOptions {
   bool completed_only = false;
   std::int64_t max_steps = 1;
 };
-
-// Linear interpolation between the two nearest ranks, as numpy does it.
-double percentile_of(std::vector<double> values, double percentile) {
-  std::sort(values.begin(), values.end());
-  const double rank = percentile / 100 * static_cast<double>(values.size() - 1);
-  const auto low = static_cast<std::size_t>(std::floor(rank));
-  const std::size_t high = std::min(low + 1, values.size() - 1);
-  return values[low] + (values[high] - values[low]) * (rank - static_cast<double>(low));
-}
-
-std::optional<double> value_at_step(const TrialRecord& trial, std::int64_t step) {
-  const auto found = std::lower_bound(trial.values.begin(), trial.values.end(), step,
-                                      [](const auto& entry, std::int64_t wanted) { return entry.first < wanted; });
-  if (found == trial.values.end() || found->first != step) return std::nullopt;
-  return found->second;
-}
 
 double best_so_far(const TrialRecord& trial) {
   double best = std::numeric_limits<double>::infinity();
