@@ -19,6 +19,7 @@ constexpr Entry<Sampler, SamplerRequest> kSamplers[] = {{"grid", make_grid}, {"r
 constexpr Entry<Scheduler, SchedulerRequest> kSchedulers[] = {
     {"none", make_none},           {"asha", make_asha},       {"median", make_median}, {"percentile", make_percentile},
     {"threshold", make_threshold}, {"patient", make_patient}, {"pbt", make_pbt},
+    {"pb2", make_pb2},
     {"wilcoxon", make_wilcoxon},
     {"early_exit", make_early_exit},
     {"asha_promotion", make_asha_promotion},

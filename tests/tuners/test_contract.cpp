@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -30,7 +31,7 @@ SearchSpace space_for(const std::string& sampler) {
 
 Params options_for(const std::string& scheduler) {
   if (scheduler == "threshold") return {{"upper", 0.9}};
-  if (scheduler == "pbt") return {{"interval", std::int64_t{3}}};
+  if (scheduler == "pbt" || scheduler == "pb2") return {{"interval", std::int64_t{3}}};
   return {};
 }
 
@@ -142,6 +143,77 @@ TEST_P(Contract, WhatIsNotFiniteFailsAloneAndIsNeverBest) {
     ASSERT_NE(t->best(), nullptr);
     EXPECT_EQ(t->best()->id, asked[0].id);
   }
+}
+
+// What a host sees: it believes only actions, and checks that each makes sense.
+class Host {
+ public:
+  explicit Host(Tuner& tuner) : tuner_(tuner) {}
+  void apply(const std::vector<Action>& actions) {
+    for (const Action& action : actions) {
+      TrialState& state = states_.at(action.trial);
+      if (action.what == Action::Do::pause) { EXPECT_EQ(state, TrialState::running); }
+      if (action.what == Action::Do::resume) { EXPECT_EQ(state, TrialState::paused); }
+      if (action.what == Action::Do::stop) state = TrialState::stopped;
+      if (action.what == Action::Do::pause) state = TrialState::paused;
+      if (action.what == Action::Do::resume) state = TrialState::running;
+      if (action.what == Action::Do::copy) { EXPECT_EQ(to_json(action.params), to_json(tuner_.find(action.trial)->params)); }
+    }
+  }
+  void start(TrialId id) { states_[id] = TrialState::running; }
+  void complete(TrialId id) { states_[id] = TrialState::completed; }
+  std::vector<TrialId> running() const {
+    std::vector<TrialId> ids;
+    for (const auto& [id, state] : states_) {
+      if (state == TrialState::running) ids.push_back(id);
+    }
+    return ids;
+  }
+
+ private:
+  Tuner& tuner_;
+  std::map<TrialId, TrialState> states_;
+};
+
+// Every fourth trial breaks, some at a rung and some between two. The host asks until "done" and not once more, so what
+// waits must be resumed by answers to reports.
+TEST_P(Contract, AFailureKeepsNobodyWaitingAndTheBooksStayRight) {
+  const auto t = tuner();
+  Host host(*t);
+  std::int64_t completed = 0;
+  for (int round = 0; round < 1000; ++round) {
+    std::vector<Action> actions;
+    if (!t->exhausted()) {
+      for (const auto& trial : t->ask(6, actions)) host.start(trial.id);
+      host.apply(actions);
+    }
+    const std::vector<TrialId> running = host.running();
+    ASSERT_LE(running.size(), 6u);
+    if (running.empty()) break;
+    std::vector<Report> reports;
+    for (const TrialId id : running) {
+      const std::int64_t step = t->find(id)->step + 1;
+      const bool breaks = id.value % 4 == 1 && step == 1 + id.value % 3;
+      reports.push_back({.trial = id, .step = step, .metric = breaks ? std::nan("") : value_of(id, step)});
+    }
+    actions.clear();
+    t->report(reports, actions);
+    for (const Report& report : reports) {
+      if (t->find(report.trial)->state == TrialState::completed) host.complete(report.trial), ++completed;
+    }
+    host.apply(actions);
+    for (const auto& trial : t->trials()) expect_inside(space_for(GetParam().first), trial.params);
+    const auto now = host.running();
+    for (const auto& trial : t->trials()) {
+      const bool runs = std::find(now.begin(), now.end(), trial.id) != now.end();
+      ASSERT_EQ(runs, trial.state == TrialState::running) << "trial " << trial.id.value << " in round " << round;
+    }
+  }
+  EXPECT_TRUE(host.running().empty());
+  EXPECT_TRUE(t->exhausted());
+  const std::string& scheduler = GetParam().second;
+  const bool may_stop_all = scheduler == "threshold" || scheduler == "pasha";
+  EXPECT_TRUE(may_stop_all || completed > 0);
 }
 
 TEST_P(Contract, NoMoreThanConcurrentRun) {

@@ -58,7 +58,15 @@ std::unique_ptr<Scheduler> make_hyperband(const SchedulerRequest& request);
 std::unique_ptr<Scheduler> make_sync_hyperband(const SchedulerRequest& request);
 
 /// Population-based training (Jaderberg et al., 2017): at every `interval` steps the worst copy weights and
-/// hyperparameters of the best and explore. Options `interval`, `quantile`, `resample_probability`, `factors`, `mutate`.
+/// hyperparameters of the best and explore. Options `interval`, `quantile`, `resample_probability`, `factors`, `mutate`,
+/// `exploit: truncation|tournament` (the worst copy the best; or each meets one other and the worse of the two copies).
+/// A population whose `diversity` (population.h) is below `min_diversity` (0.02; 0 = off) has collapsed: then a copy gets
+/// wholly new mutated parameters with probability `fresh_rate` (0.5).
 std::unique_ptr<Scheduler> make_pbt(const SchedulerRequest& request);
+
+/// Population-based bandits (Parker-Holder et al., NeurIPS 2020): as pbt, but numbers are not perturbed; they maximise the
+/// upper bound of a time-varying Gaussian process of the improvement in an interval (improvement_model.h). Choices move
+/// to a neighbour. Options `interval`, `quantile`, `mutate`.
+std::unique_ptr<Scheduler> make_pb2(const SchedulerRequest& request);
 
 }  // namespace finetune
