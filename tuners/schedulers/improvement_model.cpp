@@ -27,8 +27,14 @@ double kernel(const ImprovementRow& a, const ImprovementRow& b, double length) {
 
 Eigen::VectorXd standardised_gains(std::span<const ImprovementRow> rows) {
   std::map<std::int64_t, std::vector<std::size_t>> by_round;
-  for (std::size_t i = 0; i < rows.size(); ++i) by_round[rows[i].round].push_back(i);
   Eigen::VectorXd y = Eigen::VectorXd::Zero(static_cast<Eigen::Index>(rows.size()));
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    if (rows[i].failed) {
+      y[static_cast<Eigen::Index>(i)] = -kClip;
+    } else {
+      by_round[rows[i].round].push_back(i);
+    }
+  }
   for (const auto& [round, members] : by_round) {
     double mean = 0, squares = 0;
     for (const std::size_t i : members) mean += rows[i].gain / static_cast<double>(members.size());

@@ -14,6 +14,7 @@ struct ImprovementRow {
   double before = 0;        ///< rank of the value it started from, 0 the best of its round
   std::vector<double> x;    ///< mutated parameters, positions in the space
   double gain = 0;          ///< how much the value fell
+  bool failed = false;      ///< the member broke: `gain` says nothing, and counts as the lowest there is
 };
 
 /// Parker-Holder et al., NeurIPS 2020: kernel RBF(x, before) x (1 - 0.1)^(|difference of rounds| / 2). Gains are

@@ -39,7 +39,13 @@ class Pb2 : public Scheduler {
   }
 
   void on_end(const TrialRecord& trial, std::span<const TrialRecord>, std::vector<Action>&) override {
-    before_.erase(trial.id);
+    const auto before = before_.find(trial.id);
+    if (trial.state == TrialState::failed) {
+      const double rank = before == before_.end() ? 0.5 : before->second.rank;
+      const std::int64_t round = ready_step(trial.step, options_.interval) / options_.interval;
+      rows_.push_back({round, rank, positions(trial.params), 0, true});
+    }
+    if (before != before_.end()) before_.erase(before);
   }
 
   std::optional<std::int64_t> next_milestone(TrialId, std::int64_t step) const override {
@@ -148,7 +154,7 @@ class Pb2 : public Scheduler {
 
 nlohmann::json Pb2::save() const {
   auto rows = nlohmann::json::array(), before = nlohmann::json::array();
-  for (const auto& row : rows_) rows.push_back({row.round, row.before, row.x, row.gain});
+  for (const auto& row : rows_) rows.push_back({row.round, row.before, row.x, row.gain, row.failed});
   for (const auto& [id, start] : before_) before.push_back({id.value, start.value, start.rank});
   return {{"random", random_.position()}, {"rows", rows}, {"before", before}};
 }
@@ -157,7 +163,7 @@ void Pb2::load(const nlohmann::json& state) {
   std::vector<ImprovementRow> rows;
   for (const auto& json : state.at("rows")) {
     rows.push_back({json.at(0).get<std::int64_t>(), json.at(1).get<double>(), json.at(2).get<std::vector<double>>(),
-                    json.at(3).get<double>()});
+                    json.at(3).get<double>(), json.at(4).get<bool>()});
     if (rows.back().x.size() != numeric_.size()) throw std::runtime_error("a row of another space");
   }
   std::map<TrialId, Before> before;
