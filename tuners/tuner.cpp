@@ -9,12 +9,16 @@
 
 namespace finetune {
 
-nlohmann::json Sampler::save() const { return nullptr; }
+nlohmann::json Sampler::save() const {
+  return nullptr;
+}
 void Sampler::load(const nlohmann::json&) {}
 void Scheduler::on_start(const TrialRecord&) {}
 void Scheduler::on_end(const TrialRecord&, std::span<const TrialRecord>, std::vector<Action>&) {}
 void Scheduler::on_idle(std::int64_t, bool, std::span<const TrialRecord>, std::vector<Action>&) {}
-nlohmann::json Scheduler::save() const { return nullptr; }
+nlohmann::json Scheduler::save() const {
+  return nullptr;
+}
 void Scheduler::load(const nlohmann::json&) {}
 
 namespace {
@@ -87,7 +91,8 @@ void Tuner::report(std::span<const Report> reports, std::vector<Action>& actions
   carry_out(actions, first);
   for (const TrialRecord* record : healthy) {
     TrialRecord& trial = trials_[static_cast<std::size_t>(record->id.value)];
-    if (trial.state == TrialState::running && trial.step >= options_.max_steps) finish_trial(trial, TrialState::completed, actions);
+    if (trial.state == TrialState::running && trial.step >= options_.max_steps)
+      finish_trial(trial, TrialState::completed, actions);
   }
   if (options_.budget_steps && steps_ >= *options_.budget_steps) return stop_all(actions);
   resume_waiting(free_slots(), actions);
@@ -108,7 +113,8 @@ void Tuner::tell(TrialId id, TrialState state, std::optional<double> metric, std
 }
 
 void Tuner::note_params(TrialId id, const Params& params) {
-  for (const auto& [name, value] : params) set_param(trials_.at(static_cast<std::size_t>(id.value)).params, name, value);
+  for (const auto& [name, value] : params)
+    set_param(trials_.at(static_cast<std::size_t>(id.value)).params, name, value);
 }
 
 void Tuner::finish_trial(TrialRecord& trial, TrialState state, std::vector<Action>& actions) {
@@ -119,7 +125,9 @@ void Tuner::finish_trial(TrialRecord& trial, TrialState state, std::vector<Actio
   carry_out(actions, first);
 }
 
-std::int64_t Tuner::free_slots() const { return options_.concurrent.value_or(most_running_) - running_; }
+std::int64_t Tuner::free_slots() const {
+  return options_.concurrent.value_or(most_running_) - running_;
+}
 
 void Tuner::resume_waiting(std::int64_t free_slots, std::vector<Action>& actions) {
   if (free_slots <= 0 && !exhausted()) return;
@@ -150,7 +158,9 @@ void Tuner::carry_out(std::vector<Action>& actions, std::size_t first) {
       case Action::Do::change:
         for (const auto& [name, value] : actions[i].params) set_param(trial.params, name, value);
         break;
-      case Action::Do::copy: trial.params = actions[i].params; break;
+      case Action::Do::copy:
+        trial.params = actions[i].params;
+        break;
     }
   }
 }
@@ -200,15 +210,21 @@ nlohmann::json Tuner::save() const {
     for (const auto& [name, value] : trial.params) params.push_back({name, nlohmann::json(to_json(value))});
     trials.push_back({{"params", params}, {"state", to_text(trial.state)}, {"values", values}, {"step", trial.step}});
   }
-  return {{"version", 1},         {"trials", trials},           {"steps", steps_},
-          {"most_running", most_running_}, {"exhausted", exhausted_}, {"budget_used", budget_used_}, {"sampler", sampler_->save()},
+  return {{"version", 1},
+          {"trials", trials},
+          {"steps", steps_},
+          {"most_running", most_running_},
+          {"exhausted", exhausted_},
+          {"budget_used", budget_used_},
+          {"sampler", sampler_->save()},
           {"scheduler", scheduler_->save()}};
 }
 
 namespace {
 
 TrialState state_from(const std::string& text) {
-  for (const TrialState state : {TrialState::running, TrialState::paused, TrialState::completed, TrialState::stopped, TrialState::failed}) {
+  for (const TrialState state :
+       {TrialState::running, TrialState::paused, TrialState::completed, TrialState::stopped, TrialState::failed}) {
     if (text == to_text(state)) return state;
   }
   throw bad_input("", "unknown trial state " + text);
@@ -219,7 +235,8 @@ TrialRecord record_from(TrialId id, const nlohmann::json& json) {
   for (const auto& pair : json.at("params")) {
     trial.params.emplace_back(pair.at(0).get<std::string>(), value_from_json(nlohmann::ordered_json(pair.at(1))));
   }
-  for (const auto& pair : json.at("values")) trial.values.emplace_back(pair.at(0).get<std::int64_t>(), pair.at(1).get<double>());
+  for (const auto& pair : json.at("values"))
+    trial.values.emplace_back(pair.at(0).get<std::int64_t>(), pair.at(1).get<double>());
   trial.state = state_from(json.at("state").get<std::string>());
   trial.step = json.at("step").get<std::int64_t>();
   return trial;
@@ -245,7 +262,8 @@ void Tuner::load(const nlohmann::json& state) {
     most_running_ = most_running;
     exhausted_ = exhausted;
     budget_used_ = budget_used;
-    running_ = std::count_if(trials_.begin(), trials_.end(), [](const TrialRecord& t) { return t.state == TrialState::running; });
+    running_ = std::count_if(trials_.begin(), trials_.end(),
+                             [](const TrialRecord& t) { return t.state == TrialState::running; });
   } catch (const std::exception& error) {
     sampler_->load(sampler_before);
     scheduler_->load(scheduler_before);

@@ -21,7 +21,7 @@ namespace finetune {
 /// What is known of a trial; the sampler's and scheduler's view of the past. Metrics are already minimised.
 struct TrialRecord {
   TrialId id;
-  Params params;                                        ///< present ones (a population changes them)
+  Params params;  ///< present ones (a population changes them)
   TrialState state = TrialState::running;
   std::vector<std::pair<std::int64_t, double>> values;  ///< (step, minimised metric), steps ascending
   std::int64_t step = 0;                                ///< last reported step
@@ -63,13 +63,13 @@ class Scheduler {
 };
 
 struct TunerOptions {
-  std::int64_t trials = 32;                    ///< trials started in all
-  std::int64_t max_steps = 1;                  ///< full budget of one trial
-  std::optional<std::int64_t> concurrent;      ///< running at once; nothing = no limit
-  std::optional<std::int64_t> budget_steps;    ///< stop the study when all trials together have done this many
+  std::int64_t trials = 32;                  ///< trials started in all
+  std::int64_t max_steps = 1;                ///< full budget of one trial
+  std::optional<std::int64_t> concurrent;    ///< running at once; nothing = no limit
+  std::optional<std::int64_t> budget_steps;  ///< stop the study when all trials together have done this many
   Direction direction = Direction::minimize;
   std::uint64_t seed = 0;
-  std::int64_t default_min_steps = 1;          ///< first rung when the scheduler's options name none
+  std::int64_t default_min_steps = 1;                  ///< first rung when the scheduler's options name none
   std::function<bool(const std::string&)> may_change;  ///< which parameters may change in training; empty: all
 };
 
@@ -123,7 +123,7 @@ class Tuner {
   std::unique_ptr<Scheduler> scheduler_;
   std::vector<TrialRecord> trials_;  // index = id
   std::int64_t running_ = 0, steps_ = 0;
-  std::int64_t most_running_ = 0;    // at once, so far: what a host without `concurrent` is known to hold
+  std::int64_t most_running_ = 0;  // at once, so far: what a host without `concurrent` is known to hold
   bool exhausted_ = false, budget_used_ = false;
 };
 

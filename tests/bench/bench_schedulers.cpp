@@ -1,5 +1,5 @@
-// What a scheduler's callback costs. Bounds: a round in which nothing is due under 1 microsecond a trial, a decision over
-// 64 trials under 50 microseconds.
+// What a scheduler's callback costs. Bounds: a round in which nothing is due under 1 microsecond a trial, a decision
+// over 64 trials under 50 microseconds.
 #include <benchmark/benchmark.h>
 
 #include "tuners/registry.h"
@@ -9,7 +9,9 @@ namespace {
 
 constexpr std::int64_t kTrials = 64, kSteps = 100'000;
 
-SearchSpace space() { return {{{.name = "rate", .low = 1e-5, .high = 1e-2, .log = true}}}; }
+SearchSpace space() {
+  return {{{.name = "rate", .low = 1e-5, .high = 1e-2, .log = true}}};
+}
 
 // 64 trials that have reported `step`, with a value there if `evaluated`.
 class Round {
@@ -45,7 +47,8 @@ void nothing_due(benchmark::State& state, const std::string& name) {
   const Round round(*scheduler, 7, false);
   std::vector<Action> actions;
   for (auto _ : state) round.play(*scheduler, actions);
-  state.counters["s/trial"] = benchmark::Counter(kTrials, benchmark::Counter::kIsIterationInvariantRate | benchmark::Counter::kInvert);
+  state.counters["s/trial"] =
+      benchmark::Counter(kTrials, benchmark::Counter::kIsIterationInvariantRate | benchmark::Counter::kInvert);
 }
 
 void decision(benchmark::State& state, const std::string& name) {
@@ -65,7 +68,8 @@ void decision(benchmark::State& state, const std::string& name) {
 
 const bool registered = [] {
   for (const auto& name : scheduler_names()) {
-    benchmark::RegisterBenchmark(("nothing_due/" + name).c_str(), [name](benchmark::State& s) { nothing_due(s, name); });
+    benchmark::RegisterBenchmark(("nothing_due/" + name).c_str(),
+                                 [name](benchmark::State& s) { nothing_due(s, name); });
     benchmark::RegisterBenchmark(("decision/" + name).c_str(), [name](benchmark::State& s) { decision(s, name); })
         ->Unit(benchmark::kMicrosecond)
         ->Iterations(2000);

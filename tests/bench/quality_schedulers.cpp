@@ -1,7 +1,7 @@
 // How well schedulers choose and what they spend, on simulated curves: one Markdown row a case. Run by hand:
 //   quality_schedulers [side-by-side|sequential|populations] [seeds] [sampler]
-// Regret: median over seeds of the noise-free regret of the trial that the tuner calls best, after half and after all of
-// the steps; trials and steps are means.
+// Regret: median over seeds of the noise-free regret of the trial that the tuner calls best, after half and after all
+// of the steps; trials and steps are means.
 #include <fmt/core.h>
 
 #include <algorithm>
@@ -47,7 +47,8 @@ void measure(const CurveProblem& problem, const Entry& entry, SimulatedStudy stu
 }
 
 void print_head() {
-  fmt::print("| function | sampler | scheduler | regret, half | regret | trials | steps |\n|---|---|---|---|---|---|---|\n");
+  fmt::print(
+      "| function | sampler | scheduler | regret, half | regret | trials | steps |\n|---|---|---|---|---|---|---|\n");
 }
 
 const std::int64_t kOne = 1;
@@ -70,19 +71,23 @@ std::vector<Entry> halvings() {
 
 // 20 full-length runs' worth of steps, eight trials side by side.
 void side_by_side(std::uint64_t seeds, const std::string& sampler) {
-  const std::vector<CurveProblem> problems{curves::mfh(3, "good"), curves::mfh(3, "terrible"), curves::curve_power(), curves::lora()};
+  const std::vector<CurveProblem> problems{curves::mfh(3, "good"), curves::mfh(3, "terrible"), curves::curve_power(),
+                                           curves::lora()};
   print_head();
   for (const auto& problem : problems) {
-    for (const auto& entry : halvings()) measure(problem, entry, {.sampler = sampler, .concurrent = 8, .steps = 20 * problem.steps}, seeds);
+    for (const auto& entry : halvings())
+      measure(problem, entry, {.sampler = sampler, .concurrent = 8, .steps = 20 * problem.steps}, seeds);
   }
 }
 
 // One trial after the other, 4000 steps.
 void sequential(std::uint64_t seeds, const std::string& sampler) {
-  const std::vector<CurveProblem> problems{curves::mfh(3, "good"), curves::mfh(3, "terrible"), curves::mfh(6, "good"), curves::mfh(6, "terrible")};
+  const std::vector<CurveProblem> problems{curves::mfh(3, "good"), curves::mfh(3, "terrible"), curves::mfh(6, "good"),
+                                           curves::mfh(6, "terrible")};
   print_head();
   for (const auto& problem : problems) {
-    for (const auto& entry : halvings()) measure(problem, entry, {.sampler = sampler, .concurrent = 1, .steps = 4000}, seeds);
+    for (const auto& entry : halvings())
+      measure(problem, entry, {.sampler = sampler, .concurrent = 1, .steps = 4000}, seeds);
   }
 }
 
@@ -91,8 +96,11 @@ void populations(std::uint64_t seeds, const std::string& sampler) {
   print_head();
   for (const auto& problem : {curves::pbt_toy(), curves::drift()}) {
     for (const std::int64_t members : {2, 4, 8, 16}) {
-      for (const Entry& entry : {Entry{"none", {}}, Entry{"pbt", {}}, Entry{"pbt", {{"exploit", std::string("tournament")}}}, Entry{"pb2", {}}}) {
-        measure(problem, entry, {.sampler = sampler, .trials = members, .concurrent = members, .steps = members * problem.steps}, seeds);
+      for (const Entry& entry : {Entry{"none", {}}, Entry{"pbt", {}},
+                                 Entry{"pbt", {{"exploit", std::string("tournament")}}}, Entry{"pb2", {}}}) {
+        measure(problem, entry,
+                {.sampler = sampler, .trials = members, .concurrent = members, .steps = members * problem.steps},
+                seeds);
       }
     }
   }
@@ -105,7 +113,10 @@ int main(int argc, char** argv) {
   const std::string what = argc > 1 ? argv[1] : "side-by-side";
   const std::uint64_t seeds = argc > 2 ? std::stoull(argv[2]) : 20;
   const std::string sampler = argc > 3 ? argv[3] : "random";
-  if (what == "populations") finetune::testing::populations(seeds, sampler);
-  else if (what == "sequential") finetune::testing::sequential(seeds, sampler);
-  else finetune::testing::side_by_side(seeds, sampler);
+  if (what == "populations")
+    finetune::testing::populations(seeds, sampler);
+  else if (what == "sequential")
+    finetune::testing::sequential(seeds, sampler);
+  else
+    finetune::testing::side_by_side(seeds, sampler);
 }

@@ -36,7 +36,9 @@ struct CurveProblem {
 
 namespace curves {
 
-inline double number(const Params& params, const std::string& name) { return as_number(*find_param(params, name)); }
+inline double number(const Params& params, const std::string& name) {
+  return as_number(*find_param(params, name));
+}
 
 template <typename Run>
 std::unique_ptr<CurveRun> copy_of(const Run& run) {
@@ -110,12 +112,13 @@ inline CurveProblem formula_problem(std::string name, SearchSpace space, Formula
   return problem;
 }
 
-/// Multi-fidelity Hartmann without its noise (mf-prior-bench): peak heights are off by bias (1 - ln t / ln 100). Bias 2.5
-/// "good", 3 "moderate", 3.5 "bad", 4 "terrible": from 2.5 on the early ranking is partly upside down.
+/// Multi-fidelity Hartmann without its noise (mf-prior-bench): peak heights are off by bias (1 - ln t / ln 100).
+/// Bias 2.5 "good", 3 "moderate", 3.5 "bad", 4 "terrible": from 2.5 on the early ranking is partly upside down.
 inline CurveProblem mfh(std::size_t dimensions, const std::string& quality) {
   const double bias = quality == "good" ? 2.5 : quality == "moderate" ? 3.0 : quality == "bad" ? 3.5 : 4.0;
   SearchSpace space;
-  for (std::size_t i = 0; i < dimensions; ++i) space.parameters.push_back({.name = "x" + std::to_string(i), .low = 0, .high = 1});
+  for (std::size_t i = 0; i < dimensions; ++i)
+    space.parameters.push_back({.name = "x" + std::to_string(i), .low = 0, .high = 1});
   const auto formula = [bias](const Params& params, std::int64_t t) {
     std::vector<double> x;
     for (const auto& [name, value] : params) x.push_back(as_number(value));
@@ -125,8 +128,8 @@ inline CurveProblem mfh(std::size_t dimensions, const std::string& quality) {
   return formula_problem("mfh" + std::to_string(dimensions) + "-" + quality, space, formula, minimum, 100, 0);
 }
 
-/// y(t) = c + (2.5 - c) t^-a: a higher rate learns faster (a) and ends at a worse floor (c), so curves cross; above 0.06
-/// the run diverges.
+/// y(t) = c + (2.5 - c) t^-a: a higher rate learns faster (a) and ends at a worse floor (c), so curves cross; above
+/// 0.06 the run diverges.
 inline CurveProblem curve_power() {
   const SearchSpace space{{{.name = "lr", .low = 1e-4, .high = 1e-1, .log = true},
                            {.name = "depth", .low = 1, .high = 8, .integer = true},
@@ -207,8 +210,8 @@ class ToyRun : public CurveRun {
   std::array<double, 2> theta_{0.9, 0.9};
 };
 
-/// Expected loss of SGD on a noisy quadratic with curvatures 1 and 12: the best rate falls with time. The best fixed rate
-/// ends at 0.0156.
+/// Expected loss of SGD on a noisy quadratic with curvatures 1 and 12: the best rate falls with time. The best fixed
+/// rate ends at 0.0156.
 class DriftRun : public CurveRun {
  public:
   double step(const Params& params) override {

@@ -1,4 +1,5 @@
-// Decision tables of the schedulers that pause, have brackets or watch a trajectory, worked out by hand from the papers.
+// Decision tables of the schedulers that pause, have brackets or watch a trajectory, worked out by hand from the
+// papers.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -32,9 +33,11 @@ class Game {
     for (auto& line : texts(actions)) log.push_back(std::move(line));
     return log;
   }
-  std::vector<std::string> report(std::int64_t step, const std::map<std::int64_t, double>& values, std::optional<double> train = {}) {
+  std::vector<std::string> report(std::int64_t step, const std::map<std::int64_t, double>& values,
+                                  std::optional<double> train = {}) {
     std::vector<Report> reports;
-    for (const auto& [id, value] : values) reports.push_back({.trial = {id}, .step = step, .train_loss = train, .metric = value});
+    for (const auto& [id, value] : values)
+      reports.push_back({.trial = {id}, .step = step, .train_loss = train, .metric = value});
     std::vector<Action> actions;
     tuner_.report(reports, actions);
     return texts(actions);
@@ -50,7 +53,8 @@ class Game {
   static SearchSpace space() { return {{{.name = "x", .low = 0.1, .high = 10, .log = true}}}; }
   static std::vector<std::string> texts(const std::vector<Action>& actions) {
     std::vector<std::string> lines;
-    for (const auto& action : actions) lines.push_back(std::string(to_text(action.what)) + " " + std::to_string(action.trial.value));
+    for (const auto& action : actions)
+      lines.push_back(std::string(to_text(action.what)) + " " + std::to_string(action.trial.value));
     std::sort(lines.begin(), lines.end());
     return lines;
   }
@@ -58,7 +62,9 @@ class Game {
 };
 
 using Log = std::vector<std::string>;
-Params halving(std::int64_t min_steps, std::int64_t eta) { return {{"min_steps", min_steps}, {"reduction_factor", eta}}; }
+Params halving(std::int64_t min_steps, std::int64_t eta) {
+  return {{"min_steps", min_steps}, {"reduction_factor", eta}};
+}
 
 Ids sizes(const std::vector<Bracket>& brackets) {
   Ids list;
@@ -89,7 +95,8 @@ TEST(Brackets, AreExactForAwkwardSizes) {
 TEST(AshaPromotion, TheBestPauseForNobodyAndTheRestWait) {
   Game game("asha_promotion", halving(1, 3), {.trials = 100, .max_steps = 9, .concurrent = 3});
   game.ask(3);
-  EXPECT_EQ(game.report(1, {{0, 3}, {1, 1}, {2, 2}}), (Log{"pause 0", "pause 2"})) << "the best goes on in the same answer";
+  EXPECT_EQ(game.report(1, {{0, 3}, {1, 1}, {2, 2}}), (Log{"pause 0", "pause 2"}))
+      << "the best goes on in the same answer";
   EXPECT_EQ(game.ask(2), (Log{"new 3", "new 4"})) << "nobody else is in the best third";
   EXPECT_EQ(game.report(1, {{3, 5}, {4, 6}}), (Log{"pause 3", "pause 4"}));
   game.ask(2);
@@ -146,7 +153,8 @@ TEST(Hyperband, TrialsGoWhereABracketIsFurthestBehind) {
   std::map<std::int64_t, int> first_rungs;
   for (std::int64_t id = 0; id < 17; ++id) ++first_rungs[plain.tuner().next_milestone({id})];
   EXPECT_EQ(first_rungs, (std::map<std::int64_t, int>{{1, 9}, {3, 5}, {9, 3}}));
-  for (std::int64_t id = 0; id < 17; ++id) EXPECT_EQ(game.tuner().next_milestone({id}), 1) << "the guard looks at every rung";
+  for (std::int64_t id = 0; id < 17; ++id)
+    EXPECT_EQ(game.tuner().next_milestone({id}), 1) << "the guard looks at every rung";
 }
 
 // Two studies with the same early values; in one of them the order turns round later.
@@ -273,13 +281,16 @@ TEST(EarlyExit, AGapBetweenValidationAndTrainingStopsAtTheSecondSight) {
   for (std::int64_t step = 1; step < 5; ++step) EXPECT_EQ(silent.report(step, {{0, 1.2}}), Log{}) << "no training loss";
 }
 
-Params toy_options(const std::string& exploit) { return {{"exploit", exploit}, {"interval", std::int64_t{10}}}; }
+Params toy_options(const std::string& exploit) {
+  return {{"exploit", exploit}, {"interval", std::int64_t{10}}};
+}
 
 TEST(Pbt, TheToyOfThePaperIsSolvedByCopyingAlone) {
   // Each setting trains one of two weights; fixed ones end at 0.81. The paper's Q > 1.19 is a loss below 0.01.
   for (const std::string exploit : {"truncation", "tournament"}) {
     const auto problem = curves::pbt_toy();
-    const SimulatedStudy study{.scheduler = "pbt", .scheduler_options = toy_options(exploit), .trials = 4, .concurrent = 4, .steps = 800};
+    const SimulatedStudy study{
+        .scheduler = "pbt", .scheduler_options = toy_options(exploit), .trials = 4, .concurrent = 4, .steps = 800};
     EXPECT_LT(simulate(problem, study).regret, 0.01) << exploit;
   }
 }
@@ -288,7 +299,11 @@ double median_regret(const std::string& scheduler, std::int64_t members) {
   const auto problem = curves::drift();
   std::vector<double> regrets;
   for (std::uint64_t seed = 0; seed < 9; ++seed) {
-    regrets.push_back(simulate(problem, {.scheduler = scheduler, .trials = members, .concurrent = members, .steps = 200 * members, .seed = seed}).regret);
+    regrets.push_back(
+        simulate(
+            problem,
+            {.scheduler = scheduler, .trials = members, .concurrent = members, .steps = 200 * members, .seed = seed})
+            .regret);
   }
   std::sort(regrets.begin(), regrets.end());
   return regrets[4];
@@ -318,7 +333,8 @@ TEST(ImprovementModel, PrefersWhatHelpedLastAndForgets) {
 }
 
 TEST(ImprovementModel, APendingRowLowersTheBoundAroundIt) {
-  const std::vector<ImprovementRow> rows{{1, 0.5, {0.1}, 1}, {1, 0.5, {0.2}, 2}, {2, 0.5, {0.1}, 1}, {2, 0.5, {0.2}, 2}};
+  const std::vector<ImprovementRow> rows{
+      {1, 0.5, {0.1}, 1}, {1, 0.5, {0.2}, 2}, {2, 0.5, {0.1}, 1}, {2, 0.5, {0.2}, 2}};
   ImprovementModel model(rows);
   const ImprovementRow far{3, 0.5, {0.9}, 0}, near{3, 0.5, {0.1}, 0};
   const double far_before = model.upper_bound(far);
@@ -349,14 +365,22 @@ TEST(Population, DiversityIsOneForUniformAndZeroForEqualMembers) {
 std::size_t new_settings_of_a_collapsed_population(double fresh_rate) {
   const SearchSpace space{{{.name = "x", .choices = {std::int64_t{1}}}, {.name = "y", .low = 0, .high = 1}}};
   const TunerOptions options{.trials = 8, .max_steps = 1000};
-  const auto pbt = make_scheduler("pbt", {{{"resample_probability", 0.0}, {"factors", std::string("1")}, {"fresh_rate", fresh_rate}}, space, options});
+  const auto pbt = make_scheduler(
+      "pbt",
+      {{{"resample_probability", 0.0}, {"factors", std::string("1")}, {"fresh_rate", fresh_rate}}, space, options});
   std::vector<TrialRecord> trials;
-  for (std::int64_t i = 0; i < 8; ++i) trials.push_back({.id = {i}, .params = {{"x", std::int64_t{1}}, {"y", 0.5}}, .values = {{10, static_cast<double>(i)}}, .step = 10});
+  for (std::int64_t i = 0; i < 8; ++i)
+    trials.push_back({.id = {i},
+                      .params = {{"x", std::int64_t{1}}, {"y", 0.5}},
+                      .values = {{10, static_cast<double>(i)}},
+                      .step = 10});
   std::vector<const TrialRecord*> reported;
   for (const auto& trial : trials) reported.push_back(&trial);
   std::vector<Action> actions;
   for (int k = 0; k < 100; ++k) pbt->on_reports(reported, trials, actions);
-  return static_cast<std::size_t>(std::count_if(actions.begin(), actions.end(), [](const Action& action) { return as_number(*find_param(action.params, "y")) != 0.5; }));
+  return static_cast<std::size_t>(std::count_if(actions.begin(), actions.end(), [](const Action& action) {
+    return as_number(*find_param(action.params, "y")) != 0.5;
+  }));
 }
 
 TEST(Pbt, ACollapsedPopulationGetsFreshBloodAtTheStatedRate) {
@@ -367,7 +391,8 @@ TEST(Pbt, ACollapsedPopulationGetsFreshBloodAtTheStatedRate) {
 }
 
 TEST(Pbt, InATournamentOnlyTheWorseHalfCopiesAndOnlyFromBetterOnes) {
-  Game game("pbt", {{"exploit", std::string("tournament")}, {"interval", std::int64_t{1}}}, {.trials = 6, .max_steps = 100});
+  Game game("pbt", {{"exploit", std::string("tournament")}, {"interval", std::int64_t{1}}},
+            {.trials = 6, .max_steps = 100});
   game.ask(6);
   std::size_t copies = 0;
   for (std::int64_t step = 1; step < 50; ++step) {

@@ -28,7 +28,9 @@ class Asha : public Scheduler {
     }
   }
 
-  std::optional<std::int64_t> next_milestone(TrialId, std::int64_t step) const override { return next_rung(rungs_, step); }
+  std::optional<std::int64_t> next_milestone(TrialId, std::int64_t step) const override {
+    return next_rung(rungs_, step);
+  }
 
   nlohmann::json save() const override {
     auto json = nlohmann::json::array();
@@ -53,7 +55,8 @@ std::unique_ptr<Scheduler> make_asha(const SchedulerRequest& request) {
   OptionReader options("tune.scheduler", request.options);
   const RungOptions rungs = read_rung_options(options, request.tuner);
   options.finish();
-  return std::make_unique<Asha>(rung_steps(rungs.min_steps, rungs.reduction_factor, request.tuner.max_steps), rungs.reduction_factor);
+  return std::make_unique<Asha>(rung_steps(rungs.min_steps, rungs.reduction_factor, request.tuner.max_steps),
+                                rungs.reduction_factor);
 }
 
 }  // namespace finetune

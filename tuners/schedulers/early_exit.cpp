@@ -19,10 +19,11 @@ struct EarlyExitOptions {
   std::int64_t interval = 1, max_steps = 1;
 };
 
-constexpr std::int64_t kPatience = 2;       // evaluations in a row
-constexpr double kRise = 1e-3;              // between two of them
-constexpr double kShareOfGain = 0.02;       // and above the best by this share of what the trial has gained: noise is not a rise
-constexpr double kTrainDecay = 0.9;         // of the moving average of the training loss
+constexpr std::int64_t kPatience = 2;  // evaluations in a row
+constexpr double kRise = 1e-3;         // between two of them
+constexpr double kShareOfGain =
+    0.02;  // and above the best by this share of what the trial has gained: noise is not a rise
+constexpr double kTrainDecay = 0.9;  // of the moving average of the training loss
 
 // What is remembered of a trial between evaluations.
 struct Trajectory {
@@ -74,13 +75,17 @@ class EarlyExit : public Scheduler {
       }
       if (trial->step % options_.interval == 0) judge_path(*trial, path, *value, actions);
     }
-    stop_losers(warm_, options_.warmup_step, arrived, kept(static_cast<std::int64_t>(warm_.size()), options_.keep), actions);
+    stop_losers(warm_, options_.warmup_step, arrived, kept(static_cast<std::int64_t>(warm_.size()), options_.keep),
+                actions);
   }
 
-  void on_end(const TrialRecord& trial, std::span<const TrialRecord>, std::vector<Action>&) override { paths_.erase(trial.id); }
+  void on_end(const TrialRecord& trial, std::span<const TrialRecord>, std::vector<Action>&) override {
+    paths_.erase(trial.id);
+  }
 
   std::optional<std::int64_t> next_milestone(TrialId, std::int64_t step) const override {
-    const std::int64_t next = std::max<std::int64_t>(1, (step + options_.interval - 1) / options_.interval) * options_.interval;
+    const std::int64_t next =
+        std::max<std::int64_t>(1, (step + options_.interval - 1) / options_.interval) * options_.interval;
     return step <= options_.warmup_step ? std::min(next, options_.warmup_step) : next;
   }
 
@@ -95,7 +100,8 @@ class EarlyExit : public Scheduler {
     if (options_.rising && keeps_rising(path)) why = "its loss keeps rising";
     if (options_.gap > 0 && path.gaps >= kPatience) why = "validation loss is far above training loss";
     if (why.empty()) return;
-    actions.push_back({.trial = trial.id, .what = Action::Do::stop, .reason = "step " + std::to_string(trial.step) + ": " + why});
+    actions.push_back(
+        {.trial = trial.id, .what = Action::Do::stop, .reason = "step " + std::to_string(trial.step) + ": " + why});
     paths_.erase(trial.id);
   }
 
@@ -145,7 +151,8 @@ std::unique_ptr<Scheduler> make_early_exit(const SchedulerRequest& request) {
   options.max_steps = request.tuner.max_steps;
   const double warmup = reader.number("warmup", 0.05, 0, 1);
   const auto share = [&](double part) {
-    return std::max<std::int64_t>(1, static_cast<std::int64_t>(std::ceil(part * static_cast<double>(options.max_steps) - 1e-9)));
+    return std::max<std::int64_t>(
+        1, static_cast<std::int64_t>(std::ceil(part * static_cast<double>(options.max_steps) - 1e-9)));
   };
   options.warmup_step = warmup > 0 ? share(warmup) : 0;
   options.interval = share(0.05);

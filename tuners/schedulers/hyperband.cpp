@@ -10,8 +10,8 @@ namespace finetune {
 namespace {
 
 // With fewer pairs, or above this correlation, a level is trusted. Four pairs say little, but waiting costs more than a
-// false alarm, which later pairs mend: of 4, 6 and 10 pairs and 0.1 to 0.4, these did best on Hartmann curves whose early
-// values inform and on those whose early values mislead, taken together.
+// false alarm, which later pairs mend: of 4, 6 and 10 pairs and 0.1 to 0.4, these did best on Hartmann curves whose
+// early values inform and on those whose early values mislead, taken together.
 constexpr std::size_t kEnoughPairs = 4;
 constexpr double kLowCorrelation = 0.3;
 
@@ -91,7 +91,8 @@ class Hyperband : public Scheduler {
     }
   }
 
-  void judge(std::pair<std::size_t, std::int64_t> rung, std::span<const RungEntry> cohort, std::vector<Action>& actions) {
+  void judge(std::pair<std::size_t, std::int64_t> rung, std::span<const RungEntry> cohort,
+             std::vector<Action>& actions) {
     if (!is_trusted(level_of(rung.second))) return;
     for (const RungEntry& entry : cohort) members_.at(entry.second).judged = true;
     const RungEntries& entries = entries_.at(rung);
@@ -103,9 +104,9 @@ class Hyperband : public Scheduler {
   std::int64_t eta_;
   bool guard_;
   std::map<TrialId, Member> members_;
-  std::vector<std::int64_t> started_;  // by bracket
-  std::map<std::pair<std::size_t, std::int64_t>, RungEntries> entries_;         // by bracket and step
-  std::map<std::pair<std::size_t, std::size_t>, RankAgreement> agreements_;     // by lower and higher level
+  std::vector<std::int64_t> started_;                                        // by bracket
+  std::map<std::pair<std::size_t, std::int64_t>, RungEntries> entries_;      // by bracket and step
+  std::map<std::pair<std::size_t, std::size_t>, RankAgreement> agreements_;  // by lower and higher level
 };
 
 nlohmann::json Hyperband::save() const {

@@ -10,11 +10,11 @@ namespace finetune {
 
 /// One interval of one member. All numbers in [0, 1] but the round.
 struct ImprovementRow {
-  std::int64_t round = 0;   ///< ready step / interval
-  double before = 0;        ///< rank of the value it started from, 0 the best of its round
-  std::vector<double> x;    ///< mutated parameters, positions in the space
-  double gain = 0;          ///< how much the value fell
-  bool failed = false;      ///< the member broke: `gain` says nothing, and counts as the lowest there is
+  std::int64_t round = 0;  ///< ready step / interval
+  double before = 0;       ///< rank of the value it started from, 0 the best of its round
+  std::vector<double> x;   ///< mutated parameters, positions in the space
+  double gain = 0;         ///< how much the value fell
+  bool failed = false;     ///< the member broke: `gain` says nothing, and counts as the lowest there is
 };
 
 /// Parker-Holder et al., NeurIPS 2020: kernel RBF(x, before) x (1 - 0.1)^(|difference of rounds| / 2). Gains are

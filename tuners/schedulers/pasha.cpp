@@ -28,7 +28,8 @@ class Pasha : public Promotion {
     std::vector<double> lower, higher;
     for (const auto& [value, id] : levels()[top()].entries) {
       const RungEntries& below = levels()[top() - 1].entries;
-      const auto own = std::find_if(below.begin(), below.end(), [&](const RungEntry& entry) { return entry.second == id; });
+      const auto own =
+          std::find_if(below.begin(), below.end(), [&](const RungEntry& entry) { return entry.second == id; });
       if (own == below.end()) continue;
       lower.push_back(own->first);
       higher.push_back(value);

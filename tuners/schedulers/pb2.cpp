@@ -22,9 +22,13 @@ struct Pb2Options {
 class Pb2 : public Scheduler {
  public:
   Pb2(Pb2Options options, SearchSpace space, std::int64_t max_steps, std::uint64_t seed)
-      : options_(std::move(options)), space_(std::move(space)), max_steps_(max_steps), random_(seed, Purpose::scheduler) {
+      : options_(std::move(options)),
+        space_(std::move(space)),
+        max_steps_(max_steps),
+        random_(seed, Purpose::scheduler) {
     for (const auto& spec : space_.parameters) {
-      const bool mutated = std::find(options_.mutate.begin(), options_.mutate.end(), spec.name) != options_.mutate.end();
+      const bool mutated =
+          std::find(options_.mutate.begin(), options_.mutate.end(), spec.name) != options_.mutate.end();
       if (mutated && !spec.categorical()) numeric_.push_back(&spec);
     }
   }
@@ -101,11 +105,12 @@ class Pb2 : public Scheduler {
     for (const TrialRecord* loser : losers) {
       const TrialRecord* donor = ready[random_.below(static_cast<std::uint64_t>(count))];
       before_[loser->id] = before_.at(donor->id);  // it goes on from the donor's weights
-      actions.push_back({.trial = loser->id,
-                         .what = Action::Do::copy,
-                         .params = explore(*donor, round, model),
-                         .from = donor->id,
-                         .reason = "step " + std::to_string(loser->step) + ": copies trial " + std::to_string(donor->id.value)});
+      actions.push_back(
+          {.trial = loser->id,
+           .what = Action::Do::copy,
+           .params = explore(*donor, round, model),
+           .from = donor->id,
+           .reason = "step " + std::to_string(loser->step) + ": copies trial " + std::to_string(donor->id.value)});
     }
   }
 
@@ -114,7 +119,9 @@ class Pb2 : public Scheduler {
     const auto draw = [&](const ParameterSpec& spec) { return value_at(spec, random_.uniform()); };
     const auto factor = [&] { return random_.below(2) == 0 ? 0.8 : 1.2; };
     if (!model || numeric_.empty()) {
-      const auto scale = [&](const ParameterSpec& spec, const Value& present) { return perturb(spec, present, factor()); };
+      const auto scale = [&](const ParameterSpec& spec, const Value& present) {
+        return perturb(spec, present, factor());
+      };
       return explored(space_, options_.mutate, donor.params, scale, draw);
     }
     const ImprovementRow best = most_promising(donor, round, *model);

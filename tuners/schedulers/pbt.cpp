@@ -49,7 +49,10 @@ std::vector<Exchange> compete(std::span<const TrialRecord* const> ready, Random&
 class Pbt : public Scheduler {
  public:
   Pbt(PbtOptions options, SearchSpace space, std::int64_t max_steps, std::uint64_t seed)
-      : options_(std::move(options)), space_(std::move(space)), max_steps_(max_steps), random_(seed, Purpose::scheduler) {}
+      : options_(std::move(options)),
+        space_(std::move(space)),
+        max_steps_(max_steps),
+        random_(seed, Purpose::scheduler) {}
 
   void on_reports(std::span<const TrialRecord* const> reported, std::span<const TrialRecord>,
                   std::vector<Action>& actions) override {

@@ -58,7 +58,8 @@ class Percentile : public Scheduler {
  public:
   explicit Percentile(const PercentileOptions& options) : options_(options) {}
 
-  void on_reports(std::span<const TrialRecord* const> reported, std::span<const TrialRecord> all, std::vector<Action>& actions) override {
+  void on_reports(std::span<const TrialRecord* const> reported, std::span<const TrialRecord> all,
+                  std::vector<Action>& actions) override {
     std::map<std::int64_t, std::vector<double>> by_step;
     for (const TrialRecord* trial : reported) {
       const auto own = fresh_value(*trial);
@@ -75,8 +76,10 @@ class Percentile : public Scheduler {
   }
 
  private:
-  void judge(const TrialRecord& trial, double own, const std::vector<double>& values, std::vector<Action>& actions) const {
-    const auto counts = static_cast<std::size_t>(options_.completed_only ? 0 : 1);  // a running trial is among the values
+  void judge(const TrialRecord& trial, double own, const std::vector<double>& values,
+             std::vector<Action>& actions) const {
+    const auto counts =
+        static_cast<std::size_t>(options_.completed_only ? 0 : 1);  // a running trial is among the values
     if (values.size() < counts + static_cast<std::size_t>(options_.min_peers)) return;
     const auto place = std::lower_bound(values.begin(), values.end(), own) - values.begin();
     const std::size_t skipped = options_.completed_only ? values.size() : static_cast<std::size_t>(place);
@@ -106,7 +109,11 @@ std::unique_ptr<Scheduler> make(const SchedulerRequest& request, bool median) {
 
 }  // namespace
 
-std::unique_ptr<Scheduler> make_percentile(const SchedulerRequest& request) { return make(request, false); }
-std::unique_ptr<Scheduler> make_median(const SchedulerRequest& request) { return make(request, true); }
+std::unique_ptr<Scheduler> make_percentile(const SchedulerRequest& request) {
+  return make(request, false);
+}
+std::unique_ptr<Scheduler> make_median(const SchedulerRequest& request) {
+  return make(request, true);
+}
 
 }  // namespace finetune

@@ -108,7 +108,9 @@ std::vector<std::string> read_mutated_names(OptionReader& options, const Schedul
   }
   if (!named.empty()) return named;
   if (changeable.empty()) {
-    options.refuse("mutate", "is empty: no searched parameter may change during training; search train.learning_rate, for example");
+    options.refuse(
+        "mutate",
+        "is empty: no searched parameter may change during training; search train.learning_rate, for example");
   }
   return changeable;
 }

@@ -29,14 +29,14 @@ std::int64_t copiers(std::int64_t n, double quantile);
 /// factors below 1 (Ray's rule, with the clipping that it lacks).
 Value perturb(const ParameterSpec& spec, const Value& value, double factor);
 
-/// The donor's parameters with those in `mutate` replaced by `move(spec, present value)`. Conditions are looked up again:
-/// a parameter that a choice switches off disappears, one that it switches on comes from `draw(spec)`.
+/// The donor's parameters with those in `mutate` replaced by `move(spec, present value)`. Conditions are looked up
+/// again: a parameter that a choice switches off disappears, one that it switches on comes from `draw(spec)`.
 Params explored(const SearchSpace& space, std::span<const std::string> mutate, const Params& donor,
                 const std::function<Value(const ParameterSpec&, const Value&)>& move,
                 const std::function<Value(const ParameterSpec&)>& draw);
 
-/// How different the members' mutated parameters are: the mean over parameters of the standard deviation of positions in
-/// the space, 1 for uniformly spread ones, 0 for identical ones or fewer than two members.
+/// How different the members' mutated parameters are: the mean over parameters of the standard deviation of positions
+/// in the space, 1 for uniformly spread ones, 0 for identical ones or fewer than two members.
 double diversity(const SearchSpace& space, std::span<const std::string> mutate,
                  std::span<const TrialRecord* const> members);
 

@@ -9,7 +9,9 @@ Promotion::Promotion(std::vector<std::int64_t> levels, std::int64_t eta) : eta_(
   for (const std::int64_t step : levels) levels_.push_back({.step = step});
 }
 
-void Promotion::on_start(const TrialRecord& trial) { heads_[trial.id] = 0; }
+void Promotion::on_start(const TrialRecord& trial) {
+  heads_[trial.id] = 0;
+}
 
 void Promotion::on_reports(std::span<const TrialRecord* const> reported, std::span<const TrialRecord>,
                            std::vector<Action>& actions) {
@@ -51,7 +53,8 @@ void Promotion::on_idle(std::int64_t free_slots, bool, std::span<const TrialReco
 std::optional<RungEntry> Promotion::take_best_waiting(Level& level) const {
   if (level.waiting.empty()) return std::nullopt;
   const RungEntry best = level.waiting.front();
-  if (!is_among_best(level.entries, best, survivors(static_cast<std::int64_t>(level.entries.size()), eta_))) return std::nullopt;
+  if (!is_among_best(level.entries, best, survivors(static_cast<std::int64_t>(level.entries.size()), eta_)))
+    return std::nullopt;
   level.waiting.erase(level.waiting.begin());
   return best;
 }

@@ -1,4 +1,5 @@
-// Successive halving by promotion: every trial pauses at its next rung, and a free slot goes to the best that may go on.
+// Successive halving by promotion: every trial pauses at its next rung, and a free slot goes to the best that may go
+// on.
 #pragma once
 
 #include <map>

@@ -8,7 +8,9 @@
 namespace finetune {
 namespace {
 
-int sign(double x) { return (x > 0) - (x < 0); }
+int sign(double x) {
+  return (x > 0) - (x < 0);
+}
 
 std::vector<std::size_t> best_first(std::span<const double> values) {
   std::vector<std::size_t> order(values.size());
@@ -42,7 +44,9 @@ double RankAgreement::tau() const {
   return static_cast<double>(balance_) / (n * (n - 1) / 2);
 }
 
-nlohmann::json RankAgreement::save() const { return pairs_; }
+nlohmann::json RankAgreement::save() const {
+  return pairs_;
+}
 
 void RankAgreement::load(const nlohmann::json& json) {
   for (const auto& pair : json) add(pair.at(0).get<double>(), pair.at(1).get<double>());

@@ -26,8 +26,9 @@ class RankAgreement {
   std::int64_t balance_ = 0;  // pairs of pairs in the same order, less those in opposite order
 };
 
-/// PASHA's soft ranking (Bohdal et al., ICLR 2023, section 4.1): true when the i-th best at the higher rung is, for every
-/// i, within epsilon at the lower rung of the lower rung's i-th best. The two lists hold the same trials in one order.
+/// PASHA's soft ranking (Bohdal et al., ICLR 2023, section 4.1): true when the i-th best at the higher rung is, for
+/// every i, within epsilon at the lower rung of the lower rung's i-th best. The two lists hold the same trials in one
+/// order.
 bool ranks_alike(std::span<const double> lower, std::span<const double> higher, double epsilon);
 
 /// PASHA's epsilon (section 4.2): the 90th percentile (linear interpolation) of the last distance of those pairs of

@@ -27,7 +27,9 @@ std::vector<Bracket> hyperband_brackets(std::int64_t min_steps, std::int64_t eta
   return brackets;
 }
 
-std::int64_t survivors(std::int64_t n, std::int64_t eta) { return std::max<std::int64_t>(1, n / eta); }
+std::int64_t survivors(std::int64_t n, std::int64_t eta) {
+  return std::max<std::int64_t>(1, n / eta);
+}
 
 void enter(RungEntries& entries, const RungEntry& entry) {
   entries.insert(std::upper_bound(entries.begin(), entries.end(), entry), entry);

@@ -25,8 +25,8 @@ struct Bracket {
   friend bool operator==(const Bracket&, const Bracket&) = default;
 };
 
-/// Hyperband's brackets (Li et al., JMLR 2018, algorithm 1), most trials first, in integers: s_max is the largest s with
-/// min_steps x eta^s <= max_steps; bracket s has ceil((s_max + 1) eta^s / (s + 1)) trials and its first rung at
+/// Hyperband's brackets (Li et al., JMLR 2018, algorithm 1), most trials first, in integers: s_max is the largest s
+/// with min_steps x eta^s <= max_steps; bracket s has ceil((s_max + 1) eta^s / (s + 1)) trials and its first rung at
 /// min_steps x eta^(s_max - s). For min_steps 1, eta 3, max_steps 81: 81 34 15 8 5 trials.
 std::vector<Bracket> hyperband_brackets(std::int64_t min_steps, std::int64_t eta, std::int64_t max_steps);
 

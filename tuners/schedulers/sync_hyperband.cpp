@@ -22,7 +22,8 @@ class SyncHyperband : public Scheduler {
   SyncHyperband(std::vector<Bracket> brackets, std::int64_t eta) : brackets_(std::move(brackets)), eta_(eta) {}
 
   void on_start(const TrialRecord& trial) override {
-    if (cohorts_.empty() || is_filled(cohorts_.back())) cohorts_.push_back({.bracket = cohorts_.size() % brackets_.size()});
+    if (cohorts_.empty() || is_filled(cohorts_.back()))
+      cohorts_.push_back({.bracket = cohorts_.size() % brackets_.size()});
     ++cohorts_.back().started;
     cohorts_.back().members.push_back(trial.id);
     cohort_of_[trial.id] = cohorts_.size() - 1;
@@ -41,7 +42,8 @@ class SyncHyperband : public Scheduler {
     }
     for (const TrialId trial : arrived) halve_when_complete(cohorts_[cohort_of_.at(trial)], actions);
     for (const TrialId trial : arrived) {
-      if (is_member(trial)) actions.push_back({.trial = trial, .what = Action::Do::pause, .reason = "waits for its cohort"});
+      if (is_member(trial))
+        actions.push_back({.trial = trial, .what = Action::Do::pause, .reason = "waits for its cohort"});
     }
   }
 
@@ -53,13 +55,15 @@ class SyncHyperband : public Scheduler {
     halve_when_complete(cohort, actions);
   }
 
-  void on_idle(std::int64_t free_slots, bool exhausted, std::span<const TrialRecord>, std::vector<Action>& actions) override {
+  void on_idle(std::int64_t free_slots, bool exhausted, std::span<const TrialRecord>,
+               std::vector<Action>& actions) override {
     if (exhausted && !cohorts_.empty() && !exhausted_) {
       exhausted_ = true;
       halve_when_complete(cohorts_.back(), actions);
     }
     for (; free_slots > 0 && !promoted_.empty(); --free_slots) {
-      actions.push_back({.trial = promoted_.front(), .what = Action::Do::resume, .reason = "among the best of its cohort"});
+      actions.push_back(
+          {.trial = promoted_.front(), .what = Action::Do::resume, .reason = "among the best of its cohort"});
       promoted_.pop_front();
     }
   }
