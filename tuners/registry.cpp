@@ -21,9 +21,20 @@ constexpr Entry<Sampler, SamplerRequest> kSamplers[] = {
     {"gp", make_gp},
 };
 
-constexpr Entry<Scheduler, SchedulerRequest> kSchedulers[] = {
-    {"none", make_none},           {"asha", make_asha},       {"median", make_median}, {"percentile", make_percentile},
-    {"threshold", make_threshold}, {"patient", make_patient}, {"pbt", make_pbt}};
+constexpr Entry<Scheduler, SchedulerRequest> kSchedulers[] = {{"none", make_none},
+                                                              {"asha", make_asha},
+                                                              {"median", make_median},
+                                                              {"percentile", make_percentile},
+                                                              {"threshold", make_threshold},
+                                                              {"patient", make_patient},
+                                                              {"pbt", make_pbt},
+                                                              {"pb2", make_pb2},
+                                                              {"wilcoxon", make_wilcoxon},
+                                                              {"early_exit", make_early_exit},
+                                                              {"asha_promotion", make_asha_promotion},
+                                                              {"pasha", make_pasha},
+                                                              {"hyperband", make_hyperband},
+                                                              {"sync_hyperband", make_sync_hyperband}};
 
 template <typename Table>
 std::vector<std::string> names(const Table& table) {
@@ -37,13 +48,18 @@ auto make(const Table& table, const std::string& key, const std::string& name, c
   for (const auto& entry : table) {
     if (name == entry.name) return entry.make(request);
   }
-  throw bad_input("", key + " is " + name + "; allowed: " + join(names(table), ", ") + did_you_mean(name, names(table)));
+  throw bad_input("",
+                  key + " is " + name + "; allowed: " + join(names(table), ", ") + did_you_mean(name, names(table)));
 }
 
 }  // namespace
 
-std::vector<std::string> sampler_names() { return names(kSamplers); }
-std::vector<std::string> scheduler_names() { return names(kSchedulers); }
+std::vector<std::string> sampler_names() {
+  return names(kSamplers);
+}
+std::vector<std::string> scheduler_names() {
+  return names(kSchedulers);
+}
 
 std::unique_ptr<Sampler> make_sampler(const std::string& name, const SamplerRequest& request) {
   validate(request.space);

@@ -9,13 +9,32 @@
 
 namespace finetune {
 
-nlohmann::json Sampler::save() const { return nullptr; }
+nlohmann::json Sampler::save() const {
+  return nullptr;
+}
 void Sampler::load(const nlohmann::json&) {}
 void Scheduler::on_start(const TrialRecord&) {}
 void Scheduler::on_end(const TrialRecord&, std::span<const TrialRecord>, std::vector<Action>&) {}
-void Scheduler::on_idle(std::int64_t, std::span<const TrialRecord>, std::vector<Action>&) {}
-nlohmann::json Scheduler::save() const { return nullptr; }
+void Scheduler::on_idle(std::int64_t, bool, std::span<const TrialRecord>, std::vector<Action>&) {}
+nlohmann::json Scheduler::save() const {
+  return nullptr;
+}
 void Scheduler::load(const nlohmann::json&) {}
+
+namespace {
+
+// A pause that the same answer takes back: a trial resumed goes on as if nothing had been, a trial stopped just stops.
+void drop_pauses(std::vector<Action>& actions, std::span<const Action> later) {
+  for (const Action& action : later) {
+    const auto is_pause = [&](const Action& other) {
+      return other.trial == action.trial && other.what == Action::Do::pause;
+    };
+    if (std::erase_if(actions, is_pause) == 0 || action.what != Action::Do::resume) continue;
+    std::erase_if(actions, [&](const Action& other) { return other.trial == action.trial; });
+  }
+}
+
+}  // namespace
 
 Tuner::Tuner(TunerOptions options, std::unique_ptr<Sampler> sampler, std::unique_ptr<Scheduler> scheduler)
     : options_(std::move(options)), sampler_(std::move(sampler)), scheduler_(std::move(scheduler)) {}
@@ -25,16 +44,14 @@ std::vector<NewTrial> Tuner::ask(std::int64_t count, std::vector<Action>& action
   if (budget_used_) return asked;
   if (options_.concurrent) count = std::min(count, *options_.concurrent - running_);
   if (count <= 0) return asked;
-  const std::size_t first = actions.size();
-  const std::int64_t before = running_;
-  scheduler_->on_idle(count, trials_, actions);
-  carry_out(actions, first);
-  count -= running_ - before;
-  while (static_cast<std::int64_t>(asked.size()) < count && !exhausted()) {
+  const std::int64_t full = running_ + count;
+  resume_waiting(count, actions);
+  while (running_ < full && !exhausted()) {
     const TrialId id{static_cast<std::int64_t>(trials_.size())};
     auto params = sampler_->suggest(id, trials_);
     if (!params) {
       exhausted_ = true;
+      resume_waiting(full - running_, actions);  // cohorts that waited for more are complete now
       break;
     }
     trials_.push_back({.id = id, .params = std::move(*params)});
@@ -42,6 +59,7 @@ std::vector<NewTrial> Tuner::ask(std::int64_t count, std::vector<Action>& action
     scheduler_->on_start(trials_.back());
     asked.push_back({id, trials_.back().params});
   }
+  most_running_ = std::max(most_running_, running_);
   return asked;
 }
 
@@ -60,6 +78,7 @@ void Tuner::report(std::span<const Report> reports, std::vector<Action>& actions
     if (trial.state != TrialState::running) continue;
     steps_ += report.step - trial.step;
     trial.step = report.step;
+    trial.train_loss = report.train_loss;
     if (broken(report.metric) || broken(report.train_loss) || broken(report.gradient_norm)) {
       actions.push_back({.trial = trial.id, .what = Action::Do::stop, .reason = "not finite"});
       finish_trial(trial, TrialState::failed, actions);
@@ -72,9 +91,11 @@ void Tuner::report(std::span<const Report> reports, std::vector<Action>& actions
   carry_out(actions, first);
   for (const TrialRecord* record : healthy) {
     TrialRecord& trial = trials_[static_cast<std::size_t>(record->id.value)];
-    if (trial.state == TrialState::running && trial.step >= options_.max_steps) finish_trial(trial, TrialState::completed, actions);
+    if (trial.state == TrialState::running && trial.step >= options_.max_steps)
+      finish_trial(trial, TrialState::completed, actions);
   }
-  if (options_.budget_steps && steps_ >= *options_.budget_steps) stop_all(actions);
+  if (options_.budget_steps && steps_ >= *options_.budget_steps) return stop_all(actions);
+  resume_waiting(free_slots(), actions);
 }
 
 void Tuner::tell(TrialId id, TrialState state, std::optional<double> metric, std::vector<Action>& actions) {
@@ -87,11 +108,13 @@ void Tuner::tell(TrialId id, TrialState state, std::optional<double> metric, std
     trial.values.emplace_back(trial.step, to_minimized(*metric, options_.direction));
   }
   finish_trial(trial, state, actions);
-  if (options_.budget_steps && steps_ >= *options_.budget_steps) stop_all(actions);
+  if (options_.budget_steps && steps_ >= *options_.budget_steps) return stop_all(actions);
+  resume_waiting(free_slots(), actions);
 }
 
 void Tuner::note_params(TrialId id, const Params& params) {
-  for (const auto& [name, value] : params) set_param(trials_.at(static_cast<std::size_t>(id.value)).params, name, value);
+  for (const auto& [name, value] : params)
+    set_param(trials_.at(static_cast<std::size_t>(id.value)).params, name, value);
 }
 
 void Tuner::finish_trial(TrialRecord& trial, TrialState state, std::vector<Action>& actions) {
@@ -100,6 +123,19 @@ void Tuner::finish_trial(TrialRecord& trial, TrialState state, std::vector<Actio
   const std::size_t first = actions.size();
   scheduler_->on_end(trial, trials_, actions);
   carry_out(actions, first);
+}
+
+std::int64_t Tuner::free_slots() const {
+  return options_.concurrent.value_or(most_running_) - running_;
+}
+
+void Tuner::resume_waiting(std::int64_t free_slots, std::vector<Action>& actions) {
+  if (free_slots <= 0 && !exhausted()) return;
+  const std::size_t first = actions.size();
+  scheduler_->on_idle(free_slots, exhausted(), trials_, actions);
+  carry_out(actions, first);
+  const std::vector<Action> later(actions.begin() + static_cast<std::ptrdiff_t>(first), actions.end());
+  drop_pauses(actions, later);
 }
 
 // Keeps the books in step with what the scheduler decided.
@@ -122,7 +158,9 @@ void Tuner::carry_out(std::vector<Action>& actions, std::size_t first) {
       case Action::Do::change:
         for (const auto& [name, value] : actions[i].params) set_param(trial.params, name, value);
         break;
-      case Action::Do::copy: trial.params = actions[i].params; break;
+      case Action::Do::copy:
+        trial.params = actions[i].params;
+        break;
     }
   }
 }
@@ -172,15 +210,21 @@ nlohmann::json Tuner::save() const {
     for (const auto& [name, value] : trial.params) params.push_back({name, nlohmann::json(to_json(value))});
     trials.push_back({{"params", params}, {"state", to_text(trial.state)}, {"values", values}, {"step", trial.step}});
   }
-  return {{"version", 1},         {"trials", trials},           {"steps", steps_},
-          {"exhausted", exhausted_}, {"budget_used", budget_used_}, {"sampler", sampler_->save()},
+  return {{"version", 1},
+          {"trials", trials},
+          {"steps", steps_},
+          {"most_running", most_running_},
+          {"exhausted", exhausted_},
+          {"budget_used", budget_used_},
+          {"sampler", sampler_->save()},
           {"scheduler", scheduler_->save()}};
 }
 
 namespace {
 
 TrialState state_from(const std::string& text) {
-  for (const TrialState state : {TrialState::running, TrialState::paused, TrialState::completed, TrialState::stopped, TrialState::failed}) {
+  for (const TrialState state :
+       {TrialState::running, TrialState::paused, TrialState::completed, TrialState::stopped, TrialState::failed}) {
     if (text == to_text(state)) return state;
   }
   throw bad_input("", "unknown trial state " + text);
@@ -191,7 +235,8 @@ TrialRecord record_from(TrialId id, const nlohmann::json& json) {
   for (const auto& pair : json.at("params")) {
     trial.params.emplace_back(pair.at(0).get<std::string>(), value_from_json(nlohmann::ordered_json(pair.at(1))));
   }
-  for (const auto& pair : json.at("values")) trial.values.emplace_back(pair.at(0).get<std::int64_t>(), pair.at(1).get<double>());
+  for (const auto& pair : json.at("values"))
+    trial.values.emplace_back(pair.at(0).get<std::int64_t>(), pair.at(1).get<double>());
   trial.state = state_from(json.at("state").get<std::string>());
   trial.step = json.at("step").get<std::int64_t>();
   return trial;
@@ -208,14 +253,17 @@ void Tuner::load(const nlohmann::json& state) {
       trials.push_back(record_from({static_cast<std::int64_t>(trials.size())}, json));
     }
     const auto steps = state.at("steps").get<std::int64_t>();
+    const auto most_running = state.at("most_running").get<std::int64_t>();
     const bool exhausted = state.at("exhausted").get<bool>(), budget_used = state.at("budget_used").get<bool>();
     sampler_->load(state.at("sampler"));
     scheduler_->load(state.at("scheduler"));
     trials_ = std::move(trials);
     steps_ = steps;
+    most_running_ = most_running;
     exhausted_ = exhausted;
     budget_used_ = budget_used;
-    running_ = std::count_if(trials_.begin(), trials_.end(), [](const TrialRecord& t) { return t.state == TrialState::running; });
+    running_ = std::count_if(trials_.begin(), trials_.end(),
+                             [](const TrialRecord& t) { return t.state == TrialState::running; });
   } catch (const std::exception& error) {
     sampler_->load(sampler_before);
     scheduler_->load(scheduler_before);

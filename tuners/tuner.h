@@ -21,10 +21,11 @@ namespace finetune {
 /// What is known of a trial; the sampler's and scheduler's view of the past. Metrics are already minimised.
 struct TrialRecord {
   TrialId id;
-  Params params;                                        ///< present ones (a population changes them)
+  Params params;  ///< present ones (a population changes them)
   TrialState state = TrialState::running;
   std::vector<std::pair<std::int64_t, double>> values;  ///< (step, minimised metric), steps ascending
   std::int64_t step = 0;                                ///< last reported step
+  std::optional<double> train_loss;                     ///< of the last report; not saved
 };
 
 /// Proposes parameters of new trials.
@@ -50,8 +51,11 @@ class Scheduler {
                           std::vector<Action>& actions) = 0;
   /// A trial ended by itself or failed (not by this scheduler's stop). May resume others that waited for it.
   virtual void on_end(const TrialRecord& trial, std::span<const TrialRecord> all, std::vector<Action>& actions);
-  /// A slot is free and no report is pending: a chance to resume a paused trial. Called by ask.
-  virtual void on_idle(std::int64_t free_slots, std::span<const TrialRecord> all, std::vector<Action>& actions);
+  /// Slots are free and no report is pending: a chance to resume paused trials, which go before new ones. Called at the
+  /// start of ask and at the end of report and tell. `exhausted`: no new trial will ever come, so a cohort that waits
+  /// for more is complete.
+  virtual void on_idle(std::int64_t free_slots, bool exhausted, std::span<const TrialRecord> all,
+                       std::vector<Action>& actions);
   /// The next step after `step` at which trial must be evaluated; nothing = only at the end.
   virtual std::optional<std::int64_t> next_milestone(TrialId trial, std::int64_t step) const = 0;
   virtual nlohmann::json save() const;
@@ -59,13 +63,13 @@ class Scheduler {
 };
 
 struct TunerOptions {
-  std::int64_t trials = 32;                    ///< trials started in all
-  std::int64_t max_steps = 1;                  ///< full budget of one trial
-  std::optional<std::int64_t> concurrent;      ///< running at once; nothing = no limit
-  std::optional<std::int64_t> budget_steps;    ///< stop the study when all trials together have done this many
+  std::int64_t trials = 32;                  ///< trials started in all
+  std::int64_t max_steps = 1;                ///< full budget of one trial
+  std::optional<std::int64_t> concurrent;    ///< running at once; nothing = no limit
+  std::optional<std::int64_t> budget_steps;  ///< stop the study when all trials together have done this many
   Direction direction = Direction::minimize;
   std::uint64_t seed = 0;
-  std::int64_t default_min_steps = 1;          ///< first rung when the scheduler's options name none
+  std::int64_t default_min_steps = 1;                  ///< first rung when the scheduler's options name none
   std::function<bool(const std::string&)> may_change;  ///< which parameters may change in training; empty: all
 };
 
@@ -108,6 +112,8 @@ class Tuner {
 
  private:
   void carry_out(std::vector<Action>& actions, std::size_t first);
+  void resume_waiting(std::int64_t free_slots, std::vector<Action>& actions);
+  std::int64_t free_slots() const;
   void finish_trial(TrialRecord& trial, TrialState state, std::vector<Action>& actions);
   void stop_all(std::vector<Action>& actions);
   std::int64_t running() const { return running_; }
@@ -117,6 +123,7 @@ class Tuner {
   std::unique_ptr<Scheduler> scheduler_;
   std::vector<TrialRecord> trials_;  // index = id
   std::int64_t running_ = 0, steps_ = 0;
+  std::int64_t most_running_ = 0;  // at once, so far: what a host without `concurrent` is known to hold
   bool exhausted_ = false, budget_used_ = false;
 };
 

@@ -209,12 +209,17 @@ void Study::ask_tuner(Round& round) {
     const bool broken = !round.steps[i].finite || (round.metrics[i] && !std::isfinite(*round.metrics[i]));
     if (broken && trial.state == TrialState::running) end(trial, TrialState::failed, failure_reason(round.steps[i]));
   }
+  const auto resumes = std::stable_partition(actions.begin(), actions.end(),
+                                             [](const Action& action) { return action.what != Action::Do::resume; });
+  std::vector<Action> later(resumes, actions.end());
+  actions.erase(resumes, actions.end());
   apply(std::move(actions));
   for (Trial* trial : round.trials) {
     if (trial->state == TrialState::running && trial->resident && trial->step >= last_step(trial->config)) {
       end(*trial, TrialState::completed, "");
     }
   }
+  apply(std::move(later));  // into the slots that the others left
 }
 
 void Study::apply(std::vector<Action> actions) {

@@ -17,14 +17,17 @@ class Patient : public Scheduler {
  public:
   Patient(std::int64_t patience, double min_delta) : patience_(patience), min_delta_(min_delta) {}
 
-  void on_reports(std::span<const TrialRecord* const> reported, std::span<const TrialRecord>, std::vector<Action>& actions) override {
+  void on_reports(std::span<const TrialRecord* const> reported, std::span<const TrialRecord>,
+                  std::vector<Action>& actions) override {
     const auto recent = static_cast<std::size_t>(patience_) + 1;
     for (const TrialRecord* trial : reported) {
-      if (trial->values.empty() || trial->values.back().first != trial->step || trial->values.size() <= recent) continue;
+      if (trial->values.empty() || trial->values.back().first != trial->step || trial->values.size() <= recent)
+        continue;
       const std::span<const std::pair<std::int64_t, double>> values(trial->values);
       const std::size_t split = values.size() - recent;
       if (best_of(values.subspan(split)) > best_of(values.first(split)) + min_delta_) {
-        actions.push_back({.trial = trial->id, .what = Action::Do::stop,
+        actions.push_back({.trial = trial->id,
+                           .what = Action::Do::stop,
                            .reason = "no improvement in the last " + std::to_string(recent) + " evaluations"});
       }
     }

@@ -1,8 +1,10 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <map>
 
 #include "tuners/options.h"
+#include "tuners/schedulers/rungs.h"
 #include "tuners/schedulers/schedulers.h"
 
 namespace finetune {
@@ -15,36 +17,32 @@ struct PercentileOptions {
   std::int64_t max_steps = 1;
 };
 
-// Linear interpolation between the two nearest ranks, as numpy does it.
-double percentile_of(std::vector<double> values, double percentile) {
-  std::sort(values.begin(), values.end());
-  const double rank = percentile / 100 * static_cast<double>(values.size() - 1);
-  const auto low = static_cast<std::size_t>(std::floor(rank));
-  const std::size_t high = std::min(low + 1, values.size() - 1);
-  return values[low] + (values[high] - values[low]) * (rank - static_cast<double>(low));
-}
-
-std::optional<double> value_at_step(const TrialRecord& trial, std::int64_t step) {
-  const auto found = std::lower_bound(trial.values.begin(), trial.values.end(), step,
-                                      [](const auto& entry, std::int64_t wanted) { return entry.first < wanted; });
-  if (found == trial.values.end() || found->first != step) return std::nullopt;
-  return found->second;
-}
-
 double best_so_far(const TrialRecord& trial) {
   double best = std::numeric_limits<double>::infinity();
   for (const auto& [step, value] : trial.values) best = std::min(best, value);
   return best;
 }
 
-std::vector<double> peers_at(const TrialRecord& trial, std::span<const TrialRecord> all, const PercentileOptions& options) {
+// The values of all trials that count at one step, sorted: gathered once for all that are judged there.
+std::vector<double> values_at(std::int64_t step, std::span<const TrialRecord> all, const PercentileOptions& options) {
   std::vector<double> values;
   for (const TrialRecord& peer : all) {
-    if (peer.id == trial.id || peer.state == TrialState::failed) continue;
+    if (peer.state == TrialState::failed) continue;
     if (options.completed_only && peer.state != TrialState::completed) continue;
-    if (const auto value = value_at_step(peer, trial.step)) values.push_back(*value);
+    if (const auto value = value_at_step(peer, step)) values.push_back(*value);
   }
+  std::sort(values.begin(), values.end());
   return values;
+}
+
+// The percentile of the sorted values without one of them, which is not its own peer.
+double percentile_without(const std::vector<double>& sorted, std::size_t skipped, double percentile) {
+  const auto at = [&](std::size_t k) { return sorted[k < skipped ? k : k + 1]; };
+  const std::size_t count = sorted.size() - (skipped < sorted.size() ? 1 : 0);
+  const double rank = percentile / 100 * static_cast<double>(count - 1);
+  const auto low = static_cast<std::size_t>(std::floor(rank));
+  const std::size_t high = std::min(low + 1, count - 1);
+  return at(low) + (at(high) - at(low)) * (rank - static_cast<double>(low));
 }
 
 // Only the first report of an interval is judged, so sparse reports are not missed.
@@ -60,16 +58,14 @@ class Percentile : public Scheduler {
  public:
   explicit Percentile(const PercentileOptions& options) : options_(options) {}
 
-  void on_reports(std::span<const TrialRecord* const> reported, std::span<const TrialRecord> all, std::vector<Action>& actions) override {
+  void on_reports(std::span<const TrialRecord* const> reported, std::span<const TrialRecord> all,
+                  std::vector<Action>& actions) override {
+    std::map<std::int64_t, std::vector<double>> by_step;
     for (const TrialRecord* trial : reported) {
-      if (trial->values.empty() || trial->values.back().first != trial->step || !is_due(*trial, options_)) continue;
-      const std::vector<double> peers = peers_at(*trial, all, options_);
-      if (peers.empty() || static_cast<std::int64_t>(peers.size()) < options_.min_peers) continue;
-      if (best_so_far(*trial) > percentile_of(peers, options_.percentile)) {
-        actions.push_back({.trial = trial->id, .what = Action::Do::stop,
-                           .reason = "step " + std::to_string(trial->step) + ": worse than percentile " +
-                                     std::to_string(static_cast<int>(options_.percentile)) + " of " + std::to_string(peers.size()) + " peers"});
-      }
+      const auto own = fresh_value(*trial);
+      if (!own || !is_due(*trial, options_)) continue;
+      if (!by_step.contains(trial->step)) by_step[trial->step] = values_at(trial->step, all, options_);
+      judge(*trial, *own, by_step[trial->step], actions);
     }
   }
 
@@ -80,6 +76,21 @@ class Percentile : public Scheduler {
   }
 
  private:
+  void judge(const TrialRecord& trial, double own, const std::vector<double>& values,
+             std::vector<Action>& actions) const {
+    const auto counts =
+        static_cast<std::size_t>(options_.completed_only ? 0 : 1);  // a running trial is among the values
+    if (values.size() < counts + static_cast<std::size_t>(options_.min_peers)) return;
+    const auto place = std::lower_bound(values.begin(), values.end(), own) - values.begin();
+    const std::size_t skipped = options_.completed_only ? values.size() : static_cast<std::size_t>(place);
+    if (best_so_far(trial) <= percentile_without(values, skipped, options_.percentile)) return;
+    actions.push_back({.trial = trial.id,
+                       .what = Action::Do::stop,
+                       .reason = "step " + std::to_string(trial.step) + ": worse than percentile " +
+                                 std::to_string(static_cast<int>(options_.percentile)) + " of " +
+                                 std::to_string(values.size() - counts) + " peers"});
+  }
+
   PercentileOptions options_;
 };
 
@@ -98,7 +109,11 @@ std::unique_ptr<Scheduler> make(const SchedulerRequest& request, bool median) {
 
 }  // namespace
 
-std::unique_ptr<Scheduler> make_percentile(const SchedulerRequest& request) { return make(request, false); }
-std::unique_ptr<Scheduler> make_median(const SchedulerRequest& request) { return make(request, true); }
+std::unique_ptr<Scheduler> make_percentile(const SchedulerRequest& request) {
+  return make(request, false);
+}
+std::unique_ptr<Scheduler> make_median(const SchedulerRequest& request) {
+  return make(request, true);
+}
 
 }  // namespace finetune

@@ -1,6 +1,7 @@
 #include "tuners/schedulers/rungs.h"
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
 
 namespace finetune {
 
@@ -13,13 +14,54 @@ std::vector<std::int64_t> rung_steps(std::int64_t min_steps, std::int64_t eta, s
   return rungs;
 }
 
-std::int64_t survivors(std::int64_t n, std::int64_t eta) { return std::max<std::int64_t>(1, n / eta); }
+std::vector<Bracket> hyperband_brackets(std::int64_t min_steps, std::int64_t eta, std::int64_t max_steps) {
+  std::vector<std::int64_t> powers{1};  // eta^s for s = 0 .. s_max
+  while (powers.back() <= max_steps / min_steps / eta) powers.push_back(powers.back() * eta);
+  const auto count = static_cast<std::int64_t>(powers.size());
+  std::vector<Bracket> brackets;
+  for (std::int64_t s = count - 1; s >= 0; --s) {
+    const std::int64_t first = min_steps * powers[static_cast<std::size_t>(count - 1 - s)];
+    const std::int64_t trials = (count * powers[static_cast<std::size_t>(s)] + s) / (s + 1);
+    brackets.push_back({trials, rung_steps(first, eta, max_steps)});
+  }
+  return brackets;
+}
 
-bool is_among_best(const RungEntries& entries, TrialId trial, std::int64_t keep) {
-  const auto own = std::find_if(entries.begin(), entries.end(), [&](const auto& entry) { return entry.second == trial; });
-  if (own == entries.end()) return false;
-  const auto better = std::count_if(entries.begin(), entries.end(), [&](const auto& entry) { return entry < *own; });
-  return better < keep;
+std::int64_t survivors(std::int64_t n, std::int64_t eta) {
+  return std::max<std::int64_t>(1, n / eta);
+}
+
+void enter(RungEntries& entries, const RungEntry& entry) {
+  entries.insert(std::upper_bound(entries.begin(), entries.end(), entry), entry);
+}
+
+bool is_among_best(const RungEntries& entries, const RungEntry& entry, std::int64_t keep) {
+  return std::lower_bound(entries.begin(), entries.end(), entry) - entries.begin() < keep;
+}
+
+std::optional<double> fresh_value(const TrialRecord& trial) {
+  if (trial.values.empty() || trial.values.back().first != trial.step) return std::nullopt;
+  return trial.values.back().second;
+}
+
+std::optional<double> value_at_step(const TrialRecord& trial, std::int64_t step) {
+  const auto before = [](const auto& entry, std::int64_t wanted) { return entry.first < wanted; };
+  const auto found = std::lower_bound(trial.values.begin(), trial.values.end(), step, before);
+  if (found == trial.values.end() || found->first != step) return std::nullopt;
+  return found->second;
+}
+
+void stop_losers(const RungEntries& rung, std::int64_t step, std::span<const RungEntry> judged, std::int64_t keep,
+                 std::vector<Action>& actions) {
+  for (const RungEntry& entry : judged) {
+    if (is_among_best(rung, entry, keep)) continue;
+    actions.push_back(
+        {.trial = entry.second, .what = Action::Do::stop, .reason = rung_reason(step, keep, rung.size())});
+  }
+}
+
+std::string rung_reason(std::int64_t step, std::int64_t keep, std::size_t of) {
+  return "rung " + std::to_string(step) + ": not among the best " + std::to_string(keep) + " of " + std::to_string(of);
 }
 
 std::optional<std::int64_t> next_rung(std::span<const std::int64_t> rungs, std::int64_t step) {
@@ -37,6 +79,20 @@ RungOptions read_rung_options(OptionReader& options, const TunerOptions& tuner) 
                                     std::to_string(tuner.max_steps) + " steps a trial");
   }
   return rungs;
+}
+
+nlohmann::json rung_to_json(const RungEntries& entries) {
+  auto json = nlohmann::json::array();
+  for (const auto& [value, trial] : entries) json.push_back({value, trial.value});
+  return json;
+}
+
+RungEntries rung_from_json(const nlohmann::json& json) {
+  RungEntries entries;
+  for (const auto& entry : json) {
+    enter(entries, {entry.at(0).get<double>(), TrialId{entry.at(1).get<std::int64_t>()}});
+  }
+  return entries;
 }
 
 }  // namespace finetune

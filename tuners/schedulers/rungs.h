@@ -2,8 +2,10 @@
 #pragma once
 
 #include <cstdint>
+#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <span>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -16,14 +18,44 @@ namespace finetune {
 /// min_steps x eta^k for all k with a value below max_steps.
 std::vector<std::int64_t> rung_steps(std::int64_t min_steps, std::int64_t eta, std::int64_t max_steps);
 
+/// One round of successive halving: so many trials, judged at these steps.
+struct Bracket {
+  std::int64_t trials = 0;
+  std::vector<std::int64_t> rungs;  ///< ascending, below max_steps; empty: every trial runs to the end
+  friend bool operator==(const Bracket&, const Bracket&) = default;
+};
+
+/// Hyperband's brackets (Li et al., JMLR 2018, algorithm 1), most trials first, in integers: s_max is the largest s
+/// with min_steps x eta^s <= max_steps; bracket s has ceil((s_max + 1) eta^s / (s + 1)) trials and its first rung at
+/// min_steps x eta^(s_max - s). For min_steps 1, eta 3, max_steps 81: 81 34 15 8 5 trials.
+std::vector<Bracket> hyperband_brackets(std::int64_t min_steps, std::int64_t eta, std::int64_t max_steps);
+
 /// How many of a cohort of n go on: floor(n / eta), at least 1.
 std::int64_t survivors(std::int64_t n, std::int64_t eta);
 
-/// What a rung has seen: (minimised value, trial).
-using RungEntries = std::vector<std::pair<double, TrialId>>;
+/// What a rung has seen: (minimised value, trial), best first; ties go to the lower id.
+using RungEntry = std::pair<double, TrialId>;
+using RungEntries = std::vector<RungEntry>;
 
-/// True when the trial is among the best `keep` entries; ties go to the lower id.
-bool is_among_best(const RungEntries& entries, TrialId trial, std::int64_t keep);
+/// Inserts in order.
+void enter(RungEntries& entries, const RungEntry& entry);
+
+/// True when the entry is among the best `keep`.
+bool is_among_best(const RungEntries& entries, const RungEntry& entry, std::int64_t keep);
+
+/// The trial's value at exactly its present step; nothing when this report carried none.
+std::optional<double> fresh_value(const TrialRecord& trial);
+
+/// The trial's value at exactly `step`.
+std::optional<double> value_at_step(const TrialRecord& trial, std::int64_t step);
+
+/// Stops those of `judged` that are not among the best `keep` of the rung they have entered. They are judged together,
+/// after all of them were entered.
+void stop_losers(const RungEntries& rung, std::int64_t step, std::span<const RungEntry> judged, std::int64_t keep,
+                 std::vector<Action>& actions);
+
+/// "rung 9: not among the best 4 of 12", for people.
+std::string rung_reason(std::int64_t step, std::int64_t keep, std::size_t of);
 
 /// The first of `rungs` at or after `step`.
 std::optional<std::int64_t> next_rung(std::span<const std::int64_t> rungs, std::int64_t step);
@@ -33,5 +65,8 @@ struct RungOptions {
   std::int64_t min_steps = 1, reduction_factor = 3;
 };
 RungOptions read_rung_options(OptionReader& options, const TunerOptions& tuner);
+
+nlohmann::json rung_to_json(const RungEntries& entries);
+RungEntries rung_from_json(const nlohmann::json& json);
 
 }  // namespace finetune

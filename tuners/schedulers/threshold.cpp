@@ -13,16 +13,21 @@ class Threshold : public Scheduler {
   Threshold(double lower, double upper, std::int64_t warmup_steps, Direction direction)
       : lower_(lower), upper_(upper), warmup_steps_(warmup_steps), direction_(direction) {}
 
-  void on_reports(std::span<const TrialRecord* const> reported, std::span<const TrialRecord>, std::vector<Action>& actions) override {
+  void on_reports(std::span<const TrialRecord* const> reported, std::span<const TrialRecord>,
+                  std::vector<Action>& actions) override {
     for (const TrialRecord* trial : reported) {
       if (trial->values.empty() || trial->values.back().first != trial->step || trial->step <= warmup_steps_) continue;
       const double value = to_minimized(trial->values.back().second, direction_);  // back in the user's direction
       if (value >= lower_ && value <= upper_) continue;
-      actions.push_back({.trial = trial->id, .what = Action::Do::stop,
-                         .reason = number_to_text(value) + (value < lower_ ? " is below " + number_to_text(lower_) : " is above " + number_to_text(upper_))});
+      actions.push_back({.trial = trial->id,
+                         .what = Action::Do::stop,
+                         .reason = number_to_text(value) + (value < lower_ ? " is below " + number_to_text(lower_)
+                                                                           : " is above " + number_to_text(upper_))});
     }
   }
-  std::optional<std::int64_t> next_milestone(TrialId, std::int64_t step) const override { return std::max(step, warmup_steps_ + 1); }
+  std::optional<std::int64_t> next_milestone(TrialId, std::int64_t step) const override {
+    return std::max(step, warmup_steps_ + 1);
+  }
 
  private:
   double lower_, upper_;
@@ -40,7 +45,8 @@ std::unique_ptr<Scheduler> make_threshold(const SchedulerRequest& request) {
   options.finish();
   if (!lower && !upper) options.refuse("lower", "or upper must be given");
   if (lower && upper && *lower > *upper) options.refuse("lower", "must be at most upper");
-  return std::make_unique<Threshold>(lower.value_or(-kInfinity), upper.value_or(kInfinity), warmup, request.tuner.direction);
+  return std::make_unique<Threshold>(lower.value_or(-kInfinity), upper.value_or(kInfinity), warmup,
+                                     request.tuner.direction);
 }
 
 }  // namespace finetune

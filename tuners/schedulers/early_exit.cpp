@@ -1,0 +1,167 @@
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "tuners/options.h"
+#include "tuners/schedulers/rungs.h"
+#include "tuners/schedulers/schedulers.h"
+
+namespace finetune {
+namespace {
+
+struct EarlyExitOptions {
+  std::int64_t warmup_step = 1;  // where the cohort is judged; 0 = never
+  double keep = 0.25;
+  bool rising = true;
+  double gap = 0.1;  // 0 = off
+  std::int64_t interval = 1, max_steps = 1;
+};
+
+constexpr std::int64_t kPatience = 2;  // evaluations in a row
+constexpr double kRise = 1e-3;         // between two of them
+constexpr double kShareOfGain =
+    0.02;  // and above the best by this share of what the trial has gained: noise is not a rise
+constexpr double kTrainDecay = 0.9;  // of the moving average of the training loss
+
+// What is remembered of a trial between evaluations.
+struct Trajectory {
+  double first = 0, best = std::numeric_limits<double>::infinity();
+  std::optional<double> train, train_before, valid_before;  // now, and at the evaluation before
+  std::int64_t rises = 0, gaps = 0;                         // in a row
+};
+
+double smoothed(const std::optional<double>& average, double loss) {
+  return average ? kTrainDecay * *average + (1 - kTrainDecay) * loss : loss;
+}
+
+// One more evaluation. Training loss takes part where there is one: a rise must be seen in both.
+void follow(Trajectory& path, double valid, double gap) {
+  if (!path.valid_before) path.first = valid;
+  const bool train_rises = !path.train || !path.train_before || *path.train - *path.train_before > kRise;
+  const bool valid_rises = path.valid_before && valid - *path.valid_before > kRise;
+  path.rises = train_rises && valid_rises ? path.rises + 1 : 0;
+  const bool overfits = path.train && *path.train > 0 && (valid - *path.train) / *path.train > gap;
+  path.gaps = overfits ? path.gaps + 1 : 0;
+  path.best = std::min(path.best, valid);
+  path.valid_before = valid;
+  path.train_before = path.train;
+}
+
+bool keeps_rising(const Trajectory& path) {
+  return path.rises >= kPatience && *path.valid_before - path.best > kShareOfGain * (path.first - path.best);
+}
+
+std::int64_t kept(std::int64_t n, double share) {
+  return std::max<std::int64_t>(1, static_cast<std::int64_t>(std::floor(share * static_cast<double>(n) + 1e-9)));
+}
+
+class EarlyExit : public Scheduler {
+ public:
+  explicit EarlyExit(const EarlyExitOptions& options) : options_(options) {}
+
+  void on_reports(std::span<const TrialRecord* const> reported, std::span<const TrialRecord>,
+                  std::vector<Action>& actions) override {
+    std::vector<RungEntry> arrived;
+    for (const TrialRecord* trial : reported) {
+      Trajectory& path = paths_[trial->id];
+      if (trial->train_loss) path.train = smoothed(path.train, *trial->train_loss);
+      const auto value = fresh_value(*trial);
+      if (!value) continue;
+      if (trial->step == options_.warmup_step) {
+        enter(warm_, {*value, trial->id});
+        arrived.emplace_back(*value, trial->id);
+      }
+      if (trial->step % options_.interval == 0) judge_path(*trial, path, *value, actions);
+    }
+    stop_losers(warm_, options_.warmup_step, arrived, kept(static_cast<std::int64_t>(warm_.size()), options_.keep),
+                actions);
+  }
+
+  void on_end(const TrialRecord& trial, std::span<const TrialRecord>, std::vector<Action>&) override {
+    paths_.erase(trial.id);
+  }
+
+  std::optional<std::int64_t> next_milestone(TrialId, std::int64_t step) const override {
+    const std::int64_t next =
+        std::max<std::int64_t>(1, (step + options_.interval - 1) / options_.interval) * options_.interval;
+    return step <= options_.warmup_step ? std::min(next, options_.warmup_step) : next;
+  }
+
+  nlohmann::json save() const override;
+  void load(const nlohmann::json& state) override;
+
+ private:
+  void judge_path(const TrialRecord& trial, Trajectory& path, double value, std::vector<Action>& actions) {
+    follow(path, value, options_.gap);
+    if (trial.step >= options_.max_steps || trial.step <= options_.warmup_step) return;
+    std::string why;
+    if (options_.rising && keeps_rising(path)) why = "its loss keeps rising";
+    if (options_.gap > 0 && path.gaps >= kPatience) why = "validation loss is far above training loss";
+    if (why.empty()) return;
+    actions.push_back(
+        {.trial = trial.id, .what = Action::Do::stop, .reason = "step " + std::to_string(trial.step) + ": " + why});
+    paths_.erase(trial.id);
+  }
+
+  EarlyExitOptions options_;
+  RungEntries warm_;
+  std::map<TrialId, Trajectory> paths_;
+};
+
+nlohmann::json optional_to_json(const std::optional<double>& value) {
+  return value ? nlohmann::json(*value) : nlohmann::json();
+}
+std::optional<double> optional_from_json(const nlohmann::json& json) {
+  return json.is_null() ? std::nullopt : std::optional(json.get<double>());
+}
+
+nlohmann::json EarlyExit::save() const {
+  auto paths = nlohmann::json::array();
+  for (const auto& [id, path] : paths_) {
+    const auto best = std::isfinite(path.best) ? std::optional(path.best) : std::nullopt;
+    paths.push_back({id.value, path.first, optional_to_json(best), optional_to_json(path.train),
+                     optional_to_json(path.train_before), optional_to_json(path.valid_before), path.rises, path.gaps});
+  }
+  return {{"warm", rung_to_json(warm_)}, {"paths", paths}};
+}
+
+void EarlyExit::load(const nlohmann::json& state) {
+  EarlyExit loaded(options_);
+  loaded.warm_ = rung_from_json(state.at("warm"));
+  for (const auto& json : state.at("paths")) {
+    Trajectory path{.first = json.at(1).get<double>()};
+    if (const auto best = optional_from_json(json.at(2))) path.best = *best;
+    path.train = optional_from_json(json.at(3));
+    path.train_before = optional_from_json(json.at(4));
+    path.valid_before = optional_from_json(json.at(5));
+    path.rises = json.at(6).get<std::int64_t>();
+    path.gaps = json.at(7).get<std::int64_t>();
+    loaded.paths_[{json.at(0).get<std::int64_t>()}] = path;
+  }
+  *this = std::move(loaded);
+}
+
+}  // namespace
+
+std::unique_ptr<Scheduler> make_early_exit(const SchedulerRequest& request) {
+  OptionReader reader("tune.scheduler", request.options);
+  EarlyExitOptions options;
+  options.max_steps = request.tuner.max_steps;
+  const double warmup = reader.number("warmup", 0.05, 0, 1);
+  const auto share = [&](double part) {
+    return std::max<std::int64_t>(
+        1, static_cast<std::int64_t>(std::ceil(part * static_cast<double>(options.max_steps) - 1e-9)));
+  };
+  options.warmup_step = warmup > 0 ? share(warmup) : 0;
+  options.interval = share(0.05);
+  options.keep = reader.number("keep", 0.25, 0, 1);
+  options.rising = reader.flag("rising", true);
+  options.gap = reader.number("gap", 0.1, 0, std::numeric_limits<double>::max());
+  if (request.tuner.direction == Direction::maximize) options.gap = 0;  // such a metric is not a loss
+  reader.finish();
+  return std::make_unique<EarlyExit>(options);
+}
+
+}  // namespace finetune

@@ -1,0 +1,65 @@
+#include <algorithm>
+
+#include "tuners/schedulers/promotion.h"
+#include "tuners/schedulers/rank_agreement.h"
+#include "tuners/schedulers/schedulers.h"
+
+namespace finetune {
+namespace {
+
+// Nobody goes beyond the top level, which rises by one whenever the two highest levels rank their trials differently.
+class Pasha : public Promotion {
+ public:
+  Pasha(std::vector<std::int64_t> levels, std::int64_t eta) : Promotion(std::move(levels), eta) {
+    set_top(std::min<std::size_t>(this->levels().size() - 1, 2));
+  }
+
+  void on_reports(std::span<const TrialRecord* const> reported, std::span<const TrialRecord> all,
+                  std::vector<Action>& actions) override {
+    const std::size_t before = levels()[top()].entries.size();
+    Promotion::on_reports(reported, all, actions);
+    const bool arrived = levels()[top()].entries.size() > before;
+    if (arrived && top() + 1 < levels().size() && !is_ranking_stable(all)) set_top(top() + 1);
+  }
+
+ private:
+  bool is_ranking_stable(std::span<const TrialRecord> all) const {
+    if (top() == 0) return true;
+    std::vector<double> lower, higher;
+    for (const auto& [value, id] : levels()[top()].entries) {
+      const RungEntries& below = levels()[top() - 1].entries;
+      const auto own =
+          std::find_if(below.begin(), below.end(), [&](const RungEntry& entry) { return entry.second == id; });
+      if (own == below.end()) continue;
+      lower.push_back(own->first);
+      higher.push_back(value);
+    }
+    return ranks_alike(lower, higher, ranking_noise(curves_to_top(all)));
+  }
+
+  // The curves of the trials at the top level over the steps that all of them have reported.
+  std::vector<std::vector<double>> curves_to_top(std::span<const TrialRecord> all) const {
+    std::vector<const TrialRecord*> trials;
+    for (const auto& [value, id] : levels()[top()].entries) trials.push_back(&all[static_cast<std::size_t>(id.value)]);
+    std::vector<std::vector<double>> curves(trials.size());
+    for (const auto& [step, value] : trials.front()->values) {
+      const auto has_step = [step = step](const TrialRecord* trial) { return value_at_step(*trial, step).has_value(); };
+      if (step > levels()[top()].step || !std::all_of(trials.begin(), trials.end(), has_step)) continue;
+      for (std::size_t i = 0; i < trials.size(); ++i) curves[i].push_back(*value_at_step(*trials[i], step));
+    }
+    return curves;
+  }
+};
+
+}  // namespace
+
+std::unique_ptr<Scheduler> make_pasha(const SchedulerRequest& request) {
+  OptionReader options("tune.scheduler", request.options);
+  const RungOptions rungs = read_rung_options(options, request.tuner);
+  options.finish();
+  std::vector<std::int64_t> levels = rung_steps(rungs.min_steps, rungs.reduction_factor, request.tuner.max_steps);
+  levels.push_back(request.tuner.max_steps);
+  return std::make_unique<Pasha>(std::move(levels), rungs.reduction_factor);
+}
+
+}  // namespace finetune

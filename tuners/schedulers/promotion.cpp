@@ -1,0 +1,89 @@
+#include "tuners/schedulers/promotion.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+namespace finetune {
+
+Promotion::Promotion(std::vector<std::int64_t> levels, std::int64_t eta) : eta_(eta), top_(levels.size() - 1) {
+  for (const std::int64_t step : levels) levels_.push_back({.step = step});
+}
+
+void Promotion::on_start(const TrialRecord& trial) {
+  heads_[trial.id] = 0;
+}
+
+void Promotion::on_reports(std::span<const TrialRecord* const> reported, std::span<const TrialRecord>,
+                           std::vector<Action>& actions) {
+  for (const TrialRecord* trial : reported) {
+    const auto value = fresh_value(*trial);
+    std::size_t& head = heads_.at(trial->id);
+    if (!value || head == levels_.size() || trial->step < levels_[head].step) continue;
+    Level& level = levels_[head++];
+    enter(level.entries, {*value, trial->id});
+    if (head == levels_.size()) continue;  // complete
+    enter(level.waiting, {*value, trial->id});
+    actions.push_back({.trial = trial->id,
+                       .what = Action::Do::pause,
+                       .reason = "rung " + std::to_string(level.step) + ": waits for promotion"});
+  }
+}
+
+void Promotion::on_end(const TrialRecord& trial, std::span<const TrialRecord>, std::vector<Action>&) {
+  const auto is_own = [&](const RungEntry& entry) { return entry.second == trial.id; };
+  for (Level& level : levels_) {
+    std::erase_if(level.waiting, is_own);
+    if (trial.state == TrialState::failed) std::erase_if(level.entries, is_own);
+  }
+}
+
+void Promotion::on_idle(std::int64_t free_slots, bool, std::span<const TrialRecord>, std::vector<Action>& actions) {
+  for (std::size_t below = top_; below-- > 0;) {
+    Level& level = levels_[below];
+    for (; free_slots > 0; --free_slots) {
+      const auto best = take_best_waiting(level);
+      if (!best) break;
+      actions.push_back({.trial = best->second,
+                         .what = Action::Do::resume,
+                         .reason = "rung " + std::to_string(level.step) + ": promoted"});
+    }
+  }
+}
+
+std::optional<RungEntry> Promotion::take_best_waiting(Level& level) const {
+  if (level.waiting.empty()) return std::nullopt;
+  const RungEntry best = level.waiting.front();
+  if (!is_among_best(level.entries, best, survivors(static_cast<std::int64_t>(level.entries.size()), eta_)))
+    return std::nullopt;
+  level.waiting.erase(level.waiting.begin());
+  return best;
+}
+
+std::optional<std::int64_t> Promotion::next_milestone(TrialId trial, std::int64_t step) const {
+  const std::size_t head = heads_.at(trial);
+  return head < levels_.size() ? std::max(step, levels_[head].step) : step;
+}
+
+nlohmann::json Promotion::save() const {
+  auto levels = nlohmann::json::array(), heads = nlohmann::json::array();
+  for (const Level& level : levels_) levels.push_back({rung_to_json(level.entries), rung_to_json(level.waiting)});
+  for (const auto& [trial, head] : heads_) heads.push_back({trial.value, head});
+  return {{"levels", levels}, {"heads", heads}, {"top", top_}};
+}
+
+void Promotion::load(const nlohmann::json& state) {
+  std::vector<Level> levels;
+  for (std::size_t k = 0; k < levels_.size(); ++k) {
+    const auto& json = state.at("levels").at(k);
+    levels.push_back({levels_[k].step, rung_from_json(json.at(0)), rung_from_json(json.at(1))});
+  }
+  std::map<TrialId, std::size_t> heads;
+  for (const auto& pair : state.at("heads")) {
+    heads[{pair.at(0).get<std::int64_t>()}] = std::min(pair.at(1).get<std::size_t>(), levels_.size());
+  }
+  top_ = std::min(state.at("top").get<std::size_t>(), levels_.size() - 1);
+  levels_ = std::move(levels);
+  heads_ = std::move(heads);
+}
+
+}  // namespace finetune

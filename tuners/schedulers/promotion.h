@@ -1,0 +1,48 @@
+// Successive halving by promotion: every trial pauses at its next rung, and a free slot goes to the best that may go
+// on.
+#pragma once
+
+#include <map>
+
+#include "tuners/schedulers/rungs.h"
+#include "tuners/tuner.h"
+
+namespace finetune {
+
+/// The books of asha_promotion and pasha. Levels are the rungs and, last, the full budget. Of the n trials that have
+/// reached a level, the best floor(n / eta), at least 1, may go on to the next; higher levels are served first (Li et
+/// al., MLSys 2020, algorithm 2). A failed trial leaves every level, so that nobody waits because of it.
+class Promotion : public Scheduler {
+ public:
+  Promotion(std::vector<std::int64_t> levels, std::int64_t eta);
+
+  void on_start(const TrialRecord& trial) override;
+  void on_reports(std::span<const TrialRecord* const> reported, std::span<const TrialRecord> all,
+                  std::vector<Action>& actions) override;
+  void on_end(const TrialRecord& trial, std::span<const TrialRecord> all, std::vector<Action>& actions) override;
+  void on_idle(std::int64_t free_slots, bool exhausted, std::span<const TrialRecord> all,
+               std::vector<Action>& actions) override;
+  std::optional<std::int64_t> next_milestone(TrialId trial, std::int64_t step) const override;
+  nlohmann::json save() const override;
+  void load(const nlohmann::json& state) override;
+
+ protected:
+  struct Level {
+    std::int64_t step = 0;
+    RungEntries entries;  ///< all that have reached it
+    RungEntries waiting;  ///< of these, the paused ones
+  };
+  const std::vector<Level>& levels() const { return levels_; }
+  std::size_t top() const { return top_; }
+  void set_top(std::size_t level) { top_ = level; }
+
+ private:
+  std::optional<RungEntry> take_best_waiting(Level& level) const;
+
+  std::vector<Level> levels_;
+  std::int64_t eta_;
+  std::size_t top_;                       // nobody is promoted beyond
+  std::map<TrialId, std::size_t> heads_;  // the level a trial is on its way to
+};
+
+}  // namespace finetune

@@ -1,0 +1,41 @@
+// Do two rungs rank trials alike? What the guards against misleading early curves ask.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <nlohmann/json_fwd.hpp>
+#include <span>
+#include <utility>
+#include <vector>
+
+namespace finetune {
+
+/// Kendall's rank correlation (tau a) of pairs that come one by one: 1 the same order, -1 the opposite one.
+class RankAgreement {
+ public:
+  /// Values of one trial at the lower and at the higher rung. Costs one pass over the pairs before.
+  void add(double lower, double higher);
+  std::size_t size() const { return pairs_.size(); }
+  double tau() const;  ///< 0 for fewer than two pairs
+
+  nlohmann::json save() const;
+  void load(const nlohmann::json& json);  ///< adds the saved pairs
+
+ private:
+  std::vector<std::pair<double, double>> pairs_;
+  std::int64_t balance_ = 0;  // pairs of pairs in the same order, less those in opposite order
+};
+
+/// PASHA's soft ranking (Bohdal et al., ICLR 2023, section 4.1): true when the i-th best at the higher rung is, for
+/// every i, within epsilon at the lower rung of the lower rung's i-th best. The two lists hold the same trials in one
+/// order.
+bool ranks_alike(std::span<const double> lower, std::span<const double> higher, double epsilon);
+
+/// PASHA's epsilon (section 4.2): the 90th percentile (linear interpolation) of the last distance of those pairs of
+/// curves whose order flips and flips back. One curve a trial, all over the same steps. 0 when there is no such pair.
+double ranking_noise(std::span<const std::vector<double>> curves);
+
+/// Percentile 0..100 with linear interpolation between the two nearest ranks, as numpy does it. Not for empty lists.
+double percentile_of(std::vector<double> values, double percentile);
+
+}  // namespace finetune

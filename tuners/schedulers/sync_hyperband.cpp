@@ -1,0 +1,150 @@
+#include <algorithm>
+#include <deque>
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "tuners/schedulers/rungs.h"
+#include "tuners/schedulers/schedulers.h"
+
+namespace finetune {
+namespace {
+
+// One bracket being played: its trials, and who has reached the present rung.
+struct Cohort {
+  std::size_t bracket = 0, rung = 0;
+  std::int64_t started = 0;
+  std::vector<TrialId> members;  // still in the race
+  RungEntries entered;           // members that wait at the present rung
+};
+
+class SyncHyperband : public Scheduler {
+ public:
+  SyncHyperband(std::vector<Bracket> brackets, std::int64_t eta) : brackets_(std::move(brackets)), eta_(eta) {}
+
+  void on_start(const TrialRecord& trial) override {
+    if (cohorts_.empty() || is_filled(cohorts_.back()))
+      cohorts_.push_back({.bracket = cohorts_.size() % brackets_.size()});
+    ++cohorts_.back().started;
+    cohorts_.back().members.push_back(trial.id);
+    cohort_of_[trial.id] = cohorts_.size() - 1;
+  }
+
+  void on_reports(std::span<const TrialRecord* const> reported, std::span<const TrialRecord>,
+                  std::vector<Action>& actions) override {
+    std::vector<TrialId> arrived;
+    for (const TrialRecord* trial : reported) {
+      Cohort& cohort = cohorts_[cohort_of_.at(trial->id)];
+      const auto value = fresh_value(*trial);
+      const auto& rungs = brackets_[cohort.bracket].rungs;
+      if (!value || cohort.rung >= rungs.size() || trial->step < rungs[cohort.rung]) continue;
+      enter(cohort.entered, {*value, trial->id});
+      arrived.push_back(trial->id);
+    }
+    for (const TrialId trial : arrived) halve_when_complete(cohorts_[cohort_of_.at(trial)], actions);
+    for (const TrialId trial : arrived) {
+      if (is_member(trial))
+        actions.push_back({.trial = trial, .what = Action::Do::pause, .reason = "waits for its cohort"});
+    }
+  }
+
+  void on_end(const TrialRecord& trial, std::span<const TrialRecord>, std::vector<Action>& actions) override {
+    Cohort& cohort = cohorts_[cohort_of_.at(trial.id)];
+    std::erase(cohort.members, trial.id);
+    std::erase_if(cohort.entered, [&](const RungEntry& entry) { return entry.second == trial.id; });
+    std::erase(promoted_, trial.id);
+    halve_when_complete(cohort, actions);
+  }
+
+  void on_idle(std::int64_t free_slots, bool exhausted, std::span<const TrialRecord>,
+               std::vector<Action>& actions) override {
+    if (exhausted && !cohorts_.empty() && !exhausted_) {
+      exhausted_ = true;
+      halve_when_complete(cohorts_.back(), actions);
+    }
+    for (; free_slots > 0 && !promoted_.empty(); --free_slots) {
+      actions.push_back(
+          {.trial = promoted_.front(), .what = Action::Do::resume, .reason = "among the best of its cohort"});
+      promoted_.pop_front();
+    }
+  }
+
+  std::optional<std::int64_t> next_milestone(TrialId trial, std::int64_t step) const override {
+    return next_rung(brackets_[cohorts_[cohort_of_.at(trial)].bracket].rungs, step);
+  }
+
+  nlohmann::json save() const override;
+  void load(const nlohmann::json& state) override;
+
+ private:
+  bool is_filled(const Cohort& cohort) const { return cohort.started >= brackets_[cohort.bracket].trials; }
+  bool is_member(TrialId trial) const {
+    const auto& members = cohorts_[cohort_of_.at(trial)].members;
+    return std::find(members.begin(), members.end(), trial) != members.end();
+  }
+
+  // All who are left have arrived, and no more will join.
+  void halve_when_complete(Cohort& cohort, std::vector<Action>& actions) {
+    if (cohort.entered.empty() || cohort.entered.size() < cohort.members.size()) return;
+    if (!is_filled(cohort) && !exhausted_) return;
+    const std::int64_t keep = survivors(static_cast<std::int64_t>(cohort.entered.size()), eta_);
+    const std::int64_t step = brackets_[cohort.bracket].rungs[cohort.rung];
+    cohort.members.clear();
+    for (const RungEntry& entry : cohort.entered) {
+      if (is_among_best(cohort.entered, entry, keep)) cohort.members.push_back(entry.second);
+    }
+    stop_losers(cohort.entered, step, cohort.entered, keep, actions);
+    promoted_.insert(promoted_.end(), cohort.members.begin(), cohort.members.end());
+    cohort.entered.clear();
+    ++cohort.rung;
+  }
+
+  std::vector<Bracket> brackets_;
+  std::int64_t eta_;
+  std::vector<Cohort> cohorts_;
+  std::map<TrialId, std::size_t> cohort_of_;
+  std::deque<TrialId> promoted_;  // paused, and may go on as soon as there is a slot
+  bool exhausted_ = false;
+};
+
+nlohmann::json SyncHyperband::save() const {
+  auto cohorts = nlohmann::json::array(), of = nlohmann::json::array(), promoted = nlohmann::json::array();
+  for (const Cohort& cohort : cohorts_) {
+    auto members = nlohmann::json::array();
+    for (const TrialId trial : cohort.members) members.push_back(trial.value);
+    cohorts.push_back({cohort.bracket, cohort.rung, cohort.started, members, rung_to_json(cohort.entered)});
+  }
+  for (const auto& [trial, cohort] : cohort_of_) of.push_back({trial.value, cohort});
+  for (const TrialId trial : promoted_) promoted.push_back(trial.value);
+  return {{"cohorts", cohorts}, {"cohort_of", of}, {"promoted", promoted}, {"exhausted", exhausted_}};
+}
+
+void SyncHyperband::load(const nlohmann::json& state) {
+  SyncHyperband loaded(brackets_, eta_);
+  for (const auto& json : state.at("cohorts")) {
+    Cohort cohort{.bracket = json.at(0).get<std::size_t>() % brackets_.size(),
+                  .rung = json.at(1).get<std::size_t>(),
+                  .started = json.at(2).get<std::int64_t>(),
+                  .members = {},
+                  .entered = rung_from_json(json.at(4))};
+    for (const auto& trial : json.at(3)) cohort.members.push_back({trial.get<std::int64_t>()});
+    loaded.cohorts_.push_back(std::move(cohort));
+  }
+  for (const auto& pair : state.at("cohort_of")) {
+    loaded.cohort_of_[{pair.at(0).get<std::int64_t>()}] = pair.at(1).get<std::size_t>();
+  }
+  for (const auto& trial : state.at("promoted")) loaded.promoted_.push_back({trial.get<std::int64_t>()});
+  loaded.exhausted_ = state.at("exhausted").get<bool>();
+  *this = std::move(loaded);
+}
+
+}  // namespace
+
+std::unique_ptr<Scheduler> make_sync_hyperband(const SchedulerRequest& request) {
+  OptionReader options("tune.scheduler", request.options);
+  const RungOptions rungs = read_rung_options(options, request.tuner);
+  options.finish();
+  return std::make_unique<SyncHyperband>(
+      hyperband_brackets(rungs.min_steps, rungs.reduction_factor, request.tuner.max_steps), rungs.reduction_factor);
+}
+
+}  // namespace finetune
