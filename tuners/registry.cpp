@@ -14,7 +14,7 @@ struct Entry {
   std::unique_ptr<Made> (*make)(const Request&);
 };
 
-constexpr Entry<Sampler, SamplerRequest> kSamplers[] = {{"grid", make_grid}, {"random", make_random}};
+constexpr Entry<Sampler, SamplerRequest> kSamplers[] = {{"grid", make_grid}, {"random", make_random}, {"sobol", make_sobol}};
 
 constexpr Entry<Scheduler, SchedulerRequest> kSchedulers[] = {
     {"none", make_none},           {"asha", make_asha},       {"median", make_median}, {"percentile", make_percentile},

@@ -14,5 +14,7 @@ namespace finetune {
 std::unique_ptr<Sampler> make_grid(const SamplerRequest& request);
 /// Independent uniform draws (Bergstra and Bengio, 2012); trial k's draw depends on the seed and k alone.
 std::unique_ptr<Sampler> make_random(const SamplerRequest& request);
+/// Point k of the Sobol sequence, scrambled by the seed (sobol_points.h), for trial k: a parameter an axis, in order.
+std::unique_ptr<Sampler> make_sobol(const SamplerRequest& request);
 
 }  // namespace finetune
