@@ -17,6 +17,7 @@ struct Entry {
 constexpr Entry<Sampler, SamplerRequest> kSamplers[] = {
     {"random", make_random},
     {"grid", make_grid},
+    {"sobol", make_sobol},
     {"tpe", make_tpe},
     {"gp", make_gp},
 };

@@ -26,5 +26,7 @@ std::unique_ptr<Sampler> make_random(const SamplerRequest& request);
 /// It learns from unfinished trials (observe()), and failed ones are bad. `mode: optuna4` is Optuna 4.9.0's TPESampler
 /// but for its random numbers: the three options default to false and failed trials are ignored.
 std::unique_ptr<Sampler> make_tpe(const SamplerRequest& request);
+/// Point k of the Sobol sequence, scrambled by the seed (sobol_points.h), for trial k: a parameter an axis, in order.
+std::unique_ptr<Sampler> make_sobol(const SamplerRequest& request);
 
 }  // namespace finetune

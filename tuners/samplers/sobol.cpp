@@ -1,0 +1,33 @@
+#include "tuners/options.h"
+#include "tuners/samplers/samplers.h"
+#include "tuners/samplers/sobol_points.h"
+
+namespace finetune {
+namespace {
+
+class SobolSampler : public Sampler {
+ public:
+  SobolSampler(SearchSpace space, std::uint64_t seed) : space_(std::move(space)), seed_(seed) {}
+  std::optional<Params> suggest(TrialId id, std::span<const TrialRecord>) override {
+    const auto point = sobol_point(static_cast<std::uint32_t>(id.value), space_.parameters.size(), seed_);
+    Params params;
+    for (std::size_t i = 0; i < point.size(); ++i) {
+      const ParameterSpec& spec = space_.parameters[i];
+      if (is_active(spec, params)) params.emplace_back(spec.name, value_at(spec, point[i]));
+    }
+    return params;
+  }
+
+ private:
+  SearchSpace space_;
+  std::uint64_t seed_;
+};
+
+}  // namespace
+
+std::unique_ptr<Sampler> make_sobol(const SamplerRequest& request) {
+  OptionReader("tune.sampler", request.options).finish();
+  return std::make_unique<SobolSampler>(request.space, request.seed);
+}
+
+}  // namespace finetune
