@@ -19,48 +19,147 @@ struct Turn {
 
 struct Format {
   const char* name;
-  bool bos;                  // the text begins with BOS
+  bool bos;  // the text begins with BOS
   Turn system, user, assistant;
-  const char* between;       // after an assistant's turn, without loss
-  const char* end;           // after the last message
+  const char* between;  // after an assistant's turn, without loss
+  const char* end;      // after the last message
   SystemPlace system_place;
   const char* default_system;  // where there is none; null: nothing
-  bool trims;                // contents lose outer white space
-  bool alternates;           // user and assistant must take turns
+  bool trims;                  // contents lose outer white space
+  bool alternates;             // user and assistant must take turns
 };
 
 // {eos} stands for the tokenizer's EOS text.
-constexpr std::array kFormats = {
-    Format{"chatml", false, {"<|im_start|>system\n", "<|im_end|>\n"}, {"<|im_start|>user\n", "<|im_end|>\n"},
-           {"<|im_start|>assistant\n", "<|im_end|>"}, "\n", "", SystemPlace::turn, nullptr, false, false},
-    Format{"qwen2.5", false, {"<|im_start|>system\n", "<|im_end|>\n"}, {"<|im_start|>user\n", "<|im_end|>\n"},
-           {"<|im_start|>assistant\n", "<|im_end|>"}, "\n", "", SystemPlace::turn,
-           "You are Qwen, created by Alibaba Cloud. You are a helpful assistant.", false, false},
-    Format{"llama2", true, {"<<SYS>>\n", "\n<</SYS>>\n\n"}, {"[INST] ", " [/INST]"}, {" ", " {eos}"}, "", "", SystemPlace::first_user,
-           nullptr, true, true},
-    Format{"llama3", true, {"<|start_header_id|>system<|end_header_id|>\n\n", "<|eot_id|>"},
-           {"<|start_header_id|>user<|end_header_id|>\n\n", "<|eot_id|>"}, {"<|start_header_id|>assistant<|end_header_id|>\n\n", "<|eot_id|>"},
-           "", "", SystemPlace::turn, nullptr, true, false},
-    Format{"llama3.1", true,
-           {"<|start_header_id|>system<|end_header_id|>\n\nCutting Knowledge Date: December 2023\nToday Date: 26 Jul 2024\n\n", "<|eot_id|>"},
-           {"<|start_header_id|>user<|end_header_id|>\n\n", "<|eot_id|>"}, {"<|start_header_id|>assistant<|end_header_id|>\n\n", "<|eot_id|>"},
-           "", "", SystemPlace::turn, "", true, false},
-    Format{"mistral", true, {"", "\n\n"}, {"[INST]", "[/INST]"}, {"", "{eos}"}, "", "", SystemPlace::last_user, nullptr, false, true},
-    Format{"gemma", true, {"", ""}, {"<start_of_turn>user\n", "<end_of_turn>\n"}, {"<start_of_turn>model\n", "<end_of_turn>"}, "\n", "",
-           SystemPlace::refused, nullptr, true, true},
-    Format{"phi3", false, {"<|system|>\n", "<|end|>\n"}, {"<|user|>\n", "<|end|>\n"}, {"<|assistant|>\n", "<|end|>"}, "\n", "{eos}",
-           SystemPlace::turn, nullptr, false, false},
-    Format{"zephyr", false, {"<|system|>\n", "{eos}\n"}, {"<|user|>\n", "{eos}\n"}, {"<|assistant|>\n", "{eos}"}, "\n", "",
-           SystemPlace::turn, nullptr, false, false},
-    Format{"alpaca", false, {"", "\n\n"}, {"### Instruction:\n", "\n\n"}, {"### Response:\n", "{eos}"}, "\n\n", "", SystemPlace::before,
-           nullptr, false, true},
-    Format{"plain", false, {"", "\n\n"}, {"User: ", "\n"}, {"Assistant:", "{eos}"}, "\n", "", SystemPlace::before, nullptr, true, false}};
+constexpr std::array kFormats = {Format{"chatml",
+                                        false,
+                                        {"<|im_start|>system\n", "<|im_end|>\n"},
+                                        {"<|im_start|>user\n", "<|im_end|>\n"},
+                                        {"<|im_start|>assistant\n", "<|im_end|>"},
+                                        "\n",
+                                        "",
+                                        SystemPlace::turn,
+                                        nullptr,
+                                        false,
+                                        false},
+                                 Format{"qwen2.5",
+                                        false,
+                                        {"<|im_start|>system\n", "<|im_end|>\n"},
+                                        {"<|im_start|>user\n", "<|im_end|>\n"},
+                                        {"<|im_start|>assistant\n", "<|im_end|>"},
+                                        "\n",
+                                        "",
+                                        SystemPlace::turn,
+                                        "You are Qwen, created by Alibaba Cloud. You are a helpful assistant.",
+                                        false,
+                                        false},
+                                 Format{"llama2",
+                                        true,
+                                        {"<<SYS>>\n", "\n<</SYS>>\n\n"},
+                                        {"[INST] ", " [/INST]"},
+                                        {" ", " {eos}"},
+                                        "",
+                                        "",
+                                        SystemPlace::first_user,
+                                        nullptr,
+                                        true,
+                                        true},
+                                 Format{"llama3",
+                                        true,
+                                        {"<|start_header_id|>system<|end_header_id|>\n\n", "<|eot_id|>"},
+                                        {"<|start_header_id|>user<|end_header_id|>\n\n", "<|eot_id|>"},
+                                        {"<|start_header_id|>assistant<|end_header_id|>\n\n", "<|eot_id|>"},
+                                        "",
+                                        "",
+                                        SystemPlace::turn,
+                                        nullptr,
+                                        true,
+                                        false},
+                                 Format{"llama3.1",
+                                        true,
+                                        {"<|start_header_id|>system<|end_header_id|>\n\nCutting Knowledge Date: "
+                                         "December 2023\nToday Date: 26 Jul 2024\n\n",
+                                         "<|eot_id|>"},
+                                        {"<|start_header_id|>user<|end_header_id|>\n\n", "<|eot_id|>"},
+                                        {"<|start_header_id|>assistant<|end_header_id|>\n\n", "<|eot_id|>"},
+                                        "",
+                                        "",
+                                        SystemPlace::turn,
+                                        "",
+                                        true,
+                                        false},
+                                 Format{"mistral",
+                                        true,
+                                        {"", "\n\n"},
+                                        {"[INST]", "[/INST]"},
+                                        {"", "{eos}"},
+                                        "",
+                                        "",
+                                        SystemPlace::last_user,
+                                        nullptr,
+                                        false,
+                                        true},
+                                 Format{"gemma",
+                                        true,
+                                        {"", ""},
+                                        {"<start_of_turn>user\n", "<end_of_turn>\n"},
+                                        {"<start_of_turn>model\n", "<end_of_turn>"},
+                                        "\n",
+                                        "",
+                                        SystemPlace::refused,
+                                        nullptr,
+                                        true,
+                                        true},
+                                 Format{"phi3",
+                                        false,
+                                        {"<|system|>\n", "<|end|>\n"},
+                                        {"<|user|>\n", "<|end|>\n"},
+                                        {"<|assistant|>\n", "<|end|>"},
+                                        "\n",
+                                        "{eos}",
+                                        SystemPlace::turn,
+                                        nullptr,
+                                        false,
+                                        false},
+                                 Format{"zephyr",
+                                        false,
+                                        {"<|system|>\n", "{eos}\n"},
+                                        {"<|user|>\n", "{eos}\n"},
+                                        {"<|assistant|>\n", "{eos}"},
+                                        "\n",
+                                        "",
+                                        SystemPlace::turn,
+                                        nullptr,
+                                        false,
+                                        false},
+                                 Format{"alpaca",
+                                        false,
+                                        {"", "\n\n"},
+                                        {"### Instruction:\n", "\n\n"},
+                                        {"### Response:\n", "{eos}"},
+                                        "\n\n",
+                                        "",
+                                        SystemPlace::before,
+                                        nullptr,
+                                        false,
+                                        true},
+                                 Format{"plain",
+                                        false,
+                                        {"", "\n\n"},
+                                        {"User: ", "\n"},
+                                        {"Assistant:", "{eos}"},
+                                        "\n",
+                                        "",
+                                        SystemPlace::before,
+                                        nullptr,
+                                        true,
+                                        false}};
 
 const Format& find_format(const std::string& name) {
   for (const auto& format : kFormats) {
     if (name == format.name) return format;
   }
-  throw bad_input("", "data.template is " + name + "; allowed: auto, none, " + join(chat_template_names(), ", ") + did_you_mean(name, chat_template_names()));
+  throw bad_input("", "data.template is " + name + "; allowed: auto, none, " + join(chat_template_names(), ", ") +
+                          did_you_mean(name, chat_template_names()));
 }
 
 void check_roles(const Format& format, const std::vector<Message>& messages) {
@@ -73,17 +172,24 @@ void check_roles(const Format& format, const std::vector<Message>& messages) {
     }
     if (message.role == "system") {
       if (i > 0) throw bad_input("", "a system message stands only at the beginning");
-      if (format.system_place == SystemPlace::refused) throw bad_input("", std::string("the template ") + format.name + " has no place for a system message");
+      if (format.system_place == SystemPlace::refused)
+        throw bad_input("", std::string("the template ") + format.name + " has no place for a system message");
       continue;
     }
     if (format.alternates) {
       const bool user_next = previous == nullptr || previous->role == "assistant";
-      if ((message.role == "user") != user_next) throw bad_input("", std::string("the template ") + format.name + " wants user and assistant to take turns");
+      if ((message.role == "user") != user_next)
+        throw bad_input("", std::string("the template ") + format.name + " wants user and assistant to take turns");
     }
     any_assistant = any_assistant || message.role == "assistant";
     previous = &message;
   }
   if (!any_assistant) throw bad_input("", "the conversation has no assistant message");
+}
+
+// A blank line only separates turns; a single line end belongs to the turn.
+bool is_blank_line(const char* between) {
+  return std::string_view(between) == "\n\n";
 }
 
 std::string filled(const char* text, const std::string& eos) {
@@ -105,23 +211,28 @@ const std::vector<std::string>& chat_template_names() {
 
 std::string recognise_chat_template(const std::string& jinja) {
   const auto has = [&](const char* text) { return jinja.find(text) != std::string::npos; };
+  // Relatives that write other marks between the same words are not the format.
+  if (has("<|im_sep|>") || has("[SYSTEM_PROMPT]") || has("<|EOT|>")) return "";
   if (has("<|im_start|>")) return has("You are Qwen, created by Alibaba Cloud") ? "qwen2.5" : "chatml";
   if (has("<|start_header_id|>")) return has("Cutting Knowledge Date") ? "llama3.1" : "llama3";
-  if (has("<<SYS>>")) return "llama2";
+  if (has("<<SYS>>")) return has("bos_token") && (has(".strip()") || has("| trim")) ? "llama2" : "";
   if (has("[INST]") && !has("[INST] ")) return "mistral";
   if (has("<start_of_turn>")) return "gemma";
-  if (has("<|end|>") && has("<|user|>")) return "phi3";
-  if (has("<|user|>") && has("eos_token")) return "zephyr";
+  if (has("<|end|>") && has("<|user|>")) return has("<|system|>") ? "phi3" : "";
+  if (has("<|user|>") && has("<|system|>") && has("eos_token")) return "zephyr";
   if (has("### Instruction:")) return "alpaca";
   return "";
 }
 
-Rendered render_chat(const std::string& name, const std::vector<Message>& messages, const std::string& bos, const std::string& eos) {
+Rendered render_chat(const std::string& name, const std::vector<Message>& messages, const std::string& bos,
+                     const std::string& eos) {
   const Format& format = find_format(name);
   check_roles(format, messages);
   Rendered out{.conversation = true};
   if (format.bos) out.text = bos;
-  const auto content_of = [&](const Message& message) { return format.trims ? std::string(trim(message.content)) : message.content; };
+  const auto content_of = [&](const Message& message) {
+    return format.trims ? std::string(trim(message.content)) : message.content;
+  };
   std::string system;
   bool has_system = false;
   std::size_t first = 0;
@@ -133,25 +244,29 @@ Rendered render_chat(const std::string& name, const std::vector<Message>& messag
     system = format.default_system;
     has_system = true;
   }
-  const std::string system_text = has_system ? filled(format.system.before, eos) + system + filled(format.system.after, eos) : "";
+  const std::string system_text =
+      has_system ? filled(format.system.before, eos) + system + filled(format.system.after, eos) : "";
   if (format.system_place == SystemPlace::turn || format.system_place == SystemPlace::before) out.text += system_text;
   const auto is_user = [](const Message& message) { return message.role == "user"; };
   const auto last_user = std::find_if(messages.rbegin(), messages.rend(), is_user);
   for (std::size_t i = first; i < messages.size(); ++i) {
     const Message& message = messages[i];
     if (is_user(message)) {
-      const bool takes_system = (format.system_place == SystemPlace::first_user && i == first) ||
-                                (format.system_place == SystemPlace::last_user && last_user != messages.rend() && &message == &*last_user);
+      const bool takes_system =
+          (format.system_place == SystemPlace::first_user && i == first) ||
+          (format.system_place == SystemPlace::last_user && last_user != messages.rend() && &message == &*last_user);
       // Llama 2 writes BOS before every turn of the user.
       if (std::string_view(format.name) == "llama2" && i > first) out.text += bos;
-      out.text += filled(format.user.before, eos) + (takes_system ? system_text : "") + content_of(message) + filled(format.user.after, eos);
+      out.text += filled(format.user.before, eos) + (takes_system ? system_text : "") + content_of(message) +
+                  filled(format.user.after, eos);
       continue;
     }
     out.text += format.assistant.before;
     const std::size_t begin = out.text.size();
     out.text += content_of(message) + filled(format.assistant.after, eos);
     if (message.trained) out.trained.emplace_back(begin, out.text.size());
-    out.text += format.between;
+    const bool last = i + 1 == messages.size();
+    if (!last || !is_blank_line(format.between)) out.text += format.between;
   }
   out.text += filled(format.end, eos);
   return out;

@@ -28,14 +28,17 @@ bool is_word(std::uint32_t c) {
     case UTF8PROC_CATEGORY_ME:
     case UTF8PROC_CATEGORY_ND:
     case UTF8PROC_CATEGORY_NL:
-    case UTF8PROC_CATEGORY_PC: return true;
-    default: return false;
+    case UTF8PROC_CATEGORY_PC:
+      return true;
+    default:
+      return false;
   }
 }
 
 bool is_space(std::uint32_t c) {
   const auto category = utf8proc_category(static_cast<utf8proc_int32_t>(c));
-  return category == UTF8PROC_CATEGORY_ZS || category == UTF8PROC_CATEGORY_ZL || category == UTF8PROC_CATEGORY_ZP || (c >= 9 && c <= 13) || c == 0x85;
+  return category == UTF8PROC_CATEGORY_ZS || category == UTF8PROC_CATEGORY_ZL || category == UTF8PROC_CATEGORY_ZP ||
+         (c >= 9 && c <= 13) || c == 0x85;
 }
 
 std::size_t without_spaces_at_end(std::string_view text) {
@@ -56,7 +59,8 @@ void AddedTokenMatcher::add(const AddedToken& token, const std::string& content)
   auto& bucket = by_first_byte_[static_cast<unsigned char>(content.front())];
   bucket.push_back(tokens_.size());
   tokens_.push_back({token, content});
-  std::stable_sort(bucket.begin(), bucket.end(), [&](std::size_t a, std::size_t b) { return tokens_[a].content.size() > tokens_[b].content.size(); });
+  std::stable_sort(bucket.begin(), bucket.end(),
+                   [&](std::size_t a, std::size_t b) { return tokens_[a].content.size() > tokens_[b].content.size(); });
 }
 
 const AddedTokenMatcher::Entry* AddedTokenMatcher::longest_at(std::string_view text, std::size_t position) const {

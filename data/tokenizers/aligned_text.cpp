@@ -21,7 +21,8 @@ void AlignedText::append(std::string_view text, Span span) {
 
 void AlignedText::append(const AlignedText& other, std::size_t begin, std::size_t end) {
   text_.append(other.text_, begin, end - begin);
-  spans_.insert(spans_.end(), other.spans_.begin() + static_cast<std::ptrdiff_t>(begin), other.spans_.begin() + static_cast<std::ptrdiff_t>(end));
+  spans_.insert(spans_.end(), other.spans_.begin() + static_cast<std::ptrdiff_t>(begin),
+                other.spans_.begin() + static_cast<std::ptrdiff_t>(end));
 }
 
 AlignedText AlignedText::slice(std::size_t begin, std::size_t end) const {
@@ -44,10 +45,14 @@ Span AlignedText::span(std::size_t begin, std::size_t end) const {
 std::uint32_t code_point(std::string_view text, std::size_t i) {
   const auto byte = [&](std::size_t k) { return static_cast<std::uint32_t>(static_cast<unsigned char>(text[i + k])); };
   switch (utf8_length(text[i])) {
-    case 1: return byte(0);
-    case 2: return (byte(0) & 0x1F) << 6 | (byte(1) & 0x3F);
-    case 3: return (byte(0) & 0x0F) << 12 | (byte(1) & 0x3F) << 6 | (byte(2) & 0x3F);
-    default: return (byte(0) & 0x07) << 18 | (byte(1) & 0x3F) << 12 | (byte(2) & 0x3F) << 6 | (byte(3) & 0x3F);
+    case 1:
+      return byte(0);
+    case 2:
+      return (byte(0) & 0x1F) << 6 | (byte(1) & 0x3F);
+    case 3:
+      return (byte(0) & 0x0F) << 12 | (byte(1) & 0x3F) << 6 | (byte(2) & 0x3F);
+    default:
+      return (byte(0) & 0x07) << 18 | (byte(1) & 0x3F) << 12 | (byte(2) & 0x3F) << 6 | (byte(3) & 0x3F);
   }
 }
 

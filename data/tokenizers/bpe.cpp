@@ -45,14 +45,19 @@ Bpe::Bpe(const std::string& where, std::vector<std::pair<std::string, std::int32
   const std::size_t prefix = options_.continuing_prefix.size();
   for (const auto& [left, right] : merges) {
     const auto l = id_of(left), r = id_of(right);
-    if (!l || !r) throw bad_input(where, "model.merges[" + std::to_string(rank) + "]: \"" + (l ? right : left) + "\" is not in the vocabulary");
-    const std::string joined = left + (prefix > 0 && right.starts_with(options_.continuing_prefix) ? right.substr(prefix) : right);
+    if (!l || !r)
+      throw bad_input(
+          where, "model.merges[" + std::to_string(rank) + "]: \"" + (l ? right : left) + "\" is not in the vocabulary");
+    const std::string joined =
+        left + (prefix > 0 && right.starts_with(options_.continuing_prefix) ? right.substr(prefix) : right);
     const auto id = id_of(joined);
-    if (!id) throw bad_input(where, "model.merges[" + std::to_string(rank) + "]: \"" + joined + "\" is not in the vocabulary");
+    if (!id)
+      throw bad_input(where, "model.merges[" + std::to_string(rank) + "]: \"" + joined + "\" is not in the vocabulary");
     merges_.insert_or_assign(pair_key(*l, *r), std::pair(rank, *id));
     ++rank;
   }
-  for (int byte = 0; byte < 256; ++byte) byte_ids_[byte] = options_.byte_fallback ? id_of(byte_token(byte)).value_or(-1) : -1;
+  for (int byte = 0; byte < 256; ++byte)
+    byte_ids_[byte] = options_.byte_fallback ? id_of(byte_token(byte)).value_or(-1) : -1;
   if (options_.unk_token) {
     const auto id = id_of(*options_.unk_token);
     if (!id) throw bad_input(where, "model.unk_token \"" + *options_.unk_token + "\" is not in the vocabulary");
@@ -85,7 +90,8 @@ void Bpe::encode(std::string_view word, std::vector<BpePiece>& pieces) const {
   encode_uncached(word, pieces);
   const std::unique_lock lock(cache_mutex_);
   if (cache_.size() < kMostRemembered) {
-    cache_.emplace(std::string(word), std::vector<BpePiece>(pieces.begin() + static_cast<std::ptrdiff_t>(first), pieces.end()));
+    cache_.emplace(std::string(word),
+                   std::vector<BpePiece>(pieces.begin() + static_cast<std::ptrdiff_t>(first), pieces.end()));
   }
 }
 
@@ -118,10 +124,13 @@ std::vector<Bpe::Symbol> Bpe::split(std::string_view word) const {
     if ((first || options_.continuing_prefix.empty()) && (!last || options_.end_of_word_suffix.empty())) {
       found = ids_.find(character);
     } else {
-      found = ids_.find((first ? "" : options_.continuing_prefix) + std::string(character) + (last ? options_.end_of_word_suffix : ""));
+      found = ids_.find((first ? "" : options_.continuing_prefix) + std::string(character) +
+                        (last ? options_.end_of_word_suffix : ""));
     }
-    if (found != ids_.end()) symbols.push_back({found->second, static_cast<std::uint32_t>(length), 0, 0});
-    else add_unknown(character, symbols);
+    if (found != ids_.end())
+      symbols.push_back({found->second, static_cast<std::uint32_t>(length), 0, 0});
+    else
+      add_unknown(character, symbols);
   }
   for (std::size_t i = 0; i < symbols.size(); ++i) {
     symbols[i].previous = static_cast<std::int32_t>(i) - 1;
@@ -141,11 +150,14 @@ void Bpe::add_unknown(std::string_view character, std::vector<Symbol>& symbols) 
     return;
   }
   if (unk_id_ < 0) {
-    if (!symbols.empty()) symbols.back().bytes += covered;  // dropped, as the library does; the bytes stay accounted for
+    if (!symbols.empty())
+      symbols.back().bytes += covered;  // dropped, as the library does; the bytes stay accounted for
     return;
   }
-  if (options_.fuse_unk && !symbols.empty() && symbols.back().id == unk_id_) symbols.back().bytes += covered;
-  else symbols.push_back({unk_id_, covered, 0, 0});
+  if (options_.fuse_unk && !symbols.empty() && symbols.back().id == unk_id_)
+    symbols.back().bytes += covered;
+  else
+    symbols.push_back({unk_id_, covered, 0, 0});
 }
 
 const std::pair<std::int32_t, std::int32_t>* Bpe::merge_of(std::int32_t left, std::int32_t right) const {
@@ -157,7 +169,9 @@ const std::pair<std::int32_t, std::int32_t>* Bpe::merge_of(std::int32_t left, st
 void Bpe::merge_all(std::vector<Symbol>& symbols) const {
   struct Candidate {
     std::int32_t rank, position, left, right;  // ids when it was found: stale when they changed
-    bool operator>(const Candidate& other) const { return rank != other.rank ? rank > other.rank : position > other.position; }
+    bool operator>(const Candidate& other) const {
+      return rank != other.rank ? rank > other.rank : position > other.position;
+    }
   };
   std::vector<Candidate> storage;
   storage.reserve(symbols.size());

@@ -29,16 +29,16 @@ struct BpePiece {
 
 class Bpe {
  public:
-  /// `vocabulary`: token and id; `merges` in order of rank. Throws Error (bad_input) with `where` for a merge of unknown
-  /// tokens.
+  /// `vocabulary`: token and id; `merges` in order of rank. Throws Error (bad_input) with `where` for a merge of
+  /// unknown tokens.
   Bpe(const std::string& where, std::vector<std::pair<std::string, std::int32_t>> vocabulary,
       const std::vector<std::pair<std::string, std::string>>& merges, BpeOptions options);
 
   /// Appends the pieces of one word. Thread-safe; short words are remembered.
   void encode(std::string_view word, std::vector<BpePiece>& pieces) const;
 
-  std::optional<std::int32_t> id_of(std::string_view token) const;   ///< token as stored
-  const std::string* token_of(std::int32_t id) const;                ///< as stored
+  std::optional<std::int32_t> id_of(std::string_view token) const;  ///< token as stored
+  const std::string* token_of(std::int32_t id) const;               ///< as stored
   std::int32_t highest_id() const { return highest_id_; }
 
  private:
@@ -57,11 +57,11 @@ class Bpe {
   void encode_uncached(std::string_view word, std::vector<BpePiece>& pieces) const;
 
   BpeOptions options_;
-  ByText<std::int32_t> ids_;          // words as bytes
-  ByText<std::int32_t> stored_ids_;   // tokens as stored
+  ByText<std::int32_t> ids_;         // words as bytes
+  ByText<std::int32_t> stored_ids_;  // tokens as stored
   std::unordered_map<std::int32_t, std::string> tokens_;
   std::unordered_map<std::uint64_t, std::pair<std::int32_t, std::int32_t>> merges_;  // pair -> (rank, new id)
-  std::int32_t byte_ids_[256];        // of <0xXX>, or -1
+  std::int32_t byte_ids_[256];                                                       // of <0xXX>, or -1
   std::int32_t unk_id_ = -1, highest_id_ = -1;
   mutable std::shared_mutex cache_mutex_;
   mutable ByText<std::vector<BpePiece>> cache_;

@@ -41,8 +41,10 @@ class ByteFallback : public Decoder {
     std::string bytes;
     const auto flush = [&] {
       if (bytes.empty()) return;
-      if (is_utf8(bytes)) out.push_back(bytes);
-      else out.insert(out.end(), bytes.size(), "\xEF\xBF\xBD");
+      if (is_utf8(bytes))
+        out.push_back(bytes);
+      else
+        out.insert(out.end(), bytes.size(), "\xEF\xBF\xBD");
       bytes.clear();
     };
     for (auto& token : tokens) {
@@ -60,7 +62,12 @@ class ByteFallback : public Decoder {
  private:
   static int byte_of(const std::string& token) {
     if (token.size() != 6 || !token.starts_with("<0x") || token[5] != '>') return -1;
-    const auto digit = [](char c) { return c >= '0' && c <= '9' ? c - '0' : c >= 'A' && c <= 'F' ? c - 'A' + 10 : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1; };
+    const auto digit = [](char c) {
+      return c >= '0' && c <= '9'   ? c - '0'
+             : c >= 'A' && c <= 'F' ? c - 'A' + 10
+             : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                                    : -1;
+    };
     const int high = digit(token[3]), low = digit(token[4]);
     return high < 0 || low < 0 ? -1 : high * 16 + low;
   }
@@ -77,7 +84,8 @@ class Fuse : public Decoder {
 
 class Strip : public Decoder {
  public:
-  Strip(std::string content, std::size_t start, std::size_t stop) : content_(std::move(content)), start_(start), stop_(stop) {}
+  Strip(std::string content, std::size_t start, std::size_t stop)
+      : content_(std::move(content)), start_(start), stop_(stop) {}
   void apply(Tokens& tokens) const override {
     for (auto& token : tokens) {
       for (std::size_t k = 0; k < start_ && token.starts_with(content_); ++k) token.erase(0, content_.size());
@@ -137,10 +145,12 @@ class Metaspace : public Decoder {
 
 std::unique_ptr<Decoder> make_decoder(const std::string& where, const nlohmann::ordered_json& json) {
   if (json.is_null()) return nullptr;
-  if (!json.is_object() || !json.contains("type") || !json["type"].is_string()) throw bad_input(where, "decoder has no type");
+  if (!json.is_object() || !json.contains("type") || !json["type"].is_string())
+    throw bad_input(where, "decoder has no type");
   const std::string type = json["type"].get<std::string>();
   if (type == "Sequence") {
-    if (!json.contains("decoders") || !json["decoders"].is_array()) throw bad_input(where, "decoder Sequence has no list");
+    if (!json.contains("decoders") || !json["decoders"].is_array())
+      throw bad_input(where, "decoder Sequence has no list");
     std::vector<std::unique_ptr<Decoder>> parts;
     for (const auto& part : json["decoders"]) {
       if (auto made = make_decoder(where, part)) parts.push_back(std::move(made));
@@ -151,14 +161,16 @@ std::unique_ptr<Decoder> make_decoder(const std::string& where, const nlohmann::
   if (type == "ByteFallback") return std::make_unique<ByteFallback>();
   if (type == "Fuse") return std::make_unique<Fuse>();
   if (type == "Strip") {
-    return std::make_unique<Strip>(json.value("content", " "), json.value("start", std::size_t{0}), json.value("stop", std::size_t{0}));
+    return std::make_unique<Strip>(json.value("content", " "), json.value("start", std::size_t{0}),
+                                   json.value("stop", std::size_t{0}));
   }
   if (type == "Replace") {
     if (!json.contains("pattern")) throw bad_input(where, "decoder Replace has no pattern");
     return std::make_unique<Replace>(Pattern::from_json(where, json["pattern"]), json.value("content", ""));
   }
   if (type == "Metaspace") {
-    const bool prepended = json.contains("prepend_scheme") ? json.value("prepend_scheme", "") != "never" : json.value("add_prefix_space", true);
+    const bool prepended = json.contains("prepend_scheme") ? json.value("prepend_scheme", "") != "never"
+                                                           : json.value("add_prefix_space", true);
     return std::make_unique<Metaspace>(json.value("replacement", "\xE2\x96\x81"), prepended);
   }
   throw bad_input(where, "decoder " + type + " is not supported");

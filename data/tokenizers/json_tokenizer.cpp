@@ -39,7 +39,8 @@ std::string optional_text(const std::string& where, const Json& json, const char
 
 std::int32_t id_from(const std::string& where, const std::string& what, const Json& json) {
   if (!json.is_number_integer() || json.get<double>() < 0 || json.get<double>() > static_cast<double>(kHighestId)) {
-    throw bad_input(where, what + " has the id " + json.dump().substr(0, 40) + "; 0 to " + std::to_string(kHighestId) + " is possible");
+    throw bad_input(where, what + " has the id " + json.dump().substr(0, 40) + "; 0 to " + std::to_string(kHighestId) +
+                               " is possible");
   }
   return json.get<std::int32_t>();
 }
@@ -51,7 +52,8 @@ std::pair<std::string, std::string> merge_from(const std::string& where, std::si
   if (json.is_string()) {
     const auto text = json.get<std::string>();
     const auto space = text.find(' ');
-    if (space != std::string::npos && text.find(' ', space + 1) == std::string::npos) return {text.substr(0, space), text.substr(space + 1)};
+    if (space != std::string::npos && text.find(' ', space + 1) == std::string::npos)
+      return {text.substr(0, space), text.substr(space + 1)};
   }
   throw bad_input(where, "model.merges[" + std::to_string(index) + "] is not a pair of tokens");
 }
@@ -62,7 +64,8 @@ std::unique_ptr<Bpe> make_bpe(const std::string& where, const Json& model, bool 
   const Json& vocabulary = member(where, model, "vocab");
   if (!vocabulary.is_object() || vocabulary.empty()) throw bad_input(where, "model.vocab is not a map of tokens");
   std::vector<std::pair<std::string, std::int32_t>> tokens;
-  for (const auto& [token, id] : vocabulary.items()) tokens.emplace_back(token, id_from(where, "model.vocab: token \"" + token + "\"", id));
+  for (const auto& [token, id] : vocabulary.items())
+    tokens.emplace_back(token, id_from(where, "model.vocab: token \"" + token + "\"", id));
   const Json& list = member(where, model, "merges");
   if (!list.is_array()) throw bad_input(where, "model.merges is not a list");
   std::vector<std::pair<std::string, std::string>> merges;
@@ -82,7 +85,8 @@ std::unique_ptr<Bpe> make_bpe(const std::string& where, const Json& model, bool 
 }
 
 AddedToken added_token_from(const std::string& where, const Json& json) {
-  if (!json.is_object() || !json.contains("content") || !json["content"].is_string()) throw bad_input(where, "added_tokens holds an entry without content");
+  if (!json.is_object() || !json.contains("content") || !json["content"].is_string())
+    throw bad_input(where, "added_tokens holds an entry without content");
   AddedToken token;
   token.content = json["content"].get<std::string>();
   token.id = id_from(where, "added token \"" + token.content + "\"", member(where, json, "id"));
@@ -145,8 +149,10 @@ class JsonTokenizer : public Tokenizer {
     // Tokens that are matched as they stand come first, the rest of the text is normalised.
     for (const TextPart& part : raw_.split(text)) {
       const std::string_view piece = text.substr(part.begin, part.end - part.begin);
-      if (part.id >= 0) put(part.id, {static_cast<std::uint32_t>(part.begin), static_cast<std::uint32_t>(part.end)}, out);
-      else encode_piece(AlignedText(piece, static_cast<std::uint32_t>(part.begin)), out);
+      if (part.id >= 0)
+        put(part.id, {static_cast<std::uint32_t>(part.begin), static_cast<std::uint32_t>(part.end)}, out);
+      else
+        encode_piece(AlignedText(piece, static_cast<std::uint32_t>(part.begin)), out);
     }
     if (add_special) add_special_tokens(post_.after, out);
     return out;
@@ -181,7 +187,8 @@ class JsonTokenizer : public Tokenizer {
     if (!list.is_array()) throw bad_input(where, "added_tokens is not a list");
     for (const auto& json : list) {
       AddedToken token = added_token_from(where, json);
-      if (const auto [place, fresh] = added_.emplace(token.id, token.content); !fresh && place->second != token.content) {
+      if (const auto [place, fresh] = added_.emplace(token.id, token.content);
+          !fresh && place->second != token.content) {
         throw bad_input(where, "added_tokens gives id " + std::to_string(token.id) + " to two tokens");
       }
       added_ids_[token.content] = token.id;
@@ -201,8 +208,10 @@ class JsonTokenizer : public Tokenizer {
     if (normalizer_) normalizer_->apply(text);
     if (normalised_.empty()) return encode_words(std::move(text), out);
     for (const TextPart& part : normalised_.split(text.text())) {
-      if (part.id >= 0) put(part.id, text.span(part.begin, part.end), out);
-      else encode_words(text.slice(part.begin, part.end), out);
+      if (part.id >= 0)
+        put(part.id, text.span(part.begin, part.end), out);
+      else
+        encode_words(text.slice(part.begin, part.end), out);
     }
   }
 
@@ -223,15 +232,19 @@ class JsonTokenizer : public Tokenizer {
     }
   }
 
-  // trim_offsets: outer spaces of a token are not part of its span.
+  // trim_offsets: outer spaces of a token are not part of its span. A space counts with the length of what it stands
+  // for: one that was put in front stands for the whole first character.
   Span trimmed(const AlignedText& word, std::size_t begin, std::size_t end, bool first) const {
     Span span = word.span(begin, end);
-    std::uint32_t leading = 0, trailing = 0;
-    while (begin + leading < end && word.text()[begin + leading] == ' ') ++leading;
-    while (trailing < end - begin && word.text()[end - 1 - trailing] == ' ') ++trailing;
-    if (leading > 0 && first && post_.prefix_space) --leading;
-    if (leading > 0) span.first = std::min(span.first + leading, span.second);
-    if (trailing > 0 && span.second >= trailing) span.second = std::max(span.second - trailing, span.first);
+    std::size_t leading = begin, trailing = end;
+    while (leading < end && word.text()[leading] == ' ') ++leading;
+    while (trailing > begin && word.text()[trailing - 1] == ' ') --trailing;
+    if (leading > begin && (first || span.first == 0) && post_.prefix_space) --leading;
+    const auto length = [&](std::size_t i) { return word.span_at(i).second - word.span_at(i).first; };
+    for (std::size_t i = begin; i < leading; ++i) span.first = std::min(span.first + length(i), span.second);
+    for (std::size_t i = end; i > trailing; --i) {
+      span.second -= std::min(length(i - 1), span.second - span.first);
+    }
     return span;
   }
 

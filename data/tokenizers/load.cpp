@@ -22,7 +22,8 @@ Json read_if_there(const fs::path& path) {
 // "</s>" or {"content": "</s>", ...}
 std::string token_text(const Json& json) {
   if (json.is_string()) return json.get<std::string>();
-  if (json.is_object() && json.contains("content") && json["content"].is_string()) return json["content"].get<std::string>();
+  if (json.is_object() && json.contains("content") && json["content"].is_string())
+    return json["content"].get<std::string>();
   return "";
 }
 
@@ -46,7 +47,8 @@ std::vector<AddedToken> added_tokens_of(const fs::path& folder, const Json& conf
   }
   const Json list = read_if_there(folder / "added_tokens.json");
   for (const auto& [content, id] : list.items()) {
-    if (!id.is_number_unsigned() || id.get<std::uint64_t>() > (1u << 24)) throw bad_input((folder / "added_tokens.json").string(), "\"" + content + "\" has no usable id");
+    if (!id.is_number_unsigned() || id.get<std::uint64_t>() > (1u << 24))
+      throw bad_input((folder / "added_tokens.json").string(), "\"" + content + "\" has no usable id");
     tokens.push_back({.id = id.get<std::int32_t>(), .content = content});
   }
   return tokens;
@@ -71,17 +73,30 @@ std::string json_from_vocabulary(const fs::path& folder, const Json& config) {
   json["model"]["merges"] = std::move(merges);
   const bool qwen = config.value("tokenizer_class", "").starts_with("Qwen2");
   json["normalizer"] = qwen ? Json{{"type", "NFC"}} : Json();
-  const Json byte_level = {{"type", "ByteLevel"}, {"add_prefix_space", false}, {"use_regex", !qwen}, {"trim_offsets", false}};
+  const Json byte_level = {
+      {"type", "ByteLevel"}, {"add_prefix_space", false}, {"use_regex", !qwen}, {"trim_offsets", false}};
   if (qwen) {
-    const std::string pattern = R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
-    json["pre_tokenizer"] = {{"type", "Sequence"}, {"pretokenizers", Json::array({{{"type", "Split"}, {"pattern", {{"Regex", pattern}}}, {"behavior", "Isolated"}, {"invert", false}}, byte_level})}};
+    const std::string pattern =
+        R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
+    json["pre_tokenizer"] = {
+        {"type", "Sequence"},
+        {"pretokenizers",
+         Json::array(
+             {{{"type", "Split"}, {"pattern", {{"Regex", pattern}}}, {"behavior", "Isolated"}, {"invert", false}},
+              byte_level})}};
   } else {
     json["pre_tokenizer"] = byte_level;
   }
   json["decoder"] = {{"type", "ByteLevel"}};
   Json added = Json::array();
   for (const auto& token : added_tokens_of(folder, config)) {
-    added.push_back({{"id", token.id}, {"content", token.content}, {"single_word", token.single_word}, {"lstrip", token.lstrip}, {"rstrip", token.rstrip}, {"normalized", false}, {"special", token.special}});
+    added.push_back({{"id", token.id},
+                     {"content", token.content},
+                     {"single_word", token.single_word},
+                     {"lstrip", token.lstrip},
+                     {"rstrip", token.rstrip},
+                     {"normalized", false},
+                     {"special", token.special}});
   }
   json["added_tokens"] = added;
   return json.dump();
@@ -91,7 +106,8 @@ std::unique_ptr<Tokenizer> open_tokenizer(const fs::path& folder, const Json& co
   const fs::path json = folder / "tokenizer.json", model = folder / "tokenizer.model";
   if (fs::exists(json)) return parse_json_tokenizer(json.string(), read_file(json, std::uint64_t{1} << 30));
   if (fs::exists(model)) {
-    SentencePieceOptions options{.add_bos = config.value("add_bos_token", true), .add_eos = config.value("add_eos_token", false)};
+    SentencePieceOptions options{.add_bos = config.value("add_bos_token", true),
+                                 .add_eos = config.value("add_eos_token", false)};
     options.added = added_tokens_of(folder, config);
     return make_sentencepiece_tokenizer(model.string(), read_file(model, std::uint64_t{1} << 30), options);
   }
@@ -106,7 +122,8 @@ void set_special_ids(Tokenizer& tokenizer, const fs::path& folder, const Json& c
   const auto find = [&](const char* token_key, const char* id_key, std::optional<std::int32_t>& id) {
     for (const Json* json : {&config, &map}) {
       if (!json->contains(token_key)) continue;
-      if (const auto found = tokenizer.token_to_id(token_text((*json)[token_key])); found && !token_text((*json)[token_key]).empty()) {
+      if (const auto found = tokenizer.token_to_id(token_text((*json)[token_key]));
+          found && !token_text((*json)[token_key]).empty()) {
         id = found;
         return;
       }
@@ -127,7 +144,9 @@ std::string chat_template_of(const fs::path& folder, const Json& config) {
   if (value.is_string()) return value.get<std::string>();
   if (value.is_array()) {
     for (const auto& entry : value) {
-      if (entry.is_object() && entry.value("name", "") == "default" && entry.contains("template") && entry["template"].is_string()) return entry["template"].get<std::string>();
+      if (entry.is_object() && entry.value("name", "") == "default" && entry.contains("template") &&
+          entry["template"].is_string())
+        return entry["template"].get<std::string>();
     }
   }
   return "";

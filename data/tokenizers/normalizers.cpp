@@ -14,7 +14,8 @@ namespace {
 
 bool is_space(std::uint32_t c) {
   const auto category = utf8proc_category(static_cast<utf8proc_int32_t>(c));
-  return category == UTF8PROC_CATEGORY_ZS || category == UTF8PROC_CATEGORY_ZL || category == UTF8PROC_CATEGORY_ZP || (c >= 9 && c <= 13) || c == 0x85;
+  return category == UTF8PROC_CATEGORY_ZS || category == UTF8PROC_CATEGORY_ZL || category == UTF8PROC_CATEGORY_ZP ||
+         (c >= 9 && c <= 13) || c == 0x85;
 }
 
 bool is_mark(std::uint32_t c) {
@@ -64,7 +65,8 @@ class Replace : public Normalizer {
   std::string content_;
 };
 
-// Unicode normal forms, piece by piece: a piece is a starter and the combining marks behind it, so that spans stay local.
+// Unicode normal forms, piece by piece: a piece is a starter and the combining marks behind it, so that spans stay
+// local.
 class NormalForm : public Normalizer {
  public:
   explicit NormalForm(int options) : options_(static_cast<utf8proc_option_t>(options | UTF8PROC_STABLE)) {}
@@ -92,20 +94,43 @@ class NormalForm : public Normalizer {
   }
   void append_normalised(const AlignedText& text, std::size_t begin, std::size_t end, AlignedText& out) const {
     utf8proc_uint8_t* result = nullptr;
-    const auto size = utf8proc_map(reinterpret_cast<const utf8proc_uint8_t*>(text.text().data() + begin), static_cast<utf8proc_ssize_t>(end - begin), &result, options_);
+    const auto size = utf8proc_map(reinterpret_cast<const utf8proc_uint8_t*>(text.text().data() + begin),
+                                   static_cast<utf8proc_ssize_t>(end - begin), &result, options_);
     const std::unique_ptr<utf8proc_uint8_t, void (*)(void*)> owner(result, std::free);
     const std::string_view before(text.text().data() + begin, end - begin);
-    const std::string_view after = size < 0 ? before : std::string_view(reinterpret_cast<const char*>(result), static_cast<std::size_t>(size));
+    const std::string_view after =
+        size < 0 ? before : std::string_view(reinterpret_cast<const char*>(result), static_cast<std::size_t>(size));
     if (after == before) return out.append(text, begin, end);
-    // Character k of the result stands for character k of the source, the surplus for the last one.
-    std::size_t source = begin;
-    for (std::size_t i = 0; i < after.size();) {
-      const std::size_t length = utf8_length(after[i]);
-      out.append(after.substr(i, length), text.span_at(source));
-      i += length;
-      const std::size_t next = source + utf8_length(text.text()[source]);
-      if (next < end) source = next;
+    // As the reference library counts: a character of the result takes as many characters of the source as begin among
+    // the parts that it is composed of; one that takes none stands for what the one before it stands for.
+    const std::vector<bool> begins = part_begins(before);
+    const bool composed = (options_ & UTF8PROC_COMPOSE) != 0;
+    std::size_t source = begin, part = 0;
+    Span span = text.span_at(begin);
+    for (std::size_t i = 0; i < after.size(); i += utf8_length(after[i])) {
+      std::size_t taken = 0;
+      for (std::size_t k = composed ? parts_of(code_point(after, i)) : 1; k > 0 && part < begins.size(); --k)
+        taken += begins[part++];
+      if (taken > 0 && source < end) span = text.span_at(source);
+      for (; taken > 0 && source < end; --taken) source += utf8_length(text.text()[source]);
+      out.append(after.substr(i, utf8_length(after[i])), span);
     }
+  }
+  std::size_t parts_of(std::uint32_t c) const {
+    utf8proc_int32_t parts[32];
+    int boundary = 0;
+    const auto options = static_cast<utf8proc_option_t>((options_ & ~UTF8PROC_COMPOSE) | UTF8PROC_DECOMPOSE);
+    return static_cast<std::size_t>(std::max<utf8proc_ssize_t>(
+        1, utf8proc_decompose_char(static_cast<utf8proc_int32_t>(c), parts, 32, options, &boundary)));
+  }
+  // For each part of the decomposed source: whether a source character begins with it.
+  std::vector<bool> part_begins(std::string_view source) const {
+    std::vector<bool> begins;
+    for (std::size_t i = 0; i < source.size(); i += utf8_length(source[i])) {
+      begins.push_back(true);
+      begins.insert(begins.end(), parts_of(code_point(source, i)) - 1, false);
+    }
+    return begins;
   }
   utf8proc_option_t options_;
 };
@@ -118,7 +143,9 @@ class Lowercase : public Normalizer {
     for (std::size_t i = 0; i < in.size(); i += utf8_length(in[i])) {
       const std::uint32_t c = code_point(in, i);
       // The one character whose lower case is two in Unicode's full mapping.
-      const std::string lower = c == 0x130 ? "i\xCC\x87" : to_utf8(static_cast<std::uint32_t>(utf8proc_tolower(static_cast<utf8proc_int32_t>(c))));
+      const std::string lower =
+          c == 0x130 ? "i\xCC\x87"
+                     : to_utf8(static_cast<std::uint32_t>(utf8proc_tolower(static_cast<utf8proc_int32_t>(c))));
       out.append(lower, text.span_at(i));
     }
     text = std::move(out);
@@ -163,7 +190,8 @@ std::string string_field(const std::string& where, const nlohmann::ordered_json&
 }
 
 std::unique_ptr<Normalizer> make_chain(const std::string& where, const nlohmann::ordered_json& json) {
-  if (!json.contains("normalizers") || !json["normalizers"].is_array()) throw bad_input(where, "normalizer Sequence has no list");
+  if (!json.contains("normalizers") || !json["normalizers"].is_array())
+    throw bad_input(where, "normalizer Sequence has no list");
   std::vector<std::unique_ptr<Normalizer>> parts;
   for (const auto& part : json["normalizers"]) {
     if (auto made = make_normalizer(where, part)) parts.push_back(std::move(made));
@@ -175,7 +203,8 @@ std::unique_ptr<Normalizer> make_chain(const std::string& where, const nlohmann:
 
 std::unique_ptr<Normalizer> make_normalizer(const std::string& where, const nlohmann::ordered_json& json) {
   if (json.is_null()) return nullptr;
-  if (!json.is_object() || !json.contains("type") || !json["type"].is_string()) throw bad_input(where, "normalizer has no type");
+  if (!json.is_object() || !json.contains("type") || !json["type"].is_string())
+    throw bad_input(where, "normalizer has no type");
   const std::string type = json["type"].get<std::string>();
   if (type == "Sequence") return make_chain(where, json);
   if (type == "Prepend") return std::make_unique<Prepend>(string_field(where, json, "prepend"));

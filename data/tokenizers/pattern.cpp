@@ -17,14 +17,43 @@ struct Pattern::Compiled {
   pcre2_code* code;
 };
 
-Pattern Pattern::regex(const std::string& where, const std::string& source) {
+namespace {
+
+// \s of Unicode, as Oniguruma and Rust read it: PCRE2's also holds U+180E.
+std::string with_unicode_spaces(const std::string& source) {
+  const std::string spaces = R"(\t-\r \x{85}\x{A0}\x{1680}\x{2000}-\x{200A}\x{2028}\x{2029}\x{202F}\x{205F}\x{3000})";
+  std::string out;
+  bool in_class = false;
+  for (std::size_t i = 0; i < source.size(); ++i) {
+    const char next = source[i] == '\\' && i + 1 < source.size() ? source[++i] : '\0';
+    if (next == 's') {
+      out += in_class ? spaces : "[" + spaces + "]";
+    } else if (next == 'S' && !in_class) {
+      out += "[^" + spaces + "]";
+    } else if (next != '\0') {
+      out += {'\\', next};
+    } else {
+      if (source[i] == '[') in_class = true;
+      if (source[i] == ']') in_class = false;
+      out += source[i];
+    }
+  }
+  return out;
+}
+
+}  // namespace
+
+Pattern Pattern::regex(const std::string& where, const std::string& written) {
+  const std::string source = with_unicode_spaces(written);
   int error = 0;
   PCRE2_SIZE offset = 0;
-  pcre2_code* code = pcre2_compile(reinterpret_cast<PCRE2_SPTR>(source.data()), source.size(), PCRE2_UTF | PCRE2_UCP, &error, &offset, nullptr);
+  pcre2_code* code = pcre2_compile(reinterpret_cast<PCRE2_SPTR>(source.data()), source.size(), PCRE2_UTF | PCRE2_UCP,
+                                   &error, &offset, nullptr);
   if (code == nullptr) {
     PCRE2_UCHAR message[120] = {};
     pcre2_get_error_message(error, message, sizeof message);
-    throw bad_input(where, "regular expression cannot be read at character " + std::to_string(offset) + ": " + reinterpret_cast<const char*>(message));
+    throw bad_input(where, "regular expression cannot be read at character " + std::to_string(offset) + ": " +
+                               reinterpret_cast<const char*>(message));
   }
   pcre2_jit_compile(code, PCRE2_JIT_COMPLETE);  // without a JIT matching is slower, not wrong
   Pattern pattern;
@@ -40,8 +69,10 @@ Pattern Pattern::literal(std::string text) {
 
 Pattern Pattern::from_json(const std::string& where, const nlohmann::ordered_json& json) {
   if (json.is_string()) return literal(json.get<std::string>());
-  if (json.is_object() && json.contains("String") && json["String"].is_string()) return literal(json["String"].get<std::string>());
-  if (json.is_object() && json.contains("Regex") && json["Regex"].is_string()) return regex(where, json["Regex"].get<std::string>());
+  if (json.is_object() && json.contains("String") && json["String"].is_string())
+    return literal(json["String"].get<std::string>());
+  if (json.is_object() && json.contains("Regex") && json["Regex"].is_string())
+    return regex(where, json["Regex"].get<std::string>());
   throw bad_input(where, "pattern is neither String nor Regex");
 }
 
@@ -54,12 +85,20 @@ std::vector<std::pair<std::size_t, std::size_t>> Pattern::find_all(std::string_v
     }
     return matches;
   }
-  const std::unique_ptr<pcre2_match_data, void (*)(pcre2_match_data*)> data(pcre2_match_data_create(1, nullptr), pcre2_match_data_free);
+  const std::unique_ptr<pcre2_match_data, void (*)(pcre2_match_data*)> data(pcre2_match_data_create(1, nullptr),
+                                                                            pcre2_match_data_free);
   const PCRE2_SIZE* range = pcre2_get_ovector_pointer(data.get());
-  for (std::size_t at = 0; at <= text.size();) {
+  std::size_t at = 0;
+  const auto match = [&](std::uint32_t options) {
+    return pcre2_match(compiled_->code, reinterpret_cast<PCRE2_SPTR>(text.data()), text.size(), at, options, data.get(),
+                       nullptr);
+  };
+  while (at <= text.size()) {
     // The text was checked to be UTF-8 when it was read.
-    const int found = pcre2_match(compiled_->code, reinterpret_cast<PCRE2_SPTR>(text.data()), text.size(), at, PCRE2_NO_UTF_CHECK, data.get(), nullptr);
-    if (found < 0) break;
+    int found = match(PCRE2_NO_UTF_CHECK);
+    if (found == PCRE2_ERROR_JIT_STACKLIMIT) found = match(PCRE2_NO_UTF_CHECK | PCRE2_NO_JIT);
+    if (found == PCRE2_ERROR_NOMATCH) break;
+    if (found < 0) throw bad_input("", "a regular expression of the tokenizer takes too long on this text");
     if (range[1] > range[0]) matches.emplace_back(range[0], range[1]);
     at = range[1] > range[0] ? range[1] : range[1] + 1;
     while (at < text.size() && (static_cast<unsigned char>(text[at]) & 0xC0) == 0x80) ++at;

@@ -16,10 +16,11 @@ class Pattern {
  public:
   /// {"Regex": "..."} or {"String": "..."}. Throws Error (bad_input) with `where` for a bad pattern.
   static Pattern from_json(const std::string& where, const nlohmann::ordered_json& json);
-  static Pattern regex(const std::string& where, const std::string& source);
+  static Pattern regex(const std::string& where, const std::string& written);
   static Pattern literal(std::string text);
 
-  /// Non-overlapping, non-empty matches from left to right, as byte ranges.
+  /// Non-overlapping, non-empty matches from left to right, as byte ranges. Throws Error (bad_input) where the
+  /// expression needs more steps than PCRE2 allows.
   std::vector<std::pair<std::size_t, std::size_t>> find_all(std::string_view text) const;
 
  private:

@@ -9,6 +9,9 @@ namespace finetune {
 namespace {
 
 constexpr const char* kGpt2Pattern = R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
+// \w as Rust's regex crate has it (Unicode TR 18, annex C); PCRE2's own leaves out marks and most connectors.
+constexpr const char* kWords =
+    R"([\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\x{200C}\x{200D}]+|[^\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\x{200C}\x{200D}\s]+)";
 constexpr const char* kMetaspace = "\xE2\x96\x81";
 
 enum class Behavior { removed, isolated, merged_with_previous, merged_with_next, contiguous };
@@ -35,7 +38,8 @@ std::vector<Piece> all_pieces(const Pattern& pattern, const std::string& text, b
 std::vector<Piece> merge_pieces(const std::vector<Piece>& pieces, Behavior behavior) {
   std::vector<Piece> out;
   switch (behavior) {
-    case Behavior::isolated: return pieces;
+    case Behavior::isolated:
+      return pieces;
     case Behavior::removed:
       for (const auto& piece : pieces) {
         if (!piece.match) out.push_back(piece);
@@ -43,15 +47,19 @@ std::vector<Piece> merge_pieces(const std::vector<Piece>& pieces, Behavior behav
       return out;
     case Behavior::contiguous:
       for (const auto& piece : pieces) {
-        if (!out.empty() && out.back().match == piece.match) out.back().end = piece.end;
-        else out.push_back(piece);
+        if (!out.empty() && out.back().match == piece.match)
+          out.back().end = piece.end;
+        else
+          out.push_back(piece);
       }
       return out;
     case Behavior::merged_with_previous: {
       bool previous_match = false;
       for (const auto& piece : pieces) {
-        if (piece.match && !previous_match && !out.empty()) out.back().end = piece.end;
-        else out.push_back(piece);
+        if (piece.match && !previous_match && !out.empty())
+          out.back().end = piece.end;
+        else
+          out.push_back(piece);
         previous_match = piece.match;
       }
       return out;
@@ -59,8 +67,10 @@ std::vector<Piece> merge_pieces(const std::vector<Piece>& pieces, Behavior behav
     case Behavior::merged_with_next: {
       bool previous_match = false;
       for (auto piece = pieces.rbegin(); piece != pieces.rend(); ++piece) {
-        if (piece->match && !previous_match && !out.empty()) out.back().begin = piece->begin;
-        else out.push_back(*piece);
+        if (piece->match && !previous_match && !out.empty())
+          out.back().begin = piece->begin;
+        else
+          out.push_back(*piece);
         previous_match = piece->match;
       }
       return {out.rbegin(), out.rend()};
@@ -71,7 +81,8 @@ std::vector<Piece> merge_pieces(const std::vector<Piece>& pieces, Behavior behav
 
 class Split : public PreTokenizer {
  public:
-  Split(Pattern pattern, Behavior behavior, bool invert) : pattern_(std::move(pattern)), behavior_(behavior), invert_(invert) {}
+  Split(Pattern pattern, Behavior behavior, bool invert)
+      : pattern_(std::move(pattern)), behavior_(behavior), invert_(invert) {}
   void apply(std::vector<AlignedText>& words) const override {
     std::vector<AlignedText> out;
     for (const auto& word : words) {
@@ -101,7 +112,8 @@ class Chain : public PreTokenizer {
 
 class ByteLevel : public PreTokenizer {
  public:
-  ByteLevel(bool add_prefix_space, std::unique_ptr<PreTokenizer> split) : add_prefix_space_(add_prefix_space), split_(std::move(split)) {}
+  ByteLevel(bool add_prefix_space, std::unique_ptr<PreTokenizer> split)
+      : add_prefix_space_(add_prefix_space), split_(std::move(split)) {}
   void apply(std::vector<AlignedText>& words) const override {
     for (auto& word : words) {
       if (add_prefix_space_ && !word.text().starts_with(' ')) word.prepend(" ");
@@ -119,13 +131,18 @@ enum class PrependScheme { always, first, never };
 class Metaspace : public PreTokenizer {
  public:
   Metaspace(std::string replacement, PrependScheme scheme, bool split)
-      : replacement_(std::move(replacement)), scheme_(scheme), split_(split ? std::make_unique<Split>(Pattern::literal(replacement_), Behavior::merged_with_next, false) : nullptr) {}
+      : replacement_(std::move(replacement)),
+        scheme_(scheme),
+        split_(split ? std::make_unique<Split>(Pattern::literal(replacement_), Behavior::merged_with_next, false)
+                     : nullptr) {}
   void apply(std::vector<AlignedText>& words) const override {
     for (auto& word : words) {
       AlignedText replaced;
       for (std::size_t i = 0; i < word.size(); i += utf8_length(word.text()[i])) {
-        if (word.text()[i] == ' ') replaced.append(replacement_, word.span_at(i));
-        else replaced.append(word, i, i + utf8_length(word.text()[i]));
+        if (word.text()[i] == ' ')
+          replaced.append(replacement_, word.span_at(i));
+        else
+          replaced.append(word, i, i + utf8_length(word.text()[i]));
       }
       word = std::move(replaced);
       const bool at_start = !word.empty() && word.span_at(0).first == 0;
@@ -158,22 +175,29 @@ std::unique_ptr<PreTokenizer> make_metaspace(const std::string& where, const nlo
   PrependScheme scheme = json.value("add_prefix_space", true) ? PrependScheme::always : PrependScheme::never;
   if (json.contains("prepend_scheme")) {
     const std::string name = json.value("prepend_scheme", "");
-    if (name == "always") scheme = PrependScheme::always;
-    else if (name == "first") scheme = PrependScheme::first;
-    else if (name == "never") scheme = PrependScheme::never;
-    else throw bad_input(where, "pre_tokenizer Metaspace: prepend_scheme " + name + " is not known");
+    if (name == "always")
+      scheme = PrependScheme::always;
+    else if (name == "first")
+      scheme = PrependScheme::first;
+    else if (name == "never")
+      scheme = PrependScheme::never;
+    else
+      throw bad_input(where, "pre_tokenizer Metaspace: prepend_scheme " + name + " is not known");
   }
   return std::make_unique<Metaspace>(json.value("replacement", kMetaspace), scheme, json.value("split", true));
 }
 
 }  // namespace
 
-std::unique_ptr<PreTokenizer> make_pre_tokenizer(const std::string& where, const nlohmann::ordered_json& json, bool& byte_level) {
+std::unique_ptr<PreTokenizer> make_pre_tokenizer(const std::string& where, const nlohmann::ordered_json& json,
+                                                 bool& byte_level) {
   if (json.is_null()) return nullptr;
-  if (!json.is_object() || !json.contains("type") || !json["type"].is_string()) throw bad_input(where, "pre_tokenizer has no type");
+  if (!json.is_object() || !json.contains("type") || !json["type"].is_string())
+    throw bad_input(where, "pre_tokenizer has no type");
   const std::string type = json["type"].get<std::string>();
   if (type == "Sequence") {
-    if (!json.contains("pretokenizers") || !json["pretokenizers"].is_array()) throw bad_input(where, "pre_tokenizer Sequence has no list");
+    if (!json.contains("pretokenizers") || !json["pretokenizers"].is_array())
+      throw bad_input(where, "pre_tokenizer Sequence has no list");
     std::vector<std::unique_ptr<PreTokenizer>> parts;
     for (const auto& part : json["pretokenizers"]) {
       if (auto made = make_pre_tokenizer(where, part, byte_level)) parts.push_back(std::move(made));
@@ -182,16 +206,23 @@ std::unique_ptr<PreTokenizer> make_pre_tokenizer(const std::string& where, const
   }
   if (type == "Split") {
     if (!json.contains("pattern")) throw bad_input(where, "pre_tokenizer Split has no pattern");
-    return std::make_unique<Split>(Pattern::from_json(where, json["pattern"]), behavior_from(where, json.value("behavior", "Isolated")), json.value("invert", false));
+    return std::make_unique<Split>(Pattern::from_json(where, json["pattern"]),
+                                   behavior_from(where, json.value("behavior", "Isolated")),
+                                   json.value("invert", false));
   }
   if (type == "ByteLevel") {
     byte_level = true;
-    return std::make_unique<ByteLevel>(json.value("add_prefix_space", true), json.value("use_regex", true) ? split_at(where, kGpt2Pattern, Behavior::isolated) : nullptr);
+    return std::make_unique<ByteLevel>(
+        json.value("add_prefix_space", true),
+        json.value("use_regex", true) ? split_at(where, kGpt2Pattern, Behavior::isolated) : nullptr);
   }
   if (type == "Metaspace") return make_metaspace(where, json);
-  if (type == "Digits") return split_at(where, json.value("individual_digits", false) ? R"(\p{N})" : R"(\p{N}+)", Behavior::isolated);
-  if (type == "Punctuation") return split_at(where, R"([\x21-\x2F\x3A-\x40\x5B-\x60\x7B-\x7E]|\p{P})", behavior_from(where, json.value("behavior", "Isolated")));
-  if (type == "Whitespace") return std::make_unique<Split>(Pattern::regex(where, R"(\w+|[^\w\s]+)"), Behavior::removed, true);
+  if (type == "Digits")
+    return split_at(where, json.value("individual_digits", false) ? R"(\p{N})" : R"(\p{N}+)", Behavior::isolated);
+  if (type == "Punctuation")
+    return split_at(where, R"([\x21-\x2F\x3A-\x40\x5B-\x60\x7B-\x7E]|\p{P})",
+                    behavior_from(where, json.value("behavior", "Isolated")));
+  if (type == "Whitespace") return std::make_unique<Split>(Pattern::regex(where, kWords), Behavior::removed, true);
   if (type == "WhitespaceSplit") return split_at(where, R"(\s+)", Behavior::removed);
   throw bad_input(where, "pre_tokenizer " + type + " is not supported");
 }

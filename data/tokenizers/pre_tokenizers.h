@@ -20,6 +20,7 @@ class PreTokenizer {
 /// Types: Sequence, Split, ByteLevel, Metaspace, Digits, Punctuation, Whitespace, WhitespaceSplit. Null gives nullptr.
 /// `byte_level` is set when ByteLevel is among them: words are then raw bytes and the vocabulary is read as byte
 /// characters, instead of mapping every text. Throws Error (bad_input) naming the type for others.
-std::unique_ptr<PreTokenizer> make_pre_tokenizer(const std::string& where, const nlohmann::ordered_json& json, bool& byte_level);
+std::unique_ptr<PreTokenizer> make_pre_tokenizer(const std::string& where, const nlohmann::ordered_json& json,
+                                                 bool& byte_level);
 
 }  // namespace finetune

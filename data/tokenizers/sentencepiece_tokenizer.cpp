@@ -12,13 +12,15 @@ namespace {
 
 class SentencePieceTokenizer : public Tokenizer {
  public:
-  SentencePieceTokenizer(const std::string& where, const std::string& bytes, const SentencePieceOptions& options) : options_(options) {
+  SentencePieceTokenizer(const std::string& where, const std::string& bytes, const SentencePieceOptions& options)
+      : options_(options) {
     const auto status = processor_.LoadFromSerializedProto(bytes);
     if (!status.ok()) throw bad_input(where, std::string("is not a sentencepiece model: ") + status.message());
     vocab_size_ = processor_.GetPieceSize();
     for (const auto& token : options_.added) {
       // A token that sentencepiece knows as an ordinary piece stays its business.
-      if (token.id < processor_.GetPieceSize() && !processor_.IsControl(token.id) && !processor_.IsUnknown(token.id)) continue;
+      if (token.id < processor_.GetPieceSize() && !processor_.IsControl(token.id) && !processor_.IsUnknown(token.id))
+        continue;
       matcher_.add(token, token.content);
       added_.emplace(token.id, token.content);
       vocab_size_ = std::max<std::int64_t>(vocab_size_, token.id + 1);
@@ -32,8 +34,10 @@ class SentencePieceTokenizer : public Tokenizer {
     Encoding out;
     if (add_special && options_.add_bos && bos_id) put(*bos_id, {0, 0}, true, out);
     for (const TextPart& part : matcher_.split(text)) {
-      if (part.id >= 0) put(part.id, {static_cast<std::uint32_t>(part.begin), static_cast<std::uint32_t>(part.end)}, false, out);
-      else encode_piece(text.substr(part.begin, part.end - part.begin), static_cast<std::uint32_t>(part.begin), out);
+      if (part.id >= 0)
+        put(part.id, {static_cast<std::uint32_t>(part.begin), static_cast<std::uint32_t>(part.end)}, false, out);
+      else
+        encode_piece(text.substr(part.begin, part.end - part.begin), static_cast<std::uint32_t>(part.begin), out);
     }
     if (add_special && options_.add_eos && eos_id) put(*eos_id, {0, 0}, true, out);
     return out;
@@ -95,7 +99,8 @@ class SentencePieceTokenizer : public Tokenizer {
 
 }  // namespace
 
-std::unique_ptr<Tokenizer> make_sentencepiece_tokenizer(const std::string& where, const std::string& bytes, const SentencePieceOptions& options) {
+std::unique_ptr<Tokenizer> make_sentencepiece_tokenizer(const std::string& where, const std::string& bytes,
+                                                        const SentencePieceOptions& options) {
   return std::make_unique<SentencePieceTokenizer>(where, bytes, options);
 }
 

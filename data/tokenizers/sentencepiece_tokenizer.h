@@ -16,6 +16,7 @@ struct SentencePieceOptions {
 };
 
 /// `bytes`: the model file's content. Throws Error (bad_input) naming `where`.
-std::unique_ptr<Tokenizer> make_sentencepiece_tokenizer(const std::string& where, const std::string& bytes, const SentencePieceOptions& options);
+std::unique_ptr<Tokenizer> make_sentencepiece_tokenizer(const std::string& where, const std::string& bytes,
+                                                        const SentencePieceOptions& options);
 
 }  // namespace finetune

@@ -20,6 +20,14 @@ struct ConfigNode {
   std::vector<std::pair<std::string, ConfigNode>> entries;  ///< map, in order; keys are unique
   std::string where;                                        ///< "run.yaml:3" or "--set"
 
+  // Defined where the type is complete: clang 14 needs that for a pair that holds the type itself.
+  ConfigNode();
+  ConfigNode(const ConfigNode&);
+  ConfigNode(ConfigNode&&) noexcept;
+  ConfigNode& operator=(const ConfigNode&);
+  ConfigNode& operator=(ConfigNode&&) noexcept;
+  ~ConfigNode();
+
   static ConfigNode of(Value value, std::string where = "");
   const ConfigNode* find(const std::string& key) const;
 };

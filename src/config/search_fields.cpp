@@ -47,7 +47,7 @@ void read_when(SearchParameter& parameter, const std::string& key, const ConfigN
     throw bad_input(node.where, key + " must be a map: {other: [values]}");
   for (const auto& [other, values] : node.entries) {
     const bool earlier = std::any_of(config.search.begin(), config.search.end(),
-                                     [&](const SearchParameter& p) { return p.name == other; });
+                                     [&name = other](const SearchParameter& p) { return p.name == name; });
     if (!earlier)
       throw bad_input(node.where,
                       key + " names " + other + ", which is not a parameter listed before " + parameter.name);

@@ -1,0 +1,211 @@
+// From records to examples: formats, the completion rule, truncation, what is counted, splits and batches.
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <memory>
+#include <set>
+
+#include "core/error.h"
+#include "core/files.h"
+#include "data/dataset.h"
+#include "data/tokenizers/json_tokenizer.h"
+
+namespace finetune::testing {
+namespace {
+
+namespace fs = std::filesystem;
+
+// One token a character, but " x" is one token and "ab" too; 0 unknown, 1 BOS (added in front), 2 EOS.
+std::unique_ptr<Tokenizer> tiny_tokenizer() {
+  std::string vocabulary = R"("<unk>":0,"<s>":1,"</s>":2," ":3," x":4,"ab":5)";
+  for (char c = 'a'; c <= 'z'; ++c) vocabulary += std::string(",\"") + c + "\":" + std::to_string(6 + c - 'a');
+  auto tokenizer = parse_json_tokenizer(
+      "tiny", R"({"added_tokens":[{"id":1,"content":"<s>","special":true},{"id":2,"content":"</s>","special":true}],
+    "post_processor":{"type":"TemplateProcessing","single":[{"SpecialToken":{"id":"<s>"}},{"Sequence":{"id":"A"}}],"special_tokens":{"<s>":{"ids":[1]}}},
+    "model":{"type":"BPE","unk_token":"<unk>","vocab":{)" +
+                  vocabulary + R"(},"merges":[[" ","x"],["a","b"]]}})");
+  return tokenizer;
+}
+
+std::unique_ptr<Tokenizer> with_marks() {
+  auto tokenizer = tiny_tokenizer();
+  tokenizer->bos_id = 1;
+  tokenizer->eos_id = 2;
+  return tokenizer;
+}
+
+Dataset load(const std::string& ending, const std::string& content, const DataOptions& options = {},
+             bool collect = false) {
+  const fs::path path = fs::temp_directory_path() / ("finetune_dataset_" + std::to_string(getpid()) + ending);
+  write_file_atomically(path, content);
+  const auto remove =
+      std::unique_ptr<const fs::path, void (*)(const fs::path*)>(&path, [](auto* p) { fs::remove(*p); });
+  return load_dataset({path.string()}, options, *with_marks(), collect);
+}
+
+std::string error_of(const std::string& ending, const std::string& content, const DataOptions& options = {}) {
+  try {
+    load(ending, content, options);
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "";
+}
+
+using Ids = std::vector<std::int32_t>;
+using Loss = std::vector<std::uint8_t>;
+
+TEST(Completion, CarriesTheLossAndEosToo) {
+  const Dataset data = load(".jsonl", R"({"prompt":"cd","completion":"ef"})");
+  EXPECT_EQ(data.examples[0].ids, (Ids{1, 8, 9, 10, 11, 2}));
+  EXPECT_EQ(data.examples[0].loss, (Loss{0, 0, 0, 1, 1, 1}));
+  EXPECT_EQ(data.format, "prompt_completion");
+  EXPECT_EQ(data.format_reason, "there are columns prompt and completion");
+  EXPECT_EQ(data.tokens, 6);
+  EXPECT_EQ(data.loss_tokens, 3);
+  EXPECT_EQ(data.straddling, 0);
+}
+
+TEST(Completion, TakesATokenThatStraddlesTheBorder) {
+  const Dataset data = load(".jsonl", R"({"prompt":"ca","completion":"bd"})");
+  EXPECT_EQ(data.examples[0].ids, (Ids{1, 8, 5, 9, 2}));
+  EXPECT_EQ(data.examples[0].loss, (Loss{0, 0, 1, 1, 1}));
+  EXPECT_EQ(data.straddling, 1);
+}
+
+TEST(Completion, EosComesOnceAndOnlyWhereItIsWanted) {
+  EXPECT_EQ(load(".jsonl", R"({"prompt":"c","completion":"d</s>"})").examples[0].ids, (Ids{1, 8, 9, 2}));
+  EXPECT_EQ(load(".jsonl", R"({"prompt":"c","completion":"d"})", {.append_eos = false}).examples[0].ids,
+            (Ids{1, 8, 9}));
+  EXPECT_EQ(load(".jsonl", R"({"prompt":"<s>c","completion":"d"})", {.append_eos = false}).examples[0].ids.size(), 4u)
+      << "a BOS inside a plain text stays what the library makes of it";
+}
+
+TEST(Loss, OnAllTokensLeavesOutTheFirst) {
+  EXPECT_EQ(load(".jsonl", R"({"prompt":"cd","completion":"ef"})", {.train_on = "all"}).examples[0].loss,
+            (Loss{0, 1, 1, 1, 1, 1}));
+  EXPECT_EQ(load(".txt", "cd\n").examples[0].loss, (Loss{0, 1, 1, 1}));
+}
+
+TEST(LongExamples, AreShortenedDroppedOrRefusedAndCounted) {
+  const std::string two = "{\"prompt\":\"c\",\"completion\":\"d\"}\n{\"prompt\":\"cde\",\"completion\":\"fgh\"}\n";
+  const Dataset cut = load(".jsonl", two, {.max_length = 5});
+  EXPECT_EQ(cut.truncated, 1);
+  EXPECT_EQ(cut.examples[1].ids, (Ids{1, 8, 9, 10, 11}));
+  EXPECT_EQ(cut.loss_tokens, 2 + 1);
+  const Dataset dropped = load(".jsonl", two, {.max_length = 5, .truncate = "drop"});
+  EXPECT_EQ(dropped.dropped_long, 1);
+  EXPECT_EQ(dropped.examples.size(), 1u);
+  EXPECT_NE(error_of(".jsonl", two, {.max_length = 5, .truncate = "error"})
+                .find(":2: has 8 tokens, more than data.max_length = 5"),
+            std::string::npos);
+  const Dataset empty = load(".jsonl", two, {.max_length = 4});
+  EXPECT_EQ(empty.dropped_no_loss, 1);
+  EXPECT_EQ(empty.records, 2);
+  EXPECT_EQ(load(".jsonl", two, {.max_length = 4, .keep_without_loss = true}).examples.size(), 2u);
+}
+
+TEST(Format, IsDetectedWithAReason) {
+  EXPECT_EQ(load(".jsonl", R"({"text":"a"})").format_reason, "there is a column text");
+  EXPECT_EQ(load(".jsonl", R"({"instruction":"a","output":"b"})").format, "alpaca");
+  const Dataset chat =
+      load(".jsonl", R"({"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b"}]})");
+  EXPECT_EQ(chat.format, "messages");
+  EXPECT_EQ(chat.chat_template, "chatml");
+  const Dataset shared =
+      load(".jsonl", R"({"conversations":[{"from":"human","value":"a"},{"from":"gpt","value":"b"}],"system":"s"})",
+           {.chat_template = "plain"});
+  EXPECT_EQ(shared.format, "sharegpt");
+  EXPECT_EQ(shared.chat_template, "plain");
+  EXPECT_NE(error_of(".csv", "q,a\nx,y\n").find("the format cannot be told from the columns q, a"), std::string::npos);
+}
+
+TEST(Columns, OfOtherNamesAndPatterns) {
+  const Ids wanted{1, 8, 9, 2};
+  EXPECT_EQ(load(".csv", "q,a\nc,d\n", {.fields = {{"prompt", "q"}, {"completion", "a"}}}).examples[0].ids, wanted);
+  const DataOptions pattern{.prompt = "{q}", .completion = "{a}", .has_pattern = true};
+  EXPECT_EQ(load(".csv", "q,a\nc,d\n", pattern).examples[0].ids, wanted);
+  EXPECT_EQ(load(".csv", "q,a\nc,d\n", pattern).examples[0].loss, (Loss{0, 0, 1, 1}));
+  EXPECT_NE(error_of(".csv", "q,b\nc,d\n", pattern)
+                .find(":2: data.completion names column a, which is missing; the record has q, b"),
+            std::string::npos);
+  EXPECT_NE(error_of(".csv", "q\nc\n", {.prompt = "{q", .has_pattern = true}).find("{ is never closed"),
+            std::string::npos);
+}
+
+TEST(BadLines, AreNamedFirstAndCounted) {
+  const std::string bad = "{\"prompt\":\"a\",\"completion\":\"b\"}\n\n{\"prompt\":\"a\"}\n{}\nx\n";
+  const std::string message = error_of(".jsonl", bad);
+  EXPECT_NE(message.find(".jsonl:3: field completion is missing"), std::string::npos) << message;
+  EXPECT_NE(message.find("and 2 more bad lines"), std::string::npos) << message;
+  const Dataset collected = load(".jsonl", bad, {}, true);
+  EXPECT_EQ(collected.rejects.size(), 3u);
+  EXPECT_EQ(collected.records, 4);
+  EXPECT_TRUE(collected.rejects[2].where.ends_with(":5"));
+}
+
+std::vector<Example> numbered(int count) {
+  std::vector<Example> examples;
+  for (int i = 0; i < count; ++i) examples.push_back({.ids = {i, i * 7 % 13, i + 5}, .loss = {0, 1, 1}, .line = i});
+  return examples;
+}
+
+std::set<std::int64_t> lines_of(const std::vector<Example>& examples) {
+  std::set<std::int64_t> lines;
+  for (const auto& example : examples) lines.insert(example.line);
+  return lines;
+}
+
+TEST(Split, DoesNotDependOnTheOrderOfTheExamples) {
+  auto one = numbered(400), other = numbered(400);
+  std::reverse(other.begin(), other.end());
+  const auto held = split_by_hash(one, 0.1);
+  EXPECT_EQ(held.size(), 40u);
+  EXPECT_EQ(one.size(), 360u);
+  EXPECT_EQ(lines_of(held), lines_of(split_by_hash(other, 0.1)));
+}
+
+TEST(Split, KeepsMostOfItsChoiceWhenExamplesAreAdded) {
+  auto few = numbered(400), more = numbered(440);
+  const auto before = lines_of(split_by_hash(few, 0.1)), after = lines_of(split_by_hash(more, 0.1));
+  std::size_t kept = 0;
+  for (const auto line : before) kept += after.count(line);
+  // A tenth more examples push the border by about a tenth of the held-out share and its noise (4 +- 2 of 40).
+  EXPECT_GE(kept, 30u);
+}
+
+TEST(Split, HoldsOutAtLeastOneAndAtMost2000) {
+  auto two = numbered(2), many = numbered(30000), single = numbered(1);
+  EXPECT_EQ(split_by_hash(two, 0.05).size(), 1u);
+  EXPECT_EQ(split_by_hash(many, 0.5).size(), 2000u);
+  EXPECT_TRUE(split_by_hash(single, 0.5).empty());
+}
+
+TEST(BatchOrder, RunsOverTheEndOfAnEpoch) {
+  BatchOrder order(5, 3, false, 0);
+  using Batch = std::vector<std::int64_t>;
+  EXPECT_EQ(order.batch(1), (Batch{0, 1, 2}));
+  EXPECT_EQ(order.batch(2), (Batch{3, 4, 0}));
+  EXPECT_EQ(order.batch(1), (Batch{0, 1, 2}));
+  EXPECT_EQ(BatchOrder(2, 5, false, 0).batch(1), (Batch{0, 1, 0, 1, 0}));
+}
+
+TEST(BatchOrder, ShufflesEachEpochByItsSeedAndHoldsEachExampleOnce) {
+  BatchOrder order(10, 4, true, 3), again(10, 4, true, 3), other(10, 4, true, 4);
+  std::vector<std::int64_t> seen, different;
+  for (std::int64_t step = 1; step <= 5; ++step) {
+    for (const auto index : order.batch(step)) seen.push_back(index);
+    for (const auto index : other.batch(step)) different.push_back(index);
+  }
+  EXPECT_EQ(again.batch(4), std::vector<std::int64_t>(seen.begin() + 12, seen.begin() + 16))
+      << "a pure function of the step";
+  EXPECT_EQ(std::set<std::int64_t>(seen.begin(), seen.begin() + 10).size(), 10u);
+  EXPECT_EQ(std::set<std::int64_t>(seen.begin() + 10, seen.end()).size(), 10u);
+  EXPECT_FALSE(std::equal(seen.begin(), seen.begin() + 10, seen.begin() + 10));
+  EXPECT_NE(seen, different);
+}
+
+}  // namespace
+}  // namespace finetune::testing

@@ -1,0 +1,104 @@
+// Files of every format: what becomes a record, at which line, and what is rejected.
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+
+#include "core/error.h"
+#include "core/files.h"
+#include "data/reader.h"
+
+namespace finetune::testing {
+namespace {
+
+namespace fs = std::filesystem;
+using Lines = std::vector<std::string>;
+
+// "LINE RECORD" and "LINE! REASON" in the order they come.
+Lines read(const std::string& ending, const std::string& content, const std::string& separator = "") {
+  const fs::path path = fs::temp_directory_path() / ("finetune_reader_" + std::to_string(getpid()) + ending);
+  write_file_atomically(path, content);
+  Lines lines;
+  try {
+    read_records(
+        path.string(), separator,
+        {[&](Record record) { lines.push_back(std::to_string(record.line) + " " + record.value.dump()); },
+         [&](std::int64_t line, const std::string& reason) { lines.push_back(std::to_string(line) + "! " + reason); }});
+  } catch (const Error& error) {
+    const std::string message = error.what();
+    lines.push_back("error" + (message.starts_with(path.string()) ? message.substr(path.string().size()) : message));
+  }
+  fs::remove(path);
+  return lines;
+}
+
+TEST(Jsonl, SkipsBlankLinesButCountsThem) {
+  EXPECT_EQ(read(".jsonl", "\xEF\xBB\xBF{\"a\":1}\r\n\r\n  \n{\"a\":\"\\u00e9\"}"),
+            (Lines{"1 {\"a\":1}", "4 {\"a\":\"\xC3\xA9\"}"}));
+}
+
+TEST(Jsonl, RejectsALineAndGoesOn) {
+  const Lines lines =
+      read(".jsonl", "{\"a\":1}\n[1]\n{\"a\":1,\"a\":2}\n{\"a\":\"\\ud800\"}\n{\"a\":\"\xFF\"}\n{\"a\"\n{\"b\":2}\n");
+  ASSERT_EQ(lines.size(), 7u);
+  EXPECT_EQ(lines[1], "2! is not a JSON object");
+  EXPECT_EQ(lines[2], "3! key \"a\" is repeated");
+  EXPECT_TRUE(lines[3].starts_with("4! is not valid JSON at byte")) << lines[3];
+  EXPECT_EQ(lines[4], "5! is not valid UTF-8");
+  EXPECT_TRUE(lines[5].starts_with("6! is not valid JSON")) << lines[5];
+  EXPECT_EQ(lines[6], "7 {\"b\":2}");
+}
+
+TEST(Jsonl, NestsAtMost32Deep) {
+  const auto nested = [](std::size_t depth) {
+    return "{\"a\":" + std::string(depth, '[') + std::string(depth, ']') + "}";
+  };
+  EXPECT_TRUE(read(".jsonl", nested(31))[0].starts_with("1 "));
+  EXPECT_EQ(read(".jsonl", nested(32))[0], "1! is nested deeper than 32 levels");
+  EXPECT_EQ(read(".jsonl", nested(1000000))[0], "1! is nested deeper than 32 levels");
+}
+
+TEST(JsonList, CountsRecords) {
+  EXPECT_EQ(read(".json", "[{\"a\":1},\n\n2,{\"a\":3}]"),
+            (Lines{"1 {\"a\":1}", "2! is not a JSON object", "3 {\"a\":3}"}));
+  EXPECT_EQ(read(".json", "{\"a\":1}"),
+            (Lines{"error: is not a list of records; one object per line is called .jsonl"}));
+}
+
+TEST(Csv, FollowsRfc4180) {
+  EXPECT_EQ(read(".csv",
+                 "\xEF\xBB\xBF"
+                 "a,b\r\n\"x, \"\"y\"\"\",2\r\n\"two\nlines\",\r\n\r\n5,\"6\""),
+            (Lines{"2 {\"a\":\"x, \\\"y\\\"\",\"b\":\"2\"}", "3 {\"a\":\"two\\nlines\",\"b\":\"\"}",
+                   "6 {\"a\":\"5\",\"b\":\"6\"}"}));
+}
+
+TEST(Csv, RejectsRowsThatDoNotFit) {
+  EXPECT_EQ(read(".csv", "a,b\n1\n1,2,3\n\xFF,2\n1,2\n\"open,1\n"),
+            (Lines{"2! has 1 columns, the header has 2", "3! has 3 columns, the header has 2", "4! is not valid UTF-8",
+                   "5 {\"a\":\"1\",\"b\":\"2\"}", "6! a quoted cell is never closed"}));
+  EXPECT_TRUE(read(".csv", "a,a\n1,2\n")[0].starts_with("error:1: the header names column \"a\" twice"));
+  EXPECT_TRUE(read(".csv", "a,\n1,2\n")[0].starts_with("error:1: the header names column \"\""));
+}
+
+TEST(Tsv, HasNoQuotingAndTheLastColumnTakesTheRest) {
+  EXPECT_EQ(
+      read(".tsv", "label\ttext\r\nham\t\"quoted\" and\ttab\r\n\r\nspam\n"),
+      (Lines{"2 {\"label\":\"ham\",\"text\":\"\\\"quoted\\\" and\\ttab\"}", "4! has 1 columns, the header has 2"}));
+}
+
+TEST(Txt, IsALineOrAPartEach) {
+  EXPECT_EQ(read(".txt", "one\r\n\n  \ntwo\n\xC0\n"),
+            (Lines{"1 {\"text\":\"one\"}", "4 {\"text\":\"two\"}", "5! is not valid UTF-8"}));
+  EXPECT_EQ(read(".txt", "a\nb\n---\n\n\nc\n---\n", "---"), (Lines{"1 {\"text\":\"a\\nb\"}", "6 {\"text\":\"c\"}"}));
+  EXPECT_EQ(read(".txt", "\xFF---", "---"), (Lines{"error: is not valid UTF-8"}));
+}
+
+TEST(AnyFile, IsToldByItsEnding) {
+  EXPECT_TRUE(read(".xml", "")[0].starts_with("error: has no known ending"));
+  EXPECT_TRUE(read(".parquet", "")[0].find("pandas.read_parquet") != std::string::npos);
+  for (const char* ending : {".jsonl", ".csv", ".tsv", ".txt"}) EXPECT_TRUE(read(ending, "").empty()) << ending;
+}
+
+}  // namespace
+}  // namespace finetune::testing
