@@ -23,9 +23,10 @@ std::string report_markdown(const StudySummary& study) {
   std::string text = "# Study of " + cell(study.model) + "\n\n" + verdict(study) + "\n\n";
   if (study.interrupted) text += "The study was interrupted; this is what there was.\n\n";
   if (!study.stopped_by.empty()) text += "The study ended when its budget of " + study.stopped_by + " was used up.\n\n";
-  text += fmt::format(
-      "- training data: {}\n- validation data: {}\n- sampler {}, scheduler {}, {} steps a trial\n- {}\n\n",
-      cell(study.train_data), cell(study.valid_data), study.sampler, study.scheduler, study.full_steps, study.device);
+  text +=
+      fmt::format("- training data: {}\n- validation data: {}\n- sampler {}, scheduler {}, {} steps a trial\n- {}\n\n",
+                  cell(study.train_data), cell(study.valid_data), study.sampler, study.scheduler, study.full_steps,
+                  cell(study.device));
   text += "| trial | " + study.metric + " | step | state | reason |";
   std::vector<std::string> names;
   if (!study.trials.empty()) {
