@@ -9,7 +9,9 @@
 namespace finetune::ops {
 namespace {
 
-at::ScalarType wide(const at::Tensor& x) { return x.scalar_type() == at::kDouble ? at::kDouble : at::kFloat; }
+at::ScalarType wide(const at::Tensor& x) {
+  return x.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
+}
 
 void rmsnorm_forward_composite(const at::Tensor& x, const at::Tensor& w, double eps, at::Tensor& y, at::Tensor& rstd) {
   const at::Tensor f = x.to(wide(x));
@@ -17,16 +19,19 @@ void rmsnorm_forward_composite(const at::Tensor& x, const at::Tensor& w, double 
   rstd.copy_(r);
   y.copy_((f * r.unsqueeze(-1)).to(x.scalar_type()) * w);
 }
-void rmsnorm_backward_composite(const at::Tensor& dy, const at::Tensor& x, const at::Tensor& w, const at::Tensor& rstd, at::Tensor& dx,
-                      bool accumulate, const at::Tensor& dw) {
+void rmsnorm_backward_composite(const at::Tensor& dy, const at::Tensor& x, const at::Tensor& w, const at::Tensor& rstd,
+                                at::Tensor& dx, bool accumulate, const at::Tensor& dw) {
   const auto t = wide(x);
   const at::Tensor r = rstd.to(t).unsqueeze(-1), n = x.to(t) * r, g = dy.to(t) * w.to(t);
   if (dw.defined()) at::Tensor(dw).add_((dy.to(t) * n).sum(0));
   const at::Tensor d = (g - n * (g * n).mean(-1, true)) * r;
-  if (accumulate) dx.add_(d);
-  else dx.copy_(d);
+  if (accumulate)
+    dx.add_(d);
+  else
+    dx.copy_(d);
 }
-void rotary_composite(at::Tensor& x, const at::Tensor& cos, const at::Tensor& sin, const at::Tensor& pos, bool inverse) {
+void rotary_composite(at::Tensor& x, const at::Tensor& cos, const at::Tensor& sin, const at::Tensor& pos,
+                      bool inverse) {
   const auto h = x.size(2) / 2;
   const at::Tensor c = cos.index_select(0, pos.to(at::kLong)).unsqueeze(1).to(x.scalar_type());
   at::Tensor s = sin.index_select(0, pos.to(at::kLong)).unsqueeze(1).to(x.scalar_type());
@@ -42,30 +47,34 @@ at::Tensor mask(std::int64_t n, std::int64_t window, at::Device d) {
   if (window > 0) m = m.logical_and((i - j).lt(window));
   return m;
 }
-void attention_forward_composite(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const Segments& seg, const AttentionOptions& o,
-                       at::Tensor& out, at::Tensor& lse) {
+void attention_forward_composite(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const Segments& seg,
+                                 const AttentionOptions& o, at::Tensor& out, at::Tensor& lse) {
   const auto rep = q.size(1) / k.size(1);
   for (size_t i = 0; i + 1 < seg.bounds.size(); ++i) {
     const std::int64_t b = seg.bounds[i], n = seg.bounds[i + 1] - b;
     const auto t = wide(q);
-    const at::Tensor Q = q.narrow(0, b, n).transpose(0, 1).to(t), K = k.narrow(0, b, n).transpose(0, 1).repeat_interleave(rep, 0).to(t),
+    const at::Tensor Q = q.narrow(0, b, n).transpose(0, 1).to(t),
+                     K = k.narrow(0, b, n).transpose(0, 1).repeat_interleave(rep, 0).to(t),
                      V = v.narrow(0, b, n).transpose(0, 1).repeat_interleave(rep, 0).to(t);
-    const at::Tensor s = (at::matmul(Q, K.transpose(1, 2)) * o.scale).masked_fill(mask(n, o.window, q.device()).logical_not(), -INFINITY);
+    const at::Tensor s = (at::matmul(Q, K.transpose(1, 2)) * o.scale)
+                             .masked_fill(mask(n, o.window, q.device()).logical_not(), -INFINITY);
     const at::Tensor l = s.logsumexp(-1);
     lse.narrow(1, b, n).copy_(l);
     out.narrow(0, b, n).copy_(at::matmul((s - l.unsqueeze(-1)).exp(), V).transpose(0, 1));
   }
 }
-void attention_backward_composite(const at::Tensor& dout, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const at::Tensor& out,
-                        const at::Tensor& lse, const Segments& seg, const AttentionOptions& o, at::Tensor& dq, at::Tensor& dk,
-                        at::Tensor& dv) {
+void attention_backward_composite(const at::Tensor& dout, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                                  const at::Tensor& out, const at::Tensor& lse, const Segments& seg,
+                                  const AttentionOptions& o, at::Tensor& dq, at::Tensor& dk, at::Tensor& dv) {
   const auto g = k.size(1), rep = q.size(1) / g;
   for (size_t i = 0; i + 1 < seg.bounds.size(); ++i) {
     const std::int64_t b = seg.bounds[i], n = seg.bounds[i + 1] - b;
     const auto t = wide(q);
     const auto part = [&](const at::Tensor& x) { return x.narrow(0, b, n).transpose(0, 1).to(t); };
-    const at::Tensor Q = part(q), K = part(k).repeat_interleave(rep, 0), V = part(v).repeat_interleave(rep, 0), D = part(dout), O = part(out);
-    const at::Tensor s = (at::matmul(Q, K.transpose(1, 2)) * o.scale).masked_fill(mask(n, o.window, q.device()).logical_not(), -INFINITY);
+    const at::Tensor Q = part(q), K = part(k).repeat_interleave(rep, 0), V = part(v).repeat_interleave(rep, 0),
+                     D = part(dout), O = part(out);
+    const at::Tensor s = (at::matmul(Q, K.transpose(1, 2)) * o.scale)
+                             .masked_fill(mask(n, o.window, q.device()).logical_not(), -INFINITY);
     const at::Tensor p = (s - lse.narrow(1, b, n).to(t).unsqueeze(-1)).exp();
     const at::Tensor dp = at::matmul(D, V.transpose(1, 2));
     const at::Tensor ds = p * (dp - (D * O).sum(-1, true)) * o.scale;
@@ -75,16 +84,19 @@ void attention_backward_composite(const at::Tensor& dout, const at::Tensor& q, c
     dv.narrow(0, b, n).copy_(groups(at::matmul(p.transpose(1, 2), D)));
   }
 }
-void swiglu_forward_composite(const at::Tensor& gate, const at::Tensor& up, at::Tensor& h) { h.copy_(at::silu(gate) * up); }
-void swiglu_backward_composite(const at::Tensor& dh, const at::Tensor& gate, const at::Tensor& up, at::Tensor& dgate, at::Tensor& dup) {
+void swiglu_forward_composite(const at::Tensor& gate, const at::Tensor& up, at::Tensor& h) {
+  h.copy_(at::silu(gate) * up);
+}
+void swiglu_backward_composite(const at::Tensor& dh, const at::Tensor& gate, const at::Tensor& up, at::Tensor& dgate,
+                               at::Tensor& dup) {
   const auto t = wide(gate);
   const at::Tensor g = gate.to(t), u = up.to(t), d = dh.to(t), s = at::sigmoid(g);
   const at::Tensor dg = d * u * s * (1 + g * (1 - s)), du = d * g * s;
   dgate.copy_(dg);
   dup.copy_(du);
 }
-void cross_entropy_composite(const at::Tensor& logits, const at::Tensor& targets, const at::Tensor& scale, at::Tensor& nll, at::Tensor& correct,
-                   at::Tensor dlogits) {
+void cross_entropy_composite(const at::Tensor& logits, const at::Tensor& targets, const at::Tensor& scale,
+                             at::Tensor& nll, at::Tensor& correct, at::Tensor dlogits) {
   const auto t = wide(logits);
   const at::Tensor x = logits.to(t);
   const at::Tensor l = x.logsumexp(-1);
@@ -98,12 +110,13 @@ void cross_entropy_composite(const at::Tensor& logits, const at::Tensor& targets
 at::Tensor dropped(const at::Tensor& x, const AdapterGroup& g, std::int64_t key) {
   if (g.dropout <= 0) return x;
   at::Tensor mask = at::empty(x.sizes(), at::kFloat);
-  for (std::int64_t row = 0; row < x.size(0); ++row) dropout_row(g, key, row, mask.data_ptr<float>() + row * x.size(1), x.size(1));
+  for (std::int64_t row = 0; row < x.size(0); ++row)
+    dropout_row(g, key, row, mask.data_ptr<float>() + row * x.size(1), x.size(1));
   return x * mask.to(x.options());
 }
 
-void adapter_forward_composite(const at::Tensor& x, const at::Tensor& a, const at::Tensor& b, std::span<const AdapterGroup> groups, std::int64_t key,
-                     at::Tensor& s, at::Tensor& y) {
+void adapter_forward_composite(const at::Tensor& x, const at::Tensor& a, const at::Tensor& b,
+                               std::span<const AdapterGroup> groups, std::int64_t key, at::Tensor& s, at::Tensor& y) {
   for (const auto& g : groups) {
     const auto n = g.end - g.begin;
     const at::Tensor A = a.select(0, g.slot).narrow(0, 0, g.rank), B = b.select(0, g.slot).narrow(1, 0, g.rank);
@@ -113,8 +126,9 @@ void adapter_forward_composite(const at::Tensor& x, const at::Tensor& a, const a
     y.narrow(0, g.begin, n).add_((at::mm(S, B.t()) * g.scale).to(y.scalar_type()));
   }
 }
-void adapter_backward_composite(const at::Tensor& dy, const at::Tensor& x, const at::Tensor& a, const at::Tensor& b, const at::Tensor& s,
-                      std::span<const AdapterGroup> groups, std::int64_t key, at::Tensor& dx, at::Tensor& da, at::Tensor& db) {
+void adapter_backward_composite(const at::Tensor& dy, const at::Tensor& x, const at::Tensor& a, const at::Tensor& b,
+                                const at::Tensor& s, std::span<const AdapterGroup> groups, std::int64_t key,
+                                at::Tensor& dx, at::Tensor& da, at::Tensor& db) {
   for (const auto& g : groups) {
     const auto n = g.end - g.begin;
     const at::Tensor A = a.select(0, g.slot).narrow(0, 0, g.rank), B = b.select(0, g.slot).narrow(1, 0, g.rank);
@@ -132,14 +146,21 @@ std::vector<double> norms_of(const at::Tensor& grads, std::span<const SlotPieces
   for (const auto& slot : slots) {
     double sum = 0;
     for (const auto& p : slot.pieces)
-      sum += grads.select(0, slot.slot).as_strided({p.rows, p.length}, {p.stride, 1}, grads.select(0, slot.slot).storage_offset() + p.offset).to(at::kDouble).square().sum().item<double>();
+      sum += grads.select(0, slot.slot)
+                 .as_strided({p.rows, p.length}, {p.stride, 1}, grads.select(0, slot.slot).storage_offset() + p.offset)
+                 .to(at::kDouble)
+                 .square()
+                 .sum()
+                 .item<double>();
     norms.push_back(std::sqrt(sum));
   }
   return norms;
 }
-void adamw_composite(at::Tensor params, at::Tensor grads, at::Tensor first, at::Tensor second, std::span<const SlotUpdate> updates) {
+void adamw_composite(at::Tensor params, at::Tensor grads, at::Tensor first, at::Tensor second,
+                     std::span<const SlotUpdate> updates) {
   for (const auto& u : updates) {
-    at::Tensor p = params.select(0, u.slot), g = grads.select(0, u.slot), m = first.select(0, u.slot), v = second.select(0, u.slot);
+    at::Tensor p = params.select(0, u.slot), g = grads.select(0, u.slot), m = first.select(0, u.slot),
+               v = second.select(0, u.slot);
     if (!u.skip) {
       const at::Tensor gs = g * u.gradient_scale;
       for (auto [b, e] : u.decayed) p.narrow(0, b, e - b).mul_(1 - u.learning_rate * u.weight_decay);
@@ -155,12 +176,27 @@ void adamw_composite(at::Tensor params, at::Tensor grads, at::Tensor first, at::
 }  // namespace
 
 const Backend& composite_backend() {
-  static const Backend kBackend = {rmsnorm_forward_composite, rmsnorm_backward_composite, rotary_composite, attention_forward_composite, attention_backward_composite, swiglu_forward_composite, swiglu_backward_composite, cross_entropy_composite, adapter_forward_composite, adapter_backward_composite, norms_of, adamw_composite};
+  static const Backend kBackend = {rmsnorm_forward_composite,
+                                   rmsnorm_backward_composite,
+                                   rotary_composite,
+                                   attention_forward_composite,
+                                   attention_backward_composite,
+                                   swiglu_forward_composite,
+                                   swiglu_backward_composite,
+                                   cross_entropy_composite,
+                                   adapter_forward_composite,
+                                   adapter_backward_composite,
+                                   norms_of,
+                                   adamw_composite};
   return kBackend;
 }
 
-void embedding_forward(const at::Tensor& ids, const at::Tensor& table, at::Tensor& y) { at::index_select_out(y, table, 0, ids); }
+void embedding_forward(const at::Tensor& ids, const at::Tensor& table, at::Tensor& y) {
+  at::index_select_out(y, table, 0, ids);
+}
 
-void embedding_backward(const at::Tensor& ids, const at::Tensor& dy, at::Tensor& dtable) { dtable.index_add_(0, ids, dy.to(dtable.scalar_type())); }
+void embedding_backward(const at::Tensor& ids, const at::Tensor& dy, at::Tensor& dtable) {
+  dtable.index_add_(0, ids, dy.to(dtable.scalar_type()));
+}
 
 }  // namespace finetune::ops

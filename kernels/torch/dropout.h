@@ -10,14 +10,17 @@
 namespace finetune::ops {
 
 /// Factors of one row: 0 where dropped, 1 / (1 - p) elsewhere. `row` counts from the group's begin.
-inline void dropout_row(const AdapterGroup& group, std::int64_t key, std::int64_t row, float* factors, std::int64_t width) {
+inline void dropout_row(const AdapterGroup& group, std::int64_t key, std::int64_t row, float* factors,
+                        std::int64_t width) {
   const float kept = 1.0f / (1.0f - group.dropout);
   for (std::int64_t c = 0; c < width; c += 4) {
-    const auto words = philox({static_cast<std::uint32_t>(c / 4), static_cast<std::uint32_t>(group.token_base + row), static_cast<std::uint32_t>(group.step),
+    const auto words = philox({static_cast<std::uint32_t>(c / 4), static_cast<std::uint32_t>(group.token_base + row),
+                               static_cast<std::uint32_t>(group.step),
                                static_cast<std::uint32_t>(key) << 3 | static_cast<std::uint32_t>(Purpose::dropout)},
                               {static_cast<std::uint32_t>(group.seed), static_cast<std::uint32_t>(group.seed >> 32)});
     for (std::int64_t k = 0; k < 4 && c + k < width; ++k) {
-      factors[c + k] = static_cast<float>(words[static_cast<std::size_t>(k)] >> 8) * 0x1p-24f < group.dropout ? 0.0f : kept;
+      factors[c + k] =
+          static_cast<float>(words[static_cast<std::size_t>(k)] >> 8) * 0x1p-24f < group.dropout ? 0.0f : kept;
     }
   }
 }

@@ -25,7 +25,8 @@ struct Segments {
 Segments make_segments(std::vector<std::int32_t> bounds, std::int64_t longest, at::Device device);
 
 /// y = x / rms(x) cast to x's dtype, times w (Llama's order of rounding). Saves rstd_T (fp32).
-void rmsnorm_forward(const at::Tensor& x_TD, const at::Tensor& w_D, double epsilon, at::Tensor& y_TD, at::Tensor& rstd_T);
+void rmsnorm_forward(const at::Tensor& x_TD, const at::Tensor& w_D, double epsilon, at::Tensor& y_TD,
+                     at::Tensor& rstd_T);
 /// dx (+)= gradient; dw_D (fp32, may be undefined) += gradient.
 void rmsnorm_backward(const at::Tensor& dy_TD, const at::Tensor& x_TD, const at::Tensor& w_D, const at::Tensor& rstd_T,
                       at::Tensor& dx_TD, bool accumulate, const at::Tensor& dw_D);
@@ -40,20 +41,23 @@ struct AttentionOptions {
 };
 /// Causal softmax attention within each segment; query head h uses key/value head h / (H / G). lse_HT: fp32
 /// log-sum-exp of the scaled scores.
-void attention_forward(const at::Tensor& q_THK, const at::Tensor& k_TGK, const at::Tensor& v_TGK, const Segments& segments,
-                       const AttentionOptions& options, at::Tensor& o_THK, at::Tensor& lse_HT);
-void attention_backward(const at::Tensor& do_THK, const at::Tensor& q_THK, const at::Tensor& k_TGK, const at::Tensor& v_TGK,
-                        const at::Tensor& o_THK, const at::Tensor& lse_HT, const Segments& segments,
-                        const AttentionOptions& options, at::Tensor& dq_THK, at::Tensor& dk_TGK, at::Tensor& dv_TGK);
+void attention_forward(const at::Tensor& q_THK, const at::Tensor& k_TGK, const at::Tensor& v_TGK,
+                       const Segments& segments, const AttentionOptions& options, at::Tensor& o_THK,
+                       at::Tensor& lse_HT);
+void attention_backward(const at::Tensor& do_THK, const at::Tensor& q_THK, const at::Tensor& k_TGK,
+                        const at::Tensor& v_TGK, const at::Tensor& o_THK, const at::Tensor& lse_HT,
+                        const Segments& segments, const AttentionOptions& options, at::Tensor& dq_THK,
+                        at::Tensor& dk_TGK, at::Tensor& dv_TGK);
 
 /// h = silu(gate) * up.
 void swiglu_forward(const at::Tensor& gate_TF, const at::Tensor& up_TF, at::Tensor& h_TF);
 void swiglu_backward(const at::Tensor& dh_TF, const at::Tensor& gate_TF, const at::Tensor& up_TF, at::Tensor& dgate_TF,
                      at::Tensor& dup_TF);
 
-/// nll and argmax-correctness per row; dlogits (may be logits itself; undefined = not wanted) = (softmax - onehot) * scale.
-void cross_entropy(const at::Tensor& logits_NV, const at::Tensor& targets_N, const at::Tensor& scale_N, at::Tensor& nll_N,
-                   at::Tensor& correct_N, at::Tensor dlogits_NV);
+/// nll and argmax-correctness per row; dlogits (may be logits itself; undefined = not wanted) = (softmax - onehot) *
+/// scale.
+void cross_entropy(const at::Tensor& logits_NV, const at::Tensor& targets_N, const at::Tensor& scale_N,
+                   at::Tensor& nll_N, at::Tensor& correct_N, at::Tensor dlogits_NV);
 
 void embedding_forward(const at::Tensor& ids_T, const at::Tensor& table_VD, at::Tensor& y_TD);
 /// dtable (fp32) += rows of dy, in token order.
@@ -63,12 +67,12 @@ void embedding_backward(const at::Tensor& ids_T, const at::Tensor& dy_TD, at::Te
 struct AdapterGroup {
   std::int64_t begin = 0, end = 0;  ///< token rows
   std::int64_t slot = 0;
-  std::int64_t rank = 16;           ///< computed rank: a multiple of 16, at most R
+  std::int64_t rank = 16;  ///< computed rank: a multiple of 16, at most R
   float scale = 1;
-  float dropout = 0;                ///< on the adapter's input
-  std::uint64_t seed = 0;           ///< the dropout mask is keyed on (seed, step, projection, token_base + row, column)
+  float dropout = 0;       ///< on the adapter's input
+  std::uint64_t seed = 0;  ///< the dropout mask is keyed on (seed, step, projection, token_base + row, column)
   std::int64_t step = 0;
-  std::int64_t token_base = 0;      ///< tokens of the trial's batch before `begin`
+  std::int64_t token_base = 0;  ///< tokens of the trial's batch before `begin`
 };
 /// s = dropout(x) a^T (saved, fp32), y += scale * s b^T, for each group's rows. `key` tells projections apart.
 void adapter_forward(const at::Tensor& x_TD, const at::Tensor& a_SRD, const at::Tensor& b_SOR,
@@ -93,9 +97,9 @@ std::vector<double> gradient_norms(const at::Tensor& grads_SP, std::span<const S
 struct SlotUpdate {
   std::int64_t slot = 0;
   double learning_rate = 0, beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, weight_decay = 0;
-  double gradient_scale = 1;  ///< clipping
-  std::int64_t step = 1;      ///< of the moments, 1-based
-  bool skip = false;          ///< leaves parameters and moments as they are
+  double gradient_scale = 1;                                   ///< clipping
+  std::int64_t step = 1;                                       ///< of the moments, 1-based
+  bool skip = false;                                           ///< leaves parameters and moments as they are
   std::vector<std::pair<std::int64_t, std::int64_t>> decayed;  ///< [begin, end) of P that decay applies to
 };
 /// All updates in one call; zeroes the gradients of every slot named, skipped ones too.

@@ -1,5 +1,5 @@
-// What the isolation contract takes for granted of LibTorch's matrix products on CPU: a row of a product has the same bits
-// whatever the number of rows and wherever they lie, once every thread's part has 8 rows. Another BLAS may differ.
+// What the isolation contract takes for granted of LibTorch's matrix products on CPU: a row of a product has the same
+// bits whatever the number of rows and wherever they lie, once every thread's part has 8 rows. Another BLAS may differ.
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 #include <gtest/gtest.h>
@@ -17,7 +17,8 @@ class Products : public ::testing::TestWithParam<std::pair<std::int64_t, std::in
       at::set_num_threads(threads);
       for (const std::int64_t rows : {16, 17, 19, 31, 64, 100, 333, 1000}) {
         for (const std::int64_t first : {0, 3, 57}) {
-          EXPECT_TRUE(at::equal(at::mm(x.narrow(0, first, rows), b), whole.narrow(0, first, rows))) << rows << " rows from " << first << ", " << threads << " threads";
+          EXPECT_TRUE(at::equal(at::mm(x.narrow(0, first, rows), b), whole.narrow(0, first, rows)))
+              << rows << " rows from " << first << ", " << threads << " threads";
         }
       }
     }
@@ -40,12 +41,14 @@ TEST_P(Products, AddingToAResidualKeepsRowsStable) {
   const at::Tensor x = at::randn({1100, depth}), b = at::randn({columns, depth}).t(), c = at::randn({1100, columns});
   const at::Tensor whole = at::addmm(c, x, b);
   for (const std::int64_t rows : {16, 19, 100, 333}) {
-    EXPECT_TRUE(at::equal(at::addmm(c.narrow(0, 5, rows), x.narrow(0, 5, rows), b), whole.narrow(0, 5, rows))) << rows << " rows";
+    EXPECT_TRUE(at::equal(at::addmm(c.narrow(0, 5, rows), x.narrow(0, 5, rows), b), whole.narrow(0, 5, rows)))
+        << rows << " rows";
   }
 }
 
 INSTANTIATE_TEST_SUITE_P(Shapes, Products,
-                         ::testing::Values(std::pair{20, 60}, std::pair{27, 20}, std::pair{36, 20}, std::pair{128, 256}, std::pair{384, 128}, std::pair{128, 2048}));
+                         ::testing::Values(std::pair{20, 60}, std::pair{27, 20}, std::pair{36, 20}, std::pair{128, 256},
+                                           std::pair{384, 128}, std::pair{128, 2048}));
 
 }  // namespace
 }  // namespace finetune::testing
