@@ -1,6 +1,6 @@
 // Stands in front of kernels/cuda/device.cuh in a test: a kernel is an ordinary function, and launch() runs it block by
-// block, each thread of a block a fiber that runs until its next __syncthreads. A missing barrier shows as a wrong
-// value in one of the two orders in which the fibers can be run.
+// block, each thread of a block a fiber that runs until its next __syncthreads. Every other block runs its threads in
+// reverse, so that a missing barrier shows as a wrong value.
 #pragma once
 
 #include <ucontext.h>
