@@ -7,7 +7,8 @@
 namespace finetune::cpu {
 namespace {
 
-// clang-format off: each uses what stands before it
+// Each uses what stands before it.
+// clang-format off
 #include "kernels/cpu/vector.inc"
 #include "kernels/cpu/product.inc"
 #include "kernels/cpu/rows.inc"

@@ -22,8 +22,20 @@ struct Backend {
 
 const Backend& composite_backend();  ///< any device, any dtype
 const Backend& cpu_backend();        ///< fp32 on the CPU
+const Backend& cuda_backend();       ///< fp32 and bf16 on CUDA; attention is the composition's
 
-/// The table: fp32 tensors on the CPU have kernels, everything else the composition.
-const Backend& backend_for(const at::Tensor& tensor);
+enum class Operation { rmsnorm, rotary_embedding, attention, swiglu, entropy, adapter, optimizer };
+
+/// `measured`: a kernel of our own only where it was timed on such a device and won, elsewhere the composition of ATen
+/// ops (on CUDA none has been timed yet). `written`: every kernel there is, for tests and benchmarks.
+enum class KernelChoice { measured, written };
+
+/// Chooses for the whole process, before the first step: there is one table, as there is one set of kernels, and a
+/// trial's numbers must not depend on a choice that another makes. Not an option of a run, because nobody gains by it
+/// until the table's entries are measured.
+void prefer(KernelChoice choice);
+
+/// The table (kernels/torch/table.cpp): operation x device x dtype.
+const Backend& backend_for(Operation operation, const at::Tensor& tensor);
 
 }  // namespace finetune::ops

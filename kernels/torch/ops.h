@@ -1,5 +1,5 @@
 // Operations of the decoder and the optimizer on tensors of any LibTorch device. Which implementation runs is looked up
-// in a table by device (kernels/torch/dispatch.h); the composition of ATen ops works everywhere and is the oracle.
+// in a table by device (kernels/torch/table.cpp); the composition of ATen ops works everywhere and is the oracle.
 //
 // Shapes: T packed tokens, D width, H heads, G key/value heads, K head_dim, F mlp width, N loss rows, V vocabulary,
 // S slots, R stored rank, P parameters of a slot, O output features.

@@ -1,0 +1,61 @@
+// RMSNorm (Zhang & Sennrich, 2019, eq. 4) with Llama's order of rounding: x / rms(x) is rounded to the storage type,
+// then multiplied by w.
+#pragma once
+
+#include "kernels/api/kernel.h"
+
+namespace finetune::kernels {
+
+/// y = round(x * rstd) * w with rstd = 1 / sqrt(mean(x^2) + epsilon), kept for the backward.
+struct RmsnormForward {
+  Type type;
+  const void* x;
+  std::int64_t x_row;
+  const void* w;  ///< `width` elements of `type`
+  float epsilon;
+  void* y;
+  std::int64_t y_row;
+  float* rstd;  ///< one per row
+  std::int64_t rows, width;
+};
+
+/// dx = or += (dy w - n mean(dy w n)) rstd with n = x rstd. dx may be dy.
+struct RmsnormBackward {
+  Type type;
+  const void* dy;
+  std::int64_t dy_row;
+  const void* x;
+  std::int64_t x_row;
+  const void* w;
+  const float* rstd;
+  void* dx;
+  std::int64_t dx_row;
+  bool accumulate;
+  std::int64_t rows, width;
+};
+
+/// dw += sum over rows of dy n. To be called before a backward that overwrites dy.
+struct RmsnormWeightGradient {
+  Type type;
+  const void* dy;
+  std::int64_t dy_row;
+  const void* x;
+  std::int64_t x_row;
+  const float* rstd;
+  float* dw;
+  std::int64_t rows, width;
+};
+
+namespace ref {
+Status rmsnorm_forward(const RmsnormForward& args, Stream stream);
+Status rmsnorm_backward(const RmsnormBackward& args, Stream stream);
+Status rmsnorm_weight_gradient(const RmsnormWeightGradient& args, Stream stream);
+}  // namespace ref
+
+namespace cuda {
+Status rmsnorm_forward(const RmsnormForward& args, Stream stream);
+Status rmsnorm_backward(const RmsnormBackward& args, Stream stream);
+Status rmsnorm_weight_gradient(const RmsnormWeightGradient& args, Stream stream);
+}  // namespace cuda
+
+}  // namespace finetune::kernels

@@ -1,0 +1,108 @@
+// The whole bank in one launch: blocks over (chunk of parameters, slot). Norms in two: parts of a slot, then their sum.
+#include "kernels/api/adamw.h"
+#include "kernels/cuda/common.cuh"
+
+namespace finetune::kernels::cuda {
+namespace {
+
+constexpr std::int64_t kChunk = 16 * kThreads;  // parameters of a block: some microseconds of work
+
+// A slot's constants, each rounded from double on its own.
+struct Constants {
+  float gradient_scale, keep, new1, beta2, new2, step_size, root_correction, epsilon;
+};
+
+__device__ Constants constants_of(const AdamWSlot& u) {
+  const double step = static_cast<double>(u.step);
+  const double correction1 = 1 - pow(u.beta1, step), correction2 = 1 - pow(u.beta2, step);
+  return {static_cast<float>(u.gradient_scale),  static_cast<float>(1 - u.learning_rate * u.weight_decay),
+          static_cast<float>(1 - u.beta1),       static_cast<float>(u.beta2),
+          static_cast<float>(1 - u.beta2),       static_cast<float>(u.learning_rate / correction1),
+          static_cast<float>(sqrt(correction2)), static_cast<float>(u.epsilon)};
+}
+
+// The first of sorted, disjoint ranges that ends behind `parameter`.
+__device__ std::int32_t range_at(const ParameterRange* ranges, std::int32_t count, std::int64_t parameter) {
+  std::int32_t low = 0, high = count;
+  while (low < high) {
+    const std::int32_t middle = (low + high) / 2;
+    if (ranges[middle].end <= parameter)
+      low = middle + 1;
+    else
+      high = middle;
+  }
+  return low;
+}
+
+__device__ void step(const AdamW& args, const Constants& c, std::int64_t at, bool decayed) {
+  const float g = args.grads[at] * c.gradient_scale, before = args.first[at];
+  const float m = before + (g - before) * c.new1;
+  const float v = args.second[at] * c.beta2 + g * g * c.new2;
+  const float kept = decayed ? args.params[at] * c.keep : args.params[at];
+  args.first[at] = m;
+  args.second[at] = v;
+  args.params[at] = kept - c.step_size * (m / (sqrtf(v) / c.root_correction + c.epsilon));
+}
+
+__global__ void adamw_kernel(AdamW args) {
+  __shared__ Constants constants;
+  const AdamWSlot& u = args.slots[blockIdx.y];
+  if (threadIdx.x == 0) constants = constants_of(u);
+  __syncthreads();
+  const std::int64_t begin = static_cast<std::int64_t>(blockIdx.x) * kChunk;
+  const std::int64_t end = begin + kChunk < args.parameters ? begin + kChunk : args.parameters;
+  const ParameterRange* ranges = args.decayed + u.first_decayed;
+  std::int32_t range = range_at(ranges, u.decayed_count, begin);
+  for (std::int64_t p = begin + threadIdx.x; p < end; p += kThreads) {
+    const std::int64_t at = u.slot * args.slot_stride + p;
+    while (range < u.decayed_count && ranges[range].end <= p) ++range;
+    const bool decayed = range < u.decayed_count && ranges[range].begin <= p;
+    if (u.skip == 0) step(args, constants, at, decayed);
+    args.grads[at] = 0;
+  }
+}
+
+// Chunk c of piece p belongs to part (c + p) % kNormParts: small pieces spread over the parts as large ones do.
+__global__ void partial_norms_kernel(GradientNorms args) {
+  __shared__ double buffer[kThreads];
+  const std::int64_t part = blockIdx.x, entry = blockIdx.y;
+  const NormSlot& slot = args.slots[entry];
+  double sum = 0;
+  for (std::int64_t p = 0; p < slot.piece_count; ++p) {
+    const GradientPiece& piece = args.pieces[slot.first_piece + p];
+    const float* grads = args.grads + slot.slot * args.slot_stride + piece.offset;
+    const std::int64_t count = piece.rows * piece.length;
+    for (std::int64_t c = (part + kNormParts - p % kNormParts) % kNormParts; c * kChunk < count; c += kNormParts) {
+      const std::int64_t end = (c + 1) * kChunk < count ? (c + 1) * kChunk : count;
+      for (std::int64_t e = c * kChunk + threadIdx.x; e < end; e += kThreads) {
+        const double value = grads[e / piece.length * piece.stride + e % piece.length];
+        sum += value * value;
+      }
+    }
+  }
+  sum = block_sum(sum, buffer);
+  if (threadIdx.x == 0) args.partial[entry * kNormParts + part] = sum;
+}
+
+__global__ void norms_kernel(GradientNorms args) {
+  __shared__ double buffer[kThreads];
+  const std::int64_t entry = blockIdx.x, part = threadIdx.x;
+  const double sum = block_sum(part < kNormParts ? args.partial[entry * kNormParts + part] : 0.0, buffer);
+  if (part == 0) args.norms[entry] = sqrt(sum);
+}
+static_assert(kNormParts <= kThreads);
+
+}  // namespace
+
+Status adamw(const AdamW& args, Stream stream) {
+  const dim3 grid(blocks(args.parameters, kChunk), blocks(args.slot_count, 1));
+  return launch(adamw_kernel, grid, kThreads, stream, args);
+}
+
+Status gradient_norms(const GradientNorms& args, Stream stream) {
+  const dim3 grid(static_cast<unsigned>(kNormParts), blocks(args.slot_count, 1));
+  const Status partial = launch(partial_norms_kernel, grid, kThreads, stream, args);
+  return partial.ok() ? launch(norms_kernel, dim3(blocks(args.slot_count, 1)), kThreads, stream, args) : partial;
+}
+
+}  // namespace finetune::kernels::cuda

@@ -1,0 +1,61 @@
+#include "kernels/api/adamw.h"
+
+#include <cmath>
+
+namespace finetune::kernels::ref {
+namespace {
+
+bool is_decayed(const AdamW& args, const AdamWSlot& slot, std::int64_t parameter) {
+  for (std::int32_t i = 0; i < slot.decayed_count; ++i) {
+    const ParameterRange& range = args.decayed[slot.first_decayed + i];
+    if (parameter >= range.begin && parameter < range.end) return true;
+  }
+  return false;
+}
+
+void step(const AdamW& args, const AdamWSlot& u, std::int64_t parameter) {
+  const std::int64_t at = u.slot * args.slot_stride + parameter;
+  const double g = args.grads[at] * u.gradient_scale;
+  const double keep = is_decayed(args, u, parameter) ? 1 - u.learning_rate * u.weight_decay : 1;
+  const double m = u.beta1 * args.first[at] + (1 - u.beta1) * g;
+  const double v = u.beta2 * args.second[at] + (1 - u.beta2) * g * g;
+  const double correction1 = 1 - std::pow(u.beta1, static_cast<double>(u.step));
+  const double correction2 = 1 - std::pow(u.beta2, static_cast<double>(u.step));
+  const double root = std::sqrt(v / correction2) + u.epsilon;
+  args.first[at] = static_cast<float>(m);
+  args.second[at] = static_cast<float>(v);
+  args.params[at] = static_cast<float>(args.params[at] * keep - u.learning_rate * (m / correction1) / root);
+}
+
+}  // namespace
+
+Status adamw(const AdamW& args, Stream) {
+  for (std::int64_t i = 0; i < args.slot_count; ++i) {
+    const AdamWSlot& slot = args.slots[i];
+    for (std::int64_t parameter = 0; parameter < args.parameters; ++parameter) {
+      if (slot.skip == 0) step(args, slot, parameter);
+      args.grads[slot.slot * args.slot_stride + parameter] = 0;
+    }
+  }
+  return {};
+}
+
+Status gradient_norms(const GradientNorms& args, Stream) {
+  for (std::int64_t i = 0; i < args.slot_count; ++i) {
+    const NormSlot& slot = args.slots[i];
+    double sum = 0;
+    for (std::int64_t p = 0; p < slot.piece_count; ++p) {
+      const GradientPiece& piece = args.pieces[slot.first_piece + p];
+      for (std::int64_t row = 0; row < piece.rows; ++row) {
+        const float* values = args.grads + slot.slot * args.slot_stride + piece.offset + row * piece.stride;
+        for (std::int64_t c = 0; c < piece.length; ++c) {
+          sum += static_cast<double>(values[c]) * static_cast<double>(values[c]);
+        }
+      }
+    }
+    args.norms[i] = std::sqrt(sum);
+  }
+  return {};
+}
+
+}  // namespace finetune::kernels::ref

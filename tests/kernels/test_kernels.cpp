@@ -1,0 +1,255 @@
+// Every CUDA kernel against its oracle in kernels/ref, at awkward sizes and strides. Compiled twice: on a device
+// (test_gpu_kernels), and with the kernels run thread by thread on the CPU (test_emulated_kernels).
+#include "tests/kernels/cases.h"
+
+namespace finetune::kernels::testing {
+namespace {
+
+struct Size {
+  std::int64_t rows, width;
+};
+constexpr Size kSizes[] = {{1, 1}, {3, 19}, {5, 111}, {2, 300}, {33, 256}};
+
+INSTANTIATE_TEST_SUITE_P(Types, Kernels, ::testing::Values(Type::f32, Type::bf16));
+
+TEST_P(Kernels, Rmsnorm) {
+  const Type type = GetParam();
+  for (const auto [rows, width] : kSizes) {
+    const std::int64_t row = width + 3;
+    Activations x(type, rows, row, 1), w(type, 1, width, 2), y(type, rows, row, 3), dy(type, rows, row, 4),
+        dx(type, rows, row, 5);
+    Buffer<float> rstd(normals(rows, 6)), dw(normals(width, 7));
+    RmsnormForward f{type, x.host(), row, w.host(), 1e-5f, y.host(), row, rstd.host.data(), rows, width};
+    ASSERT_TRUE(ref::rmsnorm_forward(f, {}).ok());
+    f.x = x.device(), f.w = w.device(), f.y = y.device(), f.rstd = rstd.device();
+    ASSERT_TRUE(cuda::rmsnorm_forward(f, {}).ok());
+    expect_equal(y, bound_of(type, 16), "y");
+    expect_equal(rstd, bound_of(Type::f32, 16), "rstd");
+
+    RmsnormWeightGradient g{type, dy.host(), row, x.host(), row, rstd.host.data(), dw.host.data(), rows, width};
+    ASSERT_TRUE(ref::rmsnorm_weight_gradient(g, {}).ok());
+    g.dy = dy.device(), g.x = x.device(), g.rstd = rstd.device(), g.dw = dw.device();
+    ASSERT_TRUE(cuda::rmsnorm_weight_gradient(g, {}).ok());
+    expect_equal(dw, bound_of(Type::f32, 16), "dw");
+
+    for (const bool accumulate : {false, true}) {
+      RmsnormBackward b{type,      dy.host(), row,        x.host(), row,  w.host(), rstd.host.data(),
+                        dx.host(), row,       accumulate, rows,     width};
+      ASSERT_TRUE(ref::rmsnorm_backward(b, {}).ok());
+      b.dy = dy.device(), b.x = x.device(), b.w = w.device(), b.rstd = rstd.device(), b.dx = dx.device();
+      ASSERT_TRUE(cuda::rmsnorm_backward(b, {}).ok());
+      expect_equal(dx, bound_of(type, 32), accumulate ? "dx +=" : "dx");
+    }
+  }
+}
+
+TEST_P(Kernels, Rotary) {
+  const Type type = GetParam();
+  for (const std::int64_t dim : {2, 6, 64, 128}) {
+    const std::int64_t rows = 7, heads = 5, row = heads * dim + 2;
+    Activations x(type, rows, row, 1);
+    Buffer<float> cos(normals(9 * dim / 2, 2)), sin(normals(9 * dim / 2, 3));
+    Buffer<std::int32_t> positions({0, 8, 3, 3, 1, 7, 5});
+    for (const bool inverse : {false, true}) {
+      Rotary args{type, x.host(), row, cos.host.data(), sin.host.data(), positions.host.data(), inverse,
+                  rows, heads,    dim};
+      ASSERT_TRUE(ref::rotary(args, {}).ok());
+      args.x = x.device(), args.cos = cos.device(), args.sin = sin.device(), args.positions = positions.device();
+      ASSERT_TRUE(cuda::rotary(args, {}).ok());
+      // bf16: products of two bf16 numbers are exact in fp32, so both round alike.
+      expect_equal(x, type == Type::bf16 ? finetune::testing::Bound{} : bound_of(type, 4), "x");
+    }
+  }
+}
+
+TEST_P(Kernels, Swiglu) {
+  const Type type = GetParam();
+  for (const auto [rows, width] : kSizes) {
+    const std::int64_t row = 2 * width + 1, out = width + 1;
+    Activations gate(type, rows, row, 1, 3), up(type, rows, row, 2), h(type, rows, out, 3), dh(type, rows, out, 4);
+    SwigluForward f{type, gate.host(), up.host(), row, row, h.host(), out, rows, width};
+    ASSERT_TRUE(ref::swiglu_forward(f, {}).ok());
+    f.gate = gate.device(), f.up = up.device(), f.h = h.device();
+    ASSERT_TRUE(cuda::swiglu_forward(f, {}).ok());
+    expect_equal(h, bound_of(type, 8), "h");
+    SwigluBackward b{type,        dh.host(), out, gate.host(), up.host(), row,  row,
+                     gate.host(), up.host(), row, row,         rows,      width};
+    ASSERT_TRUE(ref::swiglu_backward(b, {}).ok());
+    b.dh = dh.device(), b.gate = gate.device(), b.up = up.device();
+    b.dgate = gate.device(), b.dup = up.device();
+    ASSERT_TRUE(cuda::swiglu_backward(b, {}).ok());
+    expect_equal(gate, bound_of(type, 16), "dgate, in place");
+    expect_equal(up, bound_of(type, 16), "dup, in place");
+  }
+}
+
+TEST_P(Kernels, CrossEntropy) {
+  const Type type = GetParam();
+  for (const std::int64_t vocabulary : {1, 19, 255, 1111}) {
+    const std::int64_t rows = 4, row = vocabulary + 5;
+    Activations logits(type, rows, row, 1, 4);
+    Buffer<float> scale(normals(rows, 2)), nll(normals(rows, 3));
+    Buffer<std::int64_t> targets({0, vocabulary - 1, vocabulary / 2, 0});
+    Buffer<std::uint8_t> correct({9, 9, 9, 9});
+    for (std::int64_t v = 0; v < vocabulary; ++v)
+      ref::write(type, logits.host(), 3 * row + v, 1.5);  // ties: the first wins
+    Buffer<unsigned char> bytes(std::vector<unsigned char>(
+        static_cast<unsigned char*>(logits.host()),
+        static_cast<unsigned char*>(logits.host()) + rows * row * (type == Type::f32 ? 4 : 2)));
+    CrossEntropy args{type,
+                      logits.host(),
+                      row,
+                      targets.host.data(),
+                      scale.host.data(),
+                      nll.host.data(),
+                      correct.host.data(),
+                      logits.host(),
+                      row,
+                      rows,
+                      vocabulary};
+    ASSERT_TRUE(ref::cross_entropy(args, {}).ok());
+    args.logits = bytes.device(), args.targets = targets.device(), args.scale = scale.device();
+    args.dlogits = bytes.device(), args.nll = nll.device(), args.correct = correct.device();
+    ASSERT_TRUE(cuda::cross_entropy(args, {}).ok());
+    const auto actual = bytes.downloaded();
+    std::vector<double> got, want = logits.expected();
+    for (std::size_t i = 0; i < want.size(); ++i)
+      got.push_back(ref::read(type, actual.data(), static_cast<std::int64_t>(i)));
+    EXPECT_TRUE(
+        finetune::testing::all_near(std::span<const double>(got), std::span<const double>(want), bound_of(type, 64)))
+        << "dlogits, in place";
+    expect_equal(nll, bound_of(Type::f32, 64), "nll");
+    EXPECT_EQ(correct.downloaded(), correct.host);
+    EXPECT_EQ(correct.host[3], 1);
+  }
+}
+
+TEST_P(Kernels, AdamW) {
+  if (GetParam() == Type::bf16) return;  // the state is fp32 only
+  const std::int64_t slots = 4, stride = 9003, parameters = 9001;
+  Buffer<float> p(normals(slots * stride, 1)), g(normals(slots * stride, 2)), m(normals(slots * stride, 3, 0.1));
+  std::vector<float> squares = normals(slots * stride, 4, 0.1);
+  for (float& value : squares) value *= value;
+  Buffer<float> v(squares);
+  Buffer<ParameterRange> decayed({{0, 5}, {5, 6}, {4000, 4200}, {8999, 9001}, {100, 8000}});
+  Buffer<AdamWSlot> updates({{2, 1e-2, 0.9, 0.999, 1e-8, 0.1, 0.5, 1, 0, 0, 4},
+                             {0, 3e-3, 0.8, 0.95, 1e-6, 0.5, 1, 77, 0, 4, 1},
+                             {3, 1, 0.9, 0.999, 1e-8, 0, 1, 1, 1, 0, 0}});
+  AdamW args{
+      p.host.data(),      g.host.data(), m.host.data(), v.host.data(), stride, parameters, updates.host.data(), 3,
+      decayed.host.data()};
+  ASSERT_TRUE(ref::adamw(args, {}).ok());
+  args = {p.device(), g.device(), m.device(), v.device(), stride, parameters, updates.device(), 3, decayed.device()};
+  ASSERT_TRUE(cuda::adamw(args, {}).ok());
+  const finetune::testing::Bound each = bound_of(Type::f32, 8);  // some eight roundings on the way to a parameter
+  expect_equal(p, each, "params");
+  expect_equal(m, each, "first");
+  expect_equal(v, each, "second");
+  expect_equal(g, {}, "grads");
+}
+
+TEST_P(Kernels, GradientNorms) {
+  if (GetParam() == Type::bf16) return;  // gradients are fp32 only
+  const std::int64_t stride = 600'011;
+  Buffer<float> grads(normals(2 * stride, 1));
+  Buffer<GradientPiece> pieces({{7, 300, 1900, 2000}, {3, 1, 2, 9}, {0, 1, 1, 1}, {5, 0, 4, 4}});
+  Buffer<NormSlot> slots({{1, 0, 1}, {0, 1, 3}, {0, 0, 4}});
+  Buffer<double> partial(std::vector<double>(static_cast<std::size_t>(3 * kNormParts))), norms(std::vector<double>(3));
+  GradientNorms args{grads.host.data(),   stride,           slots.host.data(), 3, pieces.host.data(),
+                     partial.host.data(), norms.host.data()};
+  ASSERT_TRUE(ref::gradient_norms(args, {}).ok());
+  args = {grads.device(), stride, slots.device(), 3, pieces.device(), partial.device(), norms.device()};
+  ASSERT_TRUE(cuda::gradient_norms(args, {}).ok());
+  expect_equal(norms, {.relative = 1e-13}, "norms");  // sums of 6e5 doubles in another order
+}
+
+TEST_P(Kernels, AdapterForwardAndBackward) {
+  const Type type = GetParam();
+  const std::int64_t tokens = 90, inputs = 70, stored = 24, slots = 3, row = inputs + 1;
+  const std::int64_t outputs[] = {33, 100};
+  // 37 rows span two tiles; slot 1 adapts one projection only; rows 45 to 50 belong to nobody.
+  std::vector<AdapterGroup> list = {{0, 37, 0, 2, 8, 3, 2.0f, 0.0f, 0, 0, 0},
+                                    {37, 45, 0, 0, 24, 3, 0.5f, 0.3f, 77, 5, 11},
+                                    {50, 90, 0, 1, 16, 2, 1.0f, 0.0f, 0, 0, 0}};
+  const std::int64_t tiles = number_tiles(list.data(), 3);
+  EXPECT_EQ(tiles, 5);
+  Buffer<AdapterGroup> groups(list);
+  Activations x(type, tokens, row, 1), dx(type, tokens, row, 2);
+  std::vector<std::unique_ptr<Activations>> y, dy;
+  std::vector<std::unique_ptr<Buffer<float>>> a, b, s, ds, da, db;
+  const auto floats = [](std::int64_t count, std::uint64_t seed) {
+    return std::make_unique<Buffer<float>>(normals(count, seed));
+  };
+  for (std::uint64_t i = 0; i < 2; ++i) {
+    const std::int64_t o = outputs[i];
+    y.push_back(std::make_unique<Activations>(type, tokens, o + 2, 10 + i));
+    dy.push_back(std::make_unique<Activations>(type, tokens, o + 2, 20 + i));
+    a.push_back(floats(slots * stored * inputs, 30 + i)), b.push_back(floats(slots * o * stored, 40 + i));
+    da.push_back(floats(slots * stored * inputs, 50 + i)), db.push_back(floats(slots * o * stored, 60 + i));
+    s.push_back(floats(tokens * stored, 70 + i)), ds.push_back(floats(tokens * stored, 80 + i));
+  }
+  const auto at = [](bool host, auto& buffer) { return host ? buffer->host.data() : buffer->device(); };
+  const auto forward = [&](bool host) {
+    AdapterForward args{
+        type, host ? x.host() : x.device(), row, inputs, host ? groups.host.data() : groups.device(), 3, tiles, 24, {},
+        2};
+    for (std::size_t i = 0; i < 2; ++i) {
+      args.projection[i] = {{at(host, a[i]), at(host, b[i]), stored * inputs, inputs, outputs[i] * stored, stored},
+                            at(host, s[i]),
+                            stored,
+                            host ? y[i]->host() : y[i]->device(),
+                            outputs[i] + 2,
+                            outputs[i],
+                            3 + static_cast<std::int64_t>(i)};
+    }
+    return args;
+  };
+  ASSERT_TRUE(ref::adapter_forward(forward(true), {}).ok());
+  ASSERT_TRUE(cuda::adapter_forward(forward(false), {}).ok());
+  for (std::size_t i = 0; i < 2; ++i) {
+    expect_equal(*s[i], bound_of(Type::f32, 70), "s");
+    expect_equal(*y[i], bound_of(type, 100), "y");
+  }
+  const auto backward = [&](bool host) {
+    AdapterBackward args{type,
+                         host ? x.host() : x.device(),
+                         row,
+                         inputs,
+                         host ? dx.host() : dx.device(),
+                         row,
+                         host ? groups.host.data() : groups.device(),
+                         3,
+                         tiles,
+                         24,
+                         {},
+                         2};
+    for (std::size_t i = 0; i < 2; ++i) {
+      args.projection[i] = {{at(host, a[i]), at(host, b[i]), stored * inputs, inputs, outputs[i] * stored, stored},
+                            at(host, s[i]),
+                            stored,
+                            at(host, ds[i]),
+                            stored,
+                            host ? dy[i]->host() : dy[i]->device(),
+                            outputs[i] + 2,
+                            outputs[i],
+                            at(host, da[i]),
+                            at(host, db[i]),
+                            stored * inputs,
+                            inputs,
+                            outputs[i] * stored,
+                            stored,
+                            3 + static_cast<std::int64_t>(i)};
+    }
+    return args;
+  };
+  ASSERT_TRUE(ref::adapter_backward(backward(true), {}).ok());
+  ASSERT_TRUE(cuda::adapter_backward(backward(false), {}).ok());
+  for (std::size_t i = 0; i < 2; ++i) {
+    expect_equal(*da[i], bound_of(Type::f32, 150), "da");
+    expect_equal(*db[i], bound_of(Type::f32, 150), "db");
+  }
+  expect_equal(dx, bound_of(type, 150), "dx");
+}
+
+}  // namespace
+}  // namespace finetune::kernels::testing
