@@ -49,8 +49,9 @@ int run_asktell(RunConfig config, std::istream& in, std::ostream& out) {
   if (config.search.empty()) throw bad_input("", "search is missing: asktell needs parameters to tune");
   if (config.tune.budget.tokens) throw bad_input("", "tune.budget.tokens has no meaning here: asktell sees no tokens");
   choose_defaults(config, {.asktell = true});
-  if (const auto choice = settle_method(config, {.asktell = true})) std::cerr << "method auto: " << *choice << "\n";
+  const auto choice = settle_method(config, {.asktell = true});
   AskTellSession session(asktell_setup(config));
+  if (choice) std::cerr << "method auto: " << *choice << "\n";
   std::string line;
   while (std::getline(in, line)) out << session.answer(line) << '\n' << std::flush;
   return 0;

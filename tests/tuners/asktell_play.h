@@ -75,6 +75,7 @@ class PlayClient {
   /// Up to `rounds` rounds; false once nothing is left. `reversed`: entries of a line in falling order.
   bool play(AskTellSession& session, int rounds, bool reversed = false, int ask_for = 3) {
     for (int round = 0; round < rounds; ++round) {
+      if (done && running().empty()) return false;
       const Json asked = say(session, {{"ask", ask_for}});
       for (const auto& trial : asked.at("trials")) trials[trial.at("id")] = {};
       obey(asked);
