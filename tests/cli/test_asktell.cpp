@@ -1,6 +1,8 @@
 // The verb asktell as its caller runs it: exit codes, one line of answer for one of request, the two Python examples.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "cli/program.h"
 
 namespace finetune::testing {
@@ -24,7 +26,7 @@ TEST(AskTellVerb, AnUnusableConfigurationIsOneLineAndExitCodeTwo) {
   const std::vector<std::pair<std::string, std::string>> table{
       {"tune: {trials: 1}\n", "search"},
       {"search: {x: {low: 2, high: 1}}\n", "search.x"},
-      {"search: {x: {low: 0, high: 1, lgo: true}}\n", "log"},
+      {"search: {x: {low: 0, high: 1, lgo: true}}\n", "search.x.lgo"},
       {kSpace + "tune: {sampler: randm}\n", "random"},
       {kSpace + "tune: {sampler: grid}\n", "search.x"},
       {kSpace + "tune: {scheduler: {name: asha, min_steps: 2}}\n", "min_steps"},

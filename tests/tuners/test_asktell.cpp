@@ -175,6 +175,9 @@ TEST(AskTell, ABadLineIsAnsweredByAnErrorAndChangesNothing) {
   }
   session.answer(file.save());
   EXPECT_EQ(read_file(file.path()), before);
+  AskTellSession loaded = session_of({.scheduler = "threshold", .options = {{"upper", 5.0}}, .trials = 9});
+  EXPECT_EQ(loaded.answer(file.load()), R"({"ok":true})");
+  EXPECT_TRUE(is_error(loaded.answer(R"({"tell":[{"id":2,"value":2}]})"))) << "told before the save";
 }
 
 TEST(AskTell, AnErrorNamesWhatIsWrong) {
