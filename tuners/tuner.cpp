@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "core/error.h"
 #include "core/number.h"
@@ -94,7 +95,8 @@ void Tuner::report(std::span<const Report> reports, std::vector<Action>& actions
     if (trial.state == TrialState::running && trial.step >= options_.max_steps)
       finish_trial(trial, TrialState::completed, actions);
   }
-  if (options_.budget_steps && steps_ >= *options_.budget_steps) return stop_all(actions);
+  end_where_due(actions);
+  if (budget_used_) return;
   resume_waiting(free_slots(), actions);
 }
 
@@ -108,7 +110,8 @@ void Tuner::tell(TrialId id, TrialState state, std::optional<double> metric, std
     trial.values.emplace_back(trial.step, to_minimized(*metric, options_.direction));
   }
   finish_trial(trial, state, actions);
-  if (options_.budget_steps && steps_ >= *options_.budget_steps) return stop_all(actions);
+  end_where_due(actions);
+  if (budget_used_) return;
   resume_waiting(free_slots(), actions);
 }
 
@@ -120,6 +123,7 @@ void Tuner::note_params(TrialId id, const Params& params) {
 void Tuner::finish_trial(TrialRecord& trial, TrialState state, std::vector<Action>& actions) {
   if (trial.state == TrialState::running) --running_;
   trial.state = state;
+  note_ended(trial);
   const std::size_t first = actions.size();
   scheduler_->on_end(trial, trials_, actions);
   carry_out(actions, first);
@@ -145,7 +149,10 @@ void Tuner::carry_out(std::vector<Action>& actions, std::size_t first) {
     switch (actions[i].what) {
       case Action::Do::stop:
         if (trial.state == TrialState::running) --running_;
-        if (trial.state == TrialState::running || trial.state == TrialState::paused) trial.state = TrialState::stopped;
+        if (trial.state == TrialState::running || trial.state == TrialState::paused) {
+          trial.state = TrialState::stopped;
+          note_ended(trial);
+        }
         break;
       case Action::Do::pause:
         if (trial.state == TrialState::running) --running_;
@@ -165,12 +172,30 @@ void Tuner::carry_out(std::vector<Action>& actions, std::size_t first) {
   }
 }
 
-void Tuner::stop_all(std::vector<Action>& actions) {
-  budget_used_ = true;
+void Tuner::note_ended(const TrialRecord& trial) {
+  ++ended_;
+  if (trial.state != TrialState::completed || trial.values.empty()) return;
+  const double value = trial.values.back().second;
+  if (best_completed_ && value >= *best_completed_) return;
+  best_completed_ = value;
+  ended_at_best_ = ended_;
+}
+
+void Tuner::end_where_due(std::vector<Action>& actions) {
+  if (budget_used_) return;
+  if (options_.budget_steps && steps_ >= *options_.budget_steps) return end("budget.steps used up", actions);
+  if (options_.target && best_completed_ && *best_completed_ <= to_minimized(*options_.target, options_.direction))
+    return end("budget.target reached", actions);
+  if (options_.patience && best_completed_ && ended_ - ended_at_best_ >= *options_.patience)
+    return end("budget.patience used up", actions);
+}
+
+void Tuner::end(const std::string& reason, std::vector<Action>& actions) {
+  if (std::exchange(budget_used_, true)) return;
   for (TrialRecord& trial : trials_) {
     if (trial.state != TrialState::running) continue;
     std::erase_if(actions, [&](const Action& action) { return action.trial == trial.id; });  // stop outweighs the rest
-    actions.push_back({.trial = trial.id, .what = Action::Do::stop, .reason = "budget.steps used up"});
+    actions.push_back({.trial = trial.id, .what = Action::Do::stop, .reason = reason});
     trial.state = TrialState::stopped;
   }
   running_ = 0;
@@ -215,6 +240,9 @@ nlohmann::json Tuner::save() const {
           {"steps", steps_},
           {"most_running", most_running_},
           {"exhausted", exhausted_},
+          {"ended", ended_},
+          {"ended_at_best", ended_at_best_},
+          {"best_completed", best_completed_ ? nlohmann::json(*best_completed_) : nlohmann::json()},
           {"budget_used", budget_used_},
           {"sampler", sampler_->save()},
           {"scheduler", scheduler_->save()}};
@@ -255,8 +283,14 @@ void Tuner::load(const nlohmann::json& state) {
     const auto steps = state.at("steps").get<std::int64_t>();
     const auto most_running = state.at("most_running").get<std::int64_t>();
     const bool exhausted = state.at("exhausted").get<bool>(), budget_used = state.at("budget_used").get<bool>();
+    const auto ended = state.at("ended").get<std::int64_t>(), ended_at_best = state.at("ended_at_best").get<std::int64_t>();
+    std::optional<double> best_completed;
+    if (!state.at("best_completed").is_null()) best_completed = state.at("best_completed").get<double>();
     sampler_->load(state.at("sampler"));
     scheduler_->load(state.at("scheduler"));
+    ended_ = ended;
+    ended_at_best_ = ended_at_best;
+    best_completed_ = best_completed;
     trials_ = std::move(trials);
     steps_ = steps;
     most_running_ = most_running;

@@ -67,6 +67,8 @@ struct TunerOptions {
   std::int64_t max_steps = 1;                ///< full budget of one trial
   std::optional<std::int64_t> concurrent;    ///< running at once; nothing = no limit
   std::optional<std::int64_t> budget_steps;  ///< stop the study when all trials together have done this many
+  std::optional<double> target;              ///< end the study when a completed trial is at least this good
+  std::optional<std::int64_t> patience;      ///< ... when so many trials have ended since the best completed one
   Direction direction = Direction::minimize;
   std::uint64_t seed = 0;
   std::int64_t default_min_steps = 1;                  ///< first rung when the scheduler's options name none
@@ -95,6 +97,9 @@ class Tuner {
   /// A trial that ended by itself: completed (with a value, or its last), failed, or stopped by the host program.
   void tell(TrialId trial, TrialState state, std::optional<double> metric, std::vector<Action>& actions);
 
+  /// Ends the study: every running trial is stopped with this reason, and no new one will come.
+  void end(const std::string& reason, std::vector<Action>& actions);
+
   /// The host program changed a trial's parameters on its own.
   void note_params(TrialId trial, const Params& params);
 
@@ -115,7 +120,8 @@ class Tuner {
   void resume_waiting(std::int64_t free_slots, std::vector<Action>& actions);
   std::int64_t free_slots() const;
   void finish_trial(TrialRecord& trial, TrialState state, std::vector<Action>& actions);
-  void stop_all(std::vector<Action>& actions);
+  void end_where_due(std::vector<Action>& actions);
+  void note_ended(const TrialRecord& trial);
   std::int64_t running() const { return running_; }
 
   TunerOptions options_;
@@ -125,6 +131,9 @@ class Tuner {
   std::int64_t running_ = 0, steps_ = 0;
   std::int64_t most_running_ = 0;  // at once, so far: what a host without `concurrent` is known to hold
   bool exhausted_ = false, budget_used_ = false;
+  // For target and patience: trials that have ended, and how many had when the best completed one did.
+  std::int64_t ended_ = 0, ended_at_best_ = 0;
+  std::optional<double> best_completed_;  // minimised
 };
 
 }  // namespace finetune

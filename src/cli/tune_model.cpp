@@ -73,8 +73,10 @@ StudySummary tune_model(RunConfig config, const StudyHooks& hooks, bool overwrit
   validate(config);
   make_tuner(config, std::nullopt);  // a wrong sampler or scheduler is found before anything is read
   check_paths(config, true, overwrite);
-  const Session session = open_session(std::move(config), Verb::tune);
+  Session session = open_session(std::move(config), Verb::tune);
   const std::int64_t resident = resident_trials(session);
+  if (const auto choice = settle_method(session.config, {.side_by_side = resident}))
+    session.notes.push_back("method auto: " + *choice);
   const auto tuner = make_tuner(session.config, resident);
   std::vector<LaneParts> lanes = make_lanes(session, resident + 1);  // one more for the default configuration
   make_out(session.config.run.out);

@@ -4,18 +4,60 @@
 
 #include "config/params.h"
 #include "core/error.h"
+#include "tuners/method.h"
 #include "tuners/registry.h"
 
 namespace finetune {
 
-void choose_defaults(RunConfig& config) {
+namespace {
+
+std::int64_t budget_per_trial(const RunConfig& config, bool asktell) {
+  return asktell ? config.tune.steps : config.train.stop_at.value_or(config.train.steps);
+}
+
+std::int64_t first_rung(std::int64_t steps, bool asktell) {
+  return asktell ? 1 : std::max<std::int64_t>(1, steps / 10);
+}
+
+MethodFacts method_facts(const RunConfig& config, const MethodContext& context) {
+  const SearchSpace space = search_space(config);
+  const std::int64_t steps = budget_per_trial(config, context.asktell);
+  MethodFacts facts{.cells = count_cells(space),
+                    .parameters = static_cast<std::int64_t>(space.parameters.size()),
+                    .trials = config.tune.trials,
+                    .full_trials = static_cast<double>(config.tune.trials),
+                    .side_by_side = context.side_by_side.value_or(config.tune.concurrent.value_or(config.tune.trials)),
+                    .steps = steps};
+  if (const auto budget = config.tune.budget.steps)
+    facts.full_trials = std::min(facts.full_trials, static_cast<double>(*budget) / static_cast<double>(steps));
+  // Outside programs may not be able to copy weights, so there auto never asks for it.
+  facts.all_may_change =
+      !context.asktell && std::all_of(space.parameters.begin(), space.parameters.end(),
+                                      [](const auto& p) { return may_change_during_training(p.name); });
+  return facts;
+}
+
+void use_method(TuneConfig& tune, const Method& method) {
+  tune.sampler = TunerPart{.name = method.sampler};
+  tune.scheduler = TunerPart{.name = method.scheduler};
+}
+
+void resolve_method(RunConfig& config, const MethodContext& context) {
   TuneConfig& tune = config.tune;
-  if (tune.method && *tune.method != "auto" && *tune.method != "random+asha") {
-    throw bad_input("", "tune.method is " + *tune.method + "; allowed: auto, random+asha");
-  }
+  if (!tune.method) return;
+  tune.method_is_auto = *tune.method == "auto";
+  use_method(tune,
+             tune.method_is_auto ? choose_method(method_facts(config, context)).method : method_by_name(*tune.method));
+  tune.method.reset();
+}
+
+}  // namespace
+
+void choose_defaults(RunConfig& config, const MethodContext& context) {
+  TuneConfig& tune = config.tune;
   // LoRA's best rates lie about ten times above full fine-tuning's; alpha stays twice the rank, so that changing the
   // rank does not change the scale too.
-  if (config.search.empty()) {
+  if (config.search.empty() && !context.asktell) {
     const bool full = config.train.method == "full";
     config.search.push_back(
         {.name = "train.learning_rate", .low = full ? 2e-6 : 2e-5, .high = full ? 2e-4 : 2e-3, .log = true});
@@ -27,9 +69,17 @@ void choose_defaults(RunConfig& config) {
     }
     resolve_alpha(config.train.lora);
   }
+  resolve_method(config, context);
   if (!tune.sampler) tune.sampler = TunerPart{.name = "random"};
   if (!tune.scheduler) tune.scheduler = TunerPart{.name = "asha"};
-  tune.method.reset();
+}
+
+std::optional<std::string> settle_method(RunConfig& config, const MethodContext& context) {
+  if (!config.tune.method_is_auto) return std::nullopt;
+  const MethodFacts facts = method_facts(config, context);
+  const MethodChoice choice = choose_method(facts);
+  use_method(config.tune, choice.method);
+  return describe(choice, facts, first_rung(facts.steps, context.asktell));
 }
 
 SearchSpace search_space(const RunConfig& config) {
@@ -50,12 +100,14 @@ SearchSpace search_space(const RunConfig& config) {
 std::unique_ptr<Tuner> make_tuner(const RunConfig& config, std::optional<std::int64_t> concurrent, bool asktell) {
   TunerOptions options;
   options.trials = config.tune.trials;
-  options.max_steps = asktell ? config.tune.steps : config.train.stop_at.value_or(config.train.steps);
+  options.max_steps = budget_per_trial(config, asktell);
   options.concurrent = concurrent;
   options.budget_steps = config.tune.budget.steps;
+  options.target = config.tune.budget.target;
+  options.patience = config.tune.budget.patience;
   options.direction = config.tune.direction;
   options.seed = static_cast<std::uint64_t>(config.tune.seed);
-  options.default_min_steps = asktell ? 1 : std::max<std::int64_t>(1, options.max_steps / 10);
+  options.default_min_steps = first_rung(options.max_steps, asktell);
   if (!asktell) options.may_change = may_change_during_training;
   const SearchSpace space = search_space(config);
   auto sampler = make_sampler(config.tune.sampler->name, {config.tune.sampler->options, space, options.seed});

@@ -1,16 +1,28 @@
 // From the configuration to a tuner: the space, defaults where none is named, sampler and scheduler by name.
 #pragma once
 
+#include <cstdint>
 #include <memory>
+#include <optional>
+#include <string>
 
 #include "config/run_config.h"
 #include "tuners/tuner.h"
 
 namespace finetune {
 
+struct MethodContext {
+  bool asktell = false;                      ///< parameters and budget are those of an outside program
+  std::optional<std::int64_t> side_by_side;  ///< trials that fit at once; unknown: tune.concurrent, or all
+};
+
 /// Fills in search, tune.sampler and tune.scheduler where the user named none: learning rate and rank (full
-/// fine-tuning: learning rate alone), random + asha.
-void choose_defaults(RunConfig& config);
+/// fine-tuning: learning rate alone), what tune.method stands for, or random + asha.
+void choose_defaults(RunConfig& config, const MethodContext& context = {});
+
+/// Where `tune.method` is auto: chooses again now that more is known, and says what, why and at which cost. Nothing for
+/// any other method.
+std::optional<std::string> settle_method(RunConfig& config, const MethodContext& context);
 
 SearchSpace search_space(const RunConfig& config);
 

@@ -52,7 +52,7 @@ int run_check(const Arguments& arguments) {
   validate(config);
   make_tuner(config, std::nullopt);
   check_paths(config, false, false);
-  const Session session = open_session(std::move(config), Verb::check, true);
+  Session session = open_session(std::move(config), Verb::check, true);
   std::ostream& out = arguments.json ? std::cerr : std::cout;
   for (const auto& note : session.notes) out << note << "\n";
   if (!session.train.examples.empty())
@@ -75,6 +75,8 @@ int run_check(const Arguments& arguments) {
         first.rejects.front().reason + " (" + with_commas(static_cast<long long>(rejected)) + " bad lines in all)");
   }
   const std::int64_t resident = resident_trials(session);
+  if (const auto choice = settle_method(session.config, {.side_by_side = resident}))
+    out << "method auto: " << *choice << "\n";
   const MemoryEstimate memory = session_memory(session, resident + 1);
   const double round = measured_round_seconds(session, resident);
   const double steps = static_cast<double>(session.config.tune.trials * last_step(session.config.train));

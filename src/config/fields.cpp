@@ -325,7 +325,8 @@ std::vector<Field> tune_fields() {
   return {whole_field("tune.trials", "trials started", AT(tune.trials), 1, 10'000'000),
           tuner_part_field("tune.sampler", "where to look: {name: random, ...}", AT(tune.sampler)),
           tuner_part_field("tune.scheduler", "how long to go on: {name: asha, ...}", AT(tune.scheduler)),
-          optional_text_field("tune.method", "stands for sampler and scheduler: auto, bohb, mobster, optuna",
+          optional_text_field("tune.method",
+                              "stands for sampler and scheduler: auto, bohb, mobster, optuna, SAMPLER+SCHEDULER",
                               AT(tune.method)),
           text_field("tune.metric", "what is tuned", AT(tune.metric), {"valid_loss", "perplexity", "token_accuracy"}),
           {"tune.direction", "minimize|maximize",
@@ -345,6 +346,10 @@ std::vector<Field> tune_fields() {
                                AT(tune.budget.steps), 1, ""),
           optional_whole_field("tune.budget.tokens", "the same in tokens", AT(tune.budget.tokens), 1, ""),
           optional_number_field("tune.budget.seconds", "the same in seconds", AT(tune.budget.seconds), positive),
+          optional_number_field("tune.budget.target", "end when a completed trial's metric is at least this good",
+                                AT(tune.budget.target), {}),
+          optional_whole_field("tune.budget.patience", "end when N trials have ended without a better completed one",
+                               AT(tune.budget.patience), 1, ""),
           whole_field("tune.seed", "of sampler and scheduler", AT(tune.seed), 0),
           whole_field("tune.steps", "asktell: full budget of a trial", AT(tune.steps), 1)};
 }

@@ -94,12 +94,15 @@ struct TunerPart {
 struct BudgetConfig {
   std::optional<std::int64_t> steps, tokens;
   std::optional<double> seconds;
+  std::optional<double> target;          ///< end when a completed trial's metric is at least this good
+  std::optional<std::int64_t> patience;  ///< end when this many trials have ended since the best completed one
 };
 
 struct TuneConfig {
   std::int64_t trials = 32;
   std::optional<TunerPart> sampler, scheduler;  ///< absent: the program chooses
   std::optional<std::string> method;            ///< stands for sampler + scheduler
+  bool method_is_auto = false;                  ///< not a key: sampler and scheduler were chosen by `method: auto`
   std::string metric = "valid_loss";
   Direction direction = Direction::minimize;
   std::optional<std::int64_t> concurrent;  ///< trials resident at once; absent = auto

@@ -1,0 +1,20 @@
+// The verb asktell: the tuner alone, for an objective in any language. Needs `search` and `tune` of the configuration.
+#pragma once
+
+#include <iosfwd>
+
+#include "cli/arguments.h"
+#include "config/run_config.h"
+#include "tuners/asktell/session.h"
+
+namespace finetune {
+
+/// The configuration, sampler and scheduler chosen, as a session needs it. The clock of tune.budget.seconds starts now.
+AskTellSetup asktell_setup(const RunConfig& config);
+
+/// Answers each line of `in` by one of `out`, flushed, until it ends. Throws Error (bad_input) before the first line
+/// when the configuration cannot be used.
+int run_asktell(RunConfig config, std::istream& in, std::ostream& out);
+int run_asktell(const Arguments& arguments);
+
+}  // namespace finetune

@@ -1,0 +1,59 @@
+// The tuner as a conversation: a line of JSON in, a line of JSON out (design contract, section 9). The whole protocol
+// on plain values, without a process or a pipe, so that a test can hold it; the verb `asktell` feeds it with stdin.
+//
+//   {"ask": 2}                                     -> {"trials":[{"id":0,"params":{"x":0.3}}, ...]}
+//   {"report": [{"id":0,"step":1,"value":0.4}]}    -> {"actions":[{"id":0,"do":"stop"}]}
+//   {"tell": [{"id":0,"value":0.4}]}               -> {"ok":true}
+//   {"best": 1}                                    -> {"best":{"id":0,"params":{...},"value":0.4}}
+//   {"save": "FILE"}  {"load": "FILE"}             -> {"ok":true}
+//
+// A line that cannot be carried out whole is answered by {"error":"..."} and changes nothing.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tuners/tuner.h"
+
+namespace finetune {
+
+struct AskTellSetup {
+  std::function<std::unique_ptr<Tuner>()> make_tuner;  ///< a fresh one, also for each load
+  std::int64_t steps = 1;                              ///< full budget of a trial, tune.steps
+  Direction direction = Direction::minimize;
+  /// What a saved state must share with this session, by key of the configuration; load names the one that differs.
+  nlohmann::ordered_json identity = nlohmann::ordered_json::object();
+  /// True once tune.budget.seconds are over: the next report or tell ends the study. Empty: never.
+  std::function<bool()> out_of_time;
+};
+
+class AskTellSession {
+ public:
+  explicit AskTellSession(AskTellSetup setup);
+
+  /// The answer to one request, without a line break. Never throws for a bad line.
+  std::string answer(std::string_view line);
+
+ private:
+  using Json = nlohmann::ordered_json;
+  Json carry_out(const Json& request);
+  Json ask(const Json& count);
+  Json report(const Json& entries);
+  Json tell(const Json& entries);
+  Json best() const;
+  void save(const Json& path) const;
+  void load(const Json& path);
+  void end_when_out_of_time(std::vector<Action>& actions);
+
+  AskTellSetup setup_;
+  std::unique_ptr<Tuner> tuner_;
+  std::set<TrialId> told_;  // completed trials whose last value was told as well
+};
+
+}  // namespace finetune
