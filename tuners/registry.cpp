@@ -14,7 +14,10 @@ struct Entry {
   std::unique_ptr<Made> (*make)(const Request&);
 };
 
-constexpr Entry<Sampler, SamplerRequest> kSamplers[] = {{"grid", make_grid}, {"random", make_random}, {"sobol", make_sobol}};
+constexpr Entry<Sampler, SamplerRequest> kSamplers[] = {{"grid", make_grid},
+                                                        {"halton", make_halton},
+                                                        {"random", make_random},
+                                                        {"sobol", make_sobol}};
 
 constexpr Entry<Scheduler, SchedulerRequest> kSchedulers[] = {
     {"none", make_none},           {"asha", make_asha},       {"median", make_median}, {"percentile", make_percentile},
@@ -32,13 +35,18 @@ auto make(const Table& table, const std::string& key, const std::string& name, c
   for (const auto& entry : table) {
     if (name == entry.name) return entry.make(request);
   }
-  throw bad_input("", key + " is " + name + "; allowed: " + join(names(table), ", ") + did_you_mean(name, names(table)));
+  throw bad_input("",
+                  key + " is " + name + "; allowed: " + join(names(table), ", ") + did_you_mean(name, names(table)));
 }
 
 }  // namespace
 
-std::vector<std::string> sampler_names() { return names(kSamplers); }
-std::vector<std::string> scheduler_names() { return names(kSchedulers); }
+std::vector<std::string> sampler_names() {
+  return names(kSamplers);
+}
+std::vector<std::string> scheduler_names() {
+  return names(kSchedulers);
+}
 
 std::unique_ptr<Sampler> make_sampler(const std::string& name, const SamplerRequest& request) {
   validate(request.space);
