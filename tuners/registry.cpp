@@ -2,6 +2,7 @@
 
 #include "core/error.h"
 #include "core/text.h"
+#include "tuners/samplers/enqueued.h"
 #include "tuners/samplers/samplers.h"
 #include "tuners/schedulers/schedulers.h"
 
@@ -50,7 +51,10 @@ std::vector<std::string> scheduler_names() {
 
 std::unique_ptr<Sampler> make_sampler(const std::string& name, const SamplerRequest& request) {
   validate(request.space);
-  return make(kSamplers, "tune.sampler.name", name, request);
+  auto sampler = make(kSamplers, "tune.sampler.name", name, request);
+  if (request.enqueue.empty()) return sampler;
+  return make_enqueued(request.space, checked_enqueue(request.space, request.enqueue), request.seed,
+                       std::move(sampler));
 }
 
 std::unique_ptr<Scheduler> make_scheduler(const std::string& name, const SchedulerRequest& request) {

@@ -325,6 +325,7 @@ std::vector<Field> tune_fields() {
   return {whole_field("tune.trials", "trials started", AT(tune.trials), 1, 10'000'000),
           tuner_part_field("tune.sampler", "where to look: {name: random, ...}", AT(tune.sampler)),
           tuner_part_field("tune.scheduler", "how long to go on: {name: asha, ...}", AT(tune.scheduler)),
+          enqueue_field(),
           optional_text_field("tune.method", "stands for sampler and scheduler: auto, bohb, mobster, optuna",
                               AT(tune.method)),
           text_field("tune.metric", "what is tuned", AT(tune.metric), {"valid_loss", "perplexity", "token_accuracy"}),

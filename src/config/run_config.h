@@ -100,6 +100,7 @@ struct TuneConfig {
   std::int64_t trials = 32;
   std::optional<TunerPart> sampler, scheduler;  ///< absent: the program chooses
   std::optional<std::string> method;            ///< stands for sampler + scheduler
+  std::vector<Params> enqueue;                  ///< trials that come first; some parameters or all
   std::string metric = "valid_loss";
   Direction direction = Direction::minimize;
   std::optional<std::int64_t> concurrent;  ///< trials resident at once; absent = auto
