@@ -15,7 +15,8 @@ struct Entry {
   std::unique_ptr<Made> (*make)(const Request&);
 };
 
-constexpr Entry<Sampler, SamplerRequest> kSamplers[] = {{"grid", make_grid},
+constexpr Entry<Sampler, SamplerRequest> kSamplers[] = {{"cmaes", make_cmaes},
+                                                        {"grid", make_grid},
                                                         {"halton", make_halton},
                                                         {"random", make_random},
                                                         {"sobol", make_sobol}};

@@ -9,6 +9,11 @@
 
 namespace finetune {
 
+/// CMA-ES (cmaes/) over the numbers that are always active, with a margin for whole numbers and steps; categories and
+/// conditional parameters are drawn uniformly. Learns from each `population` trials that have come to rest, ranked by
+/// how far they got, then by value; failed ones are the worst. Starts from trials that others chose (listed ones) where
+/// there are any. Options: `population` (4 + 3 ln n), `sigma` (1/6 of the range), `restarts: ipop|none`.
+std::unique_ptr<Sampler> make_cmaes(const SamplerRequest& request);
 /// Every cell of the product once, in the order of the keys as written, last key fastest; inactive parameters collapse.
 /// Needs choices, int or step. Option `order: product|shuffled`.
 std::unique_ptr<Sampler> make_grid(const SamplerRequest& request);
