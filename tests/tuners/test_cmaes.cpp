@@ -169,6 +169,7 @@ TEST(CmaEsStop, ARunEndsWhenItsValuesStayAsTheyAre) {
   std::vector<double> falling, wavy;
   for (int i = 0; i < 130; ++i) falling.push_back(1.0 / (1 + i)), wavy.push_back(i % 2);
   EXPECT_FALSE(stops(d, {falling, wavy, 1}));
+  EXPECT_FALSE(stops(d, {wavy, falling, 1}));
   EXPECT_TRUE(stops(d, {wavy, wavy, 1}));
   wavy.pop_back();
   EXPECT_FALSE(stops(d, {wavy, wavy, 1}));

@@ -55,11 +55,12 @@ TEST(Enqueued, ValuesTakeTheirParametersType) {
   EXPECT_EQ(checked[0], (Params{{"rank", std::int64_t{8}}, {"share", nth_value(space().parameters[2], 3)}}));
 }
 
+// Sobol, because its points are not the uniform draws that complete what a proposal lacks.
 TEST(Enqueued, ListedTrialsComeFirstAndTheSamplerGoesOnAsItWould) {
   const Params whole{
       {"train.learning_rate", 1e-3}, {"rank", std::int64_t{8}}, {"share", 0.5}, {"kind", std::string("a")}};
-  const auto plain = make_sampler("random", {{}, space(), 5});
-  const auto sampler = make_sampler("random", {{}, space(), 5, {whole, {{"rank", std::int64_t{64}}}}});
+  const auto plain = make_sampler("sobol", {{}, space(), 5});
+  const auto sampler = make_sampler("sobol", {{}, space(), 5, {whole, {{"rank", std::int64_t{64}}}}});
   EXPECT_EQ(sampler->suggest({0}, {}), whole);
   Params completed = *plain->suggest({1}, {});
   set_param(completed, "rank", std::int64_t{64});
