@@ -15,7 +15,7 @@ namespace finetune {
 /// there are any. Options: `population` (4 + 3 ln n), `sigma` (1/6 of the range), `restarts: ipop|none`.
 std::unique_ptr<Sampler> make_cmaes(const SamplerRequest& request);
 /// Every cell of the product once, in the order of the keys as written, last key fastest; inactive parameters collapse.
-/// Needs choices, int or step. Option `order: product|shuffled`.
+/// Needs choices, int or step. Listed trials come before and use up no cell. Option `order: product|shuffled`.
 std::unique_ptr<Sampler> make_grid(const SamplerRequest& request);
 /// Point k of the Halton sequence, scrambled by the seed (halton_points.h), for trial k: a parameter an axis, in order.
 std::unique_ptr<Sampler> make_halton(const SamplerRequest& request);
