@@ -2,6 +2,7 @@
 
 #include "core/error.h"
 #include "core/text.h"
+#include "tuners/samplers/enqueued.h"
 #include "tuners/samplers/samplers.h"
 #include "tuners/schedulers/schedulers.h"
 
@@ -15,11 +16,8 @@ struct Entry {
 };
 
 constexpr Entry<Sampler, SamplerRequest> kSamplers[] = {
-    {"random", make_random},
-    {"grid", make_grid},
-    {"sobol", make_sobol},
-    {"tpe", make_tpe},
-    {"gp", make_gp},
+    {"random", make_random}, {"grid", make_grid}, {"sobol", make_sobol}, {"halton", make_halton},
+    {"tpe", make_tpe},       {"gp", make_gp},     {"cmaes", make_cmaes},
 };
 
 constexpr Entry<Scheduler, SchedulerRequest> kSchedulers[] = {{"none", make_none},
@@ -64,7 +62,10 @@ std::vector<std::string> scheduler_names() {
 
 std::unique_ptr<Sampler> make_sampler(const std::string& name, const SamplerRequest& request) {
   validate(request.space);
-  return make(kSamplers, "tune.sampler.name", name, request);
+  auto sampler = make(kSamplers, "tune.sampler.name", name, request);
+  if (request.enqueue.empty()) return sampler;
+  return make_enqueued(request.space, checked_enqueue(request.space, request.enqueue), request.seed,
+                       std::move(sampler));
 }
 
 std::unique_ptr<Scheduler> make_scheduler(const std::string& name, const SchedulerRequest& request) {

@@ -11,9 +11,10 @@
 namespace finetune {
 
 struct SamplerRequest {
-  Params options;                ///< beside the name in the config
+  Params options;  ///< beside the name in the config
   SearchSpace space;
   std::uint64_t seed = 0;
+  std::vector<Params> enqueue = {};  ///< trials that come first (samplers/enqueued.h)
 };
 
 struct SchedulerRequest {

@@ -110,7 +110,8 @@ std::unique_ptr<Tuner> make_tuner(const RunConfig& config, std::optional<std::in
   options.default_min_steps = first_rung(options.max_steps, asktell);
   if (!asktell) options.may_change = may_change_during_training;
   const SearchSpace space = search_space(config);
-  auto sampler = make_sampler(config.tune.sampler->name, {config.tune.sampler->options, space, options.seed});
+  auto sampler =
+      make_sampler(config.tune.sampler->name, {config.tune.sampler->options, space, options.seed, config.tune.enqueue});
   auto scheduler = make_scheduler(config.tune.scheduler->name, {config.tune.scheduler->options, space, options});
   return std::make_unique<Tuner>(std::move(options), std::move(sampler), std::move(scheduler));
 }

@@ -325,6 +325,7 @@ std::vector<Field> tune_fields() {
   return {whole_field("tune.trials", "trials started", AT(tune.trials), 1, 10'000'000),
           tuner_part_field("tune.sampler", "where to look: {name: random, ...}", AT(tune.sampler)),
           tuner_part_field("tune.scheduler", "how long to go on: {name: asha, ...}", AT(tune.scheduler)),
+          enqueue_field(),
           optional_text_field("tune.method",
                               "stands for sampler and scheduler: auto, bohb, mobster, optuna, SAMPLER+SCHEDULER",
                               AT(tune.method)),

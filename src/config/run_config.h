@@ -103,6 +103,7 @@ struct TuneConfig {
   std::optional<TunerPart> sampler, scheduler;  ///< absent: the program chooses
   std::optional<std::string> method;            ///< stands for sampler + scheduler
   bool method_is_auto = false;                  ///< not a key: sampler and scheduler were chosen by `method: auto`
+  std::vector<Params> enqueue;                  ///< trials that come first; some parameters or all
   std::string metric = "valid_loss";
   Direction direction = Direction::minimize;
   std::optional<std::int64_t> concurrent;  ///< trials resident at once; absent = auto

@@ -146,6 +146,25 @@ TunerPart read_part(const std::string& key, const ConfigNode& node) {
   return part;
 }
 
+Params read_enqueued(const std::string& key, const ConfigNode& node) {
+  if (node.kind != ConfigNode::Kind::map || node.entries.empty())
+    throw bad_input(node.where, key + " must be a map of searched keys: {train.learning_rate: 3e-4}");
+  Params params;
+  for (const auto& [name, value] : node.entries) {
+    if (value.kind != ConfigNode::Kind::scalar)
+      throw bad_input(value.where, key + "." + name + " must be a single value");
+    params.emplace_back(name, value.value);
+  }
+  return params;
+}
+
+ConfigNode map_node(const Params& params) {
+  ConfigNode node;
+  node.kind = ConfigNode::Kind::map;
+  for (const auto& [name, value] : params) node.entries.emplace_back(name, ConfigNode::of(value));
+  return node;
+}
+
 }  // namespace
 
 bool set_search_key(RunConfig& config, const std::string& key, const ConfigNode& node) {
@@ -198,6 +217,26 @@ Field tuner_part_field(const std::string& key, const std::string& help,
             for (const auto& [option, value] : part->options) node.entries.emplace_back(option, ConfigNode::of(value));
             return node;
           }};
+}
+
+// The values are checked against the space where the sampler is made: either may still be set after the other.
+Field enqueue_field() {
+  return {
+      "tune.enqueue", "trials to begin with: [{train.learning_rate: 3e-4}, ...]",
+      [](RunConfig& c, const ConfigNode& n) {
+        c.tune.enqueue.clear();
+        if (n.kind == ConfigNode::Kind::null) return;
+        if (n.kind != ConfigNode::Kind::list) throw bad_input(n.where, "tune.enqueue must be a list of maps");
+        for (const auto& item : n.items)
+          c.tune.enqueue.push_back(read_enqueued("tune.enqueue[" + std::to_string(c.tune.enqueue.size()) + "]", item));
+      },
+      [](const RunConfig& c) -> std::optional<ConfigNode> {
+        if (c.tune.enqueue.empty()) return std::nullopt;
+        ConfigNode list;
+        list.kind = ConfigNode::Kind::list;
+        for (const Params& params : c.tune.enqueue) list.items.push_back(map_node(params));
+        return list;
+      }};
 }
 
 ConfigNode search_node(const std::vector<SearchParameter>& search) {

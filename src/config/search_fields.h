@@ -1,4 +1,5 @@
-// Keys with free names: search.PARAMETER, and the options beside the name of tune.sampler and tune.scheduler.
+// Keys with free names: search.PARAMETER, the options beside the name of tune.sampler and tune.scheduler, and the
+// trials of tune.enqueue.
 #pragma once
 
 #include <functional>
@@ -17,6 +18,9 @@ bool set_tuner_part_key(RunConfig& config, const std::string& key, const ConfigN
 /// A field that takes {name: X, option: value, ...} or just the name.
 Field tuner_part_field(const std::string& key, const std::string& help,
                        std::function<std::optional<TunerPart>&(RunConfig&)> at);
+
+/// tune.enqueue: a list of maps of searched keys to values, tried before the sampler's own.
+Field enqueue_field();
 
 /// The search space as a map node, for printing.
 ConfigNode search_node(const std::vector<SearchParameter>& search);

@@ -1,7 +1,6 @@
-#include "tuners/samplers/samplers.h"
-
 #include "core/error.h"
 #include "tuners/options.h"
+#include "tuners/samplers/samplers.h"
 
 namespace finetune {
 namespace {
@@ -12,7 +11,8 @@ constexpr std::size_t kMostCells = 1'000'000;
 void check_discrete(const SearchSpace& space) {
   for (const auto& spec : space.parameters) {
     if (!spec.count()) {
-      throw bad_input("", "search." + spec.name + " is continuous, which a grid cannot list; give choices, int: true or a step");
+      throw bad_input(
+          "", "search." + spec.name + " is continuous, which a grid cannot list; give choices, int: true or a step");
     }
   }
 }
@@ -35,15 +35,18 @@ void list_cells(const SearchSpace& space, std::size_t depth, Params& cell, std::
 
 class Grid : public Sampler {
  public:
-  explicit Grid(std::vector<Params> cells) : cells_(std::move(cells)) {}
+  Grid(std::vector<Params> cells, std::size_t enqueued) : cells_(std::move(cells)), enqueued_(enqueued) {}
   std::optional<Params> suggest(TrialId id, std::span<const TrialRecord>) override {
-    const auto index = static_cast<std::size_t>(id.value);
+    const auto k = static_cast<std::size_t>(id.value);
+    if (k < enqueued_) return cells_[k % cells_.size()];  // completes a listed trial; no cell is used up by it
+    const std::size_t index = k - enqueued_;
     if (index >= cells_.size()) return std::nullopt;
     return cells_[index];
   }
 
  private:
   std::vector<Params> cells_;
+  std::size_t enqueued_;
 };
 
 }  // namespace
@@ -58,12 +61,13 @@ std::unique_ptr<Sampler> make_grid(const SamplerRequest& request) {
   list_cells(request.space, 0, cell, cells);
   if (shuffled) {
     std::vector<Params> reordered;
-    for (const auto index : permutation(static_cast<std::int64_t>(cells.size()), Random(request.seed, Purpose::sampler))) {
+    for (const auto index :
+         permutation(static_cast<std::int64_t>(cells.size()), Random(request.seed, Purpose::sampler))) {
       reordered.push_back(cells[static_cast<std::size_t>(index)]);
     }
     cells = std::move(reordered);
   }
-  return std::make_unique<Grid>(std::move(cells));
+  return std::make_unique<Grid>(std::move(cells), request.enqueue.size());
 }
 
 }  // namespace finetune

@@ -1,0 +1,34 @@
+#include "tuners/options.h"
+#include "tuners/samplers/halton_points.h"
+#include "tuners/samplers/samplers.h"
+
+namespace finetune {
+namespace {
+
+class HaltonSampler : public Sampler {
+ public:
+  HaltonSampler(SearchSpace space, std::uint64_t seed)
+      : space_(std::move(space)), points_(space_.parameters.size(), seed) {}
+  std::optional<Params> suggest(TrialId id, std::span<const TrialRecord>) override {
+    const auto point = points_.point(static_cast<std::uint64_t>(id.value));
+    Params params;
+    for (std::size_t i = 0; i < point.size(); ++i) {
+      const ParameterSpec& spec = space_.parameters[i];
+      if (is_active(spec, params)) params.emplace_back(spec.name, value_at(spec, point[i]));
+    }
+    return params;
+  }
+
+ private:
+  SearchSpace space_;
+  ScrambledHalton points_;
+};
+
+}  // namespace
+
+std::unique_ptr<Sampler> make_halton(const SamplerRequest& request) {
+  OptionReader("tune.sampler", request.options).finish();
+  return std::make_unique<HaltonSampler>(request.space, request.seed);
+}
+
+}  // namespace finetune
