@@ -41,6 +41,7 @@ class TreeBuilder : public YAML::EventHandler {
   void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                 const std::string& text) override {
     refuse_anchor(mark, anchor);
+    require_utf8(where(mark), text);  // an escape may name what is no character
     const bool plain = tag == "?";
     if (!plain && tag != "!") throw bad_input(where(mark), "tags (" + tag + ") are not allowed");
     ConfigNode node;
@@ -235,9 +236,22 @@ std::optional<Value> resolve_scalar(const std::string& text) {
   return text;
 }
 
+// YAML 1.2 section 5.1: of the control characters only tab and line ends. yaml-cpp reads on and gives wrong bytes.
+static void refuse_control_characters(const std::string& file, const std::string& text) {
+  long line = 1;
+  for (const char c : text) {
+    if (c == '\n') ++line;
+    const auto byte = static_cast<unsigned char>(c);
+    if ((byte < 0x20 && c != '\t' && c != '\n' && c != '\r') || byte == 0x7f) {
+      throw bad_input(file + ":" + std::to_string(line), "holds a control character, which YAML does not allow");
+    }
+  }
+}
+
 ConfigNode parse_config(const std::string& file, const std::string& text) {
   require_utf8(file, text);
   if (!text.empty() && text.front() == '{') return from_json(file, parse_strict_json(file, text, kDeepest));
+  refuse_control_characters(file, text);
   // yaml-cpp's scanner recurses over flow brackets: a line of them would overflow the stack before our own check.
   std::size_t depth = 0;
   for (const char c : text) {

@@ -136,6 +136,8 @@ TEST(Config, MessagesNameTheLineTheKeyAndTheNearest) {
   EXPECT_HOLDS(error_of("train: {steps: 1, epochs: 2}\n"), "train.steps and train.epochs are both given");
   EXPECT_HOLDS(error_of("train.steps: 3\nrun:\n  devices: gpu\n"), ".yaml:3: run.devices: gpu is not a device");
   EXPECT_HOLDS(error_of("data: {\xff: 1}\n"), "UTF-8");
+  EXPECT_HOLDS(error_of("train: {steps: 1}\ndata: {a: \x01}\n"), ".yaml:2: holds a control character");
+  EXPECT_HOLDS(error_of("\ndata: {prompt: \"\\ud800\"}\n"), ".yaml:2: ");  // a lone surrogate
 }
 
 TEST(Config, SearchIsCheckedAgainstTheKeysItSearches) {
@@ -182,6 +184,7 @@ std::string other_value(const std::string& key) {
       {"train.changes", "[{step: 3, learning_rate: 1e-05, schedule: cosine}, {step: 9, beta1: 0.25}]"},
       {"tune.sampler", "{name: random, startup: 7}"},
       {"tune.scheduler", "{name: asha, min_steps: 2}"},
+      {"tune.enqueue", "[{train.learning_rate: 0.0003}, {train.lora.rank: 8}]"},
       {"tune.method", "bohb"},
       {"tune.metric", "perplexity"},
       {"tune.direction", "maximize"},
