@@ -242,7 +242,7 @@ static void refuse_control_characters(const std::string& file, const std::string
   for (const char c : text) {
     if (c == '\n') ++line;
     const auto byte = static_cast<unsigned char>(c);
-    if ((byte < 0x20 && c != '\t' && c != '\n' && c != '\r') || byte == 0x7f) {
+    if (byte < 0x20 && c != '\t' && c != '\n' && c != '\r') {
       throw bad_input(file + ":" + std::to_string(line), "holds a control character, which YAML does not allow");
     }
   }
@@ -272,7 +272,7 @@ ConfigNode parse_config(const std::string& file, const std::string& text) {
 }
 
 std::string to_yaml(const ConfigNode& node, int indent) {
-  if (node.kind != ConfigNode::Kind::map) return flow_yaml(node) + "\n";
+  if (node.kind != ConfigNode::Kind::map || node.entries.empty()) return flow_yaml(node) + "\n";
   std::string text;
   for (const auto& [key, value] : node.entries) {
     text += std::string(static_cast<std::size_t>(indent), ' ') + (plain_is_same_string(key) ? key : quoted(key)) + ":";
