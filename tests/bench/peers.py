@@ -7,7 +7,8 @@
 VENV holds what peers/requirements.txt lists. Each round runs the peer and the program one after the other, so that a
 neighbour's load hits both; the ratio printed is the median over rounds. Tokens a second are training tokens without
 padding over the wall time of the whole sweep, its evaluations included, loading excluded. The program's time also
-holds its two baselines (the untouched base and a default run), whose tokens are not counted.
+holds its two baselines (the untouched base and a default run), whose tokens are not counted; for a single
+configuration it is the whole process of `finetune_tune train`, loading and writing included.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import json
 import statistics
 import subprocess
 import tempfile
+import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -52,20 +54,26 @@ def run_peer(args: argparse.Namespace, case: dict, model: Path, data: Path, work
 
 
 def run_ours(args: argparse.Namespace, case: dict, model: Path, data: Path, work: Path) -> dict:
-    """The same grid; every configuration to the end."""
+    """The same grid, every configuration to the end; or `train` for a grid of one."""
     trials = len(case["lrs"]) * len(case["ranks"])
-    out = work / "ours"
     common = ["--model", str(model), "--train", str(data / "train.jsonl"), "--valid", str(work / "valid64.jsonl"),
-              "--steps", str(case["steps"]), "--out", str(out), "--overwrite", "--json", "--set", "train.batch_size=8",
-              "--set", "data.shuffle=false", "--set", "train.lora.alpha_over_rank=2", "--set", "train.warmup_ratio=0",
-              "--set", "train.schedule=constant"]
-    search = ["--trials", str(trials), "--set", "tune.sampler=grid", "--set", "tune.scheduler=none",
-              "--set", f"search.train.learning_rate={{choices: {case['lrs']}}}",
-              "--set", f"search.train.lora.rank={{choices: {case['ranks']}}}"]
-    done = subprocess.run([str(args.program), *common, *search], capture_output=True, text=True)
+              "--steps", str(case["steps"]), "--out", str(work / "ours"), "--overwrite", "--json",
+              "--set", "train.batch_size=8", "--set", "data.shuffle=false", "--set", "train.warmup_ratio=0",
+              "--set", "train.lora.alpha_over_rank=2"]
+    if trials == 1:
+        verb = ["train", "--set", f"train.learning_rate={case['lrs'][0]}", "--set", f"train.lora.rank={case['ranks'][0]}"]
+    else:
+        verb = ["tune", "--trials", str(trials), "--set", "tune.sampler=grid", "--set", "tune.scheduler=none",
+                "--set", f"search.train.learning_rate={{choices: {case['lrs']}}}",
+                "--set", f"search.train.lora.rank={{choices: {case['ranks']}}}"]
+    started = time.perf_counter()
+    done = subprocess.run([str(args.program), *verb, *common], capture_output=True, text=True)
+    wall = time.perf_counter() - started
     if done.returncode != 0:
         raise SystemExit(done.stderr)
     report = json.loads(done.stdout)
+    if trials == 1:
+        return {"tokens": report["tokens"], "seconds": wall, "best": report["valid_loss"]}
     return {"tokens": report["cost"]["tokens"], "seconds": report["cost"]["seconds"], "best": report["best"]["metric"]}
 
 
