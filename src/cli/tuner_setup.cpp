@@ -44,6 +44,7 @@ void use_method(TuneConfig& tune, const Method& method) {
 
 void resolve_method(RunConfig& config, const MethodContext& context) {
   TuneConfig& tune = config.tune;
+  if (!tune.method && !tune.sampler && !tune.scheduler) tune.method = "auto";
   if (!tune.method) return;
   tune.method_is_auto = *tune.method == "auto";
   use_method(tune,
