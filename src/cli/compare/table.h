@@ -52,9 +52,9 @@ struct SkippedMethod {
 
 struct ComparisonTable {
   std::int64_t concurrent = 1, budget_steps = 0, steps = 0;  ///< of the main columns; of a study; of a full trial
-  std::optional<double> best;                                ///< of all runs
-  std::optional<double> reach;                               ///< a metric at least this low is within 1 % of it
-  std::vector<MethodRow> rows;                               ///< in the order of the methods' first runs
+  std::optional<double> best;   ///< the lowest of the methods' medians: one lucky seed is no yardstick
+  std::optional<double> reach;  ///< a metric at least this low is within 1 % of it
+  std::vector<MethodRow> rows;  ///< in the order of the methods' first runs
   std::vector<SkippedMethod> skipped;
 };
 
