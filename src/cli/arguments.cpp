@@ -38,6 +38,9 @@ constexpr VerbHelp kVerbs[] = {
     {"resume", "go on with a run that was interrupted", "finetune_tune resume runs/first"},
     {"asktell", "the tuner alone, for an objective in any language: JSON lines on stdin and stdout",
      "finetune_tune asktell --config space.yaml"},
+    {"compare", "several methods of tuning side by side under the same budget, on simulated curves",
+     "finetune_tune compare --methods random,gp,hyperband,optuna,pbt --simulate --steps 100 --trials 16 --out "
+     "runs/methods"},
     {"demo", "make a small model and data, tune on them, print the report", "finetune_tune demo --out runs/demo"}};
 
 std::vector<std::string> verb_names() {
@@ -59,6 +62,7 @@ void add_flags(CLI::App& app, const std::string& verb, Raw& raw, Arguments& argu
       ->type_name("KEY=VALUE")
       ->take_all()
       ->expected(1);
+  const bool compares = verb == "compare";
   const bool trains = verb == "tune" || verb == "train" || verb == "check";
   if (trains || verb == "eval" || verb == "tokenize" || verb == "detokenize" || verb == "export") {
     app.add_option("--model", raw.model, "HuggingFace checkpoint folder")->type_name("DIR");
@@ -69,9 +73,21 @@ void add_flags(CLI::App& app, const std::string& verb, Raw& raw, Arguments& argu
         ->type_name("FILE")
         ->take_all()
         ->expected(1);
+  }
+  if (trains || compares) {
     app.add_option("--steps", raw.steps, "optimizer steps of a full trial")->type_name("N");
-    app.add_option("--trials", raw.trials, "trials to start")->type_name("N");
+    app.add_option("--trials", raw.trials, compares ? "budget of a study in full trials" : "trials to start")
+        ->type_name("N");
     app.add_option("--seed", raw.seed, "of training and of the tuner")->type_name("N");
+  }
+  if (compares) {
+    app.add_option("--methods", arguments.methods, "names as tune.method takes them; commas between")
+        ->type_name("LIST")
+        ->capture_default_str();
+    app.add_option("--seeds", arguments.seeds, "studies a method, from --seed on")
+        ->type_name("N")
+        ->capture_default_str();
+    app.add_flag("--simulate", arguments.simulate, "on simulated learning curves of a LoRA sweep: no model, no data");
   }
   if (trains || verb == "eval")
     app.add_option("--devices", raw.devices, "cpu, cuda:0 ...; commas between several")
@@ -85,7 +101,7 @@ void add_flags(CLI::App& app, const std::string& verb, Raw& raw, Arguments& argu
     app.add_option("--per-example", arguments.per_example, "write tokens, loss tokens and nll of each line")
         ->type_name("FILE");
   }
-  if (verb == "tune" || verb == "train" || verb == "export" || verb == "demo" || verb == "check") {
+  if (verb == "tune" || verb == "train" || verb == "export" || verb == "demo" || verb == "check" || compares) {
     app.add_option("--out", raw.out, "folder for the results")->type_name("DIR");
     app.add_flag("--overwrite", arguments.overwrite, "replace what is in --out");
   }
@@ -96,7 +112,7 @@ void add_flags(CLI::App& app, const std::string& verb, Raw& raw, Arguments& argu
 }
 
 std::string keys_help(const std::string& verb) {
-  if (verb != "tune" && verb != "train" && verb != "check") return "";
+  if (verb != "tune" && verb != "train" && verb != "check" && verb != "compare") return "";
   std::string text = "\nConfiguration keys (--set KEY=VALUE, or nested in --config FILE.yaml):\n";
   for (const auto& field : config_fields())
     text += "  " + field.key + std::string(field.key.size() < 26 ? 26 - field.key.size() : 1, ' ') + field.help + "\n";

@@ -11,11 +11,14 @@ namespace finetune {
 struct Arguments {
   std::string verb = "tune";
   ConfigSources sources;
-  std::string adapter;      ///< eval, export: --adapter
-  std::string per_example;  ///< eval: --per-example
-  std::string folder;       ///< report, resume: the run
+  std::string adapter;                                          ///< eval, export: --adapter
+  std::string per_example;                                      ///< eval: --per-example
+  std::string methods = "grid,random,gp,hyperband,optuna,pbt";  ///< compare: --methods
+  std::string seeds = "5";                                      ///< compare: --seeds
+  std::string folder;                                           ///< report, resume: the run
   bool json = false, overwrite = false, no_special = false;
-  bool done = false;  ///< --help or --version was printed
+  bool simulate = false;  ///< compare: --simulate
+  bool done = false;      ///< --help or --version was printed
 };
 
 /// Throws Error (bad_input) naming the flag. Prints help and version itself.

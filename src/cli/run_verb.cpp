@@ -28,6 +28,7 @@ int run_verb(const Arguments& arguments) {
   if (arguments.verb == "report") return run_report(arguments);
   if (arguments.verb == "resume") return run_resume(arguments);
   if (arguments.verb == "demo") return run_demo(arguments);
+  if (arguments.verb == "compare") return run_compare(arguments);
   if (arguments.verb == "asktell") return run_asktell(arguments);
   if (arguments.verb == "tokenize" || arguments.verb == "detokenize") return run_tokenizer(arguments);
   throw bad_input("", "verb " + arguments.verb + " is not available in this build");

@@ -13,6 +13,7 @@ int run_export(const Arguments& arguments);
 int run_report(const Arguments& arguments);
 int run_resume(const Arguments& arguments);
 int run_demo(const Arguments& arguments);
+int run_compare(const Arguments& arguments);
 
 /// Any verb by name.
 int run_verb(const Arguments& arguments);

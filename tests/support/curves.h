@@ -11,18 +11,12 @@
 #include <string>
 #include <vector>
 
+#include "cli/compare/lora_curve.h"
+#include "cli/compare/play_curves.h"
 #include "core/random.h"
 #include "tuners/space/space.h"
 
 namespace finetune::testing {
-
-/// One training run. A copy of it is a copy of its weights; parameters may change from step to step.
-class CurveRun {
- public:
-  virtual ~CurveRun() = default;
-  virtual double step(const Params& params) = 0;  ///< validation loss after one more step; NaN once diverged
-  virtual std::unique_ptr<CurveRun> clone() const = 0;
-};
 
 /// A tuning problem, minimised. Regret = final value less `minimum`.
 struct CurveProblem {
@@ -146,37 +140,22 @@ inline CurveProblem curve_power() {
   return formula_problem("curve-power", space, formula, 0.393893, 81, 0.01);
 }
 
-/// A LoRA sweep in numbers: what has been learned, the noise that the rate keeps up, over-fitting, divergence above a
-/// limit that grows with batch and warm-up.
+/// The program's simulated LoRA sweep, under short names.
 class LoraRun : public CurveRun {
  public:
-  LoraRun(std::uint64_t seed, std::int64_t trial, bool noisy)
-      : random_(seed * 1'000'003 + static_cast<std::uint64_t>(trial), Purpose::test), noisy_(noisy) {
-    if (noisy_) offset_ = 0.004 * random_.normal();
-  }
+  LoraRun(std::uint64_t seed, std::int64_t trial, bool noisy) : curve_(seed, trial, 100, noisy) {}
   double step(const Params& params) override {
-    ++t_;
-    const double rank = number(params, "rank"), batch = number(params, "batch_size");
-    const double warmup = number(params, "warmup_ratio"), dropout = number(params, "dropout");
-    double lr = number(params, "learning_rate");
-    const double limit = 1.5e-3 * std::sqrt(batch / 16) * (1 + 5 * warmup), t = static_cast<double>(t_);
-    if (lr > limit && t >= 4 + 20 * limit / lr) learned_ = std::numeric_limits<double>::quiet_NaN();
-    lr *= std::min(1.0, t / std::max(1.0, warmup * 100));
-    learned_ += std::pow(lr / 3e-4, 0.8) * std::pow(batch / 16, 0.25);
-    unrest_ += 0.3 * (0.15 * (lr / 1e-3) * std::sqrt(16 / batch) - unrest_);
-    const double overfit = 2e-4 * learned_ * std::sqrt(rank / 16) * (1 - std::min(1.0, 4 * dropout));
-    const double log_rank = std::log2(rank) - 5, log_decay = std::log10(number(params, "weight_decay")) + 2;
-    const double loss = 1.6 + 1.2 * std::pow(1 + learned_ / 3, -0.6) + unrest_ + overfit + 0.01 * log_rank * log_rank +
-                        dropout * dropout + 0.004 * log_decay * log_decay + offset_;
-    return loss + (noisy_ ? 0.005 * random_.normal() : 0);
+    return curve_.step({.learning_rate = number(params, "learning_rate"),
+                        .rank = number(params, "rank"),
+                        .batch_size = number(params, "batch_size"),
+                        .warmup_ratio = number(params, "warmup_ratio"),
+                        .dropout = number(params, "dropout"),
+                        .weight_decay = number(params, "weight_decay")});
   }
   std::unique_ptr<CurveRun> clone() const override { return copy_of(*this); }
 
  private:
-  Random random_;
-  bool noisy_;
-  std::int64_t t_ = 0;
-  double learned_ = 0, unrest_ = 0, offset_ = 0;
+  LoraCurve curve_;
 };
 
 inline CurveProblem lora() {

@@ -1,11 +1,11 @@
-// Plays a study on simulated curves: the host's side of the contract, one step of every running trial a round.
+// A study played on simulated curves, and how good the configuration is that it chose.
 #pragma once
 
+#include <algorithm>
 #include <limits>
-#include <map>
 #include <memory>
-#include <optional>
 
+#include "cli/compare/play_curves.h"
 #include "support/curves.h"
 #include "tuners/registry.h"
 
@@ -28,26 +28,27 @@ struct SimulatedResult {
 class Simulator {
  public:
   Simulator(const CurveProblem& problem, const SimulatedStudy& study)
-      : problem_(problem), study_(study), tuner_(options(), sampler(), scheduler()) {}
+      : problem_(problem),
+        study_(study),
+        tuner_(options(), sampler(), scheduler()),
+        player_(tuner_, start(), study.concurrent) {}
 
   SimulatedResult run() {
     bool halfway = false;
-    while (result_.steps < study_.steps && round()) {
-      if (!halfway && 2 * result_.steps >= study_.steps) halfway = true, result_.half_regret = regret();
+    while (player_.steps() < study_.steps && player_.round()) {
+      if (!halfway && 2 * player_.steps() >= study_.steps) halfway = true, result_.half_regret = regret();
     }
     result_.regret = regret();
     if (!halfway) result_.half_regret = result_.regret;
+    result_.steps = player_.steps();
+    result_.completed = std::count_if(tuner_.trials().begin(), tuner_.trials().end(),
+                                      [](const TrialRecord& trial) { return trial.state == TrialState::completed; });
     result_.trials = static_cast<std::int64_t>(tuner_.trials().size());
     return result_;
   }
   const Tuner& tuner() const { return tuner_; }
 
  private:
-  struct Run {
-    std::unique_ptr<CurveRun> weights;
-    bool changed = false;  // its parameters were not the same all along
-  };
-
   TunerOptions options() const {
     return {.trials = study_.trials, .max_steps = problem_.steps, .concurrent = study_.concurrent, .seed = study_.seed};
   }
@@ -58,52 +59,21 @@ class Simulator {
     return make_scheduler(study_.scheduler, {study_.scheduler_options, problem_.space, options()});
   }
 
-  bool round() {
-    std::vector<Action> actions;
-    for (const NewTrial& trial : tuner_.ask(study_.concurrent, actions)) {
-      runs_[trial.id].weights = problem_.start(study_.seed, trial.id.value);
-    }
-    copy_weights(actions);
-    std::vector<Report> reports;
-    for (const auto& [id, run] : runs_) {
-      const TrialRecord& trial = *tuner_.find(id);
-      if (trial.state != TrialState::running) continue;
-      reports.push_back({.trial = id, .step = trial.step + 1, .metric = run.weights->step(trial.params)});
-    }
-    if (reports.empty()) return false;
-    result_.steps += static_cast<std::int64_t>(reports.size());
-    actions.clear();
-    tuner_.report(reports, actions);
-    for (const Report& report : reports) note_end(*tuner_.find(report.trial));
-    copy_weights(actions);
-    return true;
-  }
-
-  void note_end(const TrialRecord& trial) {
-    if (trial.state == TrialState::completed) ++result_.completed;
-    if (trial.state != TrialState::running && trial.state != TrialState::paused) runs_.at(trial.id).weights.reset();
+  CurvePlayer::Start start() const {
+    return [&problem = problem_, seed = study_.seed](TrialId trial) { return problem.start(seed, trial.value); };
   }
 
   double regret() const {
     const TrialRecord* best = tuner_.best();
     if (best == nullptr) return std::numeric_limits<double>::infinity();
-    const bool changed = runs_.at(best->id).changed;
+    const bool changed = player_.changed(best->id);
     return (changed ? best->values.back().second : problem_.value(best->params)) - problem_.minimum;
-  }
-
-  // All copies of one answer are made at once.
-  void copy_weights(const std::vector<Action>& actions) {
-    std::map<TrialId, std::unique_ptr<CurveRun>> copies;
-    for (const Action& action : actions) {
-      if (action.what == Action::Do::copy) copies[action.trial] = runs_.at(action.from).weights->clone();
-    }
-    for (auto& [id, weights] : copies) runs_[id] = {std::move(weights), true};
   }
 
   const CurveProblem& problem_;
   SimulatedStudy study_;
   Tuner tuner_;
-  std::map<TrialId, Run> runs_;
+  CurvePlayer player_;
   SimulatedResult result_;
 };
 

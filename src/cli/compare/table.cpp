@@ -1,0 +1,198 @@
+#include "cli/compare/table.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <nlohmann/json.hpp>
+#include <set>
+
+namespace finetune {
+namespace {
+
+constexpr double kReach = 0.01;
+constexpr double kNever = std::numeric_limits<double>::infinity();
+
+using Runs = std::vector<const ComparedRun*>;
+
+template <typename Keep>
+Runs select(std::span<const ComparedRun> runs, Keep keep) {
+  Runs kept;
+  for (const ComparedRun& run : runs) {
+    if (keep(run)) kept.push_back(&run);
+  }
+  return kept;
+}
+
+Runs main_runs(std::span<const ComparedRun> runs, const std::string& method, std::int64_t concurrent) {
+  return select(runs, [&](const ComparedRun& run) { return run.method == method && run.concurrent == concurrent; });
+}
+
+template <typename Of>
+std::optional<double> median_of(const Runs& runs, Of of) {
+  std::vector<double> values;
+  for (const ComparedRun* run : runs) values.push_back(of(*run));
+  const auto middle = median(std::move(values));
+  return middle && std::isfinite(*middle) ? middle : std::nullopt;
+}
+
+const Improvement* first_within(const ComparedRun& run, double reach) {
+  for (const Improvement& improvement : run.improvements) {
+    if (improvement.metric <= reach) return &improvement;
+  }
+  return nullptr;
+}
+
+template <typename Of>
+std::optional<double> cost_to_reach(const Runs& runs, double reach, Of of) {
+  return median_of(runs, [&](const ComparedRun& run) {
+    const Improvement* at = first_within(run, reach);
+    return at == nullptr ? kNever : static_cast<double>(of(*at));
+  });
+}
+
+double lost_share(const ComparedRun& run) {
+  return run.steps == 0 ? 0 : 1 - static_cast<double>(run.best_steps) / static_cast<double>(run.steps);
+}
+
+double best_of(const ComparedRun& run) {
+  return run.best.value_or(kNever);
+}
+
+double decision_microseconds(const Runs& runs) {
+  double seconds = 0, decisions = 0;
+  for (const ComparedRun* run : runs) {
+    seconds += run->decision_seconds;
+    decisions += static_cast<double>(run->decisions);
+  }
+  return decisions == 0 ? 0 : 1e6 * seconds / decisions;
+}
+
+MethodRow row_of(const std::string& method, const Runs& runs, double reach) {
+  MethodRow row{.method = method, .seeds = static_cast<std::int64_t>(runs.size())};
+  row.best = median_of(runs, best_of);
+  for (const ComparedRun* run : runs) {
+    if (run->best) row.low = std::min(row.low.value_or(kNever), *run->best);
+    if (run->best) row.high = std::max(row.high.value_or(-kNever), *run->best);
+    if (first_within(*run, reach) != nullptr) ++row.reached;
+  }
+  row.steps = cost_to_reach(runs, reach, [](const Improvement& at) { return at.steps; });
+  row.seconds = cost_to_reach(runs, reach, [](const Improvement& at) { return at.seconds; });
+  row.lost_share = median_of(runs, lost_share).value_or(0);
+  row.decision_microseconds = decision_microseconds(runs);
+  return row;
+}
+
+std::vector<ScalingPoint> scaling_of(std::span<const ComparedRun> runs, const std::string& method, double reach) {
+  std::set<std::int64_t> widths;
+  for (const ComparedRun& run : runs) widths.insert(run.concurrent);
+  std::vector<ScalingPoint> points;
+  for (const std::int64_t width : widths) {
+    const Runs same =
+        select(runs, [&](const ComparedRun& run) { return run.method == method && run.concurrent == width; });
+    points.push_back(
+        {width, median_of(same, best_of), cost_to_reach(same, reach, [](const Improvement& at) { return at.rounds; })});
+  }
+  return points;
+}
+
+std::string text_of(const std::optional<double>& value, int digits) {
+  return value ? fmt::format("{:.{}f}", *value, digits) : "-";
+}
+
+std::string scaling_text(const MethodRow& row) {
+  std::string text;
+  for (const ScalingPoint& point : row.scaling) text += (text.empty() ? "" : " / ") + text_of(point.rounds, 0);
+  return text;
+}
+
+std::string widths_text(const ComparisonTable& table) {
+  std::string text;
+  if (table.rows.empty()) return text;
+  for (const ScalingPoint& point : table.rows.front().scaling)
+    text += (text.empty() ? "" : " / ") + std::to_string(point.concurrent);
+  return text;
+}
+
+nlohmann::ordered_json json_of(const std::optional<double>& value) {
+  return value ? nlohmann::ordered_json(*value) : nlohmann::ordered_json(nullptr);
+}
+
+nlohmann::ordered_json row_json(const MethodRow& row) {
+  auto scaling = nlohmann::ordered_json::array();
+  for (const ScalingPoint& point : row.scaling)
+    scaling.push_back({{"concurrent", point.concurrent},
+                       {"best_median", json_of(point.best)},
+                       {"rounds_to_reach", json_of(point.rounds)}});
+  return {{"method", row.method},
+          {"seeds", row.seeds},
+          {"best_median", json_of(row.best)},
+          {"best_lowest", json_of(row.low)},
+          {"best_highest", json_of(row.high)},
+          {"seeds_that_reached", row.reached},
+          {"steps_to_reach", json_of(row.steps)},
+          {"seconds_to_reach", json_of(row.seconds)},
+          {"lost_share", row.lost_share},
+          {"decision_microseconds", row.decision_microseconds},
+          {"scaling", std::move(scaling)}};
+}
+
+}  // namespace
+
+std::optional<double> median(std::vector<double> values) {
+  if (values.empty()) return std::nullopt;
+  std::sort(values.begin(), values.end());
+  const std::size_t n = values.size();
+  return n % 2 == 1 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2;
+}
+
+ComparisonTable compare_runs(std::span<const ComparedRun> runs, std::int64_t concurrent) {
+  ComparisonTable table{.concurrent = concurrent};
+  std::vector<std::string> methods;
+  for (const ComparedRun& run : runs) {
+    if (std::find(methods.begin(), methods.end(), run.method) == methods.end()) methods.push_back(run.method);
+  }
+  for (const std::string& method : methods) {
+    const auto middle = median_of(main_runs(runs, method, concurrent), best_of);
+    if (middle) table.best = std::min(table.best.value_or(kNever), *middle);
+  }
+  if (table.best) table.reach = *table.best + kReach * std::abs(*table.best);
+  const double reach = table.reach.value_or(-kNever);
+  for (const std::string& method : methods) {
+    table.rows.push_back(row_of(method, main_runs(runs, method, concurrent), reach));
+    table.rows.back().scaling = scaling_of(runs, method, reach);
+  }
+  return table;
+}
+
+std::string table_markdown(const ComparisonTable& table) {
+  std::string text = fmt::format(
+      "| method | best: median (lowest to highest) | within 1 %: seeds | steps | seconds | steps on others than the "
+      "best | microseconds a decision | rounds to within 1 % at {} side by side |\n"
+      "|---|---|---|---|---|---|---|---|\n",
+      widths_text(table));
+  for (const MethodRow& row : table.rows) {
+    text += fmt::format("| {} | {} ({} to {}) | {} of {} | {} | {} | {:.1f} % | {:.1f} | {} |\n", row.method,
+                        text_of(row.best, 4), text_of(row.low, 4), text_of(row.high, 4), row.reached, row.seeds,
+                        text_of(row.steps, 0), text_of(row.seconds, 4), 100 * row.lost_share, row.decision_microseconds,
+                        scaling_text(row));
+  }
+  for (const SkippedMethod& skipped : table.skipped)
+    text += fmt::format("\n{} left out: {}\n", skipped.method, skipped.why);
+  text += fmt::format("\nBest median {}; {} steps a study, {} a full trial, {} trials side by side. Lower is better.\n",
+                      text_of(table.best, 4), table.budget_steps, table.steps, table.concurrent);
+  return text;
+}
+
+nlohmann::ordered_json table_json(const ComparisonTable& table) {
+  auto rows = nlohmann::ordered_json::array(), skipped = nlohmann::ordered_json::array();
+  for (const MethodRow& row : table.rows) rows.push_back(row_json(row));
+  for (const SkippedMethod& method : table.skipped) skipped.push_back({{"method", method.method}, {"why", method.why}});
+  return {{"best", json_of(table.best)},     {"within_reach", json_of(table.reach)},
+          {"concurrent", table.concurrent},  {"budget_steps", table.budget_steps},
+          {"steps_of_a_trial", table.steps}, {"methods", std::move(rows)},
+          {"left_out", std::move(skipped)}};
+}
+
+}  // namespace finetune

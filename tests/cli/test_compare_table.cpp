@@ -1,0 +1,132 @@
+// The table of the verb compare: its arithmetic on made-up runs, and what the simulated form promises.
+#include <gtest/gtest.h>
+
+#include <limits>
+
+#include "cli/compare/simulated.h"
+#include "cli/compare/table.h"
+#include "core/error.h"
+
+namespace finetune::testing {
+namespace {
+
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+
+// Reaches 2.01 after 10 steps of 100, 1.0 after 60; the best trial took 25 of them.
+ComparedRun slow(std::uint64_t seed, double best) {
+  return {.method = "slow",
+          .seed = seed,
+          .concurrent = 4,
+          .best = best,
+          .improvements = {{2.01, 10, 5, 0.1}, {best, 60, 30, 0.6}},
+          .steps = 100,
+          .best_steps = 25,
+          .decisions = 10,
+          .decision_seconds = 2e-5};
+}
+
+TEST(CompareTable, TheMedianIsTheMiddleOrTheMeanOfTheTwo) {
+  EXPECT_EQ(median({}), std::nullopt);
+  EXPECT_EQ(median({3, 1, 2}), 2.0);
+  EXPECT_EQ(median({4, 1, 2, 3}), 2.5);
+  EXPECT_EQ(median({1, kInfinity, 2}), 2.0);
+}
+
+TEST(CompareTable, ColumnsFromTwoMethods) {
+  std::vector<ComparedRun> runs{slow(0, 1.0), slow(1, 1.005), slow(2, 3.0)};
+  ComparedRun fast = slow(0, 1.2);
+  fast.method = "fast";
+  runs.push_back(fast);
+  const ComparisonTable table = compare_runs(runs, 4);
+  ASSERT_EQ(table.rows.size(), 2u);
+  EXPECT_DOUBLE_EQ(*table.reach, 1.005 * 1.01);  // 1 % above the best median, that of 1.0, 1.005 and 3.0
+  const MethodRow& row = table.rows[0];
+  EXPECT_EQ(row.method, "slow");
+  EXPECT_EQ(row.best, 1.005);
+  EXPECT_EQ(row.low, 1.0);
+  EXPECT_EQ(row.high, 3.0);
+  EXPECT_EQ(row.reached, 2);
+  EXPECT_EQ(row.steps, 60.0);
+  EXPECT_EQ(row.seconds, 0.6);
+  EXPECT_DOUBLE_EQ(row.lost_share, 0.75);
+  EXPECT_DOUBLE_EQ(row.decision_microseconds, 2.0);
+  EXPECT_EQ(table.rows[1].reached, 0);
+  EXPECT_EQ(table.rows[1].steps, std::nullopt);
+}
+
+TEST(CompareTable, OnlyRunsOfTheMainWidthFillTheMainColumns) {
+  std::vector<ComparedRun> runs{slow(0, 1.0), slow(0, 1.0)};
+  runs[1].concurrent = 1;
+  runs[1].improvements = {{1.0, 90, 90, 0.9}};
+  const MethodRow row = compare_runs(runs, 4).rows.at(0);
+  EXPECT_EQ(row.seeds, 1);
+  EXPECT_EQ(row.steps, 60.0);
+  ASSERT_EQ(row.scaling.size(), 2u);
+  EXPECT_EQ(row.scaling[0].concurrent, 1);
+  EXPECT_EQ(row.scaling[0].rounds, 90.0);
+  EXPECT_EQ(row.scaling[1].rounds, 30.0);
+}
+
+TEST(CompareTable, NegativeMetricsHaveTheirPercentAboveToo) {
+  EXPECT_DOUBLE_EQ(*compare_runs(std::vector{slow(0, -2.0)}, 4).reach, -1.98);
+}
+
+TEST(CompareTable, AMethodThatNeverGotAMetricHasDashes) {
+  ComparedRun run = slow(0, 1.0);
+  run.best.reset();
+  run.improvements.clear();
+  const ComparisonTable table = compare_runs(std::vector{run}, 4);
+  EXPECT_EQ(table.rows[0].best, std::nullopt);
+  EXPECT_NE(table_markdown(table).find("| - (- to -) | 0 of 1 | - | - |"), std::string::npos);
+}
+
+RunConfig small_config() {
+  RunConfig config;
+  config.train.steps = 20;
+  config.tune.trials = 4;
+  return config;
+}
+
+TEST(CompareSimulated, EveryMethodSpendsTheSameStepsAndSeedsRepeat) {
+  const CompareOptions options{{"random", "hyperband", "pbt", "grid"}, 2};
+  const ComparisonTable table = compare_simulated(small_config(), options);
+  EXPECT_EQ(table.budget_steps, 80);
+  ASSERT_EQ(table.rows.size(), 3u);
+  ASSERT_EQ(table.skipped.size(), 1u);  // a grid cannot walk a continuous learning rate
+  EXPECT_NE(table.skipped[0].why.find("search.train.learning_rate"), std::string::npos) << table.skipped[0].why;
+  const ComparisonTable again = compare_simulated(small_config(), options);
+  for (std::size_t i = 0; i < table.rows.size(); ++i) {
+    EXPECT_EQ(table.rows[i].best, again.rows[i].best);
+    EXPECT_EQ(table.rows[i].steps, again.rows[i].steps);
+    EXPECT_EQ(table.rows[i].scaling.size(), 3u);  // 1, 4 and 16 side by side
+  }
+}
+
+TEST(CompareSimulated, TheUsersOwnGridIsSearched) {
+  RunConfig config = small_config();
+  config.search = {{.name = "train.learning_rate", .choices = {1e-4, 3e-4, 1e-3}}};
+  const ComparisonTable table = compare_simulated(config, {{"grid"}, 1});
+  ASSERT_EQ(table.rows.size(), 1u);
+  EXPECT_DOUBLE_EQ(table.rows[0].lost_share, 2.0 / 3);  // three whole trials, one of which is the best
+}
+
+TEST(CompareSimulated, RefusesWhatItCannotDoNamingIt) {
+  const auto message = [](const RunConfig& config, const std::string& method) -> std::string {
+    try {
+      compare_simulated(config, {{method}, 1});
+    } catch (const Error& error) {
+      return error.kind() == ErrorKind::bad_input ? error.what() : "";
+    }
+    return "";
+  };
+  EXPECT_NE(message(small_config(), "gpp").find("gpp"), std::string::npos);
+  EXPECT_NE(message(small_config(), "random+ashaa").find("asha"), std::string::npos);
+  EXPECT_NE(message(small_config(), "auto").find("auto"), std::string::npos);
+  EXPECT_NE(message(small_config(), "grid").find("search.train.learning_rate"), std::string::npos);
+  RunConfig unknown = small_config();
+  unknown.search = {{.name = "train.beta1", .low = 0.8, .high = 0.95}};
+  EXPECT_NE(message(unknown, "random").find("search.train.beta1"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace finetune::testing
