@@ -12,10 +12,8 @@ namespace {
 
 // Words up to this long are remembered; the number of them is bounded so that a corpus cannot fill the memory.
 constexpr std::size_t kLongestRemembered = 64, kMostRemembered = 1 << 18;
-
-std::uint64_t pair_key(std::int32_t left, std::int32_t right) {
-  return static_cast<std::uint64_t>(static_cast<std::uint32_t>(left)) << 32 | static_cast<std::uint32_t>(right);
-}
+// Longer words are cut first: in plain text a word of a language is seldom longer.
+constexpr std::size_t kLongestUncut = 16;
 
 std::string byte_token(int byte) {
   constexpr char kHex[] = "0123456789ABCDEF";
@@ -41,6 +39,18 @@ Bpe::Bpe(const std::string& where, std::vector<std::pair<std::string, std::int32
     if (bytes) ids_.emplace(*bytes, id);
     stored_ids_.emplace(std::move(token), id);
   }
+  read_merges(where, merges);
+  for (int byte = 0; byte < 256; ++byte)
+    byte_ids_[byte] = options_.byte_fallback ? id_of(byte_token(byte)).value_or(-1) : -1;
+  if (options_.unk_token) {
+    const auto id = id_of(*options_.unk_token);
+    if (!id) throw bad_input(where, "model.unk_token \"" + *options_.unk_token + "\" is not in the vocabulary");
+    unk_id_ = *id;
+  }
+  find_cuts();
+}
+
+void Bpe::read_merges(const std::string& where, const std::vector<std::pair<std::string, std::string>>& merges) {
   std::int32_t rank = 0;
   const std::size_t prefix = options_.continuing_prefix.size();
   for (const auto& [left, right] : merges) {
@@ -53,16 +63,24 @@ Bpe::Bpe(const std::string& where, std::vector<std::pair<std::string, std::int32
     const auto id = id_of(joined);
     if (!id)
       throw bad_input(where, "model.merges[" + std::to_string(rank) + "]: \"" + joined + "\" is not in the vocabulary");
-    merges_.insert_or_assign(pair_key(*l, *r), std::pair(rank, *id));
-    ++rank;
+    ranks_.set(*l, *r, rank++);
+    merges_.push_back({*l, *r, *id});
   }
-  for (int byte = 0; byte < 256; ++byte)
-    byte_ids_[byte] = options_.byte_fallback ? id_of(byte_token(byte)).value_or(-1) : -1;
-  if (options_.unk_token) {
-    const auto id = id_of(*options_.unk_token);
-    if (!id) throw bad_input(where, "model.unk_token \"" + *options_.unk_token + "\" is not in the vocabulary");
-    unk_id_ = *id;
+}
+
+// Only where a word's pieces spell the word: a character that is dropped brings its neighbours together, and a merge of
+// the tokens that stand for unknown characters makes tokens that are not in the text. A word that is looked up whole
+// must stay whole, and with affixes a character is another token inside a word than at its ends.
+void Bpe::find_cuts() {
+  const auto stands_for_unknown = [&](std::int32_t id) {
+    return id == unk_id_ || std::find(std::begin(byte_ids_), std::end(byte_ids_), id) != std::end(byte_ids_);
+  };
+  const bool affixes = !options_.continuing_prefix.empty() || !options_.end_of_word_suffix.empty();
+  if (options_.byte_level || options_.ignore_merges || affixes || unk_id_ < 0) return;
+  for (const Merge& merge : merges_) {
+    if (stands_for_unknown(merge.left) || stands_for_unknown(merge.right)) return;
   }
+  for (const auto& [token, id] : ids_) cuts_.add(token);
 }
 
 std::optional<std::int32_t> Bpe::id_of(std::string_view token) const {
@@ -77,20 +95,29 @@ const std::string* Bpe::token_of(std::int32_t id) const {
 }
 
 void Bpe::encode(std::string_view word, std::vector<BpePiece>& pieces) const {
-  if (word.empty()) return;
-  if (word.size() > kLongestRemembered) return encode_uncached(word, pieces);
+  if (word.size() <= kLongestUncut || cuts_.empty()) return encode_part(word, pieces);
+  std::size_t begin = 0;
+  for (const std::size_t end : cuts_.part_ends(word)) {
+    encode_part(word.substr(begin, end - begin), pieces);
+    begin = end;
+  }
+}
+
+void Bpe::encode_part(std::string_view part, std::vector<BpePiece>& pieces) const {
+  if (part.empty()) return;
+  if (part.size() > kLongestRemembered) return encode_uncached(part, pieces);
   {
     const std::shared_lock lock(cache_mutex_);
-    if (const auto found = cache_.find(word); found != cache_.end()) {
+    if (const auto found = cache_.find(part); found != cache_.end()) {
       pieces.insert(pieces.end(), found->second.begin(), found->second.end());
       return;
     }
   }
   const std::size_t first = pieces.size();
-  encode_uncached(word, pieces);
+  encode_uncached(part, pieces);
   const std::unique_lock lock(cache_mutex_);
   if (cache_.size() < kMostRemembered) {
-    cache_.emplace(std::string(word),
+    cache_.emplace(std::string(part),
                    std::vector<BpePiece>(pieces.begin() + static_cast<std::ptrdiff_t>(first), pieces.end()));
   }
 }
@@ -160,42 +187,34 @@ void Bpe::add_unknown(std::string_view character, std::vector<Symbol>& symbols) 
     symbols.push_back({unk_id_, covered, 0, 0});
 }
 
-const std::pair<std::int32_t, std::int32_t>* Bpe::merge_of(std::int32_t left, std::int32_t right) const {
-  const auto found = merges_.find(pair_key(left, right));
-  return found == merges_.end() ? nullptr : &found->second;
-}
-
-// Lowest rank first, leftmost on ties; a heap keeps long words (whole texts without a pre-tokenizer) at O(n log n).
+// Lowest rank first, leftmost on ties; a heap keeps long words at O(n log n).
 void Bpe::merge_all(std::vector<Symbol>& symbols) const {
-  struct Candidate {
-    std::int32_t rank, position, left, right;  // ids when it was found: stale when they changed
-    bool operator>(const Candidate& other) const {
-      return rank != other.rank ? rank > other.rank : position > other.position;
-    }
-  };
+  using Candidate = std::uint64_t;  // rank above position, so that the order of numbers is the order of merges
   std::vector<Candidate> storage;
   storage.reserve(symbols.size());
   std::priority_queue<Candidate, std::vector<Candidate>, std::greater<>> queue({}, std::move(storage));
   const auto at = [&](std::int32_t i) -> Symbol& { return symbols[static_cast<std::size_t>(i)]; };
   const auto offer = [&](std::int32_t position) {
     if (position < 0 || at(position).next < 0) return;
-    const std::int32_t left = at(position).id, right = at(at(position).next).id;
-    if (const auto* merge = merge_of(left, right)) queue.push({merge->first, position, left, right});
+    const std::int32_t rank = ranks_.find(at(position).id, at(at(position).next).id);
+    if (rank >= 0) queue.push(static_cast<Candidate>(rank) << 32 | static_cast<std::uint32_t>(position));
   };
   for (std::int32_t i = 0; i < static_cast<std::int32_t>(symbols.size()); ++i) offer(i);
   while (!queue.empty()) {
-    const Candidate top = queue.top();
+    const Merge& merge = merges_[queue.top() >> 32];
+    const auto position = static_cast<std::int32_t>(queue.top() & 0xFFFFFFFF);
     queue.pop();
-    Symbol& left = at(top.position);
-    if (left.bytes == 0 || left.id != top.left || left.next < 0 || at(left.next).id != top.right) continue;
+    Symbol& left = at(position);
+    // Stale when another merge took one of the two since.
+    if (left.bytes == 0 || left.id != merge.left || left.next < 0 || at(left.next).id != merge.right) continue;
     Symbol& right = at(left.next);
-    left.id = merge_of(top.left, top.right)->second;
+    left.id = merge.joined;
     left.bytes += right.bytes;
     right.bytes = 0;
     left.next = right.next;
-    if (left.next >= 0) at(left.next).previous = top.position;
+    if (left.next >= 0) at(left.next).previous = position;
     offer(left.previous);
-    offer(top.position);
+    offer(position);
   }
 }
 

@@ -12,6 +12,9 @@
 #include <utility>
 #include <vector>
 
+#include "data/tokenizers/pair_table.h"
+#include "data/tokenizers/safe_cuts.h"
+
 namespace finetune {
 
 struct BpeOptions {
@@ -34,7 +37,8 @@ class Bpe {
   Bpe(const std::string& where, std::vector<std::pair<std::string, std::int32_t>> vocabulary,
       const std::vector<std::pair<std::string, std::string>>& merges, BpeOptions options);
 
-  /// Appends the pieces of one word. Thread-safe; short words are remembered.
+  /// Appends the pieces of one word. Thread-safe; short words, and the parts that long ones are cut into, are
+  /// remembered.
   void encode(std::string_view word, std::vector<BpePiece>& pieces) const;
 
   std::optional<std::int32_t> id_of(std::string_view token) const;  ///< token as stored
@@ -50,18 +54,26 @@ class Bpe {
   template <typename T>
   using ByText = std::unordered_map<std::string, T, Hash, std::equal_to<>>;
 
+  struct Merge {
+    std::int32_t left, right, joined;
+  };
+
+  void read_merges(const std::string& where, const std::vector<std::pair<std::string, std::string>>& merges);
+  void find_cuts();
+  void encode_part(std::string_view part, std::vector<BpePiece>& pieces) const;
   std::vector<Symbol> split(std::string_view word) const;
   void add_unknown(std::string_view character, std::vector<Symbol>& symbols) const;
   void merge_all(std::vector<Symbol>& symbols) const;
-  const std::pair<std::int32_t, std::int32_t>* merge_of(std::int32_t left, std::int32_t right) const;
   void encode_uncached(std::string_view word, std::vector<BpePiece>& pieces) const;
 
   BpeOptions options_;
   ByText<std::int32_t> ids_;         // words as bytes
   ByText<std::int32_t> stored_ids_;  // tokens as stored
   std::unordered_map<std::int32_t, std::string> tokens_;
-  std::unordered_map<std::uint64_t, std::pair<std::int32_t, std::int32_t>> merges_;  // pair -> (rank, new id)
-  std::int32_t byte_ids_[256];                                                       // of <0xXX>, or -1
+  std::vector<Merge> merges_;   // by rank
+  PairTable ranks_;             // (left, right) -> rank
+  SafeCuts cuts_;               // empty where long words must not be cut
+  std::int32_t byte_ids_[256];  // of <0xXX>, or -1
   std::int32_t unk_id_ = -1, highest_id_ = -1;
   mutable std::shared_mutex cache_mutex_;
   mutable ByText<std::vector<BpePiece>> cache_;

@@ -216,17 +216,18 @@ class JsonTokenizer : public Tokenizer {
   }
 
   void encode_words(AlignedText text, Encoding& out) const {
-    std::vector<AlignedText> words;
-    words.push_back(std::move(text));
+    Words words{std::move(text), {}};
+    words.ranges.emplace_back(0, words.text.size());
     if (pre_tokenizer_) pre_tokenizer_->apply(words);
     std::vector<BpePiece> pieces;
-    for (const AlignedText& word : words) {
+    for (const auto& [begin, word_end] : words.ranges) {
       pieces.clear();
-      bpe_->encode(word.text(), pieces);
-      std::size_t at = 0;
+      bpe_->encode(words.word(begin, word_end), pieces);
+      std::size_t at = begin;
       for (const BpePiece& piece : pieces) {
-        const std::size_t end = std::min(at + piece.bytes, word.size());
-        put(piece.id, post_.trims_spans ? trimmed(word, at, end, out.ids.empty()) : word.span(at, end), out);
+        const std::size_t end = std::min(at + piece.bytes, word_end);
+        const bool first = out.ids.empty();
+        put(piece.id, post_.trims_spans ? trimmed(words.text, at, end, first) : words.text.span(at, end), out);
         at = end;
       }
     }
@@ -234,13 +235,13 @@ class JsonTokenizer : public Tokenizer {
 
   // trim_offsets: outer spaces of a token are not part of its span. A space counts with the length of what it stands
   // for: one that was put in front stands for the whole first character.
-  Span trimmed(const AlignedText& word, std::size_t begin, std::size_t end, bool first) const {
-    Span span = word.span(begin, end);
+  Span trimmed(const AlignedText& text, std::size_t begin, std::size_t end, bool first) const {
+    Span span = text.span(begin, end);
     std::size_t leading = begin, trailing = end;
-    while (leading < end && word.text()[leading] == ' ') ++leading;
-    while (trailing > begin && word.text()[trailing - 1] == ' ') --trailing;
+    while (leading < end && text.text()[leading] == ' ') ++leading;
+    while (trailing > begin && text.text()[trailing - 1] == ' ') --trailing;
     if (leading > begin && (first || span.first == 0) && post_.prefix_space) --leading;
-    const auto length = [&](std::size_t i) { return word.span_at(i).second - word.span_at(i).first; };
+    const auto length = [&](std::size_t i) { return text.span_at(i).second - text.span_at(i).first; };
     for (std::size_t i = begin; i < leading; ++i) span.first = std::min(span.first + length(i), span.second);
     for (std::size_t i = end; i > trailing; --i) {
       span.second -= std::min(length(i - 1), span.second - span.first);

@@ -75,6 +75,10 @@ class NormalForm : public Normalizer {
     if (std::all_of(in.begin(), in.end(), [](char c) { return static_cast<unsigned char>(c) < 0x80; })) return;
     AlignedText out;
     for (std::size_t begin = 0; begin < in.size();) {
+      const std::size_t plain = plain_end(in, begin);
+      out.append(text, begin, plain);
+      begin = plain;
+      if (begin == in.size()) break;
       std::size_t end = begin + utf8_length(in[begin]);
       while (end < in.size() && !starts_piece(code_point(in, end))) end += utf8_length(in[end]);
       append_normalised(text, begin, end, out);
@@ -84,6 +88,12 @@ class NormalForm : public Normalizer {
   }
 
  private:
+  // ASCII characters stay as they are, save the last before another character, which may compose with it.
+  static std::size_t plain_end(const std::string& text, std::size_t begin) {
+    std::size_t end = begin;
+    while (end < text.size() && static_cast<unsigned char>(text[end]) < 0x80) ++end;
+    return end == text.size() || end == begin ? end : end - 1;
+  }
   // Conjoining Hangul vowels and finals compose with what is before them though they are starters.
   static bool starts_piece(std::uint32_t c) {
     if (c < 0x300) return true;

@@ -76,34 +76,57 @@ Pattern Pattern::from_json(const std::string& where, const nlohmann::ordered_jso
   throw bad_input(where, "pattern is neither String nor Regex");
 }
 
-std::vector<std::pair<std::size_t, std::size_t>> Pattern::find_all(std::string_view text) const {
-  std::vector<std::pair<std::size_t, std::size_t>> matches;
-  if (!compiled_) {
-    if (literal_.empty()) return matches;
-    for (auto at = text.find(literal_); at != std::string_view::npos; at = text.find(literal_, at + literal_.size())) {
-      matches.emplace_back(at, at + literal_.size());
-    }
-    return matches;
-  }
-  const std::unique_ptr<pcre2_match_data, void (*)(pcre2_match_data*)> data(pcre2_match_data_create(1, nullptr),
-                                                                            pcre2_match_data_free);
-  const PCRE2_SIZE* range = pcre2_get_ovector_pointer(data.get());
-  std::size_t at = 0;
-  const auto match = [&](std::uint32_t options) {
-    return pcre2_match(compiled_->code, reinterpret_cast<PCRE2_SPTR>(text.data()), text.size(), at, options, data.get(),
-                       nullptr);
-  };
-  while (at <= text.size()) {
-    // The text was checked to be UTF-8 when it was read.
-    int found = match(PCRE2_NO_UTF_CHECK);
-    if (found == PCRE2_ERROR_JIT_STACKLIMIT) found = match(PCRE2_NO_UTF_CHECK | PCRE2_NO_JIT);
+Pattern::Ranges Pattern::find_all(std::string_view text) const {
+  return Search(*this).find_all(text);
+}
+
+struct Pattern::Search::Scratch {
+  std::unique_ptr<pcre2_match_data, void (*)(pcre2_match_data*)> data{pcre2_match_data_create(1, nullptr),
+                                                                      pcre2_match_data_free};
+};
+
+Pattern::Search::Search(const Pattern& pattern)
+    : pattern_(pattern), scratch_(pattern.compiled_ ? std::make_unique<Scratch>() : nullptr) {}
+
+Pattern::Search::~Search() = default;
+
+const Pattern::Ranges& Pattern::Search::find_all(std::string_view text) {
+  matches_.clear();
+  if (pattern_.compiled_)
+    find_expressions(text);
+  else
+    find_literals(text);
+  return matches_;
+}
+
+void Pattern::Search::find_literals(std::string_view text) {
+  const std::string& literal = pattern_.literal_;
+  if (literal.empty()) return;
+  for (auto at = text.find(literal); at != std::string_view::npos; at = text.find(literal, at + literal.size()))
+    matches_.emplace_back(at, at + literal.size());
+}
+
+void Pattern::Search::find_expressions(std::string_view text) {
+  const PCRE2_SIZE* range = pcre2_get_ovector_pointer(scratch_->data.get());
+  for (std::size_t at = 0; at <= text.size();) {
+    const int found = match(text, at);
     if (found == PCRE2_ERROR_NOMATCH) break;
     if (found < 0) throw bad_input("", "a regular expression of the tokenizer takes too long on this text");
-    if (range[1] > range[0]) matches.emplace_back(range[0], range[1]);
+    if (range[1] > range[0]) matches_.emplace_back(range[0], range[1]);
     at = range[1] > range[0] ? range[1] : range[1] + 1;
     while (at < text.size() && (static_cast<unsigned char>(text[at]) & 0xC0) == 0x80) ++at;
   }
-  return matches;
+}
+
+// Straight to the machine code where there is any and its stack suffices. The text was checked to be UTF-8 when it was
+// read.
+int Pattern::Search::match(std::string_view text, std::size_t from) {
+  const pcre2_code* code = pattern_.compiled_->code;
+  const auto subject = reinterpret_cast<PCRE2_SPTR>(text.data());
+  const int found = pcre2_jit_match(code, subject, text.size(), from, 0, scratch_->data.get(), nullptr);
+  if (found != PCRE2_ERROR_JIT_BADOPTION && found != PCRE2_ERROR_JIT_STACKLIMIT) return found;
+  return pcre2_match(code, subject, text.size(), from, PCRE2_NO_UTF_CHECK | PCRE2_NO_JIT, scratch_->data.get(),
+                     nullptr);
 }
 
 }  // namespace finetune

@@ -19,14 +19,38 @@ class Pattern {
   static Pattern regex(const std::string& where, const std::string& written);
   static Pattern literal(std::string text);
 
+  using Ranges = std::vector<std::pair<std::size_t, std::size_t>>;
+  class Search;
+
   /// Non-overlapping, non-empty matches from left to right, as byte ranges. Throws Error (bad_input) where the
   /// expression needs more steps than PCRE2 allows.
-  std::vector<std::pair<std::size_t, std::size_t>> find_all(std::string_view text) const;
+  Ranges find_all(std::string_view text) const;
 
  private:
   struct Compiled;
   std::shared_ptr<const Compiled> compiled_;
   std::string literal_;
+};
+
+/// Searches through many short texts: what a search needs is allocated once. For one thread; the pattern outlives it.
+class Pattern::Search {
+ public:
+  explicit Search(const Pattern& pattern);
+  ~Search();
+  Search(const Search&) = delete;
+  Search& operator=(const Search&) = delete;
+  /// As Pattern::find_all; valid until the next call.
+  const Ranges& find_all(std::string_view text);
+
+ private:
+  struct Scratch;
+  void find_literals(std::string_view text);
+  void find_expressions(std::string_view text);
+  int match(std::string_view text, std::size_t from);
+
+  const Pattern& pattern_;
+  std::unique_ptr<Scratch> scratch_;
+  Ranges matches_;
 };
 
 }  // namespace finetune

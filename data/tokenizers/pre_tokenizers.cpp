@@ -22,10 +22,10 @@ struct Piece {
 };
 
 // Matches and what lies between them, in order.
-std::vector<Piece> all_pieces(const Pattern& pattern, const std::string& text, bool invert) {
+std::vector<Piece> all_pieces(Pattern::Search& search, std::string_view text, bool invert) {
   std::vector<Piece> pieces;
   std::size_t done = 0;
-  for (const auto& [begin, end] : pattern.find_all(text)) {
+  for (const auto& [begin, end] : search.find_all(text)) {
     if (begin > done) pieces.push_back({done, begin, invert});
     pieces.push_back({begin, end, !invert});
     done = end;
@@ -35,7 +35,7 @@ std::vector<Piece> all_pieces(const Pattern& pattern, const std::string& text, b
 }
 
 // The reference library's NormalizedString::split.
-std::vector<Piece> merge_pieces(const std::vector<Piece>& pieces, Behavior behavior) {
+std::vector<Piece> merge_pieces(std::vector<Piece> pieces, Behavior behavior) {
   std::vector<Piece> out;
   switch (behavior) {
     case Behavior::isolated:
@@ -83,14 +83,15 @@ class Split : public PreTokenizer {
  public:
   Split(Pattern pattern, Behavior behavior, bool invert)
       : pattern_(std::move(pattern)), behavior_(behavior), invert_(invert) {}
-  void apply(std::vector<AlignedText>& words) const override {
-    std::vector<AlignedText> out;
-    for (const auto& word : words) {
-      for (const auto& piece : merge_pieces(all_pieces(pattern_, word.text(), invert_), behavior_)) {
-        if (piece.end > piece.begin) out.push_back(word.slice(piece.begin, piece.end));
+  void apply(Words& words) const override {
+    Pattern::Search search(pattern_);
+    std::vector<std::pair<std::size_t, std::size_t>> out;
+    for (const auto& [begin, end] : words.ranges) {
+      for (const auto& piece : merge_pieces(all_pieces(search, words.word(begin, end), invert_), behavior_)) {
+        if (piece.end > piece.begin) out.emplace_back(begin + piece.begin, begin + piece.end);
       }
     }
-    words = std::move(out);
+    words.ranges = std::move(out);
   }
 
  private:
@@ -102,7 +103,7 @@ class Split : public PreTokenizer {
 class Chain : public PreTokenizer {
  public:
   explicit Chain(std::vector<std::unique_ptr<PreTokenizer>> parts) : parts_(std::move(parts)) {}
-  void apply(std::vector<AlignedText>& words) const override {
+  void apply(Words& words) const override {
     for (const auto& part : parts_) part->apply(words);
   }
 
@@ -114,14 +115,23 @@ class ByteLevel : public PreTokenizer {
  public:
   ByteLevel(bool add_prefix_space, std::unique_ptr<PreTokenizer> split)
       : add_prefix_space_(add_prefix_space), split_(std::move(split)) {}
-  void apply(std::vector<AlignedText>& words) const override {
-    for (auto& word : words) {
-      if (add_prefix_space_ && !word.text().starts_with(' ')) word.prepend(" ");
-    }
+  void apply(Words& words) const override {
+    if (add_prefix_space_) put_spaces_in_front(words);
     if (split_) split_->apply(words);
   }
 
  private:
+  static void put_spaces_in_front(Words& words) {
+    Words out;
+    for (const auto& [begin, end] : words.ranges) {
+      const std::size_t start = out.text.size();
+      if (begin < end && words.text.text()[begin] != ' ') out.text.append(" ", words.text.span_at(begin));
+      out.text.append(words.text, begin, end);
+      out.ranges.emplace_back(start, out.text.size());
+    }
+    words = std::move(out);
+  }
+
   bool add_prefix_space_;
   std::unique_ptr<PreTokenizer> split_;
 };
@@ -135,24 +145,35 @@ class Metaspace : public PreTokenizer {
         scheme_(scheme),
         split_(split ? std::make_unique<Split>(Pattern::literal(replacement_), Behavior::merged_with_next, false)
                      : nullptr) {}
-  void apply(std::vector<AlignedText>& words) const override {
-    for (auto& word : words) {
-      AlignedText replaced;
-      for (std::size_t i = 0; i < word.size(); i += utf8_length(word.text()[i])) {
-        if (word.text()[i] == ' ')
-          replaced.append(replacement_, word.span_at(i));
-        else
-          replaced.append(word, i, i + utf8_length(word.text()[i]));
-      }
-      word = std::move(replaced);
-      const bool at_start = !word.empty() && word.span_at(0).first == 0;
-      const bool wanted = scheme_ == PrependScheme::always || (scheme_ == PrependScheme::first && at_start);
-      if (wanted && !word.text().starts_with(replacement_)) word.prepend(replacement_);
+  void apply(Words& words) const override {
+    Words out;
+    for (const auto& [begin, end] : words.ranges) {
+      const std::size_t start = out.text.size();
+      if (wants_prefix(words, begin, end)) out.text.append(replacement_, words.text.span_at(begin));
+      replace_spaces(words, begin, end, out.text);
+      out.ranges.emplace_back(start, out.text.size());
     }
+    words = std::move(out);
     if (split_) split_->apply(words);
   }
 
  private:
+  bool wants_prefix(const Words& words, std::size_t begin, std::size_t end) const {
+    const std::string_view word = words.word(begin, end);
+    if (word.empty() || word.starts_with(' ') || word.starts_with(replacement_)) return false;
+    return scheme_ == PrependScheme::always ||
+           (scheme_ == PrependScheme::first && words.text.span_at(begin).first == 0);
+  }
+  void replace_spaces(const Words& words, std::size_t begin, std::size_t end, AlignedText& out) const {
+    while (begin < end) {
+      const std::size_t plain = words.word(begin, end).find(' ');
+      const std::size_t space = plain == std::string_view::npos ? end : begin + plain;
+      out.append(words.text, begin, space);
+      if (space < end) out.append(replacement_, words.text.span_at(space));
+      begin = space + 1;
+    }
+  }
+
   std::string replacement_;
   PrependScheme scheme_;
   std::unique_ptr<PreTokenizer> split_;

@@ -4,17 +4,29 @@
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "data/tokenizers/aligned_text.h"
 
 namespace finetune {
 
+/// A text and where it is cut: words in order, as bytes [begin, end) of the text.
+struct Words {
+  AlignedText text;
+  std::vector<std::pair<std::size_t, std::size_t>> ranges;
+
+  std::string_view word(std::size_t begin, std::size_t end) const {
+    return std::string_view(text.text()).substr(begin, end - begin);
+  }
+};
+
 class PreTokenizer {
  public:
   virtual ~PreTokenizer() = default;
   /// Replaces each word by the words it is cut into.
-  virtual void apply(std::vector<AlignedText>& words) const = 0;
+  virtual void apply(Words& words) const = 0;
 };
 
 /// Types: Sequence, Split, ByteLevel, Metaspace, Digits, Punctuation, Whitespace, WhitespaceSplit. Null gives nullptr.
