@@ -1,0 +1,65 @@
+// The output folder of a run: refused when something is in it, emptied when that is asked for.
+#include <gtest/gtest.h>
+
+#include "cli/prepare.h"
+#include "models/model_files.h"
+
+namespace finetune::testing {
+namespace {
+
+namespace fs = std::filesystem;
+
+class OutputFolder : public ::testing::Test {
+ protected:
+  std::string refusal(const fs::path& out, bool overwrite) const {
+    RunConfig config;
+    config.run.out = out.string();
+    try {
+      check_paths(config, true, overwrite);
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return "";
+  }
+  TemporaryFolder folder_;
+  const fs::path out_ = folder_.path() / "run";
+};
+
+TEST_F(OutputFolder, ANewOrEmptyOneIsTakenAndTheCheckCreatesNothing) {
+  EXPECT_EQ(refusal(out_, false), "");
+  EXPECT_EQ(refusal(out_ / "deeper" / "still", false), "");
+  EXPECT_FALSE(fs::exists(out_));
+  fs::create_directory(out_);
+  EXPECT_EQ(refusal(out_, false), "");
+}
+
+TEST_F(OutputFolder, OneThatHoldsSomethingIsRefusedAndLeftAlone) {
+  fs::create_directory(out_);
+  write_text(out_ / "run.yaml", "run: {}\n");
+  const std::string why = refusal(out_, false);
+  EXPECT_NE(why.find(out_.string()), std::string::npos) << why;
+  EXPECT_NE(why.find("not empty"), std::string::npos) << why;
+  EXPECT_NE(why.find("--overwrite"), std::string::npos) << why;
+  EXPECT_EQ(refusal(out_, true), "");
+  EXPECT_EQ(read_text(out_ / "run.yaml"), "run: {}\n") << "checking removes nothing, whatever the answer";
+}
+
+TEST_F(OutputFolder, OverwritingReplacesAllThatWasThere) {
+  fs::create_directories(out_ / "trials" / "000007");
+  write_text(out_ / "run.yaml", "run: {}\n");
+  write_text(out_ / "trials" / "000007" / "trial.json", "{}\n");
+  make_out(out_.string());
+  EXPECT_TRUE(fs::is_directory(out_));
+  EXPECT_TRUE(fs::is_empty(out_));
+  make_out((out_ / "deeper").string());
+  EXPECT_TRUE(fs::is_directory(out_ / "deeper"));
+}
+
+TEST_F(OutputFolder, AFileInItsPlaceIsRefusedEvenForOverwriting) {
+  write_text(out_, "");
+  EXPECT_NE(refusal(out_, true).find("not a folder"), std::string::npos);
+  EXPECT_NE(refusal(out_ / "inside", false).find("cannot be created"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace finetune::testing

@@ -1,0 +1,187 @@
+// The folder of a run: what is written while trials go on, when they end, and what reads it back.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+#include <nlohmann/json.hpp>
+
+#include "models/model_files.h"
+#include "study/run_folder.h"
+
+namespace finetune::testing {
+namespace {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::ordered_json;
+
+constexpr double kNan = std::numeric_limits<double>::quiet_NaN(), kInf = std::numeric_limits<double>::infinity();
+
+Trial trial_of(std::int64_t id) {
+  Trial trial;
+  trial.id = TrialId{id};
+  trial.params = {{"train.learning_rate", 3e-4}, {"train.schedule", std::string("linear")}};
+  return trial;
+}
+
+StepResult step_of(const Trial& trial, std::int64_t step, double loss, double norm = 0.5) {
+  return {.trial = trial.id,
+          .step = step,
+          .tokens = 10,
+          .train_loss = loss,
+          .gradient_norm = norm,
+          .learning_rate = 3e-4,
+          .finite = std::isfinite(loss)};
+}
+
+void take_step(TrialWriter& writer, Trial& trial, double loss, double norm = 0.5) {
+  trial.tokens += 10;
+  const std::vector<StepResult> results{step_of(trial, ++trial.step, loss, norm)};
+  const std::vector<const Trial*> trials{&trial};
+  writer.on_steps(results, trials);
+}
+
+class RunFolder : public ::testing::Test {
+ protected:
+  std::string metrics(std::int64_t id) const { return read_text(trial_folder(run_.path(), id) / "metrics.jsonl"); }
+  Json record(std::int64_t id) const { return Json::parse(read_text(trial_folder(run_.path(), id) / "trial.json")); }
+  TemporaryFolder run_;
+  TrialWriter writer_{run_.path()};
+};
+
+TEST_F(RunFolder, TrialsHaveSixDigitsAndAreNotCutBeyond) {
+  EXPECT_EQ(trial_folder("run", 7), fs::path("run/trials/000007"));
+  EXPECT_EQ(trial_folder("run", 1234567), fs::path("run/trials/1234567"));
+}
+
+TEST_F(RunFolder, StepsAndEvaluationsAreLinesInTheOrderTheyHappened) {
+  Trial trial = trial_of(7);
+  writer_.on_start(trial);
+  take_step(writer_, trial, 2.25);
+  take_step(writer_, trial, 0.1 + 0.2);
+  writer_.on_evaluation(trial, {.trial = trial.id, .loss = 1.75, .token_accuracy = 0.5}, 1.75);
+  writer_.on_round(2);
+  EXPECT_EQ(metrics(7),
+            R"({"step":1,"train_loss":2.25,"learning_rate":0.0003,"grad_norm":0.5,"tokens":10})"
+            "\n"
+            R"({"step":2,"train_loss":0.30000000000000004,"learning_rate":0.0003,"grad_norm":0.5,"tokens":20})"
+            "\n"
+            R"({"step":2,"valid_loss":1.75})"
+            "\n");
+}
+
+TEST_F(RunFolder, NumbersThatJsonLacksAreStringsAndReadBack) {
+  Trial trial = trial_of(0);
+  writer_.on_start(trial);
+  take_step(writer_, trial, kNan, kInf);
+  writer_.on_evaluation(trial, {.trial = trial.id, .loss = -kInf, .token_accuracy = 0}, -kInf);
+  writer_.on_round(1);
+  EXPECT_NE(metrics(0).find(R"("train_loss":"nan")"), std::string::npos) << metrics(0);
+  EXPECT_NE(metrics(0).find(R"("grad_norm":"inf")"), std::string::npos) << metrics(0);
+  StudySummary study;
+  study.trials.push_back({.id = 0});
+  read_curves(run_.path(), study);
+  ASSERT_EQ(study.trials[0].train_loss.size(), 1u);
+  EXPECT_TRUE(std::isnan(study.trials[0].train_loss[0].value));
+  ASSERT_EQ(study.trials[0].valid_loss.size(), 1u);
+  EXPECT_EQ(study.trials[0].valid_loss[0].value, -kInf);
+}
+
+TEST_F(RunFolder, WhatIsWrittenOfTwoTrialsStaysApart) {
+  Trial first = trial_of(0), second = trial_of(1);
+  writer_.on_start(first);
+  writer_.on_start(second);
+  first.tokens = second.tokens = 10;
+  const std::vector<StepResult> results{step_of(first, 1, 1.0), step_of(second, 1, 2.0)};
+  const std::vector<const Trial*> trials{&first, &second};
+  writer_.on_steps(results, trials);
+  writer_.on_round(1);
+  EXPECT_NE(metrics(0).find(R"("train_loss":1.0,)"), std::string::npos) << metrics(0);
+  EXPECT_NE(metrics(1).find(R"("train_loss":2.0,)"), std::string::npos) << metrics(1);
+}
+
+TEST_F(RunFolder, TheDefaultRunLeavesNoFolder) {
+  Trial trial = trial_of(-1);
+  writer_.on_start(trial);
+  take_step(writer_, trial, 1.0);
+  writer_.on_end(trial);
+  EXPECT_TRUE(fs::is_empty(run_.path()));
+}
+
+TEST_F(RunFolder, TheRecordHoldsTheEndAndTheLineage) {
+  Trial trial = trial_of(7);
+  writer_.on_start(trial);
+  take_step(writer_, trial, 1.5);
+  EXPECT_FALSE(fs::exists(trial_folder(run_.path(), 7) / "trial.json")) << "it is not over yet";
+  trial.state = TrialState::stopped;
+  trial.reason = "rung 9: 7th of 12";
+  trial.lineage = {{.step = 4, .what = Action::Do::copy, .from = TrialId{3}, .params = {{"train.learning_rate", 1e-3}}},
+                   {.step = 8, .what = Action::Do::change, .params = {{"train.learning_rate", 2e-3}}}};
+  writer_.on_end(trial);
+  EXPECT_EQ(record(7), Json::parse(R"({
+    "id": 7,
+    "params": {"train.learning_rate": 0.0003, "train.schedule": "linear"},
+    "state": "stopped",
+    "reason": "rung 9: 7th of 12",
+    "lineage": [{"step": 4, "do": "copy", "from": 3, "params": {"train.learning_rate": 0.001}},
+                {"step": 8, "do": "change", "params": {"train.learning_rate": 0.002}}]
+  })"));
+  EXPECT_NE(metrics(7).find(R"("step":1,)"), std::string::npos) << "the end of a trial writes what was left";
+}
+
+TEST_F(RunFolder, CurvesAreReadByTrialAndAMissingFileLeavesThemEmpty) {
+  Trial trial = trial_of(1);
+  writer_.on_start(trial);
+  take_step(writer_, trial, 2.0);
+  writer_.on_evaluation(trial, {.trial = trial.id, .loss = 3.0, .token_accuracy = 0}, 3.0);
+  writer_.on_end(trial);
+  StudySummary study;
+  study.trials = {{.id = 0}, {.id = 1}};
+  read_curves(run_.path(), study);
+  EXPECT_TRUE(study.trials[0].train_loss.empty());
+  ASSERT_EQ(study.trials[1].train_loss.size(), 1u);
+  EXPECT_EQ(study.trials[1].train_loss[0].step, 1);
+  EXPECT_EQ(study.trials[1].train_loss[0].value, 2.0);
+  ASSERT_EQ(study.trials[1].valid_loss.size(), 1u);
+  EXPECT_EQ(study.trials[1].valid_loss[0].value, 3.0);
+}
+
+TEST_F(RunFolder, ADamagedLineIsNamed) {
+  const fs::path path = trial_folder(run_.path(), 0) / "metrics.jsonl";
+  fs::create_directories(path.parent_path());
+  StudySummary study;
+  study.trials.push_back({.id = 0});
+  for (const char* damaged : {"{\"step\": 2, \"train_", "[1]", "{\"train_loss\": 1}", "{\"step\": 1.5}"}) {
+    write_text(path, std::string("{\"step\": 1, \"train_loss\": 1}\n") + damaged + "\n");
+    try {
+      read_curves(run_.path(), study);
+      ADD_FAILURE() << damaged;
+    } catch (const Error& error) {
+      EXPECT_NE(std::string(error.what()).find(path.string() + ":2"), std::string::npos) << error.what();
+    }
+  }
+}
+
+TEST_F(RunFolder, ReportsAreThreeFilesAndNothingElse) {
+  StudySummary study;
+  study.model = "model";
+  study.trials.push_back({.id = 0, .state = "completed"});
+  write_reports(run_.path(), study);
+  EXPECT_EQ(std::distance(fs::directory_iterator(run_.path()), {}), 3);
+  EXPECT_EQ(Json::parse(read_text(run_.path() / "report.json")), report_json(study));
+  EXPECT_EQ(read_text(run_.path() / "report.md"), report_markdown(study));
+  EXPECT_EQ(read_text(run_.path() / "report.html"), report_html(study));
+}
+
+TEST(MetricsFile, AFileThatCannotBeCreatedIsAnErrorNamingIt) {
+  const TemporaryFolder folder;
+  const fs::path path = folder.path() / "missing" / "metrics.jsonl";
+  try {
+    const MetricsFile file(path);
+    ADD_FAILURE();
+  } catch (const Error& error) {
+    EXPECT_NE(std::string(error.what()).find(path.string()), std::string::npos) << error.what();
+  }
+}
+
+}  // namespace
+}  // namespace finetune::testing
