@@ -83,21 +83,6 @@ std::optional<std::string> settle_method(RunConfig& config, const MethodContext&
   return describe(choice, facts, first_rung(facts.steps, context.asktell));
 }
 
-SearchSpace search_space(const RunConfig& config) {
-  SearchSpace space;
-  for (const auto& p : config.search) {
-    space.parameters.push_back({.name = p.name,
-                                .choices = p.choices,
-                                .low = p.low,
-                                .high = p.high,
-                                .log = p.log,
-                                .integer = p.integer,
-                                .step = p.step,
-                                .when = p.when});
-  }
-  return space;
-}
-
 std::unique_ptr<Tuner> make_tuner(const RunConfig& config, std::optional<std::int64_t> concurrent, bool asktell) {
   TunerOptions options;
   options.trials = config.tune.trials;

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 
+#include "cli/search_space.h"
 #include "config/run_config.h"
 #include "tuners/tuner.h"
 
@@ -17,14 +18,12 @@ struct MethodContext {
 };
 
 /// Fills in search, tune.sampler and tune.scheduler where the user named none: learning rate and rank (full
-/// fine-tuning: learning rate alone), what tune.method stands for, or random + asha.
+/// fine-tuning: learning rate alone), what tune.method stands for; auto where none of the three is named.
 void choose_defaults(RunConfig& config, const MethodContext& context = {});
 
 /// Where `tune.method` is auto: chooses again now that more is known, and says what, why and at which cost. Nothing for
 /// any other method.
 std::optional<std::string> settle_method(RunConfig& config, const MethodContext& context);
-
-SearchSpace search_space(const RunConfig& config);
 
 /// Throws Error (bad_input) naming the key for anything that cannot be. `asktell`: the budget is tune.steps, any
 /// parameter may change in training.

@@ -108,6 +108,13 @@ def write(path: Path, data: dict) -> None:
     path.write_text(json.dumps({"versions": VERSIONS} | data) + "\n", encoding="utf-8")
 
 
+def name_base_without_folder(path: Path) -> None:
+    """PEFT writes the path of this checkout."""
+    config = json.loads(path.read_text())
+    config["base_model_name_or_path"] = "models/llama"
+    path.write_text(json.dumps(config, indent=2))
+
+
 def main() -> None:
     examples = make_examples(1, [1, 2, 3, 5, 8, 13, 19, 24, 31, 40])
     forward = {"examples": examples, "nll": {}}
@@ -134,6 +141,7 @@ def main() -> None:
                                                      "weight_decay": run["decay"], "batch_size": 4, "steps": 20,
                                                      "learning_rate_peak": 0.02, "warmup_ratio": 0.1} | result)
         for stage in ("initial", "final"):
+            name_base_without_folder(HERE / "lora" / name / stage / "adapter_config.json")
             (HERE / "lora" / name / stage / "README.md").unlink(missing_ok=True)
     for name in ("llama", "qwen2", "qwen3"):
         model = AutoModelForCausalLM.from_pretrained(HERE / "models" / name, dtype=torch.float32)

@@ -10,13 +10,7 @@ class HaltonSampler : public Sampler {
   HaltonSampler(SearchSpace space, std::uint64_t seed)
       : space_(std::move(space)), points_(space_.parameters.size(), seed) {}
   std::optional<Params> suggest(TrialId id, std::span<const TrialRecord>) override {
-    const auto point = points_.point(static_cast<std::uint64_t>(id.value));
-    Params params;
-    for (std::size_t i = 0; i < point.size(); ++i) {
-      const ParameterSpec& spec = space_.parameters[i];
-      if (is_active(spec, params)) params.emplace_back(spec.name, value_at(spec, point[i]));
-    }
-    return params;
+    return params_at(space_, points_.point(static_cast<std::uint64_t>(id.value)));
   }
 
  private:

@@ -9,13 +9,7 @@ class SobolSampler : public Sampler {
  public:
   SobolSampler(SearchSpace space, std::uint64_t seed) : space_(std::move(space)), seed_(seed) {}
   std::optional<Params> suggest(TrialId id, std::span<const TrialRecord>) override {
-    const auto point = sobol_point(static_cast<std::uint32_t>(id.value), space_.parameters.size(), seed_);
-    Params params;
-    for (std::size_t i = 0; i < point.size(); ++i) {
-      const ParameterSpec& spec = space_.parameters[i];
-      if (is_active(spec, params)) params.emplace_back(spec.name, value_at(spec, point[i]));
-    }
-    return params;
+    return params_at(space_, sobol_point(static_cast<std::uint32_t>(id.value), space_.parameters.size(), seed_));
   }
 
  private:

@@ -42,7 +42,8 @@ const ParameterSpec* SearchSpace::find(const std::string& name) const {
 bool is_active(const ParameterSpec& spec, const Params& params) {
   return std::all_of(spec.when.begin(), spec.when.end(), [&](const auto& condition) {
     const Value* value = find_param(params, condition.first);
-    return value != nullptr && std::find(condition.second.begin(), condition.second.end(), *value) != condition.second.end();
+    return value != nullptr &&
+           std::find(condition.second.begin(), condition.second.end(), *value) != condition.second.end();
   });
 }
 
@@ -59,7 +60,8 @@ Value value_at(const ParameterSpec& spec, double u) {
   }
   if (!spec.log) return std::clamp(spec.low + u * (spec.high - spec.low), spec.low, spec.high);
   // Discrete on a log scale: each value owns the logarithms half a step around it.
-  const double half = spec.spacing() / 2, from = std::log(spec.low - std::min(half, spec.low * (1 - 1e-12))), to = std::log(spec.high + half);
+  const double half = spec.spacing() / 2, from = std::log(spec.low - std::min(half, spec.low * (1 - 1e-12))),
+               to = std::log(spec.high + half);
   return clip(spec, std::exp(from + u * (to - from)));
 }
 
@@ -74,23 +76,32 @@ double position_of(const ParameterSpec& spec, const Value& value) {
   const auto count = spec.count();
   if (count && !spec.log) return ((number - spec.low) / spec.spacing() + 0.5) / static_cast<double>(*count);
   if (!spec.log) return (number - spec.low) / (spec.high - spec.low);
-  const double half = spec.spacing() / 2, from = std::log(spec.low - std::min(half, spec.low * (1 - 1e-12))), to = std::log(spec.high + half);
+  const double half = spec.spacing() / 2, from = std::log(spec.low - std::min(half, spec.low * (1 - 1e-12))),
+               to = std::log(spec.high + half);
   return (std::log(number) - from) / (to - from);
 }
 
 Value clip(const ParameterSpec& spec, double number) {
   const double inside = std::clamp(number, spec.low, spec.high);
   if (spec.spacing() == 0) return inside;
-  return nth_value(spec, std::clamp<std::int64_t>(std::llround((inside - spec.low) / spec.spacing()), 0, last_step(spec)));
+  return nth_value(spec,
+                   std::clamp<std::int64_t>(std::llround((inside - spec.low) / spec.spacing()), 0, last_step(spec)));
+}
+
+Params params_at(const SearchSpace& space, std::span<const double> point) {
+  Params params;
+  for (std::size_t i = 0; i < point.size(); ++i) {
+    const ParameterSpec& spec = space.parameters[i];
+    if (is_active(spec, params)) params.emplace_back(spec.name, value_at(spec, point[i]));
+  }
+  return params;
 }
 
 Params sample_uniform(const SearchSpace& space, Random& random) {
-  Params params;
-  for (const auto& spec : space.parameters) {
-    const double u = random.uniform();  // drawn for inactive ones too: a choice elsewhere does not shift the others
-    if (is_active(spec, params)) params.emplace_back(spec.name, value_at(spec, u));
-  }
-  return params;
+  std::vector<double> point(
+      space.parameters.size());  // inactive ones too: a choice elsewhere does not shift the others
+  for (double& u : point) u = random.uniform();
+  return params_at(space, point);
 }
 
 void validate(const SearchSpace& space) {
@@ -101,7 +112,8 @@ void validate(const SearchSpace& space) {
       throw bad_input("", key + ": low must be at most high, and both finite");
     }
     if (spec.log && spec.low <= 0) throw bad_input("", key + ": low must be above 0 with log: true");
-    if (spec.log && spec.step && !spec.integer) throw bad_input("", key + ": log and step cannot be combined on a real parameter");
+    if (spec.log && spec.step && !spec.integer)
+      throw bad_input("", key + ": log and step cannot be combined on a real parameter");
     if (spec.step && !(*spec.step > 0)) throw bad_input("", key + ": step must be above 0");
   }
 }

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -14,10 +15,10 @@ namespace finetune {
 /// One parameter: a categorical (choices), or a range with both ends included.
 struct ParameterSpec {
   std::string name;
-  std::vector<Value> choices;     ///< not empty: categorical
+  std::vector<Value> choices;  ///< not empty: categorical
   double low = 0, high = 0;
   bool log = false, integer = false;
-  std::optional<double> step;     ///< values are low + k x step up to high, which need not be one of them
+  std::optional<double> step;  ///< values are low + k x step up to high, which need not be one of them
   std::vector<std::pair<std::string, std::vector<Value>>> when;  ///< all must hold; each names an earlier parameter
 
   bool categorical() const { return !choices.empty(); }
@@ -45,6 +46,9 @@ double position_of(const ParameterSpec& spec, const Value& value);
 Value clip(const ParameterSpec& spec, double number);
 /// The k-th value of a discrete parameter, k in [0, count).
 Value nth_value(const ParameterSpec& spec, std::int64_t k);
+
+/// The values at a point of the unit cube, a parameter an axis; axes of inactive parameters are passed over.
+Params params_at(const SearchSpace& space, std::span<const double> point);
 
 /// Independent uniform draws of all active parameters, in the space's order.
 Params sample_uniform(const SearchSpace& space, Random& random);

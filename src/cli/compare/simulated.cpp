@@ -9,6 +9,7 @@
 
 #include "cli/compare/lora_curve.h"
 #include "cli/compare/play_curves.h"
+#include "cli/search_space.h"
 #include "config/params.h"
 #include "core/error.h"
 #include "core/text.h"
@@ -77,21 +78,12 @@ SearchSpace default_space() {
 
 SearchSpace space_of(const RunConfig& config) {
   if (config.search.empty()) return default_space();
-  SearchSpace space;
   for (const auto& p : config.search) {
     if (std::find(kKnown.begin(), kKnown.end(), p.name) == kKnown.end())
       throw bad_input(
           "", "search." + p.name + ": the simulated curves do not depend on it; they know " + join(kKnown, ", "));
-    space.parameters.push_back({.name = p.name,
-                                .choices = p.choices,
-                                .low = p.low,
-                                .high = p.high,
-                                .log = p.log,
-                                .integer = p.integer,
-                                .step = p.step,
-                                .when = p.when});
   }
-  return space;
+  return search_space(config);
 }
 
 void refuse_what_curves_lack(const RunConfig& config) {
