@@ -189,6 +189,7 @@ Session open_session(RunConfig config, Verb verb, bool collect_rejects) {
   resolve_steps(session.config, session.train.examples.size());
   copy_to_devices(session);
   const bool cpu = session.devices.front().is_cpu();
+  if (cpu) session.short_waits = std::make_shared<const ShortWaits>();
   const std::int64_t base_bytes =
       base_parameters(session.model.options) * static_cast<std::int64_t>(at::elementSize(session.model.dtype));
   session.program_bytes = std::max<std::int64_t>(0, resident_bytes() - (cpu ? base_bytes : 0));

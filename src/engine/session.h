@@ -15,6 +15,7 @@
 #include "engine/memory.h"
 #include "engine/packed_trainer.h"
 #include "engine/parameter_store.h"
+#include "engine/short_waits.h"
 #include "models/checkpoint.h"
 #include "models/peft.h"
 #include "models/weights.h"
@@ -34,6 +35,7 @@ struct Session {
   std::vector<DecoderBase> bases;    ///< one per lane; lanes on the same device share storage
   std::optional<PeftAdapter> start;  ///< model.adapter
   std::int64_t tokens_per_pass = 0;
+  std::shared_ptr<const ShortWaits> short_waits;  ///< where a lane is on the CPU
   std::int64_t program_bytes = 0;  ///< host memory of the process when all of this was open, without the bases
 };
 

@@ -7,8 +7,8 @@
 VENV holds what peers/requirements.txt lists. Each round runs the peer and the program one after the other, so that a
 neighbour's load hits both; the ratio printed is the median over rounds. Tokens a second are training tokens without
 padding over the wall time of the whole sweep, its evaluations included, loading excluded. The program's time also
-holds its two baselines (the untouched base and a default run), whose tokens are not counted; for a single
-configuration it is the whole process of `finetune_tune train`, loading and writing included.
+holds its two baselines (the untouched base and a default run), whose tokens are not counted; a single configuration is
+`finetune_tune train`, timed as a process, less the time of the same command with one step (loading and one evaluation).
 """
 
 from __future__ import annotations
@@ -53,11 +53,21 @@ def run_peer(args: argparse.Namespace, case: dict, model: Path, data: Path, work
     return max(results, key=lambda r: r["tokens"] / r["seconds"])
 
 
+def timed(command: list[str]) -> tuple[dict, float]:
+    """What the program printed, and the seconds of its process."""
+    started = time.perf_counter()
+    done = subprocess.run(command, capture_output=True, text=True)
+    wall = time.perf_counter() - started
+    if done.returncode != 0:
+        raise SystemExit(done.stderr)
+    return json.loads(done.stdout), wall
+
+
 def run_ours(args: argparse.Namespace, case: dict, model: Path, data: Path, work: Path) -> dict:
     """The same grid, every configuration to the end; or `train` for a grid of one."""
     trials = len(case["lrs"]) * len(case["ranks"])
     common = ["--model", str(model), "--train", str(data / "train.jsonl"), "--valid", str(work / "valid64.jsonl"),
-              "--steps", str(case["steps"]), "--out", str(work / "ours"), "--overwrite", "--json",
+              "--set", f"train.steps={case['steps']}", "--out", str(work / "ours"), "--overwrite", "--json",
               "--set", "train.batch_size=8", "--set", "data.shuffle=false", "--set", "train.warmup_ratio=0",
               "--set", "train.lora.alpha_over_rank=2"]
     if trials == 1:
@@ -66,14 +76,11 @@ def run_ours(args: argparse.Namespace, case: dict, model: Path, data: Path, work
         verb = ["tune", "--trials", str(trials), "--set", "tune.sampler=grid", "--set", "tune.scheduler=none",
                 "--set", f"search.train.learning_rate={{choices: {case['lrs']}}}",
                 "--set", f"search.train.lora.rank={{choices: {case['ranks']}}}"]
-    started = time.perf_counter()
-    done = subprocess.run([str(args.program), *verb, *common], capture_output=True, text=True)
-    wall = time.perf_counter() - started
-    if done.returncode != 0:
-        raise SystemExit(done.stderr)
-    report = json.loads(done.stdout)
+    report, wall = timed([str(args.program), *verb, *common])
     if trials == 1:
-        return {"tokens": report["tokens"], "seconds": wall, "best": report["valid_loss"]}
+        first, wall_of_first = timed([str(args.program), *verb, *common, "--set", "train.steps=1"])
+        return {"tokens": report["tokens"] - first["tokens"], "seconds": wall - wall_of_first,
+                "start_seconds": wall_of_first, "best": report["valid_loss"]}
     return {"tokens": report["cost"]["tokens"], "seconds": report["cost"]["seconds"], "best": report["best"]["metric"]}
 
 
