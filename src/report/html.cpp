@@ -84,6 +84,10 @@ std::string axes(const Frame& frame) {
 
 std::string polyline(const Frame& frame, const std::vector<CurvePoint>& points, const char* style) {
   std::string path;
+  if (points.size() == 1 && std::isfinite(points[0].value))  // a line of one point would not be seen
+    return fmt::format("<circle class=\"{}\" r=\"1.5\" cx=\"{:.1f}\" cy=\"{:.1f}\"/>", style,
+                       frame.x(static_cast<double>(points[0].step)),
+                       frame.y(std::clamp(points[0].value, frame.y_low, frame.y_high)));
   for (const auto& point : points) {
     if (!std::isfinite(point.value)) continue;
     path += fmt::format("{:.1f},{:.1f} ", frame.x(static_cast<double>(point.step)),

@@ -68,6 +68,12 @@ TEST(ReportHtml, IsOneFileAndEscapesWhatTheUserWrote) {
   EXPECT_NE(html.find("<svg"), std::string::npos);
 }
 
+TEST(ReportHtml, ASingleEvaluationIsSeen) {
+  const std::string html = report_html(study());
+  EXPECT_NE(html.find("<circle class=\"curve\""), std::string::npos);
+  EXPECT_NE(html.find("<circle class=\"winner\""), std::string::npos);
+}
+
 TEST(ReportMarkdown, KeepsItsTableWhole) {
   const std::string text = report_markdown(study());
   EXPECT_EQ(text.find("\"x\")</script>&|"), std::string::npos) << "a bar of the user's would open a cell";
