@@ -6,13 +6,25 @@
 namespace finetune {
 namespace {
 
+// Trials that have all of the parameters.
+std::vector<bool> complete_in(const ParamTable& table, std::span<const std::size_t> parameters) {
+  std::vector<bool> complete(table[0].size(), true);
+  for (const std::size_t i : parameters) {
+    for (std::size_t t = 0; t < complete.size(); ++t) {
+      if (std::isnan(table[i][t])) complete[t] = false;
+    }
+  }
+  return complete;
+}
+
 Columns columns_of(const ParamTable& table, std::span<const std::size_t> parameters) {
+  const std::vector<bool> complete = complete_in(table, parameters);
   Columns columns(parameters.size());
-  for (auto& column : columns) column.reserve(table[0].size() + 1);  // the prior joins them
-  for (std::size_t t = 0; t < table[0].size(); ++t) {
-    if (std::any_of(parameters.begin(), parameters.end(), [&](std::size_t i) { return std::isnan(table[i][t]); }))
-      continue;
-    for (std::size_t k = 0; k < parameters.size(); ++k) columns[k].push_back(table[parameters[k]][t]);
+  for (std::size_t k = 0; k < parameters.size(); ++k) {
+    columns[k].reserve(complete.size() + 1);  // the prior joins them
+    for (std::size_t t = 0; t < complete.size(); ++t) {
+      if (complete[t]) columns[k].push_back(table[parameters[k]][t]);
+    }
   }
   return columns;
 }

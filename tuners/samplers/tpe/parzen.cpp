@@ -21,69 +21,86 @@ double cell_high(const ParzenAxis& axis, double x) {
   return axis.log ? std::log(x + axis.step / 2) : x + axis.step / 2;
 }
 
-// Positions by value, equal ones in their order. The values lie between two known ends, so buckets as wide as the mean
-// distance hold one or two each, and the sort takes time in proportion to the number.
-std::vector<std::int32_t> ascending(const std::vector<double>& values, double from, double to) {
-  const std::size_t n = values.size();
-  const double scale = static_cast<double>(n) / (to - from);
-  std::vector<std::uint32_t> bucket(n), end(n + 1);
-  for (std::size_t i = 0; i < n; ++i) {
-    bucket[i] = static_cast<std::uint32_t>(std::clamp((values[i] - from) * scale, 0.0, static_cast<double>(n - 1)));
-    ++end[bucket[i]];
+// An observation and its place in the order of age.
+struct Placed {
+  double value;
+  std::int32_t at;
+};
+
+// Insertion: in time proportional to the number when few are far from where they belong. Equal ones keep their order.
+void sort_nearly_sorted(std::vector<Placed>& items) {
+  for (std::size_t k = 1; k < items.size(); ++k) {
+    const Placed item = items[k];
+    std::size_t to = k;
+    for (; to > 0 && item.value < items[to - 1].value; --to) items[to] = items[to - 1];
+    items[to] = item;
   }
-  std::partial_sum(end.begin(), end.end(), end.begin());
-  std::vector<std::int32_t> order(n);
-  std::vector<std::uint32_t> start = end;
-  for (std::size_t i = n; i-- > 0;) order[--start[bucket[i]]] = static_cast<std::int32_t>(i);
-  const auto before = [&](std::int32_t a, std::int32_t b) {
-    const double x = values[static_cast<std::size_t>(a)], y = values[static_cast<std::size_t>(b)];
-    return x != y ? x < y : a < b;
-  };
-  for (std::size_t k = 0; k < n; ++k) {
-    if (end[k] - start[k] > 1) std::sort(order.begin() + start[k], order.begin() + end[k], before);
-  }
-  return order;
 }
 
-// `order`: the observations ascending. With two or more the outer ones do not reach for the ends of the range.
-std::vector<double> distances_to_neighbours(const AxisKernels& kernels, const std::vector<std::int32_t>& order) {
-  const std::size_t n = order.size();
-  const auto at = [&](std::size_t k) { return kernels.centre[static_cast<std::size_t>(order[k])]; };
-  std::vector<double> sigma(n);
-  for (std::size_t k = 0; k < n; ++k) {
-    const double below = k > 0 ? at(k) - at(k - 1) : n > 1 ? 0 : at(k) - kernels.from;
-    const double above = k + 1 < n ? at(k + 1) - at(k) : n > 1 ? 0 : kernels.to - at(k);
-    sigma[static_cast<std::size_t>(order[k])] = std::max(below, above);
+// By value, equal ones by age. The values lie between two known ends, so buckets as wide as the mean distance hold one
+// or two each, and the sort takes time in proportion to the number.
+std::vector<Placed> ascending(const std::vector<double>& values, double from, double to) {
+  constexpr std::uint32_t kFew = 12;
+  const std::size_t n = values.size();
+  const double scale = static_cast<double>(n) / (to - from), last = static_cast<double>(n) - 1;
+  std::vector<std::uint32_t> bucket(n), start(n + 1);  // start: first the ends, until the buckets are filled from there
+  for (std::size_t i = 0; i < n; ++i) {
+    bucket[i] = static_cast<std::uint32_t>(std::clamp((values[i] - from) * scale, 0.0, last));
+    ++start[bucket[i]];
   }
-  return sigma;
+  std::partial_sum(start.begin(), start.end(), start.begin());
+  std::vector<Placed> placed(n);
+  for (std::size_t i = n; i-- > 0;) placed[--start[bucket[i]]] = {values[i], static_cast<std::int32_t>(i)};
+  const auto before = [](const Placed& a, const Placed& b) {
+    return a.value != b.value ? a.value < b.value : a.at < b.at;
+  };
+  for (std::size_t k = 0; k < n; ++k) {
+    if (start[k + 1] - start[k] > kFew) std::sort(placed.begin() + start[k], placed.begin() + start[k + 1], before);
+  }
+  sort_nearly_sorted(placed);
+  return placed;
+}
+
+// `placed`: the observations ascending. With two or more the outer ones do not reach for the ends of the range.
+void reach_for_neighbours(AxisKernels& kernels, const std::vector<Placed>& placed) {
+  const std::size_t n = placed.size();
+  kernels.sigma.resize(n);
+  for (std::size_t k = 0; k < n; ++k) {
+    const double x = placed[k].value;
+    const double below = k > 0 ? x - placed[k - 1].value : n > 1 ? 0 : x - kernels.from;
+    const double above = k + 1 < n ? placed[k + 1].value - x : n > 1 ? 0 : kernels.to - x;
+    kernels.sigma[static_cast<std::size_t>(placed[k].at)] = std::max(below, above);
+  }
 }
 
 // Stepped axes repeat few kernels often: equal ones are next to each other in ascending order.
-void name_kinds(AxisKernels& kernels, std::vector<std::int32_t> order) {
-  order.push_back(static_cast<std::int32_t>(order.size()));  // the prior is a kind of its own
-  kernels.kind.resize(order.size());
-  for (const std::int32_t k : order) {
-    const auto same = [&](std::int32_t other) {
-      const auto a = static_cast<std::size_t>(k), b = static_cast<std::size_t>(other);
-      return kernels.centre[a] == kernels.centre[b] && kernels.sigma[a] == kernels.sigma[b];
+void name_kinds(AxisKernels& kernels, const std::vector<Placed>& placed) {
+  kernels.kind.resize(placed.size() + 1);
+  const auto name = [&](std::size_t k) {
+    const auto same = [&](std::size_t other) {
+      return kernels.centre[k] == kernels.centre[other] && kernels.sigma[k] == kernels.sigma[other];
     };
-    if (kernels.example.empty() || !same(kernels.example.back())) kernels.example.push_back(k);
-    kernels.kind[static_cast<std::size_t>(k)] = static_cast<std::int32_t>(kernels.example.size()) - 1;
-  }
+    const bool known = !kernels.example.empty() && same(static_cast<std::size_t>(kernels.example.back()));
+    if (!known) kernels.example.push_back(static_cast<std::int32_t>(k));
+    kernels.kind[k] = static_cast<std::int32_t>(kernels.example.size()) - 1;
+  };
+  for (const Placed& one : placed) name(static_cast<std::size_t>(one.at));
+  name(placed.size());  // the prior
 }
 
-AxisKernels numerical_kernels(const ParzenAxis& axis, const std::vector<double>& observed, Bandwidth bandwidth,
+AxisKernels numerical_kernels(const ParzenAxis& axis, std::vector<double> observed, Bandwidth bandwidth,
                               std::size_t dimensions) {
-  AxisKernels kernels{
-      .axis = axis, .from = cell_low(axis, axis.low), .to = cell_high(axis, axis.high), .centre = observed};
-  if (axis.log) std::for_each(kernels.centre.begin(), kernels.centre.end(), [](double& x) { x = std::log(x); });
   const std::size_t n = observed.size();
+  AxisKernels kernels{
+      .axis = axis, .from = cell_low(axis, axis.low), .to = cell_high(axis, axis.high), .centre = std::move(observed)};
+  if (axis.log) std::for_each(kernels.centre.begin(), kernels.centre.end(), [](double& x) { x = std::log(x); });
   const double width = kernels.to - kernels.from, narrowest = width / std::min(100.0, 2.0 + static_cast<double>(n));
   const bool by_order = bandwidth == Bandwidth::neighbours || axis.step > 0;
-  const std::vector<std::int32_t> order =
-      by_order ? ascending(kernels.centre, kernels.from, kernels.to) : std::vector<std::int32_t>{};
+  const std::vector<Placed> placed =
+      by_order ? ascending(kernels.centre, kernels.from, kernels.to) : std::vector<Placed>{};
+  kernels.sigma.reserve(n + 1);
   if (bandwidth == Bandwidth::neighbours) {
-    kernels.sigma = distances_to_neighbours(kernels, order);
+    reach_for_neighbours(kernels, placed);
   } else {
     kernels.sigma.assign(
         n, 0.2 * std::pow(std::max<double>(static_cast<double>(n), 1), -1.0 / (static_cast<double>(dimensions) + 4)) *
@@ -95,12 +112,12 @@ AxisKernels numerical_kernels(const ParzenAxis& axis, const std::vector<double>&
   kernels.inverse_sigma.resize(n + 1);
   std::transform(kernels.sigma.begin(), kernels.sigma.end(), kernels.inverse_sigma.begin(),
                  [](double x) { return 1 / x; });
-  if (axis.step > 0) name_kinds(kernels, order);
+  if (axis.step > 0) name_kinds(kernels, placed);
   return kernels;
 }
 
-AxisKernels categorical_kernels(const ParzenAxis& axis, const std::vector<double>& observed) {
-  AxisKernels kernels{.axis = axis, .centre = observed};
+AxisKernels categorical_kernels(const ParzenAxis& axis, std::vector<double> observed) {
+  AxisKernels kernels{.axis = axis, .centre = std::move(observed)};
   kernels.centre.push_back(-1);
   return kernels;
 }
@@ -117,8 +134,8 @@ Shares shares(const AxisKernels& kernels) {
 }
 
 double log_mass_of_range(const AxisKernels& kernels, std::size_t k) {
-  const double from = (kernels.from - kernels.centre[k]) / kernels.sigma[k];
-  const double to = (kernels.to - kernels.centre[k]) / kernels.sigma[k];
+  const double from = (kernels.from - kernels.centre[k]) * kernels.inverse_sigma[k];
+  const double to = (kernels.to - kernels.centre[k]) * kernels.inverse_sigma[k];
   if (from < -9 && to > 9) return 0;  // less than 1e-18 is cut off
   return log_normal_mass(from, to);
 }
@@ -155,52 +172,73 @@ void add_continuous(const AxisKernels& kernels, double x, std::vector<double>& s
   }
 }
 
-double log_mass_of_cell(const AxisKernels& kernels, double x, std::size_t k) {
-  const double low = (cell_low(kernels.axis, x) - kernels.centre[k]) * kernels.inverse_sigma[k];
-  const double high = (cell_high(kernels.axis, x) - kernels.centre[k]) * kernels.inverse_sigma[k];
-  return log_normal_mass(low, high);
+constexpr double kLost = -45;  // exp of it is below the rounding of a sum that holds 1
+
+// What a value on a stepped axis stands for.
+struct Cell {
+  double low, high;
+};
+
+Cell cell_of(const ParzenAxis& axis, double x) {
+  return {cell_low(axis, x), cell_high(axis, x)};
 }
 
-// Cells cost two erfc each: once for a kind, and not for kernels that are already below `floor`, where they are lost.
+double log_mass_of_cell(const AxisKernels& kernels, const Cell& cell, std::size_t k) {
+  return log_normal_mass((cell.low - kernels.centre[k]) * kernels.inverse_sigma[k],
+                         (cell.high - kernels.centre[k]) * kernels.inverse_sigma[k]);
+}
+
+// At least the mass's logarithm, without erfc: P(Z > z) <= exp(-z^2 / 2), and a cell beside the centre holds less.
+double most_log_mass_of_cell(const AxisKernels& kernels, const Cell& cell, std::size_t k) {
+  const double centre = kernels.centre[k];
+  const double z = std::max({cell.low - centre, centre - cell.high, 0.0}) * kernels.inverse_sigma[k];
+  return -0.5 * z * z;
+}
+
+// Cells cost two erfc each: once for a kind, and not for kernels that end below `floor`, where they are lost.
 void add_stepped(const AxisKernels& kernels, double x, double floor, std::vector<double>& sum) {
   constexpr double kUnknown = 1;
+  const Cell cell = cell_of(kernels.axis, x);
   std::vector<double> log_mass(kernels.example.size(), kUnknown);
   for (std::size_t k = 0; k < sum.size(); ++k) {
-    if (sum[k] < floor) continue;
+    const double most = most_log_mass_of_cell(kernels, cell, k);
+    if (sum[k] + most < floor) {
+      sum[k] += most;
+      continue;
+    }
     double& mass = log_mass[static_cast<std::size_t>(kernels.kind[k])];
-    if (mass == kUnknown) mass = log_mass_of_cell(kernels, x, k);
+    if (mass == kUnknown) mass = log_mass_of_cell(kernels, cell, k);
     sum[k] += mass;
   }
 }
 
-constexpr double kLost = -45;  // exp of it is below the rounding of a sum that holds 1
-
-double log_density_of_prior(const Parzen& parzen, const Columns& points, std::size_t p) {
-  double sum = parzen.log_constant.back();
+// Kernel k's sum with the stepped axes. The density is at least that.
+double whole_term(const Parzen& parzen, const Columns& points, std::size_t p, std::size_t k, double sum) {
   for (std::size_t i = 0; i < parzen.axes.size(); ++i) {
     const AxisKernels& kernels = parzen.axes[i];
-    const double x = points[i][p];
-    const std::size_t prior = parzen.weight.size() - 1;
-    if (kernels.axis.choices > 0)
-      sum += std::log(shares(kernels).prior);
-    else if (kernels.axis.step > 0)
-      sum += log_mass_of_cell(kernels, x, prior);
-    else
-      sum -= 0.5 * std::pow(((kernels.axis.log ? std::log(x) : x) - kernels.centre[prior]) / kernels.sigma[prior], 2);
+    if (kernels.axis.step > 0) sum += log_mass_of_cell(kernels, cell_of(kernels.axis, points[i][p]), k);
   }
   return sum;
 }
 
-// Stepped axes come last: most kernels are lost by then. The whole density is at least the prior's.
+// Stepped axes come last: most kernels are lost by then.
 void add_factors(const Parzen& parzen, const Columns& points, std::size_t p, std::vector<double>& sum) {
-  const double floor = log_density_of_prior(parzen, points, p) + kLost;
+  bool any_stepped = false;
   for (std::size_t i = 0; i < parzen.axes.size(); ++i) {
     const AxisKernels& kernels = parzen.axes[i];
     if (kernels.axis.choices > 0)
       add_categorical(kernels, points[i][p], sum);
     else if (kernels.axis.step == 0)
       add_continuous(kernels, points[i][p], sum);
+    else
+      any_stepped = true;
   }
+  if (!any_stepped) return;
+  const std::size_t prior = sum.size() - 1;
+  const auto promising = static_cast<std::size_t>(std::max_element(sum.begin(), sum.end()) - sum.begin());
+  const double floor = std::max(whole_term(parzen, points, p, prior, sum[prior]),
+                                whole_term(parzen, points, p, promising, sum[promising])) +
+                       kLost;
   for (std::size_t i = 0; i < parzen.axes.size(); ++i) {
     if (parzen.axes[i].axis.step > 0) add_stepped(parzen.axes[i], points[i][p], floor, sum);
   }
@@ -254,17 +292,20 @@ std::vector<double> age_weights(std::size_t n) {
   return weights;
 }
 
-Parzen fit_parzen(std::span<const ParzenAxis> axes, const Columns& observed, Bandwidth bandwidth) {
+Parzen fit_parzen(std::span<const ParzenAxis> axes, Columns observed, Bandwidth bandwidth) {
   Parzen parzen{.weight = age_weights(observed.empty() ? 0 : observed[0].size())};
   parzen.weight.push_back(kPriorWeight);
+  parzen.log_constant.reserve(parzen.weight.size());
+  parzen.axes.reserve(axes.size());
   const double total = std::accumulate(parzen.weight.begin(), parzen.weight.end(), 0.0);
   for (double& weight : parzen.weight) {
     weight /= total;
     parzen.log_constant.push_back(std::log(weight));
   }
   for (std::size_t i = 0; i < axes.size(); ++i) {
-    parzen.axes.push_back(axes[i].choices > 0 ? categorical_kernels(axes[i], observed[i])
-                                              : numerical_kernels(axes[i], observed[i], bandwidth, axes.size()));
+    parzen.axes.push_back(axes[i].choices > 0
+                              ? categorical_kernels(axes[i], std::move(observed[i]))
+                              : numerical_kernels(axes[i], std::move(observed[i]), bandwidth, axes.size()));
     normalise(parzen.axes.back(), parzen.log_constant);
   }
   return parzen;

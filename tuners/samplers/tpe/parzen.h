@@ -50,7 +50,7 @@ using Columns = std::vector<std::vector<double>>;
 std::vector<double> age_weights(std::size_t n);
 
 /// `observed`: one column an axis, oldest first, every value on its axis. Without observations the prior alone is left.
-Parzen fit_parzen(std::span<const ParzenAxis> axes, const Columns& observed, Bandwidth bandwidth);
+Parzen fit_parzen(std::span<const ParzenAxis> axes, Columns observed, Bandwidth bandwidth);
 
 /// Log density of each point; log axes are measured in the logarithm, stepped ones by the mass of the value's cell.
 /// Exact to rounding: kernels that cannot show in the sum are left out.

@@ -14,7 +14,8 @@ namespace {
 using Trials = std::vector<const TrialRecord*>;
 
 void sort_by_id(Trials& trials) {
-  std::sort(trials.begin(), trials.end(), [](const auto* a, const auto* b) { return a->id < b->id; });
+  const auto before = [](const auto* a, const auto* b) { return a->id < b->id; };
+  if (!std::is_sorted(trials.begin(), trials.end(), before)) std::sort(trials.begin(), trials.end(), before);
 }
 
 // A completed trial's or an observation's value comes first, then how far a stopped one came.

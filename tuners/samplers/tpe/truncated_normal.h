@@ -6,7 +6,7 @@ namespace finetune {
 
 /// log P(Z <= x). Below -20 by the asymptotic series of erfc (Abramowitz and Stegun, 26.2.12).
 double log_normal_cdf(double x);
-/// x with log_normal_cdf(x) = log_p, by Newton's method to about 1e-15; log_p < 0.
+/// x with log_normal_cdf(x) = log_p, by Halley's method to about 1e-15; log_p < 0.
 double inverse_log_normal_cdf(double log_p);
 /// log P(a <= Z <= b), a < b; either may be infinite.
 double log_normal_mass(double a, double b);
