@@ -10,8 +10,8 @@
 namespace finetune {
 namespace {
 
-// Words up to this long are remembered; the number of them is bounded so that a corpus cannot fill the memory.
-constexpr std::size_t kLongestRemembered = 64, kMostRemembered = 1 << 18;
+// So many words are remembered that a text's are, and a corpus cannot fill the memory.
+constexpr std::size_t kMostRemembered = 1 << 18;
 // Longer words are cut first: in plain text a word of a language is seldom longer.
 constexpr std::size_t kLongestUncut = 16;
 
@@ -80,7 +80,9 @@ void Bpe::find_cuts() {
   for (const Merge& merge : merges_) {
     if (stands_for_unknown(merge.left) || stands_for_unknown(merge.right)) return;
   }
-  for (const auto& [token, id] : ids_) cuts_.add(token);
+  std::vector<std::string_view> tokens;
+  for (const auto& [token, id] : ids_) tokens.emplace_back(token);
+  cuts_ = SafeCuts(std::move(tokens));
 }
 
 std::optional<std::int32_t> Bpe::id_of(std::string_view token) const {
@@ -105,21 +107,18 @@ void Bpe::encode(std::string_view word, std::vector<BpePiece>& pieces) const {
 
 void Bpe::encode_part(std::string_view part, std::vector<BpePiece>& pieces) const {
   if (part.empty()) return;
-  if (part.size() > kLongestRemembered) return encode_uncached(part, pieces);
+  if (part.size() > WordCache::kLongest) return encode_uncached(part, pieces);
   {
     const std::shared_lock lock(cache_mutex_);
-    if (const auto found = cache_.find(part); found != cache_.end()) {
-      pieces.insert(pieces.end(), found->second.begin(), found->second.end());
+    if (const auto found = cache_.find(part)) {
+      pieces.insert(pieces.end(), found->begin(), found->end());
       return;
     }
   }
   const std::size_t first = pieces.size();
   encode_uncached(part, pieces);
   const std::unique_lock lock(cache_mutex_);
-  if (cache_.size() < kMostRemembered) {
-    cache_.emplace(std::string(part),
-                   std::vector<BpePiece>(pieces.begin() + static_cast<std::ptrdiff_t>(first), pieces.end()));
-  }
+  if (cache_.size() < kMostRemembered) cache_.add(part, std::span(pieces).subspan(first));
 }
 
 void Bpe::encode_uncached(std::string_view word, std::vector<BpePiece>& pieces) const {

@@ -14,6 +14,7 @@
 
 #include "data/tokenizers/pair_table.h"
 #include "data/tokenizers/safe_cuts.h"
+#include "data/tokenizers/word_cache.h"
 
 namespace finetune {
 
@@ -22,12 +23,6 @@ struct BpeOptions {
   bool fuse_unk = false, byte_fallback = false, ignore_merges = false;
   std::string continuing_prefix, end_of_word_suffix;
   bool byte_level = false;  ///< vocabulary is written in byte characters; words are raw bytes
-};
-
-/// A piece of a word: its id and how many bytes of the word it covers.
-struct BpePiece {
-  std::int32_t id;
-  std::uint32_t bytes;
 };
 
 class Bpe {
@@ -76,7 +71,7 @@ class Bpe {
   std::int32_t byte_ids_[256];  // of <0xXX>, or -1
   std::int32_t unk_id_ = -1, highest_id_ = -1;
   mutable std::shared_mutex cache_mutex_;
-  mutable ByText<std::vector<BpePiece>> cache_;
+  mutable WordCache cache_;
 };
 
 }  // namespace finetune

@@ -6,28 +6,13 @@
 
 namespace finetune {
 
-void SafeCuts::add(std::string_view token) {
-  std::int32_t node = 0;
-  for (const char c : token) {
-    const std::int32_t byte = static_cast<unsigned char>(c);
-    std::int32_t child = children_.find(node, byte);
-    if (child < 0) {
-      child = static_cast<std::int32_t>(ends_token_.size());
-      children_.set(node, byte, child);
-      ends_token_.push_back(0);
-    }
-    node = child;
-  }
-  ends_token_[static_cast<std::size_t>(node)] = 1;
-}
-
 SafeCuts::Found SafeCuts::tokens_at(std::string_view word, std::size_t position, std::size_t character) const {
   Found found{0, false};
-  std::int32_t node = 0;
+  ByteTrie::Node node = ByteTrie::kRoot;
   for (std::size_t i = position; i < word.size(); ++i) {
-    node = children_.find(node, static_cast<unsigned char>(word[i]));
-    if (node < 0) break;
-    if (ends_token_[static_cast<std::size_t>(node)] == 0) continue;
+    node = tokens_.step(node, static_cast<unsigned char>(word[i]));
+    if (node == ByteTrie::kNone) break;
+    if (!tokens_.ends_string(node)) continue;
     found.longest = i + 1 - position;
     found.character = found.character || found.longest == character;
   }

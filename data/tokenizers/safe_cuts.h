@@ -3,19 +3,19 @@
 // whole text: cut into parts of a few bytes, most of it is found among the words that were encoded before.
 #pragma once
 
-#include <cstdint>
 #include <string_view>
 #include <vector>
 
-#include "data/tokenizers/pair_table.h"
+#include "data/tokenizers/byte_trie.h"
 
 namespace finetune {
 
 class SafeCuts {
  public:
-  /// A token of the vocabulary, UTF-8.
-  void add(std::string_view token);
-  bool empty() const { return ends_token_.size() == 1; }
+  SafeCuts() = default;
+  /// Of the whole vocabulary, UTF-8.
+  explicit SafeCuts(std::vector<std::string_view> tokens) : tokens_(std::move(tokens)) {}
+  bool empty() const { return tokens_.empty(); }
   /// Ends of the parts, in bytes and in order; the last is word.size(). Characters that are no token of their own stay
   /// with both neighbours, since what stands for them may join with what stands for those.
   std::vector<std::size_t> part_ends(std::string_view word) const;
@@ -27,8 +27,7 @@ class SafeCuts {
   };
   Found tokens_at(std::string_view word, std::size_t position, std::size_t character) const;
 
-  PairTable children_;                          // (node, byte) -> node; node 0 is the root of the tree of tokens
-  std::vector<std::uint8_t> ends_token_ = {0};  // by node
+  ByteTrie tokens_;
 };
 
 }  // namespace finetune

@@ -3,10 +3,13 @@
 
 #include <map>
 #include <random>
+#include <set>
 
 #include "data/tokenizers/bpe.h"
+#include "data/tokenizers/byte_trie.h"
 #include "data/tokenizers/pair_table.h"
 #include "data/tokenizers/safe_cuts.h"
+#include "data/tokenizers/word_cache.h"
 
 namespace finetune::testing {
 namespace {
@@ -100,14 +103,63 @@ TEST(Bpe, LongWordsAreEncodedAsTheDefinitionSays) {
 }
 
 TEST(SafeCuts, NoTokenLiesAcrossACut) {
-  SafeCuts cuts;
-  EXPECT_TRUE(cuts.empty());
-  for (const char* token : {"a", "b", "c", " ", "a ", "b c", " cc"}) cuts.add(token);
+  EXPECT_TRUE(SafeCuts().empty());
+  const SafeCuts cuts({"a", "b", "c", " ", "a ", "b c", " cc"});
   using Ends = std::vector<std::size_t>;
   EXPECT_EQ(cuts.part_ends("aba b"), (Ends{1, 2, 4, 5}));
   EXPECT_EQ(cuts.part_ends("ab ca"), (Ends{1, 4, 5})) << "b, the space and c may become one token";
   EXPECT_EQ(cuts.part_ends("a cca"), (Ends{4, 5})) << "'a ' and ' cc' overlap";
   EXPECT_EQ(cuts.part_ends("ab?ab"), (Ends{1, 4, 5})) << "a character without a token keeps both neighbours";
+}
+
+bool holds(const ByteTrie& trie, const std::string& string) {
+  ByteTrie::Node node = ByteTrie::kRoot;
+  for (const char byte : string) {
+    node = trie.step(node, static_cast<unsigned char>(byte));
+    if (node == ByteTrie::kNone) return false;
+  }
+  return trie.ends_string(node);
+}
+
+TEST(ByteTrie, HoldsWhatASetHolds) {
+  EXPECT_TRUE(ByteTrie({""}).empty());
+  std::mt19937 random(5);
+  std::uniform_int_distribution<int> byte(0, 255), few(0, 3), length(0, 5);
+  const auto draw = [&] {
+    std::string string;
+    for (int n = length(random); n > 0; --n) string += static_cast<char>(n > 1 ? few(random) + 254 : byte(random));
+    return string;
+  };
+  std::set<std::string> expected;
+  while (expected.size() < 2000) expected.insert(draw());
+  const ByteTrie trie(std::vector<std::string_view>(expected.rbegin(), expected.rend()));
+  for (const auto& string : expected) ASSERT_EQ(holds(trie, string), !string.empty());
+  for (int i = 0; i < 20000; ++i) {
+    const std::string string = draw();
+    ASSERT_EQ(holds(trie, string), !string.empty() && expected.contains(string));
+  }
+}
+
+TEST(WordCache, HoldsWhatWasPutInFirst) {
+  WordCache cache;
+  std::map<std::string, std::int32_t> expected;
+  std::mt19937 random(6);
+  std::uniform_int_distribution<std::int32_t> any(0, 30000);
+  for (std::int32_t i = 0; i < 20000; ++i) {  // several times as many as there is room for at first
+    const std::string word = std::to_string(any(random));
+    const std::vector<BpePiece> pieces(word.size() % 3, {i, 1});
+    cache.add(word, pieces);
+    expected.emplace(word, i);
+  }
+  EXPECT_EQ(cache.size(), expected.size());
+  for (std::int32_t i = 0; i <= 30000; ++i) {
+    const std::string word = std::to_string(i);
+    const auto found = cache.find(word);
+    ASSERT_EQ(found.has_value(), expected.contains(word));
+    if (!found) continue;
+    ASSERT_EQ(found->size(), word.size() % 3);
+    ASSERT_TRUE(found->empty() || found->front().id == expected[word]);
+  }
 }
 
 TEST(PairTable, HoldsWhatAMapHolds) {
