@@ -10,8 +10,6 @@
 namespace finetune {
 namespace {
 
-// So many words are remembered that a text's are, and a corpus cannot fill the memory.
-constexpr std::size_t kMostRemembered = 1 << 18;
 // Longer words are cut first: in plain text a word of a language is seldom longer.
 constexpr std::size_t kLongestUncut = 16;
 
@@ -118,7 +116,7 @@ void Bpe::encode_part(std::string_view part, std::vector<BpePiece>& pieces) cons
   const std::size_t first = pieces.size();
   encode_uncached(part, pieces);
   const std::unique_lock lock(cache_mutex_);
-  if (cache_.size() < kMostRemembered) cache_.add(part, std::span(pieces).subspan(first));
+  if (cache_.size() < WordCache::kMost) cache_.add(part, std::span(pieces).subspan(first));
 }
 
 void Bpe::encode_uncached(std::string_view word, std::vector<BpePiece>& pieces) const {

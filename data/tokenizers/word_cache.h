@@ -20,13 +20,14 @@ struct BpePiece {
 /// Open addressing with linear probing, at most half full. Not thread-safe.
 class WordCache {
  public:
-  /// Longer words are not for this table.
-  static constexpr std::size_t kLongest = 64;
+  /// Longer words and more pieces a word are not for this table. A caller stops at kMost words: those of a text are
+  /// remembered, and a corpus cannot fill the memory.
+  static constexpr std::size_t kLongest = 64, kMostPieces = 255, kMost = 1 << 18;
 
   std::size_t size() const { return used_; }
   /// Valid until the next add.
   std::optional<std::span<const BpePiece>> find(std::string_view word) const;
-  /// `word`: not empty, at most kLongest bytes, with no more pieces than bytes. One that is there already is left.
+  /// `word`: not empty, at most kLongest bytes. One that is there already is left.
   void add(std::string_view word, std::span<const BpePiece> pieces);
 
  private:
