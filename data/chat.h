@@ -25,8 +25,10 @@ const std::vector<std::string>& chat_template_names();
 /// The format a checkpoint's own Jinja template stands for, or "" for an unknown one.
 std::string recognise_chat_template(const std::string& jinja);
 
-/// The assistant's content and the mark that ends its turn carry loss. `bos` and `eos`: the tokenizer's texts, where the
-/// format writes them. Throws Error (bad_input, no location) for roles out of order or a role the format has no place for.
-Rendered render_chat(const std::string& format, const std::vector<Message>& messages, const std::string& bos, const std::string& eos);
+/// The assistant's content and the mark that ends its turn carry loss. `bos` and `eos`: the tokenizer's texts, where
+/// the format writes them. Throws Error (bad_input, no location) for roles out of order or a role the format has no
+/// place for.
+Rendered render_chat(const std::string& format, const std::vector<Message>& messages, const std::string& bos,
+                     const std::string& eos);
 
 }  // namespace finetune

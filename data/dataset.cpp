@@ -90,7 +90,9 @@ class Loader {
     const auto limit = static_cast<std::size_t>(options_.max_length);
     if (example.ids.size() > limit) {
       if (options_.truncate == "error") {
-        throw bad_input(path + ":" + std::to_string(example.line), "has " + std::to_string(example.ids.size()) + " tokens, more than data.max_length = " + std::to_string(limit));
+        throw bad_input(path + ":" + std::to_string(example.line),
+                        "has " + std::to_string(example.ids.size()) +
+                            " tokens, more than data.max_length = " + std::to_string(limit));
       }
       if (options_.truncate == "drop") {
         ++data_.dropped_long;
@@ -119,7 +121,8 @@ class Loader {
 std::uint64_t hash_of(const Example& example) {
   std::uint64_t hash = 0xcbf29ce484222325ull;
   for (const auto id : example.ids) {
-    for (int shift = 0; shift < 32; shift += 8) hash = (hash ^ (static_cast<std::uint32_t>(id) >> shift & 0xff)) * 0x100000001b3ull;
+    for (int shift = 0; shift < 32; shift += 8)
+      hash = (hash ^ (static_cast<std::uint32_t>(id) >> shift & 0xff)) * 0x100000001b3ull;
   }
   // A final mix: FNV's high bits are weak on short inputs (constants of MurmurHash3's finaliser).
   hash = (hash ^ hash >> 33) * 0xff51afd7ed558ccdull;
@@ -129,13 +132,17 @@ std::uint64_t hash_of(const Example& example) {
 
 }  // namespace
 
-Dataset load_dataset(const std::vector<std::string>& files, const DataOptions& options, const Tokenizer& tokenizer, bool collect_rejects) {
+Dataset load_dataset(const std::vector<std::string>& files, const DataOptions& options, const Tokenizer& tokenizer,
+                     bool collect_rejects) {
   Loader loader(options, tokenizer);
   for (const auto& file : files) loader.load_file(file);
   Dataset data = loader.take();
   if (!data.rejects.empty() && !collect_rejects) {
     const std::size_t more = data.rejects.size() - 1;
-    throw bad_input(data.rejects[0].where, data.rejects[0].reason + (more > 0 ? " (and " + with_commas(static_cast<long long>(more)) + " more bad lines; finetune_tune check lists them)" : ""));
+    throw bad_input(data.rejects[0].where,
+                    data.rejects[0].reason + (more > 0 ? " (and " + with_commas(static_cast<long long>(more)) +
+                                                             " more bad lines; finetune_tune check lists them)"
+                                                       : ""));
   }
   return data;
 }
@@ -143,7 +150,8 @@ Dataset load_dataset(const std::vector<std::string>& files, const DataOptions& o
 std::vector<Example> split_by_hash(std::vector<Example>& examples, double fraction) {
   if (examples.size() < 2) return {};
   const double wanted = fraction * static_cast<double>(examples.size());
-  const auto count = static_cast<std::size_t>(std::clamp(wanted, 1.0, std::min(2000.0, static_cast<double>(examples.size() - 1))));
+  const auto count =
+      static_cast<std::size_t>(std::clamp(wanted, 1.0, std::min(2000.0, static_cast<double>(examples.size() - 1))));
   std::vector<std::pair<std::uint64_t, std::size_t>> order;
   for (std::size_t i = 0; i < examples.size(); ++i) order.emplace_back(hash_of(examples[i]), i);
   std::sort(order.begin(), order.end());

@@ -29,7 +29,7 @@ struct DataOptions {
 
 /// One line or record that cannot be used.
 struct Reject {
-  std::string where;   ///< file:line
+  std::string where;  ///< file:line
   std::string reason;
 };
 
@@ -37,8 +37,8 @@ struct Reject {
 struct Dataset {
   std::vector<std::string> files;
   std::vector<Example> examples;
-  std::vector<Reject> rejects;       ///< unreadable lines, missing fields; loading is an error unless asked to collect
-  std::int64_t records = 0;          ///< examples read, before any was dropped
+  std::vector<Reject> rejects;  ///< unreadable lines, missing fields; loading is an error unless asked to collect
+  std::int64_t records = 0;     ///< examples read, before any was dropped
   std::int64_t tokens = 0, loss_tokens = 0;
   std::int64_t truncated = 0;        ///< shortened to max_length
   std::int64_t dropped_long = 0;     ///< truncate: drop

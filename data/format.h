@@ -21,7 +21,8 @@ DetectedFormat detect_format(const nlohmann::ordered_json& record, const DataOpt
 std::string choose_chat_template(const DataOptions& options, const std::string& format, const Tokenizer& tokenizer);
 
 /// Throws Error (bad_input, no location) naming the field that is missing or has the wrong type.
-Rendered render_record(const nlohmann::ordered_json& record, const std::string& format, const std::string& chat_template,
-                       const DataOptions& options, const std::string& bos, const std::string& eos);
+Rendered render_record(const nlohmann::ordered_json& record, const std::string& format,
+                       const std::string& chat_template, const DataOptions& options, const std::string& bos,
+                       const std::string& eos);
 
 }  // namespace finetune

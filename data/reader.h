@@ -20,8 +20,8 @@ struct RecordSink {
 };
 
 /// Reads .jsonl, .json (a list of objects), .csv (RFC 4180, header), .tsv (header, no quoting) or .txt, told by the
-/// name's end. `separator`: for .txt; "" = one record per non-empty line. Throws Error (bad_input) for a file that cannot
-/// be read at all.
+/// name's end. `separator`: for .txt; "" = one record per non-empty line. Throws Error (bad_input) for a file that
+/// cannot be read at all.
 void read_records(const std::string& path, const std::string& separator, const RecordSink& sink);
 
 }  // namespace finetune

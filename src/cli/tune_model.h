@@ -16,7 +16,7 @@ struct StudyHooks {
   /// stronger action of a trial wins over the scheduler's.
   StepCallback on_step;
   std::vector<StudyObserver*> observers;  ///< see everything, change nothing; must outlive the call
-  std::function<bool()> stop;             ///< asked after each round: true ends the study with a report of what is there
+  std::function<bool()> stop;  ///< asked after each round: true ends the study with a report of what is there
 };
 
 /// Throws Error before anything is written when the configuration or the data cannot be used.

@@ -13,8 +13,8 @@ int main(int count, char** words) {
                                                           {"train.batch_size", "2"},
                                                           {"tune.trials", "2"},
                                                           {"tune.scheduler", "{name: none}"}}});
-  const auto summary = finetune::tune_model(
-      config, {.on_step = [&](auto all, auto&) { reports += static_cast<long>(all.size()); }});
+  const auto summary =
+      finetune::tune_model(config, {.on_step = [&](auto all, auto&) { reports += static_cast<long>(all.size()); }});
   std::printf("reports %ld trials %zu\n", reports, summary.trials.size());
   return 0;
 }
