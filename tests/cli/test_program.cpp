@@ -25,6 +25,20 @@ TEST(Program, TheFixtureItselfTrainsAndGivesTheSameBytesAgain) {
   EXPECT_EQ(run("report '" + fixture.path("out") + "'").code, 0);
 }
 
+TEST(Program, RunYamlIsTheWholeConfiguration) {
+  const Fixture fixture;
+  ASSERT_EQ(run(fixture.tune("--seed 7 --set train.lora.rank=4")).code, 0);
+  const std::string written = fixture.read("out/run.yaml");
+  EXPECT_TRUE(written.starts_with("# finetune_tune ")) << written;
+  const Outcome again =
+      run("tune --config '" + fixture.path("out/run.yaml") + "' --out '" + fixture.path("again") + "'");
+  ASSERT_EQ(again.code, 0) << again.text;
+  for (const char* file : {"/trials/000000/metrics.jsonl", "/trials/000001/metrics.jsonl", "/best/adapter_config.json"})
+    EXPECT_EQ(fixture.read(std::string("out") + file), fixture.read(std::string("again") + file)) << file;
+  fixture.edit("again/run.yaml", fixture.path("again"), fixture.path("out"));
+  EXPECT_EQ(fixture.read("again/run.yaml"), written);
+}
+
 TEST(Program, ConcurrencyDoesNotChangeAByteOfTheMetrics) {
   const Fixture fixture;
   std::string first;
