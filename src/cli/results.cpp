@@ -70,7 +70,7 @@ void write_weights(const Session& session, ParameterStore& store, const Trial& t
 
 RunConfig best_config(const Session& session, const Trial& best) {
   RunConfig config = session.config;
-  apply_params(config, best.origin);
+  apply_params(config, best.best_origin);
   config.search.clear();
   config.tune = TuneConfig{};
   config.tune.metric = session.config.tune.metric;
@@ -82,10 +82,7 @@ RunConfig best_config(const Session& session, const Trial& best) {
   config.data.valid = absolute_paths(config.data.valid);
   config.run.out.clear();
   config.run.tokens_per_pass = session.tokens_per_pass;  // where a batch is cut is part of the numbers
-  config.train.changes.clear();
-  for (const auto& change : best.schedule) {
-    if (change.step < best.best_step) config.train.changes.push_back(change);
-  }
+  config.train.changes = best.best_schedule;
   if (best.best_step < last_step(config.train)) config.train.stop_at = best.best_step;
   return config;
 }
