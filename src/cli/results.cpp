@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "config/config.h"
-#include "config/fields.h"
 #include "config/params.h"
 #include "core/text.h"
 #include "engine/devices.h"
@@ -25,19 +24,6 @@ std::vector<std::string> absolute_paths(const std::vector<std::string>& files) {
   std::vector<std::string> paths;
   for (const auto& file : files) paths.push_back(std::filesystem::absolute(file).lexically_normal().string());
   return paths;
-}
-
-// The searched keys as the untouched configuration has them.
-Params default_params(const RunConfig& config) {
-  Params params;
-  for (const auto& parameter : config.search) {
-    for (const auto& field : config_fields()) {
-      if (field.key != parameter.name) continue;
-      const auto node = field.get(config);
-      if (node && node->kind == ConfigNode::Kind::scalar) params.emplace_back(parameter.name, node->value);
-    }
-  }
-  return params;
 }
 
 }  // namespace
@@ -113,7 +99,7 @@ StudySummary summarize(const Session& session, const StudyResult& result, double
   study.best = result.best;
   study.base_metric = result.base_metric;
   if (result.default_run) study.default_metric = result.default_run->best_metric;
-  study.default_params = default_params(config);
+  study.default_params = searched_defaults(config);
   study.seconds = seconds;
   study.steps = result.steps;
   study.tokens = result.tokens;

@@ -50,6 +50,24 @@ TEST(Program, BadLinesOnStdinNameTheLine) {
   EXPECT_EQ(run("detokenize --model '" + fixture.path("model") + "'", "[3, 4, 999]\\n").code, 2);
 }
 
+TEST(Program, AStartIsTheFirstTrialAndCheckSaysSo) {
+  const Fixture fixture;
+  const std::string search =
+      "--set 'search.train.learning_rate={low: 1e-4, high: 1e-1, log: true, start: 5e-3}' "
+      "--set 'search.train.lora.rank={type: ordinal, choices: [4, 8, 16]}' ";
+  const Outcome check = run("check --model '" + fixture.path("model") + "' --train '" + fixture.path("train.jsonl") +
+                            "' --trials 2 --steps 4 " + search);
+  ASSERT_EQ(check.code, 0) << check.text;
+  EXPECT_NE(check.text.find("starts with train.learning_rate = 0.005, train.lora.rank = 16\n"), std::string::npos)
+      << check.text;
+  ASSERT_EQ(run(fixture.tune(search)).code, 0);
+  const auto trials = nlohmann::json::parse(fixture.read("out/report.json")).at("trials");
+  EXPECT_EQ(trials[0].at("params").dump(), R"({"train.learning_rate":0.005,"train.lora.rank":16})");
+  EXPECT_NE(trials[1].at("params"), trials[0].at("params"));
+  EXPECT_NE(fixture.read("out/run.yaml").find("start: 0.005"), std::string::npos);
+  EXPECT_NE(fixture.read("out/run.yaml").find("type: ordinal"), std::string::npos);
+}
+
 // Ctrl-C in the middle: exit code 130, and a report of what is there.
 TEST(Program, AnInterruptEndsWithAReport) {
   const Fixture fixture;
