@@ -8,6 +8,7 @@
 
 #include "cli/prepare.h"
 #include "cli/progress.h"
+#include "cli/replay_source.h"
 #include "cli/results.h"
 #include "cli/study_setup.h"
 #include "cli/tuner_setup.h"
@@ -37,6 +38,7 @@ void write_best(const Session& session, const StudyResult& result, std::vector<L
 }  // namespace
 
 StudySummary tune_model(RunConfig config, const StudyHooks& hooks, bool overwrite) {
+  resolve_replay(config);
   choose_defaults(config);
   validate(config);
   make_tuner(config, std::nullopt);  // a wrong sampler or scheduler is found before anything is read

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/prepare.h"
+#include "cli/replay_source.h"
 #include "cli/show_data.h"
 #include "cli/start_trial.h"
 #include "cli/tuner_setup.h"
@@ -55,6 +56,7 @@ std::string params_text(const Params& params) {
 
 int run_check(const Arguments& arguments) {
   RunConfig config = prepare_config(arguments, {"model.path", "data.train"});
+  resolve_replay(config);
   choose_defaults(config);
   validate(config);
   make_tuner(config, std::nullopt);

@@ -34,6 +34,7 @@ SearchSpace space_for(const std::string& sampler) {
 Params options_for(const std::string& scheduler) {
   if (scheduler == "threshold") return {{"upper", 0.9}};
   if (scheduler == "pbt" || scheduler == "pb2") return {{"interval", std::int64_t{3}}};
+  if (scheduler == "replay") return {{"schedule", std::string("3 whole=5 stepped=0.5,6 whole=7")}};
   return {};
 }
 
