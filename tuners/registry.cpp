@@ -28,6 +28,7 @@ constexpr Entry<Scheduler, SchedulerRequest> kSchedulers[] = {{"none", make_none
                                                               {"patient", make_patient},
                                                               {"pbt", make_pbt},
                                                               {"pb2", make_pb2},
+                                                              {"replay", make_replay},
                                                               {"wilcoxon", make_wilcoxon},
                                                               {"early_exit", make_early_exit},
                                                               {"asha_promotion", make_asha_promotion},

@@ -183,11 +183,16 @@ void Tuner::note_ended(const TrialRecord& trial) {
 
 void Tuner::end_where_due(std::vector<Action>& actions) {
   if (budget_used_) return;
-  if (options_.budget_steps && steps_ >= *options_.budget_steps) return end("budget.steps used up", actions);
+  if (options_.budget_steps && steps_ >= *options_.budget_steps) return end_by("steps", "used up", actions);
   if (options_.target && best_completed_ && *best_completed_ <= to_minimized(*options_.target, options_.direction))
-    return end("budget.target reached", actions);
+    return end_by("target", "reached", actions);
   if (options_.patience && best_completed_ && ended_ - ended_at_best_ >= *options_.patience)
-    return end("budget.patience used up", actions);
+    return end_by("patience", "used up", actions);
+}
+
+void Tuner::end_by(const std::string& budget, const std::string& what, std::vector<Action>& actions) {
+  ended_by_ = budget;
+  end("budget." + budget + " " + what, actions);
 }
 
 void Tuner::end(const std::string& reason, std::vector<Action>& actions) {
@@ -244,6 +249,7 @@ nlohmann::json Tuner::save() const {
           {"ended_at_best", ended_at_best_},
           {"best_completed", best_completed_ ? nlohmann::json(*best_completed_) : nlohmann::json()},
           {"budget_used", budget_used_},
+          {"ended_by", ended_by_},
           {"sampler", sampler_->save()},
           {"scheduler", scheduler_->save()}};
 }
@@ -286,8 +292,10 @@ void Tuner::load(const nlohmann::json& state) {
     const auto ended = state.at("ended").get<std::int64_t>(), ended_at_best = state.at("ended_at_best").get<std::int64_t>();
     std::optional<double> best_completed;
     if (!state.at("best_completed").is_null()) best_completed = state.at("best_completed").get<double>();
+    const auto ended_by = state.at("ended_by").get<std::string>();
     sampler_->load(state.at("sampler"));
     scheduler_->load(state.at("scheduler"));
+    ended_by_ = ended_by;
     ended_ = ended;
     ended_at_best_ = ended_at_best;
     best_completed_ = best_completed;

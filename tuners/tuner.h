@@ -99,6 +99,8 @@ class Tuner {
 
   /// Ends the study: every running trial is stopped with this reason, and no new one will come.
   void end(const std::string& reason, std::vector<Action>& actions);
+  /// Which budget ended the study: steps, target or patience; empty when none did.
+  const std::string& ended_by() const { return ended_by_; }
 
   /// The host program changed a trial's parameters on its own.
   void note_params(TrialId trial, const Params& params);
@@ -121,6 +123,7 @@ class Tuner {
   std::int64_t free_slots() const;
   void finish_trial(TrialRecord& trial, TrialState state, std::vector<Action>& actions);
   void end_where_due(std::vector<Action>& actions);
+  void end_by(const std::string& budget, const std::string& what, std::vector<Action>& actions);
   void note_ended(const TrialRecord& trial);
   std::int64_t running() const { return running_; }
 
@@ -131,6 +134,7 @@ class Tuner {
   std::int64_t running_ = 0, steps_ = 0;
   std::int64_t most_running_ = 0;  // at once, so far: what a host without `concurrent` is known to hold
   bool exhausted_ = false, budget_used_ = false;
+  std::string ended_by_;
   // For target and patience: trials that have ended, and how many had when the best completed one did.
   std::int64_t ended_ = 0, ended_at_best_ = 0;
   std::optional<double> best_completed_;  // minimised

@@ -38,9 +38,9 @@ constexpr VerbHelp kVerbs[] = {
     {"resume", "go on with a run that was interrupted", "finetune_tune resume runs/first"},
     {"asktell", "the tuner alone, for an objective in any language: JSON lines on stdin and stdout",
      "finetune_tune asktell --config space.yaml"},
-    {"compare", "several methods of tuning side by side under the same budget, on simulated curves",
-     "finetune_tune compare --methods random,gp,hyperband,optuna,pbt --simulate --steps 100 --trials 16 --out "
-     "runs/methods"},
+    {"compare", "several methods of tuning side by side under the same budget, one table",
+     "finetune_tune compare --methods random,gp,hyperband,optuna --seeds 3 --model models/qwen --train train.jsonl "
+     "--steps 100 --trials 16 --out runs/methods"},
     {"demo", "make a small model and data, tune on them, print the report", "finetune_tune demo --out runs/demo"}};
 
 std::vector<std::string> verb_names() {
@@ -64,10 +64,10 @@ void add_flags(CLI::App& app, const std::string& verb, Raw& raw, Arguments& argu
       ->expected(1);
   const bool compares = verb == "compare";
   const bool trains = verb == "tune" || verb == "train" || verb == "check";
-  if (trains || verb == "eval" || verb == "tokenize" || verb == "detokenize" || verb == "export") {
+  if (trains || compares || verb == "eval" || verb == "tokenize" || verb == "detokenize" || verb == "export") {
     app.add_option("--model", raw.model, "HuggingFace checkpoint folder")->type_name("DIR");
   }
-  if (trains) {
+  if (trains || compares) {
     app.add_option("--train", raw.train, "training data; may be repeated")->type_name("FILE")->take_all()->expected(1);
     app.add_option("--valid", raw.valid, "validation data; may be repeated")
         ->type_name("FILE")
@@ -87,9 +87,12 @@ void add_flags(CLI::App& app, const std::string& verb, Raw& raw, Arguments& argu
     app.add_option("--seeds", arguments.seeds, "studies a method, from --seed on")
         ->type_name("N")
         ->capture_default_str();
+    app.add_option("--concurrency", arguments.concurrency,
+                   "trials side by side; commas between several, of which the first fills the main columns")
+        ->type_name("LIST");
     app.add_flag("--simulate", arguments.simulate, "on simulated learning curves of a LoRA sweep: no model, no data");
   }
-  if (trains || verb == "eval")
+  if (trains || compares || verb == "eval")
     app.add_option("--devices", raw.devices, "cpu, cuda:0 ...; commas between several")
         ->type_name("LIST")
         ->take_all()
@@ -116,7 +119,9 @@ std::string keys_help(const std::string& verb) {
   std::string text = "\nConfiguration keys (--set KEY=VALUE, or nested in --config FILE.yaml):\n";
   for (const auto& field : config_fields())
     text += "  " + field.key + std::string(field.key.size() < 26 ? 26 - field.key.size() : 1, ' ') + field.help + "\n";
-  return text + "  search.KEY                {low: 2e-5, high: 2e-3, log: true} or {choices: [8, 16, 32]}\n";
+  return text +
+         "  search.KEY                {low: 2e-5, high: 2e-3, log: true, start: 3e-4} or {choices: [8, 16, 32], type: "
+         "ordinal}\n";
 }
 
 void move_to_sources(const Raw& raw, ConfigSources& sources) {

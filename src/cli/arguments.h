@@ -15,6 +15,7 @@ struct Arguments {
   std::string per_example;                                      ///< eval: --per-example
   std::string methods = "grid,random,gp,hyperband,optuna,pbt";  ///< compare: --methods
   std::string seeds = "5";                                      ///< compare: --seeds
+  std::string concurrency;                                      ///< compare: --concurrency
   std::string folder;                                           ///< report, resume: the run
   bool json = false, overwrite = false, no_special = false;
   bool simulate = false;  ///< compare: --simulate

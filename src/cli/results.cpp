@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "config/config.h"
-#include "config/fields.h"
 #include "config/params.h"
 #include "core/text.h"
 #include "engine/devices.h"
@@ -25,19 +24,6 @@ std::vector<std::string> absolute_paths(const std::vector<std::string>& files) {
   std::vector<std::string> paths;
   for (const auto& file : files) paths.push_back(std::filesystem::absolute(file).lexically_normal().string());
   return paths;
-}
-
-// The searched keys as the untouched configuration has them.
-Params default_params(const RunConfig& config) {
-  Params params;
-  for (const auto& parameter : config.search) {
-    for (const auto& field : config_fields()) {
-      if (field.key != parameter.name) continue;
-      const auto node = field.get(config);
-      if (node && node->kind == ConfigNode::Kind::scalar) params.emplace_back(parameter.name, node->value);
-    }
-  }
-  return params;
 }
 
 }  // namespace
@@ -70,7 +56,7 @@ void write_weights(const Session& session, ParameterStore& store, const Trial& t
 
 RunConfig best_config(const Session& session, const Trial& best) {
   RunConfig config = session.config;
-  apply_params(config, best.origin);
+  apply_params(config, best.best_origin);
   config.search.clear();
   config.tune = TuneConfig{};
   config.tune.metric = session.config.tune.metric;
@@ -82,10 +68,7 @@ RunConfig best_config(const Session& session, const Trial& best) {
   config.data.valid = absolute_paths(config.data.valid);
   config.run.out.clear();
   config.run.tokens_per_pass = session.tokens_per_pass;  // where a batch is cut is part of the numbers
-  config.train.changes.clear();
-  for (const auto& change : best.schedule) {
-    if (change.step < best.best_step) config.train.changes.push_back(change);
-  }
+  config.train.changes = best.best_schedule;
   if (best.best_step < last_step(config.train)) config.train.stop_at = best.best_step;
   return config;
 }
@@ -116,7 +99,7 @@ StudySummary summarize(const Session& session, const StudyResult& result, double
   study.best = result.best;
   study.base_metric = result.base_metric;
   if (result.default_run) study.default_metric = result.default_run->best_metric;
-  study.default_params = default_params(config);
+  study.default_params = searched_defaults(config);
   study.seconds = seconds;
   study.steps = result.steps;
   study.tokens = result.tokens;

@@ -5,6 +5,11 @@ namespace finetune {
 SearchSpace search_space(const RunConfig& config) {
   SearchSpace space;
   for (const auto& p : config.search) {
+    if (p.ordinal) {
+      space.parameters.push_back(make_ordinal(p.name, p.choices));
+      space.parameters.back().when = p.when;
+      continue;
+    }
     space.parameters.push_back({.name = p.name,
                                 .choices = p.choices,
                                 .low = p.low,

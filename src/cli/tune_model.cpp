@@ -3,58 +3,27 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <chrono>
 #include <filesystem>
 #include <iostream>
 
 #include "cli/prepare.h"
 #include "cli/progress.h"
+#include "cli/replay_source.h"
 #include "cli/results.h"
+#include "cli/study_setup.h"
 #include "cli/tuner_setup.h"
 #include "config/config.h"
 #include "core/files.h"
-#include "core/text.h"
-#include "engine/devices.h"
 #include "engine/schedule.h"
 #include "study/run_folder.h"
 
 namespace finetune {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
-
-StudyOptions study_options(const Session& session, std::int64_t resident, Clock::time_point started,
-                           const StudyHooks& hooks) {
-  const RunConfig& config = session.config;
-  StudyOptions options;
-  options.configure = [&config](const Params& params) { return configure_trial(config, params); };
-  options.metric = config.tune.metric;
-  options.direction = config.tune.direction;
-  options.eval_every = config.run.eval_every;
-  options.concurrent = resident;
-  options.budget = config.tune.budget;
-  options.on_step = hooks.on_step;
-  options.stop = [budget = config.tune.budget.seconds, started, &hooks] {
-    return (hooks.stop && hooks.stop()) || (budget && seconds_since(started) >= *budget);
-  };
-  return options;
-}
-
 void announce(const Session& session, std::int64_t resident) {
   const RunConfig& config = session.config;
-  std::cerr << fmt::format("{}: {} layers, width {}, {} parameters; {}\n", config.model.path,
-                           session.model.options.layers, session.model.options.width,
-                           with_commas(base_parameters(session.model.options)),
-                           describe_device(session.devices.front()));
-  std::cerr << fmt::format("train {} examples ({}), valid {} examples ({})\n",
-                           with_commas(static_cast<long long>(session.train.examples.size())), session.train.format,
-                           with_commas(static_cast<long long>(session.valid.examples.size())), session.valid_source);
-  for (const auto& note : session.notes) std::cerr << note << "\n";
-  std::cerr << fmt::format("{} trials of {} steps, {} side by side; sampler {}, scheduler {}\n", config.tune.trials,
+  std::cerr << describe_session(session)
+            << fmt::format("{} trials of {} steps, {} side by side; sampler {}, scheduler {}\n", config.tune.trials,
                            last_step(config.train), resident, config.tune.sampler->name, config.tune.scheduler->name);
 }
 
@@ -69,6 +38,7 @@ void write_best(const Session& session, const StudyResult& result, std::vector<L
 }  // namespace
 
 StudySummary tune_model(RunConfig config, const StudyHooks& hooks, bool overwrite) {
+  resolve_replay(config);
   choose_defaults(config);
   validate(config);
   make_tuner(config, std::nullopt);  // a wrong sampler or scheduler is found before anything is read
@@ -97,7 +67,9 @@ StudySummary tune_model(RunConfig config, const StudyHooks& hooks, bool overwrit
                        .metric = session.config.tune.metric,
                        .direction = session.config.tune.direction});
     observers.push_back(&progress);
-    result = Study(study_options(session, resident, started, hooks), *tuner, lane_pointers, observers).run();
+    StudyOptions options = study_options(session.config, resident, started, hooks.stop);
+    options.on_step = hooks.on_step;
+    result = Study(std::move(options), *tuner, lane_pointers, observers).run();
   }
   const bool by_host = hooks.stop && hooks.stop();
   if (result.interrupted && !by_host) result.budget_hit = "seconds";

@@ -2,10 +2,12 @@
 
 #include <algorithm>
 
+#include "cli/start_trial.h"
 #include "config/params.h"
 #include "core/error.h"
 #include "tuners/method.h"
 #include "tuners/registry.h"
+#include "tuners/samplers/enqueued.h"
 
 namespace finetune {
 
@@ -35,6 +37,13 @@ MethodFacts method_facts(const RunConfig& config, const MethodContext& context) 
       !context.asktell && std::all_of(space.parameters.begin(), space.parameters.end(),
                                       [](const auto& p) { return may_change_during_training(p.name); });
   return facts;
+}
+
+// What `start` says comes before tune.enqueue, which is checked first so that messages count its entries from 0.
+std::vector<Params> first_trials(const RunConfig& config, const SearchSpace& space, bool asktell) {
+  std::vector<Params> list = checked_enqueue(space, config.tune.enqueue);
+  if (auto start = start_trial(config, space, asktell)) list.insert(list.begin(), std::move(*start));
+  return list;
 }
 
 void use_method(TuneConfig& tune, const Method& method) {
@@ -96,8 +105,8 @@ std::unique_ptr<Tuner> make_tuner(const RunConfig& config, std::optional<std::in
   options.default_min_steps = first_rung(options.max_steps, asktell);
   if (!asktell) options.may_change = may_change_during_training;
   const SearchSpace space = search_space(config);
-  auto sampler =
-      make_sampler(config.tune.sampler->name, {config.tune.sampler->options, space, options.seed, config.tune.enqueue});
+  auto sampler = make_sampler(config.tune.sampler->name, {config.tune.sampler->options, space, options.seed,
+                                                          first_trials(config, space, asktell)});
   auto scheduler = make_scheduler(config.tune.scheduler->name, {config.tune.scheduler->options, space, options});
   return std::make_unique<Tuner>(std::move(options), std::move(sampler), std::move(scheduler));
 }

@@ -6,7 +6,9 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/prepare.h"
+#include "cli/replay_source.h"
 #include "cli/show_data.h"
+#include "cli/start_trial.h"
 #include "cli/tuner_setup.h"
 #include "cli/verbs.h"
 #include "config/config.h"
@@ -44,10 +46,17 @@ nlohmann::ordered_json data_json(const Dataset& data) {
           {"format", data.format}};
 }
 
+std::string params_text(const Params& params) {
+  std::vector<std::string> texts;
+  for (const auto& [name, value] : params) texts.push_back(name + " = " + to_text(value));
+  return join(texts, ", ");
+}
+
 }  // namespace
 
 int run_check(const Arguments& arguments) {
   RunConfig config = prepare_config(arguments, {"model.path", "data.train"});
+  resolve_replay(config);
   choose_defaults(config);
   validate(config);
   make_tuner(config, std::nullopt);
@@ -74,6 +83,8 @@ int run_check(const Arguments& arguments) {
         first.rejects.front().where,
         first.rejects.front().reason + " (" + with_commas(static_cast<long long>(rejected)) + " bad lines in all)");
   }
+  const auto start = start_trial(session.config, search_space(session.config));
+  if (start) out << "the first trial starts with " << params_text(*start) << "\n";
   const std::int64_t resident = resident_trials(session);
   if (const auto choice = settle_method(session.config, {.side_by_side = resident}))
     out << "method auto: " << *choice << "\n";
@@ -92,14 +103,14 @@ int run_check(const Arguments& arguments) {
       session.config.tune.trials, last_step(session.config.train), resident, round, seconds,
       session.config.tune.sampler->name, session.config.tune.scheduler->name);
   if (arguments.json) {
-    std::cout << nlohmann::ordered_json{{"train", data_json(session.train)},
-                                        {"valid", data_json(session.valid)},
-                                        {"shared_examples", shared},
-                                        {"memory_bytes", memory.total()},
-                                        {"seconds", seconds},
-                                        {"concurrent", resident}}
-                     .dump()
-              << "\n";
+    nlohmann::ordered_json json{{"train", data_json(session.train)},
+                                {"valid", data_json(session.valid)},
+                                {"shared_examples", shared},
+                                {"memory_bytes", memory.total()},
+                                {"seconds", seconds},
+                                {"concurrent", resident}};
+    if (start) json["start"] = to_json(*start);
+    std::cout << json.dump() << "\n";
   }
   return 0;
 }

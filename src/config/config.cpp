@@ -170,6 +170,18 @@ void apply_params(RunConfig& config, const Params& params) {
   resolve_alpha(config.train.lora);
 }
 
+Params searched_defaults(const RunConfig& config) {
+  Params params;
+  for (const auto& parameter : config.search) {
+    for (const auto& field : config_fields()) {
+      if (field.key != parameter.name) continue;
+      const auto node = field.get(config);
+      if (node && node->kind == ConfigNode::Kind::scalar) params.emplace_back(parameter.name, node->value);
+    }
+  }
+  return params;
+}
+
 bool may_change_during_training(const std::string& key) {
   constexpr std::array kChangeable = {
       "train.learning_rate", "train.weight_decay", "train.beta1",        "train.beta2",       "train.epsilon",

@@ -12,6 +12,9 @@ void apply_params(RunConfig& config, const Params& params);
 /// alpha = alpha_over_rank x rank where that is given.
 void resolve_alpha(LoraConfig& lora);
 
+/// The searched keys as the untouched configuration has them; those that hold a list, or nothing, are left out.
+Params searched_defaults(const RunConfig& config);
+
 /// True for keys that may change while a trial trains (a population mutates only these).
 bool may_change_during_training(const std::string& key);
 

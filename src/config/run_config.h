@@ -76,11 +76,13 @@ struct TrainConfig {
 /// One searched parameter. Either choices or a range.
 struct SearchParameter {
   std::string name;            ///< dotted key (train.learning_rate), or any name in asktell
-  std::vector<Value> choices;  ///< not empty: categorical
+  std::vector<Value> choices;  ///< not empty: categorical, or ordinal
+  bool ordinal = false;        ///< key `type: ordinal`: the choices are in their order
   double low = 0, high = 0;
   bool log = false;
   bool integer = false;  ///< key `int`, or implied where the key itself holds whole numbers
   std::optional<double> step;
+  std::optional<Value> start;  ///< the user's guess: what the first trial has
   std::vector<std::pair<std::string, std::vector<Value>>>
       when;  ///< active only if each named one has one of the values
 };

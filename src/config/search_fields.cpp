@@ -70,16 +70,33 @@ void check_range(const SearchParameter& p, const std::string& key, const std::st
     throw bad_input(where, key + ": whole numbers up to 1e15 are possible");
 }
 
+bool is_ordinal(const std::string& key, const ConfigNode& node) {
+  const std::vector<std::string> known{"categorical", "ordinal"};
+  const std::string text = node.kind == ConfigNode::Kind::scalar ? node.text : "";
+  if (std::find(known.begin(), known.end(), text) == known.end())
+    throw bad_input(node.where, key + " is " + (text.empty() ? "no name" : text) + "; allowed: " + join(known, ", ") +
+                                    did_you_mean(text, known));
+  return text == "ordinal";
+}
+
+// Checked against the parameter where the tuner is made, as tune.enqueue is.
+Value start_value(const std::string& key, const ConfigNode& node) {
+  if (node.kind != ConfigNode::Kind::scalar) throw bad_input(node.where, key + " must be a single value");
+  return node.value;
+}
+
 SearchParameter read_parameter(const RunConfig& config, const std::string& name, const ConfigNode& node) {
   const std::string key = "search." + name;
   SearchParameter parameter{.name = name};
   if (node.kind != ConfigNode::Kind::map)
     throw bad_input(node.where, key + " must be a map: {low: 1e-5, high: 1e-3, log: true} or {choices: [8, 16]}");
-  bool low = false, high = false;
+  bool low = false, high = false, type = false;
   for (const auto& [option, value] : node.entries) {
     const std::string full = key + "." + option;
     if (option == "choices")
       parameter.choices = scalar_list(full, value);
+    else if (option == "type")
+      parameter.ordinal = is_ordinal(full, value), type = true;
     else if (option == "low")
       parameter.low = range_number(full, value), low = true;
     else if (option == "high")
@@ -90,10 +107,12 @@ SearchParameter read_parameter(const RunConfig& config, const std::string& name,
       parameter.log = range_flag(full, value);
     else if (option == "int")
       parameter.integer = range_flag(full, value);
+    else if (option == "start")
+      parameter.start = start_value(full, value);
     else if (option == "when")
       read_when(parameter, full, value, config);
     else {
-      const std::vector<std::string> known{"choices", "low", "high", "step", "log", "int", "when"};
+      const std::vector<std::string> known{"choices", "type", "low", "high", "step", "log", "int", "start", "when"};
       throw bad_input(value.where, "unknown key " + full + did_you_mean(option, known));
     }
   }
@@ -102,6 +121,7 @@ SearchParameter read_parameter(const RunConfig& config, const std::string& name,
       throw bad_input(node.where, key + " has choices and a range; use one of them");
     return parameter;
   }
+  if (type) throw bad_input(node.where, key + ".type is for choices; a range has none");
   if (!low || !high) throw bad_input(node.where, key + " needs low and high, or choices");
   check_range(parameter, key, node.where);
   return parameter;
@@ -252,6 +272,7 @@ ConfigNode search_node(const std::vector<SearchParameter>& search) {
     ConfigNode node;
     node.kind = ConfigNode::Kind::map;
     if (!parameter.choices.empty()) {
+      if (parameter.ordinal) node.entries.emplace_back("type", ConfigNode::of(std::string("ordinal")));
       node.entries.emplace_back("choices", list(parameter.choices));
     } else {
       node.entries.emplace_back("low", ConfigNode::of(parameter.low));
@@ -260,6 +281,7 @@ ConfigNode search_node(const std::vector<SearchParameter>& search) {
       if (parameter.log) node.entries.emplace_back("log", ConfigNode::of(true));
       if (parameter.integer) node.entries.emplace_back("int", ConfigNode::of(true));
     }
+    if (parameter.start) node.entries.emplace_back("start", ConfigNode::of(*parameter.start));
     if (!parameter.when.empty()) {
       ConfigNode when;
       when.kind = ConfigNode::Kind::map;

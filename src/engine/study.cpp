@@ -88,7 +88,10 @@ void Study::admit_new() {
   const auto now = std::count_if(result_.trials.begin(), result_.trials.end(), is_running);
   if (options_.concurrent) room = std::min(room, *options_.concurrent - now);
   if (room <= 0) return;
-  for (auto& proposed : tuner_.ask(room, actions)) {
+  for (auto* observer : observers_) observer->before_decision();
+  std::vector<NewTrial> asked = tuner_.ask(room, actions);
+  for (auto* observer : observers_) observer->after_decision();
+  for (auto& proposed : asked) {
     Trial trial;
     trial.id = proposed.id;
     trial.params = std::move(proposed.params);
@@ -180,6 +183,8 @@ void Study::note_evaluation(Trial& trial, const EvalResult& result, double metri
   if (trial.best_metric && !better(metric, *trial.best_metric)) return;
   trial.best_metric = metric;
   trial.best_step = trial.step;
+  trial.best_origin = trial.origin;
+  trial.best_schedule = trial.schedule;
   if (trial.id != kDefaultRun) trial.best_image = lanes_[trial.lane]->capture(trial.id);
 }
 
@@ -202,7 +207,9 @@ void Study::ask_tuner(Round& round) {
     if (!options_.has_validation && step.step == last_step(trial.config)) reports.back().metric = step.train_loss;
   }
   std::vector<Action> actions;
+  for (auto* observer : observers_) observer->before_decision();
   tuner_.report(reports, actions);
+  for (auto* observer : observers_) observer->after_decision();
   if (options_.on_step) merge_callback(options_.on_step, reports, tuner_, actions);
   for (std::size_t i = 0; i < round.trials.size(); ++i) {
     Trial& trial = *round.trials[i];
@@ -335,6 +342,7 @@ void Study::finish() {
     if (trial.state == TrialState::paused) end(trial, TrialState::stopped, "not resumed");
   }
   result_.best = best_trial();
+  if (result_.budget_hit.empty() && !result_.interrupted) result_.budget_hit = tuner_.ended_by();
 }
 
 // Only a trial that may still win needs its best weights.

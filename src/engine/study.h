@@ -49,6 +49,8 @@ struct Trial {
   /// The hyperparameters that made the present weights, through copies: those at step 0 and what changed after a step.
   Params origin;
   std::vector<HyperparameterChange> schedule;
+  Params best_origin;  ///< the same of the weights at best_step
+  std::vector<HyperparameterChange> best_schedule;
 
   std::size_t lane = 0;
   bool resident = false;
@@ -66,6 +68,8 @@ class StudyObserver {
   virtual void on_evaluation(const Trial&, const EvalResult&, double /*metric*/) {}
   virtual void on_action(const Trial&, const Action&) {}
   virtual void on_end(const Trial&) {}
+  virtual void before_decision() {}  ///< around each call of the tuner's ask and report
+  virtual void after_decision() {}
   virtual void on_round(std::int64_t /*round*/) {}  ///< after everything else of the round
 };
 

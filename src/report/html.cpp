@@ -237,8 +237,7 @@ std::string report_html(const StudySummary& study) {
       escape(study.valid_data), escape(study.device));
   html += "<p class=\"verdict\">" + escape(verdict(study)) + "</p>";
   if (study.interrupted) html += "<p>The study was interrupted; this is what there was.</p>";
-  if (!study.stopped_by.empty())
-    html += "<p>The study ended when its budget of " + escape(study.stopped_by) + " was used up.</p>";
+  if (!study.stopped_by.empty()) html += "<p>The study was ended by tune.budget." + escape(study.stopped_by) + ".</p>";
   html += "<h2>Trials</h2>" + trial_table(study);
   html += "<h2>Validation</h2>" + curves(study, &TrialSummary::valid_loss, false);
   html += "<h2>Training loss</h2><p class=\"soft\">smoothed; the best trial in colour</p>" +

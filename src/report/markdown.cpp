@@ -22,7 +22,7 @@ std::string cell(const std::string& text) {
 std::string report_markdown(const StudySummary& study) {
   std::string text = "# Study of " + cell(study.model) + "\n\n" + verdict(study) + "\n\n";
   if (study.interrupted) text += "The study was interrupted; this is what there was.\n\n";
-  if (!study.stopped_by.empty()) text += "The study ended when its budget of " + study.stopped_by + " was used up.\n\n";
+  if (!study.stopped_by.empty()) text += "The study was ended by tune.budget." + study.stopped_by + ".\n\n";
   text +=
       fmt::format("- training data: {}\n- validation data: {}\n- sampler {}, scheduler {}, {} steps a trial\n- {}\n\n",
                   cell(study.train_data), cell(study.valid_data), study.sampler, study.scheduler, study.full_steps,

@@ -30,6 +30,13 @@ Json lineage_json(const Trial& trial) {
   return list;
 }
 
+// A schedule that `replay` can follow: the first values as those of step 0, and what changed after a step.
+std::string schedule_json(const Trial& trial) {
+  Json list = Json::array({{{"step", 0}, {"params", to_json(trial.origin)}}});
+  for (const auto& change : trial.schedule) list.push_back({{"step", change.step}, {"params", to_json(change.params)}});
+  return list.dump(1) + "\n";
+}
+
 }  // namespace
 
 MetricsFile::MetricsFile(const std::filesystem::path& path)
@@ -99,7 +106,9 @@ void TrialWriter::on_end(const Trial& trial) {
                      {"state", to_text(trial.state)},
                      {"reason", trial.reason},
                      {"lineage", lineage_json(trial)}};
-  write_file_atomically(trial_folder(folder_, trial.id.value) / "trial.json", json.dump(1) + "\n");
+  const auto folder = trial_folder(folder_, trial.id.value);
+  if (!trial.schedule.empty()) write_file_atomically(folder / "schedule.json", schedule_json(trial));
+  write_file_atomically(folder / "trial.json", json.dump(1) + "\n");
 }
 
 void TrialWriter::on_round(std::int64_t) {

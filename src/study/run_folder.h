@@ -29,7 +29,8 @@ class MetricsFile {
   std::string buffer_;
 };
 
-/// Writes trials/NNNNNN/metrics.jsonl and trial.json as the study goes on.
+/// Writes trials/NNNNNN/metrics.jsonl and trial.json as the study goes on, and schedule.json of a trial whose
+/// hyperparameters changed: [{"step": 0, "params": {...}}, {"step": 20, ...}], through copies, for its last weights.
 class TrialWriter : public StudyObserver {
  public:
   explicit TrialWriter(std::filesystem::path folder) : folder_(std::move(folder)) {}

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <limits>
+#include <nlohmann/json.hpp>
 
 #include "cli/compare/simulated.h"
 #include "cli/compare/table.h"
@@ -80,6 +81,29 @@ TEST(CompareTable, AMethodThatNeverGotAMetricHasDashes) {
   EXPECT_NE(table_markdown(table).find("| - (- to -) | 0 of 1 | - | - |"), std::string::npos);
 }
 
+TEST(CompareTable, RealTrainingAddsSecondsAndWhatDecisionsCost) {
+  std::vector<ComparedRun> runs{slow(0, 1.0), slow(0, 1.0)};
+  runs[0].seconds = 2.0;
+  runs[1].seconds = 4.0;
+  runs[1].concurrent = 8;
+  const ComparisonTable table = compare_runs(runs, 4);
+  const MethodRow& row = table.rows[0];
+  EXPECT_DOUBLE_EQ(*row.decision_share, 1e-5);  // 20 microseconds of 2 s
+  EXPECT_EQ(row.scaling[0].steps_per_second, 50.0);
+  EXPECT_EQ(row.scaling[1].steps_per_second, 25.0);
+  EXPECT_EQ(row.scaling[1].seconds, 0.6);
+  EXPECT_NE(table_markdown(table).find("| 30 / 30 | 0.6 / 0.6 | 50.0 / 25.0 |"), std::string::npos);
+}
+
+TEST(CompareTable, AMetricThatIsMaximizedIsWrittenWithItsOwnSign) {
+  ComparisonTable table = compare_runs(std::vector{slow(0, -0.9), slow(1, -0.8), slow(2, -0.7)}, 4);
+  table.direction = Direction::maximize;
+  EXPECT_NE(table_markdown(table).find("0.8000 (0.7000 to 0.9000)"), std::string::npos) << table_markdown(table);
+  EXPECT_NE(table_markdown(table).find("Higher is better"), std::string::npos);
+  EXPECT_EQ(table_json(table).at("methods")[0].at("best_highest"), 0.9);
+  EXPECT_DOUBLE_EQ(table_json(table).at("within_reach").get<double>(), 0.792);
+}
+
 RunConfig small_config() {
   RunConfig config;
   config.train.steps = 20;
@@ -90,7 +114,7 @@ RunConfig small_config() {
 TEST(CompareSimulated, EveryMethodSpendsTheSameStepsAndSeedsRepeat) {
   const CompareOptions options{{"random", "hyperband", "pbt", "grid"}, 2};
   const ComparisonTable table = compare_simulated(small_config(), options);
-  EXPECT_EQ(table.budget_steps, 80);
+  EXPECT_EQ(table.budget.steps, 80);
   ASSERT_EQ(table.rows.size(), 3u);
   ASSERT_EQ(table.skipped.size(), 1u);  // a grid cannot walk a continuous learning rate
   EXPECT_NE(table.skipped[0].why.find("search.train.learning_rate"), std::string::npos) << table.skipped[0].why;
@@ -100,6 +124,22 @@ TEST(CompareSimulated, EveryMethodSpendsTheSameStepsAndSeedsRepeat) {
     EXPECT_EQ(table.rows[i].steps, again.rows[i].steps);
     EXPECT_EQ(table.rows[i].scaling.size(), 3u);  // 1, 4 and 16 side by side
   }
+}
+
+TEST(CompareSimulated, OptionsOfANamedSchedulerGoToTheMethodsThatUseIt) {
+  RunConfig config = small_config();
+  config.tune.scheduler = TunerPart{"threshold", {{"upper", 0.1}}};  // below every curve: each trial takes one step
+  const ComparisonTable table = compare_simulated(config, {{"threshold", "none"}, 1});
+  ASSERT_EQ(table.rows.size(), 2u);
+  EXPECT_DOUBLE_EQ(table.rows[0].lost_share, 79.0 / 80);
+  EXPECT_DOUBLE_EQ(table.rows[1].lost_share, 3.0 / 4);
+}
+
+TEST(CompareSimulated, TheWidthsAreTheUsers) {
+  const ComparisonTable table = compare_simulated(small_config(), {{"random"}, 1, {2, 3}});
+  EXPECT_EQ(table.concurrent, 2);
+  ASSERT_EQ(table.rows[0].scaling.size(), 2u);
+  EXPECT_EQ(table.rows[0].scaling[1].concurrent, 3);
 }
 
 TEST(CompareSimulated, TheUsersOwnGridIsSearched) {
@@ -126,6 +166,9 @@ TEST(CompareSimulated, RefusesWhatItCannotDoNamingIt) {
   RunConfig unknown = small_config();
   unknown.search = {{.name = "train.beta1", .low = 0.8, .high = 0.95}};
   EXPECT_NE(message(unknown, "random").find("search.train.beta1"), std::string::npos);
+  RunConfig unequal = small_config();
+  unequal.tune.budget.target = 1.5;
+  EXPECT_NE(message(unequal, "random").find("tune.budget.target"), std::string::npos);
 }
 
 }  // namespace

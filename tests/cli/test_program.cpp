@@ -64,6 +64,61 @@ TEST(Program, BadLinesOnStdinNameTheLine) {
   EXPECT_EQ(run("detokenize --model '" + fixture.path("model") + "'", "[3, 4, 999]\\n").code, 2);
 }
 
+// The trial that copied most is trained again alone along its lineage: the same validation loss, bit for bit.
+TEST(Program, AReplayFollowsATrialOfAPopulationToTheSameWeights) {
+  const Fixture fixture;
+  const std::string search =
+      "--set 'search.train.learning_rate={low: 1e-4, high: 1e-1, log: true}' "
+      "--set 'search.train.weight_decay={low: 1e-3, high: 1e-1, log: true}' "
+      "--set train.steps=12 --set train.warmup_ratio=0 ";
+  const Outcome population = run(fixture.tune_with(
+      "train.jsonl", "population", search + "--trials 4 --set 'tune.scheduler={name: pbt, interval: 3}'"));
+  ASSERT_EQ(population.code, 0) << population.text;
+  const auto losses = [&](const std::string& trial) {
+    std::string lines, all = fixture.read(trial + "/metrics.jsonl");
+    for (std::size_t at = all.find("valid_loss"); at != std::string::npos; at = all.find("valid_loss", at + 1))
+      lines = all.substr(at, all.find('\n', at) - at);
+    return lines;  // the last
+  };
+  std::string copied;
+  for (const char* trial : {"0", "1", "2", "3"}) {
+    const std::string folder = std::string("population/trials/00000") + trial;
+    if (fs::exists(fixture.path(folder + "/schedule.json"))) copied = trial;
+  }
+  ASSERT_NE(copied, "") << "no trial copied another";
+  // The search is the population's own.
+  const Outcome again = run(fixture.tune_with("train.jsonl", "again",
+                                              "--set train.steps=12 --set train.warmup_ratio=0 --set "
+                                              "'tune.scheduler={name: replay, run: " +
+                                                  fixture.path("population") + ", trial: " + copied + "}' --trials 1"));
+  ASSERT_EQ(again.code, 0) << again.text;
+  EXPECT_EQ(losses("again/trials/000000"), losses("population/trials/00000" + copied));
+  const auto report = nlohmann::json::parse(fixture.read("again/report.json"));
+  EXPECT_EQ(report.at("trials").size(), 1u);
+  const Outcome missing =
+      run(fixture.tune_with("train.jsonl", "none", "--set 'tune.scheduler={name: replay, run: nowhere}'"));
+  EXPECT_EQ(missing.code, 2);
+  EXPECT_NE(missing.text.find("nowhere"), std::string::npos) << missing.text;
+}
+
+TEST(Program, AStartIsTheFirstTrialAndCheckSaysSo) {
+  const Fixture fixture;
+  const std::string search =
+      "--set 'search.train.learning_rate={low: 1e-4, high: 1e-1, log: true, start: 5e-3}' "
+      "--set 'search.train.lora.rank={type: ordinal, choices: [4, 8, 16]}' ";
+  const Outcome check = run("check --model '" + fixture.path("model") + "' --train '" + fixture.path("train.jsonl") +
+                            "' --trials 2 --steps 4 " + search);
+  ASSERT_EQ(check.code, 0) << check.text;
+  EXPECT_NE(check.text.find("starts with train.learning_rate = 0.005, train.lora.rank = 16\n"), std::string::npos)
+      << check.text;
+  ASSERT_EQ(run(fixture.tune(search)).code, 0);
+  const auto trials = nlohmann::json::parse(fixture.read("out/report.json")).at("trials");
+  EXPECT_EQ(trials[0].at("params").dump(), R"({"train.learning_rate":0.005,"train.lora.rank":16})");
+  EXPECT_NE(trials[1].at("params"), trials[0].at("params"));
+  EXPECT_NE(fixture.read("out/run.yaml").find("start: 0.005"), std::string::npos);
+  EXPECT_NE(fixture.read("out/run.yaml").find("type: ordinal"), std::string::npos);
+}
+
 // Ctrl-C in the middle: exit code 130, and a report of what is there.
 TEST(Program, AnInterruptEndsWithAReport) {
   const Fixture fixture;

@@ -234,5 +234,22 @@ TEST(Config, ASearchReadsBackAsItIsPrinted) {
   EXPECT_EQ(load(printed).search[2].when[0].second[0], Value(std::int64_t{16}));
 }
 
+TEST(Search, AnOrdinalAndAStartAreReadAndPrinted) {
+  const std::string text =
+      "search:\n  train.lora.rank: {type: ordinal, choices: [8, 16], start: 16}\n"
+      "  train.learning_rate: {low: 1e-5, high: 1e-3, start: 3e-4}\n";
+  const RunConfig config = load(text);
+  EXPECT_TRUE(config.search[0].ordinal);
+  EXPECT_EQ(config.search[0].start, Value(std::int64_t{16}));
+  EXPECT_EQ(config.search[1].start, Value(3e-4));
+  const RunConfig again = load(to_yaml(config));
+  EXPECT_TRUE(again.search[0].ordinal);
+  EXPECT_EQ(again.search[1].start, Value(3e-4));
+  EXPECT_FALSE(load("search: {train.lora.rank: {type: categorical, choices: [8, 16]}}").search[0].ordinal);
+  EXPECT_HOLDS(error_of("search: {train.lora.rank: {type: ordinl, choices: [8]}}"), "allowed: categorical, ordinal");
+  EXPECT_HOLDS(error_of("search: {train.learning_rate: {type: ordinal, low: 1e-5, high: 1e-3}}"), "for choices");
+  EXPECT_HOLDS(error_of("search: {train.learning_rate: {low: 1e-5, high: 1e-3, start: [1e-4]}}"), "single value");
+}
+
 }  // namespace
 }  // namespace finetune::testing

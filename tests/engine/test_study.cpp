@@ -160,6 +160,27 @@ TEST(Study, PopulationCopiesAndTheLineageReplaysIt) {
   for (const auto& trial : result.trials) EXPECT_EQ(trial.state, TrialState::completed) << "a population stops nobody";
 }
 
+// Its best evaluation came before it copied another: what is kept for best.yaml led to those weights, not to the later.
+TEST(Study, TheBestEvaluationKeepsItsOwnLineage) {
+  FakeLane lane(8);
+  auto options = options_for(8);
+  options.eval_every = 1;
+  options.on_step = [](std::span<const Report> reports, std::vector<Action>& actions) {
+    if (reports.front().step == 2)
+      actions.push_back({.trial = {0}, .what = Action::Do::change, .params = {{"learning_rate", 1.0}}});
+    if (reports.front().step == 4)  // trial 0 has arrived; trial 1 never does
+      actions.push_back({.trial = {0}, .what = Action::Do::copy, .params = {{"learning_rate", 0.01}}, .from = {1}});
+  };
+  const auto tuner = tuner_over({0.5, 0.01}, "none", 8);
+  const StudyResult result = Study(options, *tuner, {&lane}, {}).run();
+  const Trial& trial = result.trials[0];
+  EXPECT_EQ(trial.best_step, 3);
+  EXPECT_EQ(trial.origin, (Params{{"learning_rate", 0.01}})) << "the weights at the end began as trial 1's";
+  EXPECT_EQ(trial.best_origin, (Params{{"learning_rate", 0.5}}));
+  ASSERT_EQ(trial.best_schedule.size(), 1u);
+  EXPECT_EQ(trial.best_schedule[0].step, 2);
+}
+
 TEST(Study, AHostsCallbackStopsAndChangesTrials) {
   FakeLane lane(8);
   auto options = options_for(10);
@@ -204,6 +225,34 @@ TEST(Study, ABudgetOfTokensEndsTheStudy) {
   EXPECT_EQ(result.budget_hit, "tokens");
   EXPECT_EQ(result.tokens, 60) << "the round in which 55 is passed is the last";
   for (const auto& trial : result.trials) EXPECT_EQ(trial.state, TrialState::stopped);
+}
+
+TEST(Study, SaysWhichBudgetEndedIt) {
+  const auto ended_by = [](const TunerOptions& limits) {
+    FakeLane lane(1);  // one after another: the later ones never start
+    const SearchSpace space{{{.name = "learning_rate", .choices = {0.5, 0.1, 0.2, 0.3}}}};
+    Tuner tuner(limits, make_sampler("grid", {{}, space, 0}), make_scheduler("none", {{}, space, limits}));
+    auto options = options_for(4);
+    options.with_default = false;
+    const StudyResult result = Study(options, tuner, {&lane}, {}).run();
+    return result.budget_hit + " after " + std::to_string(result.trials.size());
+  };
+  EXPECT_EQ(ended_by({.trials = 4, .max_steps = 4}), " after 4");
+  EXPECT_EQ(ended_by({.trials = 4, .max_steps = 4, .target = 0.1}), "target after 1");
+  EXPECT_EQ(ended_by({.trials = 4, .max_steps = 4, .patience = 2}), "patience after 3");
+  EXPECT_EQ(ended_by({.trials = 4, .max_steps = 4, .budget_steps = 8}), "steps after 2");
+}
+
+TEST(Study, DecisionsAreSeenFromBothSides) {
+  struct Count : StudyObserver {
+    void before_decision() override { ++before; }
+    void after_decision() override { EXPECT_EQ(++after, before); }
+    int before = 0, after = 0;
+  } count;
+  FakeLane lane(4);
+  const auto tuner = tuner_over({0.1, 0.5}, "none", 3);
+  Study(options_for(3), *tuner, {&lane}, {&count}).run();
+  EXPECT_EQ(count.after, 2 * 3 + 1);  // ask and report each round, and the ask that finds no more trials
 }
 
 TEST(Study, AnInterruptEndsItAfterTheRound) {

@@ -16,6 +16,7 @@ namespace fs = std::filesystem;
 Params options_for(const std::string& scheduler) {
   if (scheduler == "threshold") return {{"upper", 0.9}};
   if (scheduler == "pbt" || scheduler == "pb2") return {{"interval", std::int64_t{3}}};
+  if (scheduler == "replay") return {{"schedule", std::string("2 depth=3,5 depth=7")}};
   return {};
 }
 

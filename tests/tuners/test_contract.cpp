@@ -27,12 +27,14 @@ SearchSpace space_for(const std::string& sampler) {
   space.parameters.push_back({.name = "rate", .low = 1e-5, .high = 1e-1, .log = true});
   space.parameters.push_back({.name = "share", .low = -1, .high = 1});
   space.parameters.push_back({.name = "log_whole", .low = 1, .high = 1000, .log = true, .integer = true});
+  space.parameters.push_back(make_ordinal("size", {std::string("small"), std::string("medium"), std::string("large")}));
   return space;
 }
 
 Params options_for(const std::string& scheduler) {
   if (scheduler == "threshold") return {{"upper", 0.9}};
   if (scheduler == "pbt" || scheduler == "pb2") return {{"interval", std::int64_t{3}}};
+  if (scheduler == "replay") return {{"schedule", std::string("3 whole=5 stepped=0.5,6 whole=7")}};
   return {};
 }
 
@@ -49,7 +51,7 @@ void expect_inside(const SearchSpace& space, const Params& params) {
     const Value* value = find_param(params, spec.name);
     EXPECT_EQ(value != nullptr, is_active(spec, params)) << spec.name;
     if (value == nullptr) continue;
-    if (spec.categorical()) {
+    if (!spec.choices.empty()) {
       EXPECT_NE(std::find(spec.choices.begin(), spec.choices.end(), *value), spec.choices.end()) << spec.name;
       continue;
     }
@@ -301,6 +303,14 @@ TEST(Samplers, GridGivesEachCellOnceInProductOrder) {
   EXPECT_EQ(order[1], R"({"kind":"a","whole":1,"stepped":0.25})");
   EXPECT_EQ(order[25], R"({"kind":"b","whole":1,"stepped":0.0,"only_b":8})");
   EXPECT_EQ(order[26], R"({"kind":"b","whole":1,"stepped":0.0,"only_b":16})");
+}
+
+TEST(Samplers, AGridListsAnOrdinalInItsOrder) {
+  SearchSpace space{{make_ordinal("size", {std::string("small"), std::string("large")})}};
+  const auto grid = make_sampler("grid", {{}, space, 0});
+  EXPECT_EQ(*grid->suggest({0}, {}), (Params{{"size", std::string("small")}}));
+  EXPECT_EQ(*grid->suggest({1}, {}), (Params{{"size", std::string("large")}}));
+  EXPECT_EQ(grid->suggest({2}, {}), std::nullopt);
 }
 
 TEST(Samplers, AGridOverAContinuumIsRefused) {

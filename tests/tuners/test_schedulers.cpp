@@ -404,5 +404,53 @@ TEST(Pbt, InATournamentOnlyTheWorseHalfCopiesAndOnlyFromBetterOnes) {
   EXPECT_NEAR(static_cast<double>(copies) / 49, 2.4, 0.5);
 }
 
+std::unique_ptr<Scheduler> replay(const std::string& schedule) {
+  const SearchSpace space{{{.name = "train.learning_rate", .low = 1e-5, .high = 1e-2, .log = true},
+                           {.name = "train.lora.rank", .low = 4, .high = 64, .integer = true},
+                           {.name = "kind", .choices = {std::string("a"), std::string("b")}},
+                           {.name = "only_b", .low = 0, .high = 1, .when = {{"kind", {std::string("b")}}}}}};
+  const TunerOptions tuner{.max_steps = 30,
+                           .may_change = [](const std::string& name) { return name != "train.lora.rank"; }};
+  return make_scheduler("replay", {{{"schedule", schedule}}, space, tuner});
+}
+
+TEST(Replay, ChangesAtItsStepsWhatDiffers) {
+  const auto scheduler =
+      replay("10 train.learning_rate=0.001,20 train.learning_rate=0.002,30 train.learning_rate=0.003");
+  TrialRecord trial{.id = {0}, .params = {{"train.learning_rate", 0.002}}};
+  const TrialRecord* reported[] = {&trial};
+  std::string said;
+  for (trial.step = 1; trial.step <= 30; ++trial.step) {
+    std::vector<Action> actions;
+    scheduler->on_reports(reported, {}, actions);
+    for (const Action& action : actions) {
+      EXPECT_EQ(action.what, Action::Do::change);
+      set_param(trial.params, "train.learning_rate", action.params.front().second);
+      said += std::to_string(trial.step) + ":" + to_text(action.params.front().second) + " ";
+    }
+  }
+  EXPECT_EQ(said, "10:0.001 20:0.002 ") << "nothing at the last step, after which nothing is trained";
+}
+
+TEST(Replay, RefusesAScheduleThatCannotBeByItsReason) {
+  const auto refusal = [](const std::string& schedule) -> std::string {
+    try {
+      replay(schedule);
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return "accepted";
+  };
+  EXPECT_NE(refusal("").find("tune.scheduler.schedule is missing"), std::string::npos);
+  EXPECT_NE(refusal("0 train.learning_rate=0.001").find("a step of at least 1, not 0"), std::string::npos);
+  EXPECT_NE(refusal("x train.learning_rate=0.001").find("not x"), std::string::npos);
+  EXPECT_NE(refusal("9 train.learning_rate=0.001,9 train.learning_rate=0.002").find("order"), std::string::npos);
+  EXPECT_NE(refusal("9 train.learning_rate").find("NAME=VALUE"), std::string::npos);
+  EXPECT_NE(refusal("9 train.learning_rat=0.1").find("did you mean train.learning_rate"), std::string::npos);
+  EXPECT_NE(refusal("9 train.learning_rate=0.1").find("allowed: 1e-05 to 0.01"), std::string::npos);
+  EXPECT_NE(refusal("9 train.lora.rank=8").find("cannot change during training"), std::string::npos);
+  EXPECT_NE(refusal("9 kind=b").find("other parameters depend"), std::string::npos);
+}
+
 }  // namespace
 }  // namespace finetune::testing

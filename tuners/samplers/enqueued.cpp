@@ -1,55 +1,22 @@
 #include "tuners/samplers/enqueued.h"
 
 #include <algorithm>
-#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
-#include "core/number.h"
 #include "core/text.h"
+#include "tuners/space/checked_value.h"
 
 namespace finetune {
 namespace {
-
-std::vector<std::string> texts_of(const std::vector<Value>& values) {
-  std::vector<std::string> texts;
-  for (const Value& value : values) texts.push_back(to_text(value));
-  return texts;
-}
-
-Value checked_choice(const std::string& key, const ParameterSpec& spec, const Value& value) {
-  const auto found = std::find(spec.choices.begin(), spec.choices.end(), value);
-  if (found != spec.choices.end()) return value;
-  throw bad_input("", key + " is " + to_text(value) + "; allowed: " + join(texts_of(spec.choices), ", "));
-}
-
-Value checked_number(const std::string& key, const ParameterSpec& spec, const Value& value) {
-  const bool number = std::holds_alternative<std::int64_t>(value) || std::holds_alternative<double>(value);
-  if (!number) throw bad_input("", key + " must be a number, not " + to_text(value));
-  const double x = as_number(value);
-  if (!(x >= spec.low && x <= spec.high)) {
-    throw bad_input("", key + " is " + to_text(value) + "; allowed: " + number_to_text(spec.low) + " to " +
-                            number_to_text(spec.high));
-  }
-  const Value nearest = clip(spec, x);
-  // A step such as 0.1 is not exact in binary: a value written by hand may lie a rounding away from it.
-  if (std::abs(as_number(nearest) - x) <= 1e-8 * spec.spacing()) return nearest;
-  throw bad_input("", key + " is " + to_text(value) + ", between two steps; the nearest is " + to_text(nearest));
-}
 
 void check_condition(const std::string& key, const ParameterSpec& spec, const Params& listed) {
   for (const auto& [parent, values] : spec.when) {
     const Value* value = find_param(listed, parent);
     if (value != nullptr && std::find(values.begin(), values.end(), *value) != values.end()) continue;
-    throw bad_input("", key + " is used only where " + parent + " is " + join(texts_of(values), " or ") + "; " +
+    throw bad_input("", key + " is used only where " + parent + " is " + choices_text(values, " or ") + "; " +
                             (value == nullptr ? "list that too" : "here it is " + to_text(*value)));
   }
-}
-
-std::vector<std::string> names_of(const SearchSpace& space) {
-  std::vector<std::string> names;
-  for (const auto& spec : space.parameters) names.push_back(spec.name);
-  return names;
 }
 
 void check_names(const std::string& at, const SearchSpace& space, const Params& listed) {
@@ -72,8 +39,7 @@ Params checked_trial(const std::string& at, const SearchSpace& space, const Para
     if (value == nullptr) continue;
     const std::string key = at + spec.name;
     check_condition(key, spec, checked);
-    checked.emplace_back(spec.name,
-                         spec.categorical() ? checked_choice(key, spec, *value) : checked_number(key, spec, *value));
+    checked.emplace_back(spec.name, checked_value(key, spec, *value));
   }
   return checked;
 }

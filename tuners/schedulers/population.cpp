@@ -43,7 +43,7 @@ std::int64_t copiers(std::int64_t n, double quantile) {
 }
 
 Value perturb(const ParameterSpec& spec, const Value& value, double factor) {
-  if (spec.categorical()) {
+  if (!spec.choices.empty()) {
     const auto found = std::find(spec.choices.begin(), spec.choices.end(), value);
     const auto last = static_cast<std::ptrdiff_t>(spec.choices.size()) - 1;
     const auto at = found == spec.choices.end() ? 0 : found - spec.choices.begin();

@@ -66,7 +66,7 @@ std::string real_attributes(const ParameterSpec& spec) {
 }  // namespace
 
 std::string distribution_json(const ParameterSpec& spec) {
-  const bool categorical = spec.categorical();
+  const bool categorical = !spec.choices.empty();  // Optuna has no ordinals
   const std::string kind = categorical ? "Categorical" : spec.integer ? "Int" : "Float";
   const std::string attributes = categorical    ? categorical_attributes(spec)
                                  : spec.integer ? whole_attributes(spec)
@@ -75,7 +75,7 @@ std::string distribution_json(const ParameterSpec& spec) {
 }
 
 double distribution_value(const ParameterSpec& spec, const Value& value) {
-  if (!spec.categorical()) return as_number(value);
+  if (spec.choices.empty()) return as_number(value);
   const auto found = std::find(spec.choices.begin(), spec.choices.end(), value);
   return static_cast<double>(found - spec.choices.begin());
 }

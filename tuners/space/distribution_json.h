@@ -9,8 +9,9 @@
 namespace finetune {
 
 /// {"name": "FloatDistribution", "attributes": {"step": null, "low": 1e-05, "high": 0.01, "log": true}} and the like
-/// for whole numbers and choices. `high` is lowered to the last step, as Optuna does. Optuna knows no steps on a
-/// logarithmic scale: a whole number with both has step 1 there, which allows more values than the space does.
+/// for whole numbers and choices. An ordinal is written as a categorical, its nearest relative there. `high` is lowered
+/// to the last step, as Optuna does. Optuna knows no steps on a logarithmic scale: a whole number with both has step 1
+/// there, which allows more values than the space does.
 std::string distribution_json(const ParameterSpec& spec);
 
 /// The value of a number, the index of a choice.

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
+#include <utility>
 
 #include "core/error.h"
 #include "core/number.h"
@@ -25,8 +27,14 @@ double stepped(const ParameterSpec& spec, std::int64_t k) {
 
 }  // namespace
 
+ParameterSpec make_ordinal(std::string name, std::vector<Value> choices) {
+  ParameterSpec spec{.name = std::move(name), .choices = std::move(choices), .integer = true, .ordinal = true};
+  spec.high = static_cast<double>(spec.choices.size()) - 1;
+  return spec;
+}
+
 std::optional<std::int64_t> ParameterSpec::count() const {
-  if (categorical()) return static_cast<std::int64_t>(choices.size());
+  if (!choices.empty()) return static_cast<std::int64_t>(choices.size());
   if (low == high) return 1;
   if (spacing() == 0) return std::nullopt;
   return last_step(*this) + 1;
@@ -48,7 +56,7 @@ bool is_active(const ParameterSpec& spec, const Params& params) {
 }
 
 Value nth_value(const ParameterSpec& spec, std::int64_t k) {
-  if (spec.categorical()) return spec.choices[static_cast<std::size_t>(k)];
+  if (!spec.choices.empty()) return spec.choices[static_cast<std::size_t>(k)];
   return as_value(spec, spec.spacing() == 0 ? spec.low : stepped(spec, k));
 }
 
@@ -65,14 +73,22 @@ Value value_at(const ParameterSpec& spec, double u) {
   return clip(spec, std::exp(from + u * (to - from)));
 }
 
+double number_of(const ParameterSpec& spec, const Value& value) {
+  if (spec.choices.empty()) return std::clamp(as_number(value), spec.low, spec.high);
+  const auto found = std::find(spec.choices.begin(), spec.choices.end(), value);
+  return found == spec.choices.end() ? std::numeric_limits<double>::quiet_NaN()
+                                     : static_cast<double>(found - spec.choices.begin());
+}
+
 double position_of(const ParameterSpec& spec, const Value& value) {
-  if (spec.categorical()) {
-    const auto found = std::find(spec.choices.begin(), spec.choices.end(), value);
-    const auto k = found == spec.choices.end() ? 0 : found - spec.choices.begin();
-    return (static_cast<double>(k) + 0.5) / static_cast<double>(spec.choices.size());
-  }
+  const double number = number_of(spec, value);
+  if (spec.choices.empty()) return position_at(spec, number);
+  return ((std::isnan(number) ? 0 : number) + 0.5) / static_cast<double>(spec.choices.size());
+}
+
+double position_at(const ParameterSpec& spec, double number) {
   if (spec.low == spec.high) return 0.5;
-  const double number = std::clamp(as_number(value), spec.low, spec.high);
+  number = std::clamp(number, spec.low, spec.high);
   const auto count = spec.count();
   if (count && !spec.log) return ((number - spec.low) / spec.spacing() + 0.5) / static_cast<double>(*count);
   if (!spec.log) return (number - spec.low) / (spec.high - spec.low);
@@ -107,7 +123,7 @@ Params sample_uniform(const SearchSpace& space, Random& random) {
 void validate(const SearchSpace& space) {
   for (const auto& spec : space.parameters) {
     const std::string key = "search." + spec.name;
-    if (spec.categorical()) continue;
+    if (!spec.choices.empty()) continue;
     if (!std::isfinite(spec.low) || !std::isfinite(spec.high) || spec.low > spec.high) {
       throw bad_input("", key + ": low must be at most high, and both finite");
     }

@@ -12,21 +12,26 @@
 
 namespace finetune {
 
-/// One parameter: a categorical (choices), or a range with both ends included.
+/// One parameter: a categorical (choices), an ordinal (choices in their order), or a range with both ends included.
 struct ParameterSpec {
   std::string name;
-  std::vector<Value> choices;  ///< not empty: categorical
+  std::vector<Value> choices;  ///< not empty: categorical or ordinal
   double low = 0, high = 0;
   bool log = false, integer = false;
   std::optional<double> step;  ///< values are low + k x step up to high, which need not be one of them
   std::vector<std::pair<std::string, std::vector<Value>>> when;  ///< all must hold; each names an earlier parameter
+  /// Made by make_ordinal: a range of whole numbers, the indices of `choices`, that shows the choices as its values.
+  bool ordinal = false;
 
-  bool categorical() const { return !choices.empty(); }
+  bool categorical() const { return !choices.empty() && !ordinal; }
   /// Distance between neighbouring values: step, 1 for whole numbers, 0 for a continuum.
   double spacing() const { return step ? *step : integer ? 1.0 : 0.0; }
   /// How many values there are; nothing for a continuum.
   std::optional<std::int64_t> count() const;
 };
+
+/// An ordinal: low, high and integer are those of the indices.
+ParameterSpec make_ordinal(std::string name, std::vector<Value> choices);
 
 struct SearchSpace {
   std::vector<ParameterSpec> parameters;
@@ -42,8 +47,13 @@ Value value_at(const ParameterSpec& spec, double u);
 /// The middle of what value_at maps onto `value`; values outside the range are clipped.
 double position_of(const ParameterSpec& spec, const Value& value);
 
-/// A number as a value of the parameter: clipped to the range, rounded to the nearest step or whole number.
+/// The number behind a value: itself, clipped to the range; of choices the index, NaN for one that there is not.
+double number_of(const ParameterSpec& spec, const Value& value);
+/// The number of a range or ordinal as a value of the parameter: clipped to the range, rounded to the nearest step or
+/// whole number.
 Value clip(const ParameterSpec& spec, double number);
+/// position_of for a number, which need not be a value: halfway between two it is the border of their shares.
+double position_at(const ParameterSpec& spec, double number);
 /// The k-th value of a discrete parameter, k in [0, count).
 Value nth_value(const ParameterSpec& spec, std::int64_t k);
 

@@ -56,6 +56,14 @@ double lost_share(const ComparedRun& run) {
   return run.steps == 0 ? 0 : 1 - static_cast<double>(run.best_steps) / static_cast<double>(run.steps);
 }
 
+double shown(double metric, Direction direction) {
+  return to_minimized(metric, direction);  // the sign turns back as it turned
+}
+
+std::optional<double> shown(const std::optional<double>& metric, Direction direction) {
+  return metric ? std::optional(shown(*metric, direction)) : std::nullopt;
+}
+
 double best_of(const ComparedRun& run) {
   return run.best.value_or(kNever);
 }
@@ -67,6 +75,22 @@ double decision_microseconds(const Runs& runs) {
     decisions += static_cast<double>(run->decisions);
   }
   return decisions == 0 ? 0 : 1e6 * seconds / decisions;
+}
+
+std::optional<double> decision_share(const Runs& runs) {
+  double decisions = 0, all = 0;
+  for (const ComparedRun* run : runs) {
+    if (!run->seconds) return std::nullopt;
+    decisions += run->decision_seconds;
+    all += *run->seconds;
+  }
+  return all > 0 ? std::optional(decisions / all) : std::nullopt;
+}
+
+std::optional<double> steps_per_second(const Runs& runs) {
+  return median_of(runs, [](const ComparedRun& run) {
+    return run.seconds.value_or(0) > 0 ? static_cast<double>(run.steps) / *run.seconds : kNever;
+  });
 }
 
 MethodRow row_of(const std::string& method, const Runs& runs, double reach) {
@@ -81,6 +105,7 @@ MethodRow row_of(const std::string& method, const Runs& runs, double reach) {
   row.seconds = cost_to_reach(runs, reach, [](const Improvement& at) { return at.seconds; });
   row.lost_share = median_of(runs, lost_share).value_or(0);
   row.decision_microseconds = decision_microseconds(runs);
+  row.decision_share = decision_share(runs);
   return row;
 }
 
@@ -89,10 +114,12 @@ std::vector<ScalingPoint> scaling_of(std::span<const ComparedRun> runs, const st
   for (const ComparedRun& run : runs) widths.insert(run.concurrent);
   std::vector<ScalingPoint> points;
   for (const std::int64_t width : widths) {
-    const Runs same =
-        select(runs, [&](const ComparedRun& run) { return run.method == method && run.concurrent == width; });
-    points.push_back(
-        {width, median_of(same, best_of), cost_to_reach(same, reach, [](const Improvement& at) { return at.rounds; })});
+    const Runs same = main_runs(runs, method, width);
+    points.push_back({.concurrent = width,
+                      .best = median_of(same, best_of),
+                      .rounds = cost_to_reach(same, reach, [](const Improvement& at) { return at.rounds; }),
+                      .seconds = cost_to_reach(same, reach, [](const Improvement& at) { return at.seconds; }),
+                      .steps_per_second = steps_per_second(same)});
   }
   return points;
 }
@@ -101,9 +128,9 @@ std::string text_of(const std::optional<double>& value, int digits) {
   return value ? fmt::format("{:.{}f}", *value, digits) : "-";
 }
 
-std::string scaling_text(const MethodRow& row) {
+std::string scaling_text(const MethodRow& row, std::optional<double> ScalingPoint::*column, int digits) {
   std::string text;
-  for (const ScalingPoint& point : row.scaling) text += (text.empty() ? "" : " / ") + text_of(point.rounds, 0);
+  for (const ScalingPoint& point : row.scaling) text += (text.empty() ? "" : " / ") + text_of(point.*column, digits);
   return text;
 }
 
@@ -119,22 +146,69 @@ nlohmann::ordered_json json_of(const std::optional<double>& value) {
   return value ? nlohmann::ordered_json(*value) : nlohmann::ordered_json(nullptr);
 }
 
-nlohmann::ordered_json row_json(const MethodRow& row) {
+bool is_measured(const ComparisonTable& table) {
+  return std::any_of(table.rows.begin(), table.rows.end(), [](const MethodRow& row) { return row.decision_share; });
+}
+
+// Which of low and high is the best value depends on the direction.
+std::pair<std::optional<double>, std::optional<double>> range_of(const MethodRow& row, Direction direction) {
+  if (direction == Direction::minimize) return {row.low, row.high};
+  return {shown(row.high, direction), shown(row.low, direction)};
+}
+
+std::string header_text(const ComparisonTable& table) {
+  const std::string widths = widths_text(table);
+  std::string text = fmt::format(
+      "| method | best {}: median (lowest to highest) | within 1 %: seeds | steps | seconds | steps on others than the "
+      "best | microseconds a decision{} | rounds to within 1 % at {} side by side |",
+      table.metric, is_measured(table) ? " (share of the time)" : "", widths);
+  if (is_measured(table)) text += fmt::format(" seconds to within 1 % at {0} | steps a second at {0} |", widths);
+  return text + "\n|---|---|---|---|---|---|---|---|" + (is_measured(table) ? "---|---|" : "") + "\n";
+}
+
+std::string row_text(const MethodRow& row, Direction direction) {
+  const auto [low, high] = range_of(row, direction);
+  std::string text = fmt::format("| {} | {} ({} to {}) | {} of {} | {} | {} | {:.1f} % | {:.1f}", row.method,
+                                 text_of(shown(row.best, direction), 4), text_of(low, 4), text_of(high, 4), row.reached,
+                                 row.seeds, text_of(row.steps, 0), text_of(row.seconds, row.decision_share ? 1 : 4),
+                                 100 * row.lost_share, row.decision_microseconds);
+  if (row.decision_share) text += fmt::format(" ({:.3f} %)", 100 * *row.decision_share);
+  text += fmt::format(" | {} |", scaling_text(row, &ScalingPoint::rounds, 0));
+  if (row.decision_share)
+    text += fmt::format(" {} | {} |", scaling_text(row, &ScalingPoint::seconds, 1),
+                        scaling_text(row, &ScalingPoint::steps_per_second, 1));
+  return text + "\n";
+}
+
+std::string budget_text(const BudgetConfig& budget) {
+  std::string text;
+  const auto add = [&](const std::string& part) { text += (text.empty() ? "" : " or ") + part; };
+  if (budget.steps) add(fmt::format("{} steps", *budget.steps));
+  if (budget.tokens) add(fmt::format("{} tokens", *budget.tokens));
+  if (budget.seconds) add(fmt::format("{:g} seconds", *budget.seconds));
+  return text;
+}
+
+nlohmann::ordered_json row_json(const MethodRow& row, Direction direction) {
   auto scaling = nlohmann::ordered_json::array();
   for (const ScalingPoint& point : row.scaling)
     scaling.push_back({{"concurrent", point.concurrent},
-                       {"best_median", json_of(point.best)},
-                       {"rounds_to_reach", json_of(point.rounds)}});
+                       {"best_median", json_of(shown(point.best, direction))},
+                       {"rounds_to_reach", json_of(point.rounds)},
+                       {"seconds_to_reach", json_of(point.seconds)},
+                       {"steps_per_second", json_of(point.steps_per_second)}});
+  const auto [low, high] = range_of(row, direction);
   return {{"method", row.method},
           {"seeds", row.seeds},
-          {"best_median", json_of(row.best)},
-          {"best_lowest", json_of(row.low)},
-          {"best_highest", json_of(row.high)},
+          {"best_median", json_of(shown(row.best, direction))},
+          {"best_lowest", json_of(low)},
+          {"best_highest", json_of(high)},
           {"seeds_that_reached", row.reached},
           {"steps_to_reach", json_of(row.steps)},
           {"seconds_to_reach", json_of(row.seconds)},
           {"lost_share", row.lost_share},
           {"decision_microseconds", row.decision_microseconds},
+          {"decision_share", json_of(row.decision_share)},
           {"scaling", std::move(scaling)}};
 }
 
@@ -148,7 +222,7 @@ std::optional<double> median(std::vector<double> values) {
 }
 
 ComparisonTable compare_runs(std::span<const ComparedRun> runs, std::int64_t concurrent) {
-  ComparisonTable table{.concurrent = concurrent};
+  ComparisonTable table{.concurrent = concurrent, .finished = std::ssize(runs)};
   std::vector<std::string> methods;
   for (const ComparedRun& run : runs) {
     if (std::find(methods.begin(), methods.end(), run.method) == methods.end()) methods.push_back(run.method);
@@ -167,32 +241,36 @@ ComparisonTable compare_runs(std::span<const ComparedRun> runs, std::int64_t con
 }
 
 std::string table_markdown(const ComparisonTable& table) {
-  std::string text = fmt::format(
-      "| method | best: median (lowest to highest) | within 1 %: seeds | steps | seconds | steps on others than the "
-      "best | microseconds a decision | rounds to within 1 % at {} side by side |\n"
-      "|---|---|---|---|---|---|---|---|\n",
-      widths_text(table));
-  for (const MethodRow& row : table.rows) {
-    text += fmt::format("| {} | {} ({} to {}) | {} of {} | {} | {} | {:.1f} % | {:.1f} | {} |\n", row.method,
-                        text_of(row.best, 4), text_of(row.low, 4), text_of(row.high, 4), row.reached, row.seeds,
-                        text_of(row.steps, 0), text_of(row.seconds, 4), 100 * row.lost_share, row.decision_microseconds,
-                        scaling_text(row));
-  }
+  std::string text = header_text(table);
+  for (const MethodRow& row : table.rows) text += row_text(row, table.direction);
   for (const SkippedMethod& skipped : table.skipped)
     text += fmt::format("\n{} left out: {}\n", skipped.method, skipped.why);
-  text += fmt::format("\nBest median {}; {} steps a study, {} a full trial, {} trials side by side. Lower is better.\n",
-                      text_of(table.best, 4), table.budget_steps, table.steps, table.concurrent);
+  if (table.finished < table.studies)
+    text += fmt::format("\nOnly {} of {} studies had ended when this was written.\n", table.finished, table.studies);
+  text += fmt::format("\nBest median {}; {} a study, {} steps a full trial, {} trials side by side. {} is better.\n",
+                      text_of(shown(table.best, table.direction), 4), budget_text(table.budget), table.steps,
+                      table.concurrent, table.direction == Direction::minimize ? "Lower" : "Higher");
   return text;
 }
 
 nlohmann::ordered_json table_json(const ComparisonTable& table) {
-  auto rows = nlohmann::ordered_json::array(), skipped = nlohmann::ordered_json::array();
-  for (const MethodRow& row : table.rows) rows.push_back(row_json(row));
+  using Json = nlohmann::ordered_json;
+  auto rows = Json::array(), skipped = Json::array();
+  for (const MethodRow& row : table.rows) rows.push_back(row_json(row, table.direction));
   for (const SkippedMethod& method : table.skipped) skipped.push_back({{"method", method.method}, {"why", method.why}});
-  return {{"best", json_of(table.best)},     {"within_reach", json_of(table.reach)},
-          {"concurrent", table.concurrent},  {"budget_steps", table.budget_steps},
-          {"steps_of_a_trial", table.steps}, {"methods", std::move(rows)},
-          {"left_out", std::move(skipped)}};
+  Json json{{"metric", table.metric},
+            {"direction", table.direction == Direction::minimize ? "minimize" : "maximize"},
+            {"best", json_of(shown(table.best, table.direction))},
+            {"within_reach", json_of(shown(table.reach, table.direction))},
+            {"concurrent", table.concurrent},
+            {"steps_of_a_trial", table.steps}};
+  if (table.budget.steps) json["budget_steps"] = *table.budget.steps;
+  if (table.budget.tokens) json["budget_tokens"] = *table.budget.tokens;
+  if (table.budget.seconds) json["budget_seconds"] = *table.budget.seconds;
+  json["studies"] = {{"planned", table.studies}, {"finished", table.finished}};
+  json["methods"] = std::move(rows);
+  json["left_out"] = std::move(skipped);
+  return json;
 }
 
 }  // namespace finetune

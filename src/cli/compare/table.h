@@ -1,4 +1,5 @@
-// What several methods did with the same budget, as one table. Plain values and arithmetic; metrics are minimised.
+// What several methods did with the same budget, as one table. Plain values and arithmetic; metrics are minimised
+// inside, and written in the user's direction.
 #pragma once
 
 #include <cstdint>
@@ -7,6 +8,8 @@
 #include <span>
 #include <string>
 #include <vector>
+
+#include "config/run_config.h"
 
 namespace finetune {
 
@@ -29,11 +32,14 @@ struct ComparedRun {
   std::int64_t best_steps = 0;  ///< of `steps`, those of the best trial
   std::int64_t decisions = 0;
   double decision_seconds = 0;
+  Params params;                  ///< of the best trial
+  std::optional<double> seconds;  ///< of the whole study, where training was real
 };
 
+/// Medians over seeds. `rounds`, `seconds`: until within reach, nothing when most seeds never were.
 struct ScalingPoint {
   std::int64_t concurrent = 1;
-  std::optional<double> best, rounds;  ///< medians; rounds until within reach, nothing when most seeds never were
+  std::optional<double> best, rounds, seconds, steps_per_second;
 };
 
 struct MethodRow {
@@ -43,6 +49,7 @@ struct MethodRow {
   std::optional<double> steps, seconds;   ///< medians until within reach; nothing when most seeds never were
   double lost_share = 0;                  ///< median share of the steps that went to trials other than the best
   double decision_microseconds = 0;       ///< mean of one call of the tuner
+  std::optional<double> decision_share;   ///< of the studies' time, where training was real
   std::vector<ScalingPoint> scaling;      ///< by concurrent
 };
 
@@ -51,10 +58,14 @@ struct SkippedMethod {
 };
 
 struct ComparisonTable {
-  std::int64_t concurrent = 1, budget_steps = 0, steps = 0;  ///< of the main columns; of a study; of a full trial
-  std::optional<double> best;   ///< the lowest of the methods' medians: one lucky seed is no yardstick
-  std::optional<double> reach;  ///< a metric at least this low is within 1 % of it
-  std::vector<MethodRow> rows;  ///< in the order of the methods' first runs
+  std::int64_t concurrent = 1, steps = 0;  ///< of the main columns; of a full trial
+  BudgetConfig budget;                     ///< of a study
+  std::string metric = "valid_loss";
+  Direction direction = Direction::minimize;
+  std::int64_t studies = 0, finished = 0;  ///< planned, and those in the table
+  std::optional<double> best;              ///< the lowest of the methods' medians: one lucky seed is no yardstick
+  std::optional<double> reach;             ///< a metric at least this low is within 1 % of it
+  std::vector<MethodRow> rows;             ///< in the order of the methods' first runs
   std::vector<SkippedMethod> skipped;
 };
 

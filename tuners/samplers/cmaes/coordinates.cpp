@@ -8,7 +8,7 @@ namespace {
 
 // Between values k and k + 1: the point halfway belongs to both.
 double border(const ParameterSpec& spec, std::int64_t k) {
-  return position_of(spec, spec.low + (static_cast<double>(k) + 0.5) * spec.spacing());
+  return position_at(spec, spec.low + (static_cast<double>(k) + 0.5) * spec.spacing());
 }
 
 }  // namespace
@@ -32,7 +32,7 @@ std::optional<Eigen::VectorXd> Coordinates::positions(const Params& params) cons
 std::pair<double, double> Coordinates::borders(Eigen::Index i, double position) const {
   const ParameterSpec& s = spec(i);
   const std::int64_t count = s.count().value();
-  const std::int64_t k = std::llround((as_number(value(i, position)) - s.low) / s.spacing());
+  const std::int64_t k = std::llround((number_of(s, value(i, position)) - s.low) / s.spacing());
   return {border(s, std::max<std::int64_t>(k - 1, 0)), border(s, std::min(k, count - 2))};
 }
 

@@ -33,13 +33,10 @@ Value Encoding::value_of(Eigen::Index d, double coordinate) const {
 
 double Encoding::coordinate_of(Eigen::Index d, const Value& value) const {
   if (!discrete(d)) return position_of(spec(d), value);
-  if (spec(d).categorical()) {
-    const auto& choices = spec(d).choices;
-    const auto found = std::find(choices.begin(), choices.end(), value);
-    return found == choices.end() ? 0.0 : static_cast<double>(found - choices.begin());
-  }
   if (count(d) == 1) return 0;
-  const double steps = std::round((as_number(value) - spec(d).low) / spec(d).spacing());
+  const double number = number_of(spec(d), value);
+  if (!spec(d).choices.empty()) return std::isnan(number) ? 0 : number;
+  const double steps = std::round((number - spec(d).low) / spec(d).spacing());
   return std::clamp(steps, 0.0, static_cast<double>(count(d) - 1));
 }
 

@@ -33,7 +33,7 @@ Columns columns_of(const ParamTable& table, std::span<const std::size_t> paramet
 
 ParzenAxis axis_of(const ParameterSpec& spec) {
   if (spec.categorical()) return {.choices = static_cast<std::int64_t>(spec.choices.size())};
-  const double high = spec.spacing() > 0 ? as_number(nth_value(spec, *spec.count() - 1)) : spec.high;
+  const double high = spec.spacing() > 0 ? number_of(spec, nth_value(spec, *spec.count() - 1)) : spec.high;
   return {.low = spec.low, .high = high, .step = spec.spacing(), .log = spec.log};
 }
 

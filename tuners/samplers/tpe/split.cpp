@@ -53,14 +53,6 @@ TrialSplit split_ranks(const std::vector<Rank>& ranks, const Trials& failed, con
   return split;
 }
 
-// The number behind a value; NaN for a choice that there is not.
-double number_of(const ParameterSpec& spec, const Value& value) {
-  if (!spec.categorical()) return std::clamp(as_number(value), spec.low, spec.high);
-  const auto found = std::find(spec.choices.begin(), spec.choices.end(), value);
-  return found == spec.choices.end() ? std::numeric_limits<double>::quiet_NaN()
-                                     : static_cast<double>(found - spec.choices.begin());
-}
-
 // Parameters come in the space's order but for those of a host program, so the search goes on from the last one found.
 template <typename Visit>
 void visit(const SearchSpace& space, const Params& params, const Visit& found) {

@@ -1,0 +1,138 @@
+#include "cli/compare_model.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <iostream>
+
+#include "cli/prepare.h"
+#include "cli/results.h"
+#include "cli/study_setup.h"
+#include "cli/tuner_setup.h"
+#include "config/config.h"
+#include "core/error.h"
+#include "core/files.h"
+#include "engine/devices.h"
+
+namespace finetune {
+namespace {
+
+constexpr std::int64_t kConcurrent = 4;  // enough to fill a pass, few enough that a sampler learns from what ended
+
+// What the table wants to know of a study while it runs. Fills in all but the best trial.
+class Watch : public StudyObserver {
+ public:
+  Watch(ComparedRun& run, Direction direction, Clock::time_point started)
+      : run_(run), direction_(direction), started_(started) {}
+
+  void on_start(const Trial&) override { ++run_.trials; }
+  void on_steps(std::span<const StepResult> results, std::span<const Trial* const>) override {
+    run_.steps += std::ssize(results);
+    ++rounds_;
+  }
+  void on_evaluation(const Trial&, const EvalResult&, double metric) override {
+    const double value = to_minimized(metric, direction_);
+    if (!std::isfinite(value) || (!run_.improvements.empty() && value >= run_.improvements.back().metric)) return;
+    run_.improvements.push_back(
+        {.metric = value, .steps = run_.steps, .rounds = rounds_, .seconds = seconds_since(started_)});
+  }
+  void before_decision() override { asked_ = Clock::now(); }
+  void after_decision() override {
+    run_.decision_seconds += seconds_since(asked_);
+    ++run_.decisions;
+  }
+
+ private:
+  ComparedRun& run_;
+  Direction direction_;
+  Clock::time_point started_, asked_;
+  std::int64_t rounds_ = 0;
+};
+
+// Nothing when `stop` cut it short.
+std::optional<ComparedRun> run_study(const ComparedStudy& study, const std::vector<Lane*>& lanes,
+                                     const std::function<bool()>& stop) {
+  const auto started = Clock::now();
+  const Direction direction = study.config.tune.direction;
+  ComparedRun run{.method = study.method,
+                  .seed = static_cast<std::uint64_t>(study.config.tune.seed),
+                  .concurrent = study.concurrent};
+  Watch watch(run, direction, started);
+  const auto tuner = make_tuner(study.config, study.concurrent);
+  StudyOptions options = study_options(study.config, study.concurrent, started, stop);
+  options.with_default = false;
+  const StudyResult result = Study(std::move(options), *tuner, lanes, {&watch}).run();
+  if (stop && stop()) return std::nullopt;
+  run.seconds = seconds_since(started);
+  if (!result.best) return run;
+  const Trial& best = result.trials[*result.best];
+  run.best = to_minimized(*best.best_metric, direction);
+  run.best_steps = best.step;
+  run.params = best.params;
+  return run;
+}
+
+std::vector<std::int64_t> default_widths(const Session& session) {
+  if (session.config.tune.concurrent) return {*session.config.tune.concurrent};
+  return {std::min(kConcurrent, resident_trials(session))};
+}
+
+void check_memory(const Session& session, std::int64_t width) {
+  const std::int64_t needed = session_memory(session, width).total(),
+                     available = available_bytes(session.devices.front());
+  const auto mib = [](std::int64_t bytes) { return static_cast<double>(bytes) / (1 << 20); };
+  if (width > 1 && needed > available)
+    throw bad_input("", fmt::format("{} trials side by side need {:.0f} MiB, {:.0f} are free; compare with fewer",
+                                    width, mib(needed), mib(available)));
+}
+
+void say_result(const ComparedRun& run, const ComparisonTable& table, double elapsed) {
+  const auto left = static_cast<double>(table.studies - table.finished);
+  std::cerr << fmt::format("{} of {}: {}, seed {}, {} side by side: ", table.finished, table.studies, run.method,
+                           run.seed, run.concurrent);
+  if (run.best)
+    std::cerr << fmt::format("{} {:.5g}", table.metric, to_minimized(*run.best, table.direction));
+  else
+    std::cerr << "no trial was evaluated";
+  std::cerr << fmt::format(", {} trials, {} steps, {:.1f} s", run.trials, run.steps, *run.seconds);
+  if (left > 0) std::cerr << fmt::format("; about {:.0f} s left", elapsed / static_cast<double>(table.finished) * left);
+  std::cerr << "\n";
+}
+
+}  // namespace
+
+ComparisonTable compare_model(RunConfig config, CompareOptions options, const CompareHooks& hooks, bool overwrite) {
+  choose_defaults(config);
+  validate(config);
+  CompareOptions early = options;
+  if (early.widths.empty()) early.widths = {config.tune.concurrent.value_or(kConcurrent)};
+  plan_sweep(config, early);  // a method that cannot be is found before anything is read
+  check_paths(config, true, overwrite);
+  const Session session = open_session(std::move(config), Verb::tune);
+  if (options.widths.empty()) options.widths = default_widths(session);
+  const Sweep sweep = plan_sweep(session.config, options);
+  const std::int64_t widest = *std::max_element(options.widths.begin(), options.widths.end());
+  check_memory(session, widest);
+  std::vector<LaneParts> parts = make_lanes(session, widest);
+  std::vector<Lane*> lanes;
+  for (auto& part : parts) lanes.push_back(part.trainer.get());
+  make_out(session.config.run.out);
+  write_file_atomically(std::filesystem::path(session.config.run.out) / "run.yaml", run_yaml(session));
+  std::cerr << describe_session(session);
+
+  const auto started = Clock::now();
+  std::vector<ComparedRun> runs;
+  for (const ComparedStudy& study : sweep.studies) {
+    auto run = run_study(study, lanes, hooks.stop);
+    if (!run) break;
+    runs.push_back(std::move(*run));
+    const ComparisonTable table = table_of(sweep, runs);
+    say_result(runs.back(), table, seconds_since(started));
+    if (hooks.on_study) hooks.on_study(table, runs);
+  }
+  return table_of(sweep, runs);
+}
+
+}  // namespace finetune

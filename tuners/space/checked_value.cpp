@@ -1,0 +1,59 @@
+#include "tuners/space/checked_value.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "core/error.h"
+#include "core/number.h"
+#include "core/text.h"
+
+namespace finetune {
+namespace {
+
+Value checked_choice(const std::string& key, const ParameterSpec& spec, const Value& value) {
+  const auto found = std::find(spec.choices.begin(), spec.choices.end(), value);
+  if (found != spec.choices.end()) return value;
+  throw bad_input("", key + " is " + to_text(value) + "; allowed: " + choices_text(spec.choices));
+}
+
+Value checked_number(const std::string& key, const ParameterSpec& spec, const Value& value) {
+  const bool number = std::holds_alternative<std::int64_t>(value) || std::holds_alternative<double>(value);
+  if (!number) throw bad_input("", key + " must be a number, not " + to_text(value));
+  const double x = as_number(value);
+  if (!(x >= spec.low && x <= spec.high)) {
+    throw bad_input("", key + " is " + to_text(value) + "; allowed: " + number_to_text(spec.low) + " to " +
+                            number_to_text(spec.high));
+  }
+  const Value nearest = clip(spec, x);
+  // A step such as 0.1 is not exact in binary: a value written by hand may lie a rounding away from it.
+  if (std::abs(as_number(nearest) - x) <= 1e-8 * spec.spacing()) return nearest;
+  throw bad_input("", key + " is " + to_text(value) + ", between two steps; the nearest is " + to_text(nearest));
+}
+
+}  // namespace
+
+Value checked_value(const std::string& key, const ParameterSpec& spec, const Value& value) {
+  return spec.choices.empty() ? checked_number(key, spec, value) : checked_choice(key, spec, value);
+}
+
+Value checked_text(const std::string& key, const ParameterSpec& spec, const std::string& text) {
+  for (const Value& choice : spec.choices) {
+    if (to_text(choice) == text) return choice;
+  }
+  const auto number = number_from_text(text);
+  return checked_value(key, spec, spec.choices.empty() && number ? Value(*number) : Value(text));
+}
+
+std::string choices_text(const std::vector<Value>& choices, const std::string& between) {
+  std::vector<std::string> texts;
+  for (const Value& choice : choices) texts.push_back(to_text(choice));
+  return join(texts, between);
+}
+
+std::vector<std::string> names_of(const SearchSpace& space) {
+  std::vector<std::string> names;
+  for (const auto& spec : space.parameters) names.push_back(spec.name);
+  return names;
+}
+
+}  // namespace finetune
