@@ -159,7 +159,8 @@ void Tuner::carry_out(std::vector<Action>& actions, std::size_t first) {
         trial.state = TrialState::paused;
         break;
       case Action::Do::resume:
-        if (trial.state == TrialState::paused) ++running_;
+        if (trial.state != TrialState::paused) break;
+        ++running_;
         trial.state = TrialState::running;
         break;
       case Action::Do::change:

@@ -82,6 +82,7 @@ void Study::start(Trial& trial) {
 }
 
 void Study::admit_new() {
+  apply(std::exchange(waiting_, {}));
   std::vector<Action> actions;
   std::int64_t room = free_slots();
   const auto is_running = [](const Trial& trial) { return trial.state == TrialState::running; };
@@ -300,6 +301,10 @@ void Study::apply_one(const Action& action) {
       break;
     case Action::Do::resume:
       if (trial.state != TrialState::paused) return;
+      if (free_slots() <= 0) {
+        waiting_.push_back(action);
+        return;
+      }
       trial.lane = lane_for_new();
       lanes_[trial.lane]->restore(trial.id, trial.config, *trial.image);
       ++resident_[trial.lane];

@@ -139,6 +139,7 @@ class Study {
   std::vector<StudyObserver*> observers_;
   StudyResult result_;
   std::vector<std::int64_t> resident_;  // trials per lane
+  std::vector<Action> waiting_;         // resumes that found every slot taken: they go before new trials
 };
 
 }  // namespace finetune

@@ -119,7 +119,27 @@ TEST(Format, IsDetectedWithAReason) {
            {.chat_template = "plain"});
   EXPECT_EQ(shared.format, "sharegpt");
   EXPECT_EQ(shared.chat_template, "plain");
+  for (const char* record : {R"({"instruction":"a"})", R"({"output":"b"})", R"({"prompt":"a"})", R"({"messages":"a"})",
+                             R"({"conversations":"a"})"})
+    EXPECT_NE(error_of(".jsonl", record).find("the format cannot be told from the columns"), std::string::npos)
+        << record;
   EXPECT_NE(error_of(".csv", "q,a\nx,y\n").find("the format cannot be told from the columns q, a"), std::string::npos);
+}
+
+TEST(Conversations, TakeASystemColumnWhereTheyHaveNoSystemTurn) {
+  const auto ids_of = [](const std::string& rest) {
+    const std::string turns = R"({"from":"human","value":"b"},{"from":"gpt","value":"c"}])";
+    const Dataset data =
+        load(".jsonl",
+             R"({"conversations":[)" + rest.substr(0, rest.find('|')) + turns + rest.substr(rest.find('|') + 1) + "}",
+             {.chat_template = "plain"});
+    return data.examples[0].ids;
+  };
+  const Ids alone = ids_of("|"), with_system = ids_of(R"({"from":"system","value":"aa"},|)");
+  EXPECT_NE(alone, with_system);
+  EXPECT_EQ(ids_of(R"(|,"system":"")"), alone);
+  EXPECT_EQ(ids_of(R"(|,"system":"aa")"), with_system);
+  EXPECT_EQ(ids_of(R"({"from":"system","value":"aa"},|,"system":"d")"), with_system) << "its own turn goes first";
 }
 
 TEST(Columns, OfOtherNamesAndPatterns) {
@@ -128,6 +148,8 @@ TEST(Columns, OfOtherNamesAndPatterns) {
   const DataOptions pattern{.prompt = "{q}", .completion = "{a}", .has_pattern = true};
   EXPECT_EQ(load(".csv", "q,a\nc,d\n", pattern).examples[0].ids, wanted);
   EXPECT_EQ(load(".csv", "q,a\nc,d\n", pattern).examples[0].loss, (Loss{0, 0, 1, 1}));
+  EXPECT_EQ(load(".csv", "q,a\nc,d\n", {.prompt = "{{{q}", .has_pattern = true}).examples[0].ids, (Ids{1, 0, 8, 2}))
+      << "{{ stands for a brace, which the tokenizer does not know";
   EXPECT_NE(error_of(".csv", "q,b\nc,d\n", pattern)
                 .find(":2: data.completion names column a, which is missing; the record has q, b"),
             std::string::npos);

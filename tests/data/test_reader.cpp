@@ -71,6 +71,7 @@ TEST(Csv, FollowsRfc4180) {
                  "a,b\r\n\"x, \"\"y\"\"\",2\r\n\"two\nlines\",\r\n\r\n5,\"6\""),
             (Lines{"2 {\"a\":\"x, \\\"y\\\"\",\"b\":\"2\"}", "3 {\"a\":\"two\\nlines\",\"b\":\"\"}",
                    "6 {\"a\":\"5\",\"b\":\"6\"}"}));
+  EXPECT_EQ(read(".csv", "a\n\"x\"\"\""), Lines{"2 {\"a\":\"x\\\"\"}"});
 }
 
 TEST(Csv, RejectsRowsThatDoNotFit) {

@@ -202,6 +202,27 @@ TEST(Study, AHostsCallbackStopsAndChangesTrials) {
   EXPECT_EQ(result.trials[1].schedule[0].step, 5);
 }
 
+// Trial 2 takes the slot that trial 0 leaves; trial 0 gets the next one that is free.
+TEST(Study, ATrialResumedWhileEverySlotIsTakenWaitsForOne) {
+  FakeLane lane(2);
+  const auto tuner = tuner_over({0.1, 0.5, 0.2}, "none", 5);
+  StudyOptions options = options_for(5);
+  std::int64_t round = 0;
+  options.with_default = false;
+  options.on_step = [&](std::span<const Report>, std::vector<Action>& actions) {
+    ++round;
+    if (round == 1) actions.push_back({.trial = {0}, .what = Action::Do::pause});
+    if (round == 2) actions.push_back({.trial = {0}, .what = Action::Do::resume});
+  };
+  const StudyResult result = Study(options, *tuner, {&lane}, {}).run();
+  ASSERT_EQ(result.trials.size(), 3u);
+  for (const auto& trial : result.trials) {
+    EXPECT_EQ(trial.state, TrialState::completed) << trial.id.value;
+    EXPECT_EQ(trial.step, 5) << trial.id.value;
+  }
+  EXPECT_EQ(lane.widest, 2u);
+}
+
 TEST(Study, TwoLanesGiveWhatOneLaneGives) {
   const std::vector<Value> rates{0.1, 0.5, 0.2, 0.3, 0.05, 0.4};
   FakeLane one(8), left(4), right(4);

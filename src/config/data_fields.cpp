@@ -1,0 +1,65 @@
+#include "config/field_makers.h"
+#include "config/sections.h"
+
+namespace finetune {
+namespace {
+
+Field columns_field() {
+  return {"data.fields", "column names where they differ: {prompt: question, completion: answer}",
+          [](RunConfig& c, const ConfigNode& n) {
+            if (n.kind != ConfigNode::Kind::map) wrong("data.fields", "a map of names", n);
+            c.data.fields.clear();
+            for (const auto& [name, column] : n.entries) c.data.fields[name] = text_of("data.fields." + name, column);
+          },
+          [](const RunConfig& c) -> std::optional<ConfigNode> {
+            if (c.data.fields.empty()) return std::nullopt;
+            ConfigNode node;
+            node.kind = ConfigNode::Kind::map;
+            for (const auto& [name, column] : c.data.fields) node.entries.emplace_back(name, ConfigNode::of(column));
+            return node;
+          }};
+}
+
+Field valid_fraction_field() {
+  return {"data.valid_fraction", "share of the training examples held out for validation",
+          [](RunConfig& c, const ConfigNode& n) {
+            c.data.valid_fraction = number_of("data.valid_fraction", n, {.low = 0, .high = 1, .open_high = true});
+            c.data.valid_fraction_given = true;
+          },
+          [](const RunConfig& c) -> std::optional<ConfigNode> {
+            if (!c.data.valid_fraction_given && c.data.valid_fraction == 0) return std::nullopt;
+            return ConfigNode::of(c.data.valid_fraction);
+          }};
+}
+
+}  // namespace
+
+std::vector<Field> model_fields() {
+  return {text_field("model.path", "HuggingFace checkpoint folder", FINETUNE_AT(model.path)),
+          text_field("model.dtype", "dtype of base and activations", FINETUNE_AT(model.dtype),
+                     {"auto", "float32", "bfloat16"}),
+          optional_text_field("model.adapter", "PEFT adapter folder to start from", FINETUNE_AT(model.adapter))};
+}
+
+std::vector<Field> data_fields() {
+  return {list_field("data.train", "training files: .jsonl .json .csv .tsv .txt", FINETUNE_AT(data.train)),
+          list_field("data.valid", "validation files", FINETUNE_AT(data.valid)),
+          valid_fraction_field(),
+          text_field("data.format", "what a record is", FINETUNE_AT(data.format),
+                     {"auto", "text", "prompt_completion", "alpaca", "messages", "sharegpt"}),
+          columns_field(),
+          optional_text_field("data.prompt", "pattern over columns: \"Review: {sentence}\\nSentiment:\"",
+                              FINETUNE_AT(data.prompt)),
+          optional_text_field("data.completion", "pattern over columns: \" {label}\"", FINETUNE_AT(data.completion)),
+          text_field("data.template", "chat template: auto, none or a name", FINETUNE_AT(data.chat_template)),
+          whole_field("data.max_length", "tokens of an example, special ones included", FINETUNE_AT(data.max_length), 2,
+                      1 << 26),
+          text_field("data.truncate", "longer examples", FINETUNE_AT(data.truncate), {"end", "drop", "error"}),
+          text_field("data.train_on", "which tokens carry loss", FINETUNE_AT(data.train_on), {"completion", "all"}),
+          flag_field("data.shuffle", "a new order each epoch", FINETUNE_AT(data.shuffle)),
+          flag_field("data.append_eos", "end each example with EOS", FINETUNE_AT(data.append_eos)),
+          optional_text_field("data.separator", ".txt: examples are split at this text instead of at line ends",
+                              FINETUNE_AT(data.separator))};
+}
+
+}  // namespace finetune

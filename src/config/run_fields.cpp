@@ -1,0 +1,31 @@
+#include "config/field_makers.h"
+#include "config/sections.h"
+
+namespace finetune {
+
+std::vector<Field> run_fields() {
+  return {text_field("run.out", "folder for the results", FINETUNE_AT(run.out)),
+          {"run.devices", "auto, cpu, cuda:0, or a list",
+           [](RunConfig& c, const ConfigNode& n) {
+             c.run.devices = texts_of("run.devices", n);
+             if (c.run.devices == std::vector<std::string>{"auto"}) c.run.devices.clear();
+             for (const auto& name : c.run.devices) {
+               const bool gpu = name.starts_with("cuda:") && name.size() > 5 && name.size() < 9 &&
+                                std::all_of(name.begin() + 5, name.end(), [](char d) { return d >= '0' && d <= '9'; });
+               if (name != "cpu" && !gpu)
+                 throw bad_input("", "run.devices: " + name + " is not a device; allowed: auto, cpu, cuda:N");
+             }
+           },
+           [](const RunConfig& c) {
+             return c.run.devices.empty() ? ConfigNode::of(std::string("auto")) : list_node(c.run.devices);
+           }},
+          text_field("run.numerics", "reproducible keeps every bit of a trial independent of its neighbours",
+                     FINETUNE_AT(run.numerics), {"reproducible", "fast"}),
+          optional_whole_field("run.tokens_per_pass", "tokens of one forward and backward: a number or auto",
+                               FINETUNE_AT(run.tokens_per_pass), 8, "auto"),
+          whole_field("run.eval_every", "evaluate every N steps besides milestones; 0 = off",
+                      FINETUNE_AT(run.eval_every), 0),
+          whole_field("run.save_every", "checkpoint every N steps; 0 = off", FINETUNE_AT(run.save_every), 0)};
+}
+
+}  // namespace finetune
