@@ -38,6 +38,7 @@ class Round {
 std::unique_ptr<Scheduler> make(const std::string& name) {
   Params options;
   if (name == "threshold") options = {{"upper", 1.0}};
+  if (name == "replay") options = {{"schedule", std::string("1 rate=0.001")}};
   const TunerOptions tuner{.trials = kTrials, .max_steps = kSteps};
   return make_scheduler(name, {options, space(), tuner});
 }
