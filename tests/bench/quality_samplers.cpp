@@ -1,19 +1,21 @@
 // How well samplers search: the median regret on black boxes after 20, 30, 60 and 100 trials, one after the other.
 //
-//     quality_samplers [--seeds N] [--trials N] [--functions a,b] SAMPLER[:option=value,...] ...
-//     quality_samplers --seeds 30 tpe tpe:mode=optuna4 random
+//     quality_samplers [--json] [--seeds N] [--first-seed N] [--trials N] [--functions a,b] SAMPLER[:option=value,...]
+//     ... quality_samplers --seeds 30 tpe tpe:mode=optuna4 random
 //
 // Regret is the best value so far less the known minimum. `ratio` is the geometric mean over the functions of the
-// median after 30, 60 and 100 trials over that of the first sampler named.
+// median after 30, 60 and 100 trials over that of the first sampler named. With --json one object a row instead, seed
+// by seed, with the mean seconds of one ask.
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <chrono>
-#include <cstdlib>
 #include <map>
+#include <nlohmann/json.hpp>
 
 #include "core/error.h"
 #include "core/text.h"
+#include "support/entry.h"
 #include "support/objectives.h"
 #include "tuners/registry.h"
 
@@ -21,7 +23,8 @@ namespace finetune::testing {
 namespace {
 
 struct Settings {
-  std::uint64_t seeds = 20;
+  bool json = false;
+  std::uint64_t seeds = 20, first_seed = 0;
   std::size_t trials = 100;
   std::vector<std::string> functions, samplers;
 };
@@ -29,27 +32,9 @@ struct Settings {
 const std::vector<std::size_t> kColumns{20, 30, 60, 100};
 using Medians = std::map<std::size_t, double>;  // trials -> median regret
 
-Value option_value(const std::string& text) {
-  if (text == "true" || text == "false") return text == "true";
-  char* end = nullptr;
-  const double number = std::strtod(text.c_str(), &end);
-  if (text.empty() || *end != '\0') return text;
-  if (text.find_first_of(".e") == std::string::npos) return static_cast<std::int64_t>(number);
-  return number;
-}
-
 std::unique_ptr<Sampler> sampler_from(const std::string& text, const SearchSpace& space, std::uint64_t seed) {
-  const auto colon = text.find(':');
-  Params options;
-  if (colon != std::string::npos) {
-    for (const auto& part : split(text.substr(colon + 1), ',')) {
-      const std::string option(part);
-      const auto equals = option.find('=');
-      if (equals == std::string::npos) throw bad_input("", "sampler options are name=value, not " + option);
-      options.emplace_back(option.substr(0, equals), option_value(option.substr(equals + 1)));
-    }
-  }
-  return make_sampler(text.substr(0, colon), {options, space, seed});
+  const Entry entry = parse_entry(text);
+  return make_sampler(entry.name, {entry.options, space, seed});
 }
 
 std::vector<double> regrets(const Objective& objective, const std::string& sampler_text, std::uint64_t seed,
@@ -69,20 +54,31 @@ std::vector<double> regrets(const Objective& objective, const std::string& sampl
   return best;
 }
 
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  const std::size_t n = values.size();
-  return n % 2 == 1 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2;
-}
+using Columns = std::map<std::size_t, std::vector<double>>;  // trials -> regret of each seed
 
-Medians medians(const Objective& objective, const std::string& sampler, const Settings& settings) {
-  std::map<std::size_t, std::vector<double>> columns;
-  for (std::uint64_t seed = 0; seed < settings.seeds; ++seed) {
-    const auto best = regrets(objective, sampler, seed, settings.trials);
+Columns columns_of(const Objective& objective, const std::string& sampler, const Settings& settings) {
+  Columns columns;
+  for (std::uint64_t i = 0; i < settings.seeds; ++i) {
+    const auto best = regrets(objective, sampler, settings.first_seed + i, settings.trials);
     for (const std::size_t count : kColumns) {
       if (count <= best.size()) columns[count].push_back(best[count - 1]);
     }
   }
+  return columns;
+}
+
+void print_json(const Objective& objective, const std::string& sampler, const Columns& columns, double seconds) {
+  auto regret = nlohmann::ordered_json::object();
+  for (const auto& [count, values] : columns) regret[std::to_string(count)] = values;
+  const nlohmann::ordered_json row{{"program", "finetune_tune"},
+                                   {"function", objective.name},
+                                   {"sampler", sampler},
+                                   {"regret", regret},
+                                   {"ask_seconds", seconds}};
+  fmt::print("{}\n", row.dump());
+}
+
+Medians medians(const Columns& columns) {
   Medians result;
   for (const auto& [count, values] : columns) result[count] = median(values);
   return result;
@@ -97,22 +93,37 @@ double log_ratio(const Medians& ours, const Medians& first) {
   return count == 0 ? 0 : sum / count;
 }
 
-void run(const Settings& settings) {
-  std::map<std::string, std::map<std::string, Medians>> table;  // sampler -> function -> medians
+void print_head() {
   fmt::print("{:<12} {:<28}", "function", "sampler");
   for (const std::size_t count : kColumns) fmt::print(" {:>10}", count);
   fmt::print(" {:>10}\n", "s");
+}
+
+void print_row(const std::string& function, const std::string& sampler, const Medians& row, double seconds) {
+  fmt::print("{:<12} {:<28}", function, sampler);
+  for (const auto& [count, value] : row) fmt::print(" {:>10.3g}", value);
+  fmt::print(" {:>10.2f}\n", seconds);
+}
+
+void run(const Settings& settings) {
+  std::map<std::string, std::map<std::string, Medians>> table;  // sampler -> function -> medians
+  if (!settings.json) print_head();
   for (const Objective& objective : black_boxes()) {
     const auto& wanted = settings.functions;
     if (!wanted.empty() && std::find(wanted.begin(), wanted.end(), objective.name) == wanted.end()) continue;
     for (const auto& sampler : settings.samplers) {
       const auto start = std::chrono::steady_clock::now();
-      const Medians& row = table[sampler][objective.name] = medians(objective, sampler, settings);
-      fmt::print("{:<12} {:<28}", objective.name, sampler);
-      for (const auto& [count, value] : row) fmt::print(" {:>10.3g}", value);
-      fmt::print(" {:>10.2f}\n", std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+      const Columns columns = columns_of(objective, sampler, settings);
+      const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+      const auto asks = static_cast<double>(settings.seeds * settings.trials);
+      if (settings.json) {
+        print_json(objective, sampler, columns, seconds / asks);
+        continue;
+      }
+      print_row(objective.name, sampler, table[sampler][objective.name] = medians(columns), seconds);
     }
   }
+  if (settings.json) return;
   for (const auto& sampler : settings.samplers) {
     double sum = 0;
     for (const auto& [function, row] : table[sampler]) sum += log_ratio(row, table[settings.samplers[0]][function]);
@@ -124,12 +135,16 @@ Settings read_settings(int count, char** arguments) {
   Settings settings;
   for (int i = 1; i < count; ++i) {
     const std::string text = arguments[i];
-    if (text.rfind("--", 0) != 0)
+    if (text == "--json")
+      settings.json = true;
+    else if (text.rfind("--", 0) != 0)
       settings.samplers.push_back(text);
     else if (i + 1 == count)
       throw bad_input("", text + " needs a value");
     else if (text == "--seeds")
       settings.seeds = std::stoull(arguments[++i]);
+    else if (text == "--first-seed")
+      settings.first_seed = std::stoull(arguments[++i]);
     else if (text == "--trials")
       settings.trials = std::stoull(arguments[++i]);
     else if (text == "--functions")

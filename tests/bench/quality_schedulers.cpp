@@ -1,122 +1,164 @@
-// How well schedulers choose and what they spend, on simulated curves: one Markdown row a case. Run by hand:
-//   quality_schedulers [side-by-side|sequential|populations] [seeds] [sampler]
-// Regret: median over seeds of the noise-free regret of the trial that the tuner calls best, after half and after all
-// of the steps; trials and steps are means.
+// How well schedulers choose and what they spend, on simulated curves. Run by hand:
+//
+//     quality_schedulers [--json] [--seeds N] [--first-seed N] [--sampler NAME] [--functions a,b] SETTING [SCHEDULER
+//     ...] quality_schedulers --seeds 40 steps median asha:min_steps=1,reduction_factor=4
+//
+// Settings: `steps`, eight trials side by side and the steps of 20 full-length runs; `trials`, eight side by side and
+// 100 trials; `sequential`, one after the other, 4000 steps; `populations`, 2 to 16 members. Regret: median over seeds
+// of the noise-free regret of the trial that the tuner calls best, after half and after all of the steps; trials and
+// steps are means. With --json one object a row, seed by seed.
 #include <fmt/core.h>
 
-#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+#include <numeric>
 #include <string>
 #include <vector>
 
+#include "support/entry.h"
 #include "support/simulate.h"
 
 namespace finetune::testing {
 namespace {
 
-struct Entry {
-  std::string name;
-  Params options;
+struct Settings {
+  bool json = false;
+  std::uint64_t seeds = 20, first_seed = 0;
+  std::string sampler = "random", what = "steps";
+  std::vector<std::string> functions;
+  std::vector<Entry> schedulers;
 };
 
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  const std::size_t middle = values.size() / 2;
-  return values.size() % 2 == 1 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
+double mean(const std::vector<double>& values) {
+  return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
 }
 
-std::string text_of(const Entry& entry) {
-  std::string text = entry.name;
-  for (const auto& [name, value] : entry.options) text += " " + name + "=" + to_text(value);
-  return text;
+nlohmann::ordered_json finite(const std::vector<double>& values) {
+  auto json = nlohmann::ordered_json::array();
+  for (const double value : values) json.push_back(std::isfinite(value) ? nlohmann::ordered_json(value) : nullptr);
+  return json;
 }
 
-void measure(const CurveProblem& problem, const Entry& entry, SimulatedStudy study, std::uint64_t seeds) {
+void measure(const CurveProblem& problem, const Entry& entry, SimulatedStudy study, const Settings& settings) {
+  study.sampler = settings.sampler;
   study.scheduler = entry.name;
   study.scheduler_options = entry.options;
-  std::vector<double> half, whole;
-  double trials = 0, steps = 0;
-  for (study.seed = 0; study.seed < seeds; ++study.seed) {
+  std::vector<double> half, whole, trials, steps;
+  for (std::uint64_t i = 0; i < settings.seeds; ++i) {
+    study.seed = settings.first_seed + i;
     const SimulatedResult result = simulate(problem, study);
     half.push_back(result.half_regret);
     whole.push_back(result.regret);
-    trials += static_cast<double>(result.trials) / static_cast<double>(seeds);
-    steps += static_cast<double>(result.steps) / static_cast<double>(seeds);
+    trials.push_back(static_cast<double>(result.trials));
+    steps.push_back(static_cast<double>(result.steps));
   }
-  fmt::print("| {} | {} | {} | {:.3g} | {:.3g} | {:.0f} | {:.0f} |\n", problem.name, study.sampler, text_of(entry),
-             median(half), median(whole), trials, steps);
-}
-
-void print_head() {
-  fmt::print(
-      "| function | sampler | scheduler | regret, half | regret | trials | steps |\n|---|---|---|---|---|---|---|\n");
-}
-
-const std::int64_t kOne = 1;
-
-std::vector<Entry> halvings() {
-  const Params by_4{{"min_steps", kOne}, {"reduction_factor", std::int64_t{4}}}, by_3{{"min_steps", kOne}};
-  return {{"none", {}},
-          {"median", {}},
-          {"asha", by_4},
-          {"asha", by_3},
-          {"asha_promotion", by_4},
-          {"asha_promotion", by_3},
-          {"pasha", by_3},
-          {"hyperband", {{"min_steps", kOne}, {"guard", false}}},
-          {"hyperband", by_3},
-          {"sync_hyperband", by_3},
-          {"early_exit", {}},
-          {"wilcoxon", {}}};
-}
-
-// 20 full-length runs' worth of steps, eight trials side by side.
-void side_by_side(std::uint64_t seeds, const std::string& sampler) {
-  const std::vector<CurveProblem> problems{curves::mfh(3, "good"), curves::mfh(3, "terrible"), curves::curve_power(),
-                                           curves::lora()};
-  print_head();
-  for (const auto& problem : problems) {
-    for (const auto& entry : halvings())
-      measure(problem, entry, {.sampler = sampler, .concurrent = 8, .steps = 20 * problem.steps}, seeds);
+  if (settings.json) {
+    const nlohmann::ordered_json row{
+        {"program", "finetune_tune"},  {"setting", settings.what}, {"function", problem.name},
+        {"sampler", settings.sampler}, {"scheduler", entry.text},  {"half", finite(half)},
+        {"regret", finite(whole)},     {"trials", trials},         {"steps", steps}};
+    fmt::print("{}\n", row.dump());
+    return;
   }
+  fmt::print("| {} | {} | {} | {:.3g} | {:.3g} | {:.0f} | {:.0f} |\n", problem.name, settings.sampler, entry.text,
+             median(half), median(whole), mean(trials), mean(steps));
 }
 
-// One trial after the other, 4000 steps.
-void sequential(std::uint64_t seeds, const std::string& sampler) {
-  const std::vector<CurveProblem> problems{curves::mfh(3, "good"), curves::mfh(3, "terrible"), curves::mfh(6, "good"),
-                                           curves::mfh(6, "terrible")};
-  print_head();
-  for (const auto& problem : problems) {
-    for (const auto& entry : halvings())
-      measure(problem, entry, {.sampler = sampler, .concurrent = 1, .steps = 4000}, seeds);
+std::vector<Entry> entries(const std::vector<std::string>& texts) {
+  std::vector<Entry> entries;
+  for (const auto& text : texts) entries.push_back(parse_entry(text));
+  return entries;
+}
+
+// A loss above which a run is hopeless after a fifth of its steps.
+std::string threshold_for(const CurveProblem& problem) {
+  const std::string upper = problem.name == "lora" ? "2.3" : problem.name == "curve-power" ? "1.0" : "-0.2";
+  return "threshold:upper=" + upper + ",warmup_steps=" + std::to_string(problem.steps / 5);
+}
+
+std::vector<Entry> halvings(const CurveProblem& problem) {
+  return entries({"none", "median", "percentile:percentile=25", "patient", threshold_for(problem), "wilcoxon",
+                  "early_exit", "asha:min_steps=1,reduction_factor=4", "asha:min_steps=1",
+                  "asha_promotion:min_steps=1,reduction_factor=4", "asha_promotion:min_steps=1", "pasha:min_steps=1",
+                  "hyperband:min_steps=1", "hyperband:min_steps=1,guard=false", "sync_hyperband:min_steps=1"});
+}
+
+bool is_wanted(const Settings& settings, const std::string& function) {
+  const auto& wanted = settings.functions;
+  return wanted.empty() || std::find(wanted.begin(), wanted.end(), function) != wanted.end();
+}
+
+void stopping(const Settings& settings) {
+  for (const auto& problem : {curves::mfh(3, "good"), curves::mfh(3, "terrible"), curves::mfh(6, "good"),
+                              curves::mfh(6, "terrible"), curves::curve_power(), curves::lora()}) {
+    if (!is_wanted(settings, problem.name)) continue;
+    SimulatedStudy study{.concurrent = 8, .steps = 20 * problem.steps};
+    if (settings.what == "trials") study = {.trials = 100, .concurrent = 8, .steps = 100 * problem.steps};
+    if (settings.what == "sequential") study = {.concurrent = 1, .steps = 4000};
+    for (const auto& entry : settings.schedulers.empty() ? halvings(problem) : settings.schedulers)
+      measure(problem, entry, study, settings);
   }
 }
 
 // A population beside the best of its own members' first settings, kept to the end ("none").
-void populations(std::uint64_t seeds, const std::string& sampler) {
-  print_head();
+void populations(const Settings& settings) {
   for (const auto& problem : {curves::pbt_toy(), curves::drift()}) {
+    if (!is_wanted(settings, problem.name)) continue;
     for (const std::int64_t members : {2, 4, 8, 16}) {
-      for (const Entry& entry : {Entry{"none", {}}, Entry{"pbt", {}},
-                                 Entry{"pbt", {{"exploit", std::string("tournament")}}}, Entry{"pb2", {}}}) {
-        measure(problem, entry,
-                {.sampler = sampler, .trials = members, .concurrent = members, .steps = members * problem.steps},
-                seeds);
-      }
+      for (const auto& entry : entries({"none", "pbt", "pbt:exploit=tournament", "pb2"}))
+        measure(problem, entry, {.trials = members, .concurrent = members, .steps = members * problem.steps}, settings);
     }
   }
+}
+
+void run(const Settings& settings) {
+  if (!settings.json)
+    fmt::print(
+        "| function | sampler | scheduler | regret, half | regret | trials | steps |\n|---|---|---|---|---|---|---|\n");
+  if (settings.what == "populations")
+    populations(settings);
+  else
+    stopping(settings);
+}
+
+Settings read_settings(int count, char** arguments) {
+  Settings settings;
+  std::vector<std::string> names;
+  for (int i = 1; i < count; ++i) {
+    const std::string text = arguments[i];
+    if (text == "--json")
+      settings.json = true;
+    else if (text.rfind("--", 0) != 0)
+      names.push_back(text);
+    else if (i + 1 == count)
+      throw bad_input("", text + " needs a value");
+    else if (text == "--seeds")
+      settings.seeds = std::stoull(arguments[++i]);
+    else if (text == "--first-seed")
+      settings.first_seed = std::stoull(arguments[++i]);
+    else if (text == "--sampler")
+      settings.sampler = arguments[++i];
+    else if (text == "--functions")
+      for (const auto& part : split(arguments[++i], ',')) settings.functions.emplace_back(part);
+    else
+      throw bad_input("", "unknown flag " + text);
+  }
+  const std::vector<std::string> known{"steps", "trials", "sequential", "populations"};
+  if (names.empty() || std::find(known.begin(), known.end(), names.front()) == known.end())
+    throw bad_input("", "the setting is one of " + join(known, ", "));
+  settings.what = names.front();
+  settings.schedulers = entries({names.begin() + 1, names.end()});
+  return settings;
 }
 
 }  // namespace
 }  // namespace finetune::testing
 
-int main(int argc, char** argv) {
-  const std::string what = argc > 1 ? argv[1] : "side-by-side";
-  const std::uint64_t seeds = argc > 2 ? std::stoull(argv[2]) : 20;
-  const std::string sampler = argc > 3 ? argv[3] : "random";
-  if (what == "populations")
-    finetune::testing::populations(seeds, sampler);
-  else if (what == "sequential")
-    finetune::testing::sequential(seeds, sampler);
-  else
-    finetune::testing::side_by_side(seeds, sampler);
+int main(int count, char** arguments) {
+  try {
+    finetune::testing::run(finetune::testing::read_settings(count, arguments));
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "quality_schedulers: {}\n", error.what());
+    return 2;
+  }
 }

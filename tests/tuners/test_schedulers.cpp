@@ -10,6 +10,7 @@
 #include "support/simulate.h"
 #include "tuners/registry.h"
 #include "tuners/schedulers/improvement_model.h"
+#include "tuners/schedulers/level_guard.h"
 #include "tuners/schedulers/population.h"
 #include "tuners/schedulers/rank_agreement.h"
 #include "tuners/schedulers/rungs.h"
@@ -158,8 +159,10 @@ TEST(Hyperband, TrialsGoWhereABracketIsFurthestBehind) {
 }
 
 // Two studies with the same early values; in one of them the order turns round later.
-std::int64_t stopped_at_the_first_rung(bool misleading) {
-  Game game("hyperband", halving(1, 3), {.trials = 200, .max_steps = 9, .concurrent = 34});
+std::int64_t stopped_at_the_first_rung(bool misleading, const std::string& scheduler, bool guard = true) {
+  Params options = halving(1, 3);
+  options.emplace_back("guard", guard);
+  Game game(scheduler, options, {.trials = 200, .max_steps = 9, .concurrent = 34});
   std::int64_t stops = 0;
   for (int generation = 0; generation < 3; ++generation) {
     const auto asked = game.ask(34);
@@ -180,8 +183,37 @@ std::int64_t stopped_at_the_first_rung(bool misleading) {
 }
 
 TEST(Hyperband, ARungThatMisleadsStopsNobody) {
-  EXPECT_GT(stopped_at_the_first_rung(false), 5);
-  EXPECT_EQ(stopped_at_the_first_rung(true), 0);
+  EXPECT_GT(stopped_at_the_first_rung(false, "hyperband"), 5);
+  EXPECT_EQ(stopped_at_the_first_rung(true, "hyperband"), 0);
+}
+
+// A cohort of 34 after 68 others that were of the same values: of 102 the best 34 go on, so 22 or more stop.
+TEST(Asha, ARungThatMisleadsStopsNobody) {
+  EXPECT_GE(stopped_at_the_first_rung(false, "asha"), 22);
+  EXPECT_EQ(stopped_at_the_first_rung(true, "asha"), 0) << "11 survivors in the opposite order, by the third cohort";
+  EXPECT_GE(stopped_at_the_first_rung(true, "asha", false), 22) << "no guard, no doubt";
+}
+
+TEST(LevelGuard, TauIsInUnitsOfItsDeviation) {
+  RankAgreement agreement;
+  EXPECT_EQ(standardised_tau(agreement), 0);
+  for (int i = 0; i < 6; ++i) agreement.add(i, -i);
+  // Variance of tau for n = 6 without order: 2 (2 n + 5) / (9 n (n - 1)) = 34 / 270.
+  EXPECT_NEAR(standardised_tau(agreement), -1 / std::sqrt(34.0 / 270), 1e-15);
+}
+
+TEST(LevelGuard, SurvivorsMustBeClearlyInTheOppositeOrder) {
+  const auto guarded = [](int pairs, bool swapped) {
+    LevelGuard guard({1, 3, 9}, kSurvivors);
+    for (int i = 0; i < pairs; ++i) {
+      const double later = swapped && i < 4 ? -(i ^ 1) : -i;
+      guard.compare({.id = {i}, .values = {{1, i}, {3, later}}, .step = 3});
+    }
+    return guard.is_trusted(0);
+  };
+  EXPECT_TRUE(guarded(5, false)) << "five pairs are too few";
+  EXPECT_FALSE(guarded(6, false)) << "six reversed: 2.8 deviations";
+  EXPECT_TRUE(guarded(6, true)) << "two neighbours of them not: tau -11/15, 2.07 deviations";
 }
 
 TEST(Pasha, TheMaximumGrowsOnlyWhileTheRankingIsUnstable) {

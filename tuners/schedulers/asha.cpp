@@ -2,6 +2,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
+#include "tuners/schedulers/level_guard.h"
 #include "tuners/schedulers/rungs.h"
 #include "tuners/schedulers/schedulers.h"
 
@@ -10,7 +11,8 @@ namespace {
 
 class Asha : public Scheduler {
  public:
-  Asha(std::vector<std::int64_t> rungs, std::int64_t eta) : rungs_(std::move(rungs)), eta_(eta) {}
+  Asha(std::vector<std::int64_t> rungs, std::int64_t max_steps, std::int64_t eta, bool guard)
+      : rungs_(std::move(rungs)), max_steps_(max_steps), eta_(eta), guarded_(guard) {}
 
   // Trials that reach a rung in the same round are entered first and judged together.
   void on_reports(std::span<const TrialRecord* const> reported, std::span<const TrialRecord>,
@@ -18,11 +20,15 @@ class Asha : public Scheduler {
     std::map<std::int64_t, std::vector<RungEntry>> arrived;
     for (const TrialRecord* trial : reported) {
       const auto value = fresh_value(*trial);
-      if (!value || !std::binary_search(rungs_.begin(), rungs_.end(), trial->step)) continue;
+      if (!value) continue;
+      const bool is_rung = std::binary_search(rungs_.begin(), rungs_.end(), trial->step);
+      if (guarded_ && (is_rung || trial->step == max_steps_)) guard_.compare(*trial);
+      if (!is_rung) continue;
       enter(entries_[trial->step], {*value, trial->id});
       arrived[trial->step].emplace_back(*value, trial->id);
     }
     for (const auto& [step, cohort] : arrived) {
+      if (!guard_.is_trusted_step(step)) continue;
       const RungEntries& rung = entries_[step];
       stop_losers(rung, step, cohort, survivors(static_cast<std::int64_t>(rung.size()), eta_), actions);
     }
@@ -33,19 +39,28 @@ class Asha : public Scheduler {
   }
 
   nlohmann::json save() const override {
-    auto json = nlohmann::json::array();
-    for (const auto& [step, rung] : entries_) json.push_back({step, rung_to_json(rung)});
-    return json;
+    auto entries = nlohmann::json::array();
+    for (const auto& [step, rung] : entries_) entries.push_back({step, rung_to_json(rung)});
+    return {{"entries", entries}, {"agreements", guard_.save()}};
   }
   void load(const nlohmann::json& state) override {
-    std::map<std::int64_t, RungEntries> entries;
-    for (const auto& rung : state) entries[rung.at(0).get<std::int64_t>()] = rung_from_json(rung.at(1));
-    entries_ = std::move(entries);
+    Asha loaded(rungs_, max_steps_, eta_, guarded_);
+    for (const auto& rung : state.at("entries"))
+      loaded.entries_[rung.at(0).get<std::int64_t>()] = rung_from_json(rung.at(1));
+    loaded.guard_.load(state.at("agreements"));
+    *this = std::move(loaded);
   }
 
  private:
+  static std::vector<std::int64_t> with(std::vector<std::int64_t> rungs, std::int64_t max_steps) {
+    rungs.push_back(max_steps);
+    return rungs;
+  }
+
   std::vector<std::int64_t> rungs_;
-  std::int64_t eta_;
+  std::int64_t max_steps_, eta_;
+  bool guarded_;
+  LevelGuard guard_{with(rungs_, max_steps_), kSurvivors};
   std::map<std::int64_t, RungEntries> entries_;
 };
 
@@ -54,9 +69,10 @@ class Asha : public Scheduler {
 std::unique_ptr<Scheduler> make_asha(const SchedulerRequest& request) {
   OptionReader options("tune.scheduler", request.options);
   const RungOptions rungs = read_rung_options(options, request.tuner);
+  const bool guard = options.flag("guard", true);
   options.finish();
-  return std::make_unique<Asha>(rung_steps(rungs.min_steps, rungs.reduction_factor, request.tuner.max_steps),
-                                rungs.reduction_factor);
+  const std::int64_t eta = rungs.reduction_factor, max_steps = request.tuner.max_steps;
+  return std::make_unique<Asha>(rung_steps(rungs.min_steps, eta, max_steps), max_steps, eta, guard);
 }
 
 }  // namespace finetune

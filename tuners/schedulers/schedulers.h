@@ -11,8 +11,9 @@ namespace finetune {
 /// Every trial runs to the end.
 std::unique_ptr<Scheduler> make_none(const SchedulerRequest& request);
 
-/// Asynchronous successive halving, stopping variant (Li et al., MLSys 2020, with stops instead of promotions). Options
-/// `min_steps`, `reduction_factor`.
+/// Asynchronous successive halving, stopping variant (Li et al., MLSys 2020, with stops instead of promotions). `guard`
+/// (true): where survivors of a rung come to a higher one in clearly the opposite order, the rung stops nobody
+/// (level_guard.h). Options `min_steps`, `reduction_factor`, `guard`.
 std::unique_ptr<Scheduler> make_asha(const SchedulerRequest& request);
 
 /// Stops a trial whose best value so far is strictly worse than the given percentile of its peers' values at the same
