@@ -54,6 +54,7 @@ int run_check(const Arguments& arguments) {
   check_paths(config, false, false);
   Session session = open_session(std::move(config), Verb::check, true);
   std::ostream& out = arguments.json ? std::cerr : std::cout;
+  const std::int64_t resident = resident_trials(session);
   for (const auto& note : session.notes) out << note << "\n";
   if (!session.train.examples.empty())
     show_examples(out, session.train, *session.tokenizer, 3, !arguments.json && isatty(STDOUT_FILENO) != 0);
@@ -74,7 +75,6 @@ int run_check(const Arguments& arguments) {
         first.rejects.front().where,
         first.rejects.front().reason + " (" + with_commas(static_cast<long long>(rejected)) + " bad lines in all)");
   }
-  const std::int64_t resident = resident_trials(session);
   if (const auto choice = settle_method(session.config, {.side_by_side = resident}))
     out << "method auto: " << *choice << "\n";
   const MemoryEstimate memory = session_memory(session, resident + 1);
