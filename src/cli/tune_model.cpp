@@ -36,6 +36,7 @@ StudyOptions study_options(const Session& session, std::int64_t resident, Clock:
   options.direction = config.tune.direction;
   options.eval_every = config.run.eval_every;
   options.concurrent = resident;
+  options.lag = session.devices.front().is_cpu() ? 0 : 1;
   options.budget = config.tune.budget;
   options.on_step = hooks.on_step;
   options.stop = [budget = config.tune.budget.seconds, started, &hooks] {
