@@ -37,7 +37,7 @@ at::Tensor columns(const at::Tensor& stacked, std::pair<std::int64_t, std::int64
 }
 
 bool adapted(const BlockContext& c, Projection p) {
-  return c.trainables.bank != nullptr && !c.pack.groups[static_cast<std::size_t>(p)].empty();
+  return c.trainables.bank != nullptr && (c.pack.groups.projections >> static_cast<int>(p) & 1) != 0;
 }
 
 bool any_adapted(const BlockContext& c, std::initializer_list<Projection> projections) {
@@ -65,21 +65,42 @@ void linear_add(const at::Tensor& residual, const at::Tensor& x, const at::Tenso
   if (bias.defined()) y.add_(bias);
 }
 
-void adapter_forward(const BlockContext& c, BlockActivations& act, Projection p, const at::Tensor& x, at::Tensor y) {
-  if (!adapted(c, p)) return;
-  const auto& bank = *c.trainables.bank;
-  ops::adapter_forward(x, bank.a_SRD(c.layer, p), bank.b_SOR(c.layer, p), c.pack.groups[static_cast<std::size_t>(p)],
-                       dropout_key(c, p), act.s_TR[static_cast<std::size_t>(p)], y);
+// Projections with what belongs to each: its output, or its output's gradient.
+using PerProjection = std::initializer_list<std::pair<Projection, at::Tensor>>;
+
+// Adds the adapters of all projections that read x: one grouped call.
+void adapters_forward(const BlockContext& c, BlockActivations& act, const at::Tensor& x, PerProjection outputs) {
+  std::vector<ops::AdapterOutput> list;
+  for (const auto& [p, y] : outputs) {
+    if (!adapted(c, p)) continue;
+    const auto& bank = *c.trainables.bank;
+    list.push_back({.bit = static_cast<int>(p),
+                    .key = dropout_key(c, p),
+                    .a_SRD = bank.a_SRD(c.layer, p),
+                    .b_SOR = bank.b_SOR(c.layer, p),
+                    .s_TR = act.s_TR[static_cast<std::size_t>(p)],
+                    .y_TO = y});
+  }
+  if (!list.empty()) ops::adapter_forward(x, c.pack.groups, list);
 }
 
 // `dx` undefined: the input's gradient is not needed.
-void adapter_backward(const BlockContext& c, const BlockActivations& act, Projection p, const at::Tensor& dy,
-                      const at::Tensor& x, at::Tensor dx) {
-  if (!adapted(c, p)) return;
-  const auto& bank = *c.trainables.bank;
-  at::Tensor da = bank.grad_a_SRD(c.layer, p), db = bank.grad_b_SOR(c.layer, p);
-  ops::adapter_backward(dy, x, bank.a_SRD(c.layer, p), bank.b_SOR(c.layer, p), act.s_TR[static_cast<std::size_t>(p)],
-                        c.pack.groups[static_cast<std::size_t>(p)], dropout_key(c, p), dx, da, db);
+void adapters_backward(const BlockContext& c, const BlockActivations& act, const at::Tensor& x, PerProjection gradients,
+                       at::Tensor dx) {
+  std::vector<ops::AdapterOutputGradient> list;
+  for (const auto& [p, dy] : gradients) {
+    if (!adapted(c, p)) continue;
+    const auto& bank = *c.trainables.bank;
+    list.push_back({.bit = static_cast<int>(p),
+                    .key = dropout_key(c, p),
+                    .a_SRD = bank.a_SRD(c.layer, p),
+                    .b_SOR = bank.b_SOR(c.layer, p),
+                    .s_TR = act.s_TR[static_cast<std::size_t>(p)],
+                    .dy_TO = dy,
+                    .da_SRD = bank.grad_a_SRD(c.layer, p),
+                    .db_SOR = bank.grad_b_SOR(c.layer, p)});
+  }
+  if (!list.empty()) ops::adapter_backward(x, c.pack.groups, list, dx);
 }
 
 // dw += dy^T x, db += column sums of dy; in fp32.
@@ -122,19 +143,22 @@ void attention_part(const BlockContext& c, BlockActivations& act) {
   at::Tensor normed = c.workspace.get(kNormed, 0, c.pack.tokens, o.width, act.x_TD.scalar_type(), act.x_TD.device());
   ops::rmsnorm_forward(act.x_TD, w.input_norm_D, o.norm_epsilon, normed, act.rstd_attention_T);
   linear(normed, w.qkv_ED, w.qkv_bias_E, act.qkv_TE);
-  for (const Projection p : {Projection::q, Projection::k, Projection::v}) {
-    adapter_forward(c, act, p, normed, columns(act.qkv_TE, stacked_rows(o, p)));
-  }
+  const auto part = [&](Projection p) { return columns(act.qkv_TE, stacked_rows(o, p)); };
+  adapters_forward(c, act, normed,
+                   {{Projection::q, part(Projection::q)},
+                    {Projection::k, part(Projection::k)},
+                    {Projection::v, part(Projection::v)}});
   if (o.qk_norm) normalise_heads(c, act);
   Queries in = attention_inputs(c, act);
   ops::rotary(in.q_THK, c.base.cos_PK, c.base.sin_PK, c.pack.positions_T, false);
   ops::rotary(in.k_TGK, c.base.cos_PK, c.base.sin_PK, c.pack.positions_T, false);
   at::Tensor o_THK = heads(act.o_TO, o.head_dim);
   const ops::AttentionOptions how{.scale = 1.0 / std::sqrt(static_cast<double>(o.head_dim)),
-                                  .window = o.window[static_cast<std::size_t>(c.layer)]};
+                                  .window = o.window[static_cast<std::size_t>(c.layer)],
+                                  .reproducible = c.pack.reproducible};
   ops::attention_forward(in.q_THK, in.k_TGK, in.v_TGK, c.pack.segments, how, o_THK, act.lse_HT);
   linear_add(act.x_TD, act.o_TO, w.o_DO, w.o_bias_D, act.middle_TD);
-  adapter_forward(c, act, Projection::o, act.o_TO, act.middle_TD);
+  adapters_forward(c, act, act.o_TO, {{Projection::o, act.middle_TD}});
 }
 
 void mlp_part(const BlockContext& c, BlockActivations& act, at::Tensor& y_TD) {
@@ -144,14 +168,13 @@ void mlp_part(const BlockContext& c, BlockActivations& act, at::Tensor& y_TD) {
   at::Tensor normed = c.workspace.get(kNormed, 0, c.pack.tokens, o.width, dtype, act.x_TD.device());
   ops::rmsnorm_forward(act.middle_TD, w.post_norm_D, o.norm_epsilon, normed, act.rstd_mlp_T);
   linear(normed, w.gate_up_2FD, w.gate_up_bias_2F, act.gate_up_T2F);
-  for (const Projection p : {Projection::gate, Projection::up}) {
-    adapter_forward(c, act, p, normed, columns(act.gate_up_T2F, stacked_rows(o, p)));
-  }
+  const at::Tensor gate = columns(act.gate_up_T2F, stacked_rows(o, Projection::gate));
+  const at::Tensor up = columns(act.gate_up_T2F, stacked_rows(o, Projection::up));
+  adapters_forward(c, act, normed, {{Projection::gate, gate}, {Projection::up, up}});
   at::Tensor hidden = c.workspace.get(kHidden, 0, c.pack.tokens, o.mlp_width, dtype, act.x_TD.device());
-  ops::swiglu_forward(columns(act.gate_up_T2F, stacked_rows(o, Projection::gate)),
-                      columns(act.gate_up_T2F, stacked_rows(o, Projection::up)), hidden);
+  ops::swiglu_forward(gate, up, hidden);
   linear_add(act.middle_TD, hidden, w.down_DF, w.down_bias_D, y_TD);
-  adapter_forward(c, act, Projection::down, hidden, y_TD);
+  adapters_forward(c, act, hidden, {{Projection::down, y_TD}});
 }
 
 FullGradients::Block* full_block(const BlockContext& c) {
@@ -173,7 +196,7 @@ void mlp_backward(const BlockContext& c, const BlockActivations& act, at::Tensor
   ops::swiglu_forward(gate, up, hidden);
   at::Tensor dhidden = buffer(kDHidden, o.mlp_width);
   at::mm_out(dhidden, dx_TD, w.down_DF);
-  adapter_backward(c, act, Projection::down, dx_TD, hidden, dhidden);
+  adapters_backward(c, act, hidden, {{Projection::down, dx_TD}}, dhidden);
   if (full) weight_gradient(dx_TD, hidden, full->down_DF, full->down_bias_D);
 
   at::Tensor dgate_up = buffer(kDGateUp, 2 * o.mlp_width);
@@ -191,8 +214,7 @@ void mlp_backward(const BlockContext& c, const BlockActivations& act, at::Tensor
     dnormed = buffer(kDNormed, o.width);
     at::mm_out(dnormed, dgate_up, w.gate_up_2FD);
   }
-  adapter_backward(c, act, Projection::gate, dgate, normed, dnormed);
-  adapter_backward(c, act, Projection::up, dup, normed, dnormed);
+  adapters_backward(c, act, normed, {{Projection::gate, dgate}, {Projection::up, dup}}, dnormed);
   if (needs_dx) {
     ops::rmsnorm_backward(dnormed, act.middle_TD, w.post_norm_D, act.rstd_mlp_T, dx_TD, true,
                           full ? full->post_norm_D : at::Tensor());
@@ -233,7 +255,7 @@ void attention_backward(const BlockContext& c, const BlockActivations& act, at::
     do_TO = buffer(kDO, o.heads * o.head_dim);
     at::mm_out(do_TO, dx_TD, w.o_DO);
   }
-  adapter_backward(c, act, Projection::o, dx_TD, act.o_TO, do_TO);
+  adapters_backward(c, act, act.o_TO, {{Projection::o, dx_TD}}, do_TO);
   if (full) weight_gradient(dx_TD, act.o_TO, full->o_DO, full->o_bias_D);
   if (!goes_on) return;
 
@@ -245,7 +267,8 @@ void attention_backward(const BlockContext& c, const BlockActivations& act, at::
   at::Tensor dv_TGK = heads(part(Projection::v), o.head_dim);
   const Queries in = attention_inputs(c, act);
   const ops::AttentionOptions how{.scale = 1.0 / std::sqrt(static_cast<double>(o.head_dim)),
-                                  .window = o.window[static_cast<std::size_t>(c.layer)]};
+                                  .window = o.window[static_cast<std::size_t>(c.layer)],
+                                  .reproducible = c.pack.reproducible};
   ops::attention_backward(heads(do_TO, o.head_dim), in.q_THK, in.k_TGK, in.v_TGK, heads(act.o_TO, o.head_dim),
                           act.lse_HT, c.pack.segments, how, dq_THK, dk_TGK, dv_TGK);
   ops::rotary(dq_THK, c.base.cos_PK, c.base.sin_PK, c.pack.positions_T, true);
@@ -261,9 +284,11 @@ void attention_backward(const BlockContext& c, const BlockActivations& act, at::
     dnormed = buffer(kDNormed, o.width);
     at::mm_out(dnormed, dqkv, w.qkv_ED);
   }
-  for (const Projection p : {Projection::q, Projection::k, Projection::v}) {
-    adapter_backward(c, act, p, part(p), normed, dnormed);
-  }
+  adapters_backward(c, act, normed,
+                    {{Projection::q, part(Projection::q)},
+                     {Projection::k, part(Projection::k)},
+                     {Projection::v, part(Projection::v)}},
+                    dnormed);
   if (needs_dx) {
     ops::rmsnorm_backward(dnormed, act.x_TD, w.input_norm_D, act.rstd_attention_T, dx_TD, true,
                           full ? full->input_norm_D : at::Tensor());

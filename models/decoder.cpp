@@ -47,6 +47,7 @@ at::Tensor DecoderWorkspace::get(int name, std::int64_t layer, std::int64_t rows
   at::Tensor& buffer = buffers_[n][l];
   if (!buffer.defined() || buffer.numel() < rows * columns || buffer.scalar_type() != dtype) {
     buffer = at::Tensor();  // gives the old one back first
+    ++generation_;
     buffer = at::empty({rows * columns}, at::TensorOptions().dtype(dtype).device(device));
   }
   return buffer.narrow(0, 0, rows * columns).view({rows, columns});

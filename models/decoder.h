@@ -22,12 +22,12 @@ struct Pack {
   at::Tensor ids_T;        ///< int64
   at::Tensor positions_T;  ///< int32, restarting at 0 in each segment
   ops::Segments segments;
-  at::Tensor loss_rows_N;  ///< int64: rows whose next token is a target
-  at::Tensor targets_N;    ///< int64
-  at::Tensor scale_N;      ///< fp32: 1 / loss tokens of the row's trial at this step
-  /// Per projection, the trials that adapt it: token ranges, slots, ranks, scales, dropout keys.
-  std::array<std::vector<ops::AdapterGroup>, kProjections> groups;
+  at::Tensor loss_rows_N;     ///< int64: rows whose next token is a target
+  at::Tensor targets_N;       ///< int64
+  at::Tensor scale_N;         ///< fp32: 1 / loss tokens of the row's trial at this step
+  ops::AdapterGroups groups;  ///< trials: token ranges, slots, projections (a bit each), ranks, scales, dropout keys
   std::int64_t tokens = 0;
+  bool reproducible = true;  ///< the same bits in every run, also where faster sums exist
 };
 
 /// Per loss row, in the order of Pack::loss_rows_N.
@@ -69,8 +69,11 @@ class DecoderWorkspace {
   at::Tensor get(int name, std::int64_t layer, std::int64_t rows, std::int64_t columns, at::ScalarType dtype,
                  at::Device device);
   std::int64_t bytes() const;
+  /// Grows with every allocation: while it stays, tensors that get() gave stay where they are.
+  std::int64_t generation() const { return generation_; }
 
  private:
+  std::int64_t generation_ = 0;
   std::vector<std::vector<at::Tensor>> buffers_;  // [name][layer]
 };
 

@@ -10,13 +10,10 @@ namespace {
 enum Buffer : int { kRows = kFirstHeadBuffer, kNormed, kRstd, kLogits, kDNormed, kHeadBuffers };
 static_assert(kHeadBuffers <= kFirstDecoderBuffer);
 
-// 8 MB of fp32 logits a chunk: stays in a second-level or last-level cache, and a 152k vocabulary still gets 64 rows,
-// enough rows for the product to run at full rate.
-constexpr std::int64_t kLogitsPerChunk = 2'000'000, kFewestRows = 64;  // 64: 8 rows for each of 8 threads
+constexpr std::int64_t kFewestRows = 64;  // 8 rows for each of 8 threads: the product runs at full rate
 
-std::int64_t chunk_count(std::int64_t rows, std::int64_t vocabulary) {
-  const std::int64_t rows_per_chunk = std::max(kFewestRows, kLogitsPerChunk / vocabulary);
-  return (rows + rows_per_chunk - 1) / rows_per_chunk;
+std::int64_t rows_per_chunk(std::int64_t vocabulary, at::Device device) {
+  return std::max(kFewestRows, ops::logits_per_chunk(device) / vocabulary);
 }
 
 struct HeadRows {
@@ -40,10 +37,12 @@ template <typename Work>
 void for_each_chunk(const DecoderBase& base, const at::Tensor& normed_ND, DecoderWorkspace& workspace,
                     const Work& work) {
   const std::int64_t rows = normed_ND.size(0), vocabulary = base.head_VD.size(0);
-  const std::int64_t chunks = chunk_count(rows, vocabulary);
+  const std::int64_t most = rows_per_chunk(vocabulary, normed_ND.device()), chunks = (rows + most - 1) / most;
+  const at::Tensor buffer =
+      workspace.get(kLogits, 0, std::min(most, rows), vocabulary, normed_ND.scalar_type(), normed_ND.device());
   for (std::int64_t chunk = 0; chunk < chunks; ++chunk) {
     const std::int64_t first = rows * chunk / chunks, count = rows * (chunk + 1) / chunks - first;
-    at::Tensor logits = workspace.get(kLogits, 0, count, vocabulary, normed_ND.scalar_type(), normed_ND.device());
+    at::Tensor logits = buffer.narrow(0, 0, count);
     at::mm_out(logits, normed_ND.narrow(0, first, count), base.head_VD.t());
     work(first, count, logits);
   }

@@ -17,20 +17,28 @@ struct ParameterRange {
 struct AdamWSlot {
   std::int64_t slot;
   double learning_rate, beta1, beta2, epsilon, weight_decay;
-  double gradient_scale;                      ///< clipping
-  std::int64_t step;                          ///< of the moments, 1-based
-  std::int32_t skip;                          ///< not 0: parameters and moments stay as they are
+  double max_norm;  ///< gradients are scaled by max_norm / (norm + 1e-6) if below 1; 0 = never
   std::int32_t first_decayed, decayed_count;  ///< part of AdamW::decayed, sorted and disjoint: what decay applies to
 };
 
-/// All updates in one launch; zeroes the gradients of every slot named, skipped ones too. No slot may be named twice.
+/// All updates in one launch over the bank and one that counts steps. An entry whose norm or loss is not finite leaves
+/// its slot's parameters, moments and steps as they are. Zeroes the gradients of every slot named, skipped ones too. No
+/// slot may be named twice.
 struct AdamW {
   float *params, *grads, *first, *second;
   std::int64_t slot_stride, parameters;
   const AdamWSlot* slots;
   std::int64_t slot_count;
   const ParameterRange* decayed;
+  const double *norms, *losses;  ///< per entry of `slots`; losses: of the step, any multiple
+  std::int64_t* steps;           ///< per slot of the bank: steps behind the moments
 };
+
+/// What clipping multiplies gradients by.
+inline double clip_factor(double max_norm, double norm) {
+  const double factor = max_norm / (norm + 1e-6);
+  return max_norm > 0 && factor < 1 ? factor : 1;
+}
 
 /// A strided matrix inside a slot: `rows` rows of `length` elements, `stride` apart, from `offset`.
 struct GradientPiece {

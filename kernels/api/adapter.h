@@ -10,17 +10,19 @@ namespace finetune::kernels {
 
 inline constexpr std::int64_t kMaxProjections = 4;  // that share an input: q, k, v; gate, up; o; down
 
-/// A trial's rows [begin, end) of the pack. No slot may stand in two groups of a call; groups may not overlap.
+/// A trial's rows [begin, end) of the pack. No slot may stand in two groups of a call; groups may not overlap. A group
+/// without rows and projections is idle: a list may be longer than the trials of a pack.
 struct AdapterGroup {
-  std::int64_t begin, end;
-  std::int64_t first_tile;  ///< filled in by number_tiles
-  std::int64_t slot;
-  std::int32_t rank;          ///< computed rank, a multiple of 8; may be below the stored one
-  std::uint32_t projections;  ///< bit p: the trial adapts projection p of the call
-  float scale;
-  float dropout;       ///< on the adapter's input; 0 = none
-  std::uint64_t seed;  ///< the mask is keyed on (seed, step, key of the projection, token_base + row, column)
-  std::int64_t step, token_base;
+  std::int64_t begin = 0, end = 0;
+  std::int64_t first_tile = 0;  ///< filled in by number_tiles
+  std::int64_t slot = 0;
+  std::int32_t rank = 16;         ///< computed rank, a multiple of 8; may be below the stored one
+  std::uint32_t projections = 0;  ///< bit b: the trial adapts the projection of that bit
+  float scale = 1;
+  float dropout = 0;       ///< on the adapter's input; 0 = none
+  std::uint64_t seed = 0;  ///< the mask is keyed on (seed, step, key of the projection, token_base + row, column)
+  std::int64_t step = 0;
+  std::int64_t token_base = 0;  ///< tokens of the trial's batch before `begin`
 };
 
 /// Adapter matrices of one projection, of all slots: A is [rank, inputs], B is [outputs, rank].
@@ -36,6 +38,7 @@ struct AdapterForwardProjection {
   void* y;
   std::int64_t y_row, outputs;
   std::int64_t key;  ///< tells projections apart in the dropout mask
+  std::int64_t bit;  ///< its bit of AdapterGroup::projections
 };
 
 /// For each group and each of its projections: s = dropout(x) A^T, y += scale s B^T.
@@ -44,8 +47,8 @@ struct AdapterForward {
   const void* x;
   std::int64_t x_row, inputs;
   const AdapterGroup* groups;
-  std::int64_t group_count, tiles;  ///< tiles: what number_tiles returned
-  std::int64_t largest_rank;        ///< of the groups
+  std::int64_t group_count, tiles;  ///< tiles: what number_tiles returned, or more
+  std::int64_t largest_rank;        ///< of the groups, or more
   AdapterForwardProjection projection[kMaxProjections];
   std::int64_t projections;
 };
@@ -60,7 +63,7 @@ struct AdapterBackwardProjection {
   std::int64_t dy_row, outputs;
   float *da, *db;  ///< += ; strides as the weights'
   std::int64_t da_slot, da_row, db_slot, db_row;
-  std::int64_t key;
+  std::int64_t key, bit;
 };
 
 /// ds = scale dy B; dB += scale dy^T s; dA += ds^T dropout(x); dx += dropout(ds A), summed over projections in their
@@ -73,7 +76,7 @@ struct AdapterBackward {
   std::int64_t dx_row;
   const AdapterGroup* groups;
   std::int64_t group_count, tiles;
-  std::int64_t largest_rank;  ///< of the groups
+  std::int64_t largest_rank;
   AdapterBackwardProjection projection[kMaxProjections];
   std::int64_t projections;
 };

@@ -1,4 +1,5 @@
-// Rows of logits against one target each: loss, whether the largest logit is the target, and the gradient.
+// Rows of logits against one target each: loss, whether the largest logit is the target, and the gradient; and the
+// sums of such losses over each trial's rows.
 #pragma once
 
 #include "kernels/api/kernel.h"
@@ -20,12 +21,27 @@ struct CrossEntropy {
   std::int64_t rows, vocabulary;
 };
 
+/// Rows [begin, end), whose sum is added to number `to`.
+struct RowRange {
+  std::int64_t begin, end, to;
+};
+
+/// sums[to] += sum of values[begin, end) in double, in an order that depends on the range's length only. No `to` twice.
+struct RowSums {
+  const float* values;
+  const RowRange* ranges;
+  std::int64_t range_count;
+  double* sums;
+};
+
 namespace ref {
 Status cross_entropy(const CrossEntropy& args, Stream stream);
-}
+Status row_sums(const RowSums& args, Stream stream);
+}  // namespace ref
 
 namespace cuda {
 Status cross_entropy(const CrossEntropy& args, Stream stream);
-}
+Status row_sums(const RowSums& args, Stream stream);
+}  // namespace cuda
 
 }  // namespace finetune::kernels

@@ -12,13 +12,25 @@ struct Constants {
   float gradient_scale, keep, new1, beta2, new2, step_size, root_correction, epsilon;
 };
 
-__device__ Constants constants_of(const AdamWSlot& u) {
-  const double step = static_cast<double>(u.step);
+__device__ bool is_finite(double value) {
+  return value - value == 0;
+}
+
+__device__ bool moves(const AdamW& args, std::int64_t entry) {
+  return is_finite(args.norms[entry]) && is_finite(args.losses[entry]);
+}
+
+__device__ Constants constants_of(const AdamWSlot& u, double norm, std::int64_t steps) {
+  const double step = static_cast<double>(steps + 1), scale = u.max_norm / (norm + 1e-6);
   const double correction1 = 1 - pow(u.beta1, step), correction2 = 1 - pow(u.beta2, step);
-  return {static_cast<float>(u.gradient_scale),  static_cast<float>(1 - u.learning_rate * u.weight_decay),
-          static_cast<float>(1 - u.beta1),       static_cast<float>(u.beta2),
-          static_cast<float>(1 - u.beta2),       static_cast<float>(u.learning_rate / correction1),
-          static_cast<float>(sqrt(correction2)), static_cast<float>(u.epsilon)};
+  return {static_cast<float>(u.max_norm > 0 && scale < 1 ? scale : 1.0),
+          static_cast<float>(1 - u.learning_rate * u.weight_decay),
+          static_cast<float>(1 - u.beta1),
+          static_cast<float>(u.beta2),
+          static_cast<float>(1 - u.beta2),
+          static_cast<float>(u.learning_rate / correction1),
+          static_cast<float>(sqrt(correction2)),
+          static_cast<float>(u.epsilon)};
 }
 
 // The first of sorted, disjoint ranges that ends behind `parameter`.
@@ -47,7 +59,8 @@ __device__ void step(const AdamW& args, const Constants& c, std::int64_t at, boo
 __global__ void adamw_kernel(AdamW args) {
   __shared__ Constants constants;
   const AdamWSlot& u = args.slots[blockIdx.y];
-  if (threadIdx.x == 0) constants = constants_of(u);
+  const bool moving = moves(args, blockIdx.y);
+  if (threadIdx.x == 0) constants = constants_of(u, args.norms[blockIdx.y], args.steps[u.slot]);
   __syncthreads();
   const std::int64_t begin = static_cast<std::int64_t>(blockIdx.x) * kChunk;
   const std::int64_t end = begin + kChunk < args.parameters ? begin + kChunk : args.parameters;
@@ -57,9 +70,15 @@ __global__ void adamw_kernel(AdamW args) {
     const std::int64_t at = u.slot * args.slot_stride + p;
     while (range < u.decayed_count && ranges[range].end <= p) ++range;
     const bool decayed = range < u.decayed_count && ranges[range].begin <= p;
-    if (u.skip == 0) step(args, constants, at, decayed);
+    if (moving) step(args, constants, at, decayed);
     args.grads[at] = 0;
   }
+}
+
+// A launch of its own: every block of the one before reads the counts.
+__global__ void count_steps_kernel(AdamW args) {
+  const std::int64_t entry = static_cast<std::int64_t>(blockIdx.x) * kThreads + threadIdx.x;
+  if (entry < args.slot_count && moves(args, entry)) ++args.steps[args.slots[entry].slot];
 }
 
 // Chunk c of piece p belongs to part (c + p) % kNormParts: small pieces spread over the parts as large ones do.
@@ -96,7 +115,9 @@ static_assert(kNormParts <= kThreads);
 
 Status adamw(const AdamW& args, Stream stream) {
   const dim3 grid(blocks(args.parameters, kChunk), blocks(args.slot_count, 1));
-  return launch(adamw_kernel, grid, kThreads, stream, args);
+  const Status status = launch(adamw_kernel, grid, kThreads, stream, args);
+  if (!status.ok()) return status;
+  return launch(count_steps_kernel, dim3(blocks(args.slot_count, kThreads)), kThreads, stream, args);
 }
 
 Status gradient_norms(const GradientNorms& args, Stream stream) {

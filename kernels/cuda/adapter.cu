@@ -8,11 +8,11 @@ namespace {
 
 constexpr int kNarrow = 16, kWide = 64;  // columns of a tile: ranks, widths
 
-__device__ bool adapts(const AdapterGroup& group, std::int64_t projection) {
-  return (group.projections >> projection & 1) != 0;
+__device__ bool adapts(const AdapterGroup& group, std::int64_t bit) {
+  return (group.projections >> bit & 1) != 0;
 }
 
-/// The rows of a tile: part of one group, never of two.
+/// The rows of a tile: part of one group, never of two. None (`rows` below 1) behind the last group's.
 struct Tile {
   const AdapterGroup* group;
   std::int64_t begin, rows;
@@ -61,7 +61,7 @@ __global__ void project_down_kernel(AdapterForward args) {  // s = dropout(x) A^
   const AdapterForwardProjection& p = args.projection[blockIdx.z];
   const Tile tile = tile_at(args.groups, args.group_count, blockIdx.x);
   const std::int64_t first = static_cast<std::int64_t>(blockIdx.y) * kNarrow;
-  if (!adapts(*tile.group, blockIdx.z) || first >= tile.group->rank) return;
+  if (tile.rows <= 0 || !adapts(*tile.group, p.bit) || first >= tile.group->rank) return;
   const std::int64_t columns = tile.group->rank - first;
   const DroppedInput<T> x{
       static_cast<const T*>(args.x), args.x_row, tile.group, p.key, tile.begin, tile.rows, 0, args.inputs, false};
@@ -80,7 +80,7 @@ __global__ void project_up_kernel(AdapterForward args) {  // y += scale s B^T
   const Tile tile = tile_at(args.groups, args.group_count, blockIdx.x);
   const AdapterGroup& g = *tile.group;
   const std::int64_t first = static_cast<std::int64_t>(blockIdx.y) * kWide;
-  if (!adapts(g, blockIdx.z) || first >= p.outputs) return;
+  if (tile.rows <= 0 || !adapts(g, p.bit) || first >= p.outputs) return;
   const Factor<float> s{p.s + tile.begin * p.s_row, p.s_row, 1, tile.rows, g.rank};
   const Factor<float> b{p.weights.b + g.slot * p.weights.b_slot + first * p.weights.b_row, p.weights.b_row, 1,
                         p.outputs - first, g.rank};
@@ -97,7 +97,7 @@ __global__ void down_gradient_kernel(AdapterBackward args) {  // ds = scale dy B
   const Tile tile = tile_at(args.groups, args.group_count, blockIdx.x);
   const AdapterGroup& g = *tile.group;
   const std::int64_t first = static_cast<std::int64_t>(blockIdx.y) * kNarrow;
-  if (!adapts(g, blockIdx.z) || first >= g.rank) return;
+  if (tile.rows <= 0 || !adapts(g, p.bit) || first >= g.rank) return;
   const Factor<T> dy{static_cast<const T*>(p.dy) + tile.begin * p.dy_row, p.dy_row, 1, tile.rows, p.outputs};
   const Factor<float> b{p.weights.b + g.slot * p.weights.b_slot + first, 1, p.weights.b_row, g.rank - first, p.outputs};
   float sum[kNarrow / kThreadsPerRow];
@@ -112,10 +112,13 @@ __global__ void input_gradient_kernel(AdapterBackward args) {  // dx += sum over
   const Tile tile = tile_at(args.groups, args.group_count, blockIdx.x);
   const AdapterGroup& g = *tile.group;
   const std::int64_t first = static_cast<std::int64_t>(blockIdx.y) * kWide, columns = args.inputs - first;
+  if (tile.rows <= 0) return;
   float total[kWide / kThreadsPerRow] = {};
+  bool any = false;
   for (std::int64_t i = 0; i < args.projections; ++i) {
     const AdapterBackwardProjection& p = args.projection[i];
-    if (!adapts(g, i)) continue;
+    if (!adapts(g, p.bit)) continue;
+    any = true;
     const Factor<float> ds{p.ds + tile.begin * p.ds_row, p.ds_row, 1, tile.rows, g.rank};
     const Factor<float> a{p.weights.a + g.slot * p.weights.a_slot + first, 1, p.weights.a_row, columns, g.rank};
     float sum[kWide / kThreadsPerRow];
@@ -126,7 +129,7 @@ __global__ void input_gradient_kernel(AdapterBackward args) {  // dx += sum over
       total[j] += sum[j] * dropout_factor(g, p.key, row, column);
     }
   }
-  if (g.projections == 0) return;
+  if (!any) return;
   for_each_element<kWide>(total, tile.rows, columns, [&](std::int64_t r, std::int64_t c, float value) {
     add(static_cast<T*>(args.dx) + (tile.begin + r) * args.dx_row + first + c, value);
   });
@@ -137,7 +140,7 @@ __global__ void a_gradient_kernel(AdapterBackward args) {  // dA += ds^T dropout
   const std::int64_t projection = blockIdx.z % args.projections, row = blockIdx.z / args.projections * kRows;
   const AdapterBackwardProjection& p = args.projection[projection];
   const AdapterGroup& g = args.groups[blockIdx.x];
-  if (!adapts(g, projection) || row >= g.rank) return;
+  if (!adapts(g, p.bit) || row >= g.rank) return;
   const std::int64_t column = static_cast<std::int64_t>(blockIdx.y) * kWide, tokens = g.end - g.begin;
   const Factor<float> ds{p.ds + g.begin * p.ds_row + row, 1, p.ds_row, g.rank - row, tokens};
   const DroppedInput<T> x{static_cast<const T*>(args.x), args.x_row, &g, p.key, g.begin, tokens, column,
@@ -155,7 +158,7 @@ __global__ void b_gradient_kernel(AdapterBackward args) {  // dB += scale dy^T s
   const AdapterBackwardProjection& p = args.projection[projection];
   const AdapterGroup& g = args.groups[blockIdx.x];
   const std::int64_t row = static_cast<std::int64_t>(blockIdx.y) * kRows, tokens = g.end - g.begin;
-  if (!adapts(g, projection) || column >= g.rank || row >= p.outputs) return;
+  if (!adapts(g, p.bit) || column >= g.rank || row >= p.outputs) return;
   const Factor<T> dy{static_cast<const T*>(p.dy) + g.begin * p.dy_row + row, 1, p.dy_row, p.outputs - row, tokens};
   const Factor<float> s{p.s + g.begin * p.s_row + column, 1, p.s_row, g.rank - column, tokens};
   float sum[kNarrow / kThreadsPerRow];

@@ -46,7 +46,20 @@ __global__ void cross_entropy_kernel(CrossEntropy args) {
   }
 }
 
+__global__ void row_sums_kernel(RowSums args) {
+  __shared__ double buffer[kThreads];
+  const RowRange& range = args.ranges[blockIdx.x];
+  double sum = 0;
+  for (std::int64_t r = range.begin + threadIdx.x; r < range.end; r += kThreads) sum += args.values[r];
+  sum = block_sum(sum, buffer);
+  if (threadIdx.x == 0) args.sums[range.to] += sum;
+}
+
 }  // namespace
+
+Status row_sums(const RowSums& args, Stream stream) {
+  return launch(row_sums_kernel, dim3(blocks(args.range_count, 1)), kThreads, stream, args);
+}
 
 Status cross_entropy(const CrossEntropy& args, Stream stream) {
   return with_type(args.type, [&]<typename T>(T) {

@@ -36,6 +36,9 @@ Status swiglu_backward(const SwigluBackward&, Stream) {
 Status cross_entropy(const CrossEntropy&, Stream) {
   return kNone;
 }
+Status row_sums(const RowSums&, Stream) {
+  return kNone;
+}
 Status adapter_forward(const AdapterForward&, Stream) {
   return kNone;
 }

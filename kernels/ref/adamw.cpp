@@ -13,14 +13,15 @@ bool is_decayed(const AdamW& args, const AdamWSlot& slot, std::int64_t parameter
   return false;
 }
 
-void step(const AdamW& args, const AdamWSlot& u, std::int64_t parameter) {
+void step(const AdamW& args, const AdamWSlot& u, double norm, std::int64_t parameter) {
   const std::int64_t at = u.slot * args.slot_stride + parameter;
-  const double g = args.grads[at] * u.gradient_scale;
+  const double g = args.grads[at] * clip_factor(u.max_norm, norm);
   const double keep = is_decayed(args, u, parameter) ? 1 - u.learning_rate * u.weight_decay : 1;
   const double m = u.beta1 * args.first[at] + (1 - u.beta1) * g;
   const double v = u.beta2 * args.second[at] + (1 - u.beta2) * g * g;
-  const double correction1 = 1 - std::pow(u.beta1, static_cast<double>(u.step));
-  const double correction2 = 1 - std::pow(u.beta2, static_cast<double>(u.step));
+  const auto count = static_cast<double>(args.steps[u.slot] + 1);
+  const double correction1 = 1 - std::pow(u.beta1, count);
+  const double correction2 = 1 - std::pow(u.beta2, count);
   const double root = std::sqrt(v / correction2) + u.epsilon;
   args.first[at] = static_cast<float>(m);
   args.second[at] = static_cast<float>(v);
@@ -32,10 +33,12 @@ void step(const AdamW& args, const AdamWSlot& u, std::int64_t parameter) {
 Status adamw(const AdamW& args, Stream) {
   for (std::int64_t i = 0; i < args.slot_count; ++i) {
     const AdamWSlot& slot = args.slots[i];
+    const bool finite = std::isfinite(args.norms[i]) && std::isfinite(args.losses[i]);
     for (std::int64_t parameter = 0; parameter < args.parameters; ++parameter) {
-      if (slot.skip == 0) step(args, slot, parameter);
+      if (finite) step(args, slot, args.norms[i], parameter);
       args.grads[slot.slot * args.slot_stride + parameter] = 0;
     }
+    if (finite) ++args.steps[slot.slot];
   }
   return {};
 }

@@ -94,7 +94,7 @@ void input_gradient(const AdapterBackward& args, const AdapterGroup& g) {
       double total = 0;
       for (std::int64_t i = 0; i < args.projections; ++i) {
         const AdapterBackwardProjection& p = args.projection[i];
-        if (!adapts(g, i)) continue;
+        if (!adapts(g, p.bit)) continue;
         double sum = 0;
         for (std::int64_t r = 0; r < g.rank; ++r) {
           sum += static_cast<double>(p.ds[t * p.ds_row + r]) *
@@ -113,7 +113,7 @@ void input_gradient(const AdapterBackward& args, const AdapterGroup& g) {
 Status adapter_forward(const AdapterForward& args, Stream) {
   for (std::int64_t i = 0; i < args.projections; ++i) {
     for (std::int64_t k = 0; k < args.group_count; ++k) {
-      if (adapts(args.groups[k], i)) forward(args, args.projection[i], args.groups[k]);
+      if (adapts(args.groups[k], args.projection[i].bit)) forward(args, args.projection[i], args.groups[k]);
     }
   }
   return {};
@@ -123,7 +123,7 @@ Status adapter_backward(const AdapterBackward& args, Stream) {
   for (std::int64_t k = 0; k < args.group_count; ++k) {
     const AdapterGroup& group = args.groups[k];
     for (std::int64_t i = 0; i < args.projections; ++i) {
-      if (!adapts(group, i)) continue;
+      if (!adapts(group, args.projection[i].bit)) continue;
       output_gradients(args, args.projection[i], group);
       weight_gradient(args, args.projection[i], group);
     }

@@ -24,4 +24,14 @@ Status cross_entropy(const CrossEntropy& args, Stream) {
   return {};
 }
 
+Status row_sums(const RowSums& args, Stream) {
+  for (std::int64_t i = 0; i < args.range_count; ++i) {
+    const RowRange& range = args.ranges[i];
+    double sum = 0;
+    for (std::int64_t r = range.begin; r < range.end; ++r) sum += static_cast<double>(args.values[r]);
+    args.sums[range.to] += sum;
+  }
+  return {};
+}
+
 }  // namespace finetune::kernels::ref

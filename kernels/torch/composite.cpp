@@ -115,9 +115,10 @@ at::Tensor dropped(const at::Tensor& x, const AdapterGroup& g, std::int64_t key)
   return x * mask.to(x.options());
 }
 
-void adapter_forward_composite(const at::Tensor& x, const at::Tensor& a, const at::Tensor& b,
-                               std::span<const AdapterGroup> groups, std::int64_t key, at::Tensor& s, at::Tensor& y) {
+void adapter_forward_one(const at::Tensor& x, std::span<const AdapterGroup> groups, const AdapterOutput& output) {
+  const auto& [bit, key, a, b, s, y] = output;
   for (const auto& g : groups) {
+    if (!adapts(g, bit)) continue;
     const auto n = g.end - g.begin;
     const at::Tensor A = a.select(0, g.slot).narrow(0, 0, g.rank), B = b.select(0, g.slot).narrow(1, 0, g.rank);
     const at::Tensor X = dropped(x.narrow(0, g.begin, n).to(A.scalar_type()), g, key);
@@ -126,10 +127,15 @@ void adapter_forward_composite(const at::Tensor& x, const at::Tensor& a, const a
     y.narrow(0, g.begin, n).add_((at::mm(S, B.t()) * g.scale).to(y.scalar_type()));
   }
 }
-void adapter_backward_composite(const at::Tensor& dy, const at::Tensor& x, const at::Tensor& a, const at::Tensor& b,
-                                const at::Tensor& s, std::span<const AdapterGroup> groups, std::int64_t key,
-                                at::Tensor& dx, at::Tensor& da, at::Tensor& db) {
+void adapter_forward_composite(const at::Tensor& x, const AdapterGroups& groups,
+                               std::span<const AdapterOutput> outputs) {
+  for (const AdapterOutput& output : outputs) adapter_forward_one(x, groups.list, output);
+}
+void adapter_backward_one(const at::Tensor& x, std::span<const AdapterGroup> groups,
+                          const AdapterOutputGradient& output, const at::Tensor& dx) {
+  const auto& [bit, key, a, b, s, dy, da, db] = output;
   for (const auto& g : groups) {
+    if (!adapts(g, bit)) continue;
     const auto n = g.end - g.begin;
     const at::Tensor A = a.select(0, g.slot).narrow(0, 0, g.rank), B = b.select(0, g.slot).narrow(1, 0, g.rank);
     const at::Tensor D = dy.narrow(0, g.begin, n).to(A.scalar_type()) * g.scale;
@@ -141,34 +147,46 @@ void adapter_backward_composite(const at::Tensor& dy, const at::Tensor& x, const
     if (dx.defined()) dx.narrow(0, g.begin, n).add_(dropped(at::mm(dS, A), g, key).to(dx.scalar_type()));
   }
 }
-std::vector<double> norms_of(const at::Tensor& grads, std::span<const SlotPieces> slots) {
-  std::vector<double> norms;
-  for (const auto& slot : slots) {
-    double sum = 0;
-    for (const auto& p : slot.pieces)
-      sum += grads.select(0, slot.slot)
-                 .as_strided({p.rows, p.length}, {p.stride, 1}, grads.select(0, slot.slot).storage_offset() + p.offset)
+void adapter_backward_composite(const at::Tensor& x, const AdapterGroups& groups,
+                                std::span<const AdapterOutputGradient> outputs, at::Tensor& dx) {
+  for (const AdapterOutputGradient& output : outputs) adapter_backward_one(x, groups.list, output, dx);
+}
+void norms_composite(const at::Tensor& grads, const NormPlan& plan, at::Tensor& norms) {
+  for (std::size_t i = 0; i < plan.slots.size(); ++i) {
+    const at::Tensor row = grads.select(0, plan.slots[i].slot);
+    at::Tensor sum = at::zeros({}, norms.options());
+    for (const auto& p : plan.slots[i].pieces)
+      sum += row.as_strided({p.rows, p.length}, {p.stride, 1}, row.storage_offset() + p.offset)
                  .to(at::kDouble)
                  .square()
-                 .sum()
-                 .item<double>();
-    norms.push_back(std::sqrt(sum));
+                 .sum();
+    norms.select(0, static_cast<std::int64_t>(i)).copy_(sum.sqrt());
   }
-  return norms;
 }
-void adamw_composite(at::Tensor params, at::Tensor grads, at::Tensor first, at::Tensor second,
-                     std::span<const SlotUpdate> updates) {
-  for (const auto& u : updates) {
-    at::Tensor p = params.select(0, u.slot), g = grads.select(0, u.slot), m = first.select(0, u.slot),
-               v = second.select(0, u.slot);
-    if (!u.skip) {
-      const at::Tensor gs = g * u.gradient_scale;
-      for (auto [b, e] : u.decayed) p.narrow(0, b, e - b).mul_(1 - u.learning_rate * u.weight_decay);
-      m.lerp_(gs, 1 - u.beta1);
-      v.mul_(u.beta2).addcmul_(gs, gs, 1 - u.beta2);
-      const double c1 = 1 - std::pow(u.beta1, u.step), c2 = 1 - std::pow(u.beta2, u.step);
-      p.addcdiv_(m, v.sqrt() / std::sqrt(c2) + u.epsilon, -u.learning_rate / c1);
-    }
+void row_sums_composite(const at::Tensor& values, std::span<const RowRange> ranges, at::Tensor& sums) {
+  for (const auto& [begin, end, to] : ranges)
+    sums.select(0, to).add_(values.narrow(0, begin, end - begin).to(at::kDouble).sum());
+}
+// Whether a slot moves, how its gradient is clipped and its step are tensors: nothing waits for a device.
+void adamw_composite(const OptimizerState& state, std::span<const SlotUpdate> updates, const at::Tensor& norms,
+                     const at::Tensor& losses) {
+  for (std::size_t i = 0; i < updates.size(); ++i) {
+    const SlotUpdate& u = updates[i];
+    const auto entry = static_cast<std::int64_t>(i);
+    const at::Tensor norm = norms.select(0, entry), moves = norm.isfinite() & losses.select(0, entry).isfinite();
+    at::Tensor p = state.params_SP.select(0, u.slot), g = state.grads_SP.select(0, u.slot),
+               m = state.first_SP.select(0, u.slot), v = state.second_SP.select(0, u.slot),
+               steps = state.steps_S.select(0, u.slot);
+    const at::Tensor gs = u.max_norm > 0 ? g * (u.max_norm / (norm + 1e-6)).clamp_max(1) : g, step = steps + 1;
+    at::Tensor decayed = p.clone();
+    for (auto [b, e] : u.decayed) decayed.narrow(0, b, e - b).mul_(1 - u.learning_rate * u.weight_decay);
+    const at::Tensor new_m = m.lerp(gs, 1 - u.beta1), new_v = (v * u.beta2).addcmul_(gs, gs, 1 - u.beta2);
+    const at::Tensor c1 = 1 - at::pow(u.beta1, step.to(at::kDouble)), c2 = 1 - at::pow(u.beta2, step.to(at::kDouble));
+    const at::Tensor new_p = decayed - new_m / (new_v.sqrt() / c2.sqrt() + u.epsilon) * (u.learning_rate / c1);
+    p.copy_(at::where(moves, new_p, p));
+    m.copy_(at::where(moves, new_m, m));
+    v.copy_(at::where(moves, new_v, v));
+    steps.copy_(at::where(moves, step, steps));
     g.zero_();
   }
 }
@@ -186,7 +204,8 @@ const Backend& composite_backend() {
                                    cross_entropy_composite,
                                    adapter_forward_composite,
                                    adapter_backward_composite,
-                                   norms_of,
+                                   norms_composite,
+                                   row_sums_composite,
                                    adamw_composite};
   return kBackend;
 }

@@ -4,8 +4,11 @@
 #include <ATen/Parallel.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <optional>
 
+#include "kernels/api/adamw.h"
 #include "kernels/cpu/table.h"
 #include "kernels/torch/backend.h"
 #include "kernels/torch/dropout.h"
@@ -156,6 +159,15 @@ void entropy(const at::Tensor& logits, const at::Tensor& targets, const at::Tens
   });
 }
 
+// The groups that adapt a projection, in the order of the pack.
+std::vector<AdapterGroup> adapting(std::span<const AdapterGroup> groups, std::int64_t bit) {
+  std::vector<AdapterGroup> list;
+  for (const AdapterGroup& group : groups) {
+    if (adapts(group, bit)) list.push_back(group);
+  }
+  return list;
+}
+
 // Blocks of rows of all groups: the work items of the adapter products.
 struct Block {
   const AdapterGroup* group;
@@ -209,8 +221,9 @@ std::vector<std::vector<float>> transposed_of(std::span<const AdapterGroup> grou
   return all;
 }
 
-void adapters_forward(const at::Tensor& x, const at::Tensor& a, const at::Tensor& b,
-                      std::span<const AdapterGroup> groups, std::int64_t key, at::Tensor& s, at::Tensor& y) {
+void adapter_forward_one(const at::Tensor& x, std::span<const AdapterGroup> groups, const AdapterOutput& output) {
+  const auto& [bit, key, a, b, s_TR, y_TO] = output;
+  at::Tensor s = s_TR, y = y_TO;
   const auto a_DR = transposed_of(groups, a, true), b_RO = transposed_of(groups, b, false);
   const auto blocks = row_blocks(groups);
   at::parallel_for(0, static_cast<std::int64_t>(blocks.size()), grain(kRowBlock * 16 * (x.size(1) + b.size(1))),
@@ -248,6 +261,10 @@ void adapters_forward(const at::Tensor& x, const at::Tensor& a, const at::Tensor
                                              .add = true});
                      }
                    });
+}
+
+void adapters_forward(const at::Tensor& x, const AdapterGroups& groups, std::span<const AdapterOutput> outputs) {
+  for (const AdapterOutput& output : outputs) adapter_forward_one(x, adapting(groups.list, output.bit), output);
 }
 
 // ds = scale dy b for all rows, and dx += ds a (through the mask).
@@ -370,19 +387,21 @@ void weight_gradients(const at::Tensor& dy, const at::Tensor& x, const at::Tenso
                    });
 }
 
-void adapters_backward(const at::Tensor& dy, const at::Tensor& x, const at::Tensor& a, const at::Tensor& b,
-                       const at::Tensor& s, std::span<const AdapterGroup> groups, std::int64_t key, at::Tensor& dx,
-                       at::Tensor& da, at::Tensor& db) {
-  at::Tensor ds = at::empty_like(s);
-  input_gradients(dy, x, a, b, groups, key, ds, dx);
-  weight_gradients(dy, x, s, ds, groups, key, da, db);
+void adapters_backward(const at::Tensor& x, const AdapterGroups& groups, std::span<const AdapterOutputGradient> outputs,
+                       at::Tensor& dx) {
+  for (const AdapterOutputGradient& o : outputs) {
+    const std::vector<AdapterGroup> list = adapting(groups.list, o.bit);
+    at::Tensor ds = at::empty_like(o.s_TR), da = o.da_SRD, db = o.db_SOR;
+    input_gradients(o.dy_TO, x, o.a_SRD, o.b_SOR, list, o.key, ds, dx);
+    weight_gradients(o.dy_TO, x, o.s_TR, ds, list, o.key, da, db);
+  }
 }
 
-std::vector<double> norms(const at::Tensor& grads, std::span<const SlotPieces> slots) {
-  std::vector<double> result(slots.size());
-  at::parallel_for(0, static_cast<std::int64_t>(slots.size()), 1, [&](std::int64_t begin, std::int64_t end) {
+void norms(const at::Tensor& grads, const NormPlan& plan, at::Tensor& result) {
+  double* to = result.data_ptr<double>();
+  at::parallel_for(0, static_cast<std::int64_t>(plan.slots.size()), 1, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t i = begin; i < end; ++i) {
-      const SlotPieces& slot = slots[static_cast<std::size_t>(i)];
+      const SlotPieces& slot = plan.slots[static_cast<std::size_t>(i)];
       double sum = 0;
       for (const Piece& piece : slot.pieces) {
         for (std::int64_t row = 0; row < piece.rows; ++row) {
@@ -390,60 +409,82 @@ std::vector<double> norms(const at::Tensor& grads, std::span<const SlotPieces> s
               in(grads) + slot.slot * grads.stride(0) + piece.offset + row * piece.stride, piece.length);
         }
       }
-      result[static_cast<std::size_t>(i)] = std::sqrt(sum);
+      to[i] = std::sqrt(sum);
     }
   });
-  return result;
+}
+
+void sums(const at::Tensor& values, std::span<const RowRange> ranges, at::Tensor& result) {
+  double* to = result.data_ptr<double>();
+  for (const RowRange& range : ranges) {
+    double sum = 0;
+    for (std::int64_t r = range.begin; r < range.end; ++r) sum += static_cast<double>(in(values)[r]);
+    to[range.to] += sum;
+  }
 }
 
 // Stretches of a slot's row with and without decay, cut into work items.
 struct Stretch {
-  const SlotUpdate* update;
+  std::size_t update;
   std::int64_t begin, end;
   bool decayed;
 };
 constexpr std::int64_t kStretch = 16384;
 
-void add_stretches(std::vector<Stretch>& list, const SlotUpdate& update, std::int64_t begin, std::int64_t end,
-                   bool decayed) {
-  for (; begin < end; begin += kStretch) list.push_back({&update, begin, std::min(end, begin + kStretch), decayed});
+void add_stretches(std::vector<Stretch>& list, std::size_t update, std::int64_t begin, std::int64_t end, bool decayed) {
+  for (; begin < end; begin += kStretch) list.push_back({update, begin, std::min(end, begin + kStretch), decayed});
 }
 
-void adam(at::Tensor params, at::Tensor grads, at::Tensor first, at::Tensor second,
-          std::span<const SlotUpdate> updates) {
+// An update's constants; nothing where its norm or loss is not finite: the slot stays as it is.
+std::optional<std::array<cpu::AdamWStep, 2>> constants_of(const SlotUpdate& u, double norm, double loss,
+                                                          std::int64_t step) {
+  if (!std::isfinite(norm) || !std::isfinite(loss)) return {};
+  const double correction1 = 1 - std::pow(u.beta1, step), correction2 = 1 - std::pow(u.beta2, step);
+  cpu::AdamWStep plain{.grad_scale = static_cast<float>(kernels::clip_factor(u.max_norm, norm)),
+                       .keep = 1.0f,
+                       .new1 = static_cast<float>(1 - u.beta1),
+                       .beta2 = static_cast<float>(u.beta2),
+                       .new2 = static_cast<float>(1 - u.beta2),
+                       .step_size = static_cast<float>(u.learning_rate / correction1),
+                       .root_correction = static_cast<float>(std::sqrt(correction2)),
+                       .epsilon = static_cast<float>(u.epsilon)};
+  cpu::AdamWStep decayed = plain;
+  decayed.keep = static_cast<float>(1 - u.learning_rate * u.weight_decay);
+  return {{plain, decayed}};
+}
+
+void adam(const OptimizerState& state, std::span<const SlotUpdate> updates, const at::Tensor& norms_N,
+          const at::Tensor& losses_N) {
+  at::Tensor params = state.params_SP, grads = state.grads_SP, first = state.first_SP, second = state.second_SP;
+  auto* steps = state.steps_S.data_ptr<std::int64_t>();
   std::vector<Stretch> stretches;
-  for (const SlotUpdate& update : updates) {
+  std::vector<std::optional<std::array<cpu::AdamWStep, 2>>> constants;
+  for (std::size_t i = 0; i < updates.size(); ++i) {
+    const SlotUpdate& update = updates[i];
+    constants.push_back(constants_of(update, norms_N.const_data_ptr<double>()[i], losses_N.const_data_ptr<double>()[i],
+                                     steps[update.slot] + 1));
+    if (constants.back()) ++steps[update.slot];
     std::int64_t done = 0;
     for (const auto& [begin, end] : update.decayed) {
-      add_stretches(stretches, update, done, begin, false);
-      add_stretches(stretches, update, begin, end, true);
+      add_stretches(stretches, i, done, begin, false);
+      add_stretches(stretches, i, begin, end, true);
       done = end;
     }
-    add_stretches(stretches, update, done, params.size(1), false);
+    add_stretches(stretches, i, done, params.size(1), false);
   }
-  at::parallel_for(
-      0, static_cast<std::int64_t>(stretches.size()), grain(10 * kStretch), [&](std::int64_t from, std::int64_t to) {
-        for (std::int64_t i = from; i < to; ++i) {
-          const Stretch& stretch = stretches[static_cast<std::size_t>(i)];
-          const SlotUpdate& u = *stretch.update;
-          const std::int64_t at = u.slot * params.stride(0) + stretch.begin, count = stretch.end - stretch.begin;
-          if (u.skip) {
-            std::fill_n(out(grads) + at, count, 0.0f);
-            continue;
-          }
-          const double correction1 = 1 - std::pow(u.beta1, u.step), correction2 = 1 - std::pow(u.beta2, u.step);
-          const double keep = stretch.decayed ? 1 - u.learning_rate * u.weight_decay : 1.0;
-          const cpu::AdamWStep step{.grad_scale = static_cast<float>(u.gradient_scale),
-                                    .keep = static_cast<float>(keep),
-                                    .new1 = static_cast<float>(1 - u.beta1),
-                                    .beta2 = static_cast<float>(u.beta2),
-                                    .new2 = static_cast<float>(1 - u.beta2),
-                                    .step_size = static_cast<float>(u.learning_rate / correction1),
-                                    .root_correction = static_cast<float>(std::sqrt(correction2)),
-                                    .epsilon = static_cast<float>(u.epsilon)};
-          cpu::table().adamw(out(params) + at, out(grads) + at, out(first) + at, out(second) + at, count, step);
-        }
-      });
+  at::parallel_for(0, static_cast<std::int64_t>(stretches.size()), grain(10 * kStretch),
+                   [&](std::int64_t from, std::int64_t to) {
+                     for (std::int64_t i = from; i < to; ++i) {
+                       const Stretch& stretch = stretches[static_cast<std::size_t>(i)];
+                       const std::int64_t at = updates[stretch.update].slot * params.stride(0) + stretch.begin,
+                                          count = stretch.end - stretch.begin;
+                       if (const auto& c = constants[stretch.update])
+                         cpu::table().adamw(out(params) + at, out(grads) + at, out(first) + at, out(second) + at, count,
+                                            (*c)[stretch.decayed ? 1 : 0]);
+                       else
+                         std::fill_n(out(grads) + at, count, 0.0f);
+                     }
+                   });
 }
 
 }  // namespace
@@ -451,7 +492,7 @@ void adam(at::Tensor params, at::Tensor grads, at::Tensor first, at::Tensor seco
 const Backend& cpu_backend() {
   static const Backend kBackend = {norm_forward, norm_backward, rotate,  attend,           attend_backward,
                                    gate,         gate_backward, entropy, adapters_forward, adapters_backward,
-                                   norms,        adam};
+                                   norms,        sums,          adam};
   return kBackend;
 }
 

@@ -1,11 +1,8 @@
 // fp32 and bf16 on CUDA: checks shapes and types, takes the device's current stream, hands pointers to kernels/api. The
-// stream comes through c10's virtual guard, so nothing here links the CUDA half of LibTorch. Attention is ATen's.
+// stream comes through c10's virtual guard, so nothing here links the CUDA half of LibTorch. Attention is
+// ATen's (flash.cpp).
 #include <ATen/ATen.h>
 #include <c10/core/impl/VirtualGuardImpl.h>
-
-#include <algorithm>
-#include <cstring>
-#include <set>
 
 #include "kernels/api/adamw.h"
 #include "kernels/api/adapter.h"
@@ -14,6 +11,7 @@
 #include "kernels/api/rotary.h"
 #include "kernels/api/swiglu.h"
 #include "kernels/torch/backend.h"
+#include "kernels/torch/records.h"
 
 namespace finetune::ops {
 namespace {
@@ -63,19 +61,6 @@ void* activation(const at::Tensor& tensor, const at::Tensor& like, at::IntArrayR
 }
 float* floats(const at::Tensor& tensor, const at::Tensor& like, at::IntArrayRef shape) {
   return static_cast<float*>(pointer(tensor, like, at::kFloat, shape));
-}
-
-// A list of plain records in device memory, copied from pinned memory without waiting.
-template <typename T>
-at::Tensor on_device(const std::vector<T>& list, const at::Tensor& like) {
-  const auto bytes = static_cast<std::int64_t>(std::max<std::size_t>(1, list.size()) * sizeof(T));
-  const at::Tensor host = at::empty({bytes}, at::TensorOptions(at::kByte).pinned_memory(true));
-  std::memcpy(host.data_ptr(), list.data(), list.size() * sizeof(T));
-  return host.to(like.device(), /*non_blocking=*/true);
-}
-template <typename T>
-T* records(const at::Tensor& bytes) {
-  return static_cast<T*>(bytes.data_ptr());
 }
 
 void norm_forward(const at::Tensor& x, const at::Tensor& w, double epsilon, at::Tensor& y, at::Tensor& rstd) {
@@ -194,163 +179,146 @@ void entropy(const at::Tensor& logits, const at::Tensor& targets, const at::Tens
       here.stream()));
 }
 
-// One projection's groups, as the kernels read them.
-struct Groups {
-  at::Tensor bytes;
-  std::int64_t count = 0, tiles = 0, largest_rank = 0;
-};
-
-Groups groups_of(std::span<const AdapterGroup> groups, const at::Tensor& like) {
-  std::vector<kernels::AdapterGroup> list;
-  std::set<std::int64_t> slots;
-  Groups result;
-  for (const AdapterGroup& g : groups) {
-    TORCH_CHECK(slots.insert(g.slot).second, "CUDA kernel: slot ", g.slot, " stands in two groups of a call");
-    list.push_back({.begin = g.begin,
-                    .end = g.end,
-                    .slot = g.slot,
-                    .rank = static_cast<std::int32_t>(g.rank),
-                    .projections = 1,
-                    .scale = g.scale,
-                    .dropout = g.dropout,
-                    .seed = g.seed,
-                    .step = g.step,
-                    .token_base = g.token_base});
-    result.largest_rank = std::max(result.largest_rank, g.rank);
-  }
-  result.count = static_cast<std::int64_t>(list.size());
-  result.tiles = kernels::number_tiles(list.data(), result.count);
-  result.bytes = on_device(list, like);
-  return result;
+// A launch over all groups and projections that share x; the arguments that forward and backward have in common.
+template <typename Args>
+Args adapter_args(const at::Tensor& x, const AdapterGroups& groups, std::size_t projections) {
+  TORCH_CHECK(projections <= static_cast<std::size_t>(kernels::kMaxProjections), "CUDA kernel: ", projections,
+              " projections share an input, not more than ", kernels::kMaxProjections);
+  Args args{};
+  args.type = type_of(x);
+  args.x = activation(x, x, x.sizes());
+  args.x_row = x.stride(0);
+  args.inputs = x.size(1);
+  args.groups = records<kernels::AdapterGroup>(groups.records);
+  args.group_count = static_cast<std::int64_t>(groups.list.size());
+  args.tiles = groups.tiles;
+  args.largest_rank = groups.largest_rank;
+  args.projections = static_cast<std::int64_t>(projections);
+  return args;
 }
 
-kernels::AdapterWeights weights_of(const at::Tensor& a, const at::Tensor& b, const at::Tensor& like) {
-  return {.a = floats(a, like, a.sizes()),
-          .b = floats(b, like, b.sizes()),
+kernels::AdapterWeights weights_of(const at::Tensor& a, const at::Tensor& b, const at::Tensor& x) {
+  TORCH_CHECK(a.size(2) == x.size(1), "CUDA kernel: an adapter of ", a.size(2), " inputs, given ", x.size(1));
+  return {.a = floats(a, x, a.sizes()),
+          .b = floats(b, x, b.sizes()),
           .a_slot = a.stride(0),
           .a_row = a.stride(1),
           .b_slot = b.stride(0),
           .b_row = b.stride(1)};
 }
 
-void adapters_forward(const at::Tensor& x, const at::Tensor& a, const at::Tensor& b,
-                      std::span<const AdapterGroup> groups, std::int64_t key, at::Tensor& s, at::Tensor& y) {
+void adapters_forward(const at::Tensor& x, const AdapterGroups& groups, std::span<const AdapterOutput> outputs) {
   const OnDevice here(x);
-  const Groups list = groups_of(groups, x);
-  kernels::AdapterForward args{.type = type_of(x),
-                               .x = activation(x, x, {x.size(0), a.size(2)}),
-                               .x_row = x.stride(0),
-                               .inputs = x.size(1),
-                               .groups = records<kernels::AdapterGroup>(list.bytes),
-                               .group_count = list.count,
-                               .tiles = list.tiles,
-                               .largest_rank = list.largest_rank,
-                               .projection = {},
-                               .projections = 1};
-  args.projection[0] = {.weights = weights_of(a, b, x),
-                        .s = floats(s, x, s.sizes()),
-                        .s_row = s.stride(0),
-                        .y = activation(y, x, {x.size(0), b.size(1)}),
-                        .y_row = y.stride(0),
-                        .outputs = b.size(1),
-                        .key = key};
+  auto args = adapter_args<kernels::AdapterForward>(x, groups, outputs.size());
+  for (std::size_t i = 0; i < outputs.size(); ++i) {
+    const auto& [bit, key, a, b, s, y] = outputs[i];
+    args.projection[i] = {.weights = weights_of(a, b, x),
+                          .s = floats(s, x, s.sizes()),
+                          .s_row = s.stride(0),
+                          .y = activation(y, x, {x.size(0), b.size(1)}),
+                          .y_row = y.stride(0),
+                          .outputs = b.size(1),
+                          .key = key,
+                          .bit = bit};
+  }
   check(kernels::cuda::adapter_forward(args, here.stream()));
 }
 
-void adapters_backward(const at::Tensor& dy, const at::Tensor& x, const at::Tensor& a, const at::Tensor& b,
-                       const at::Tensor& s, std::span<const AdapterGroup> groups, std::int64_t key, at::Tensor& dx,
-                       at::Tensor& da, at::Tensor& db) {
+void adapters_backward(const at::Tensor& x, const AdapterGroups& groups, std::span<const AdapterOutputGradient> outputs,
+                       at::Tensor& dx) {
   const OnDevice here(x);
-  const Groups list = groups_of(groups, x);
-  const at::Tensor ds = at::empty(s.sizes(), s.options());
-  kernels::AdapterBackward args{.type = type_of(x),
-                                .x = activation(x, x, {x.size(0), a.size(2)}),
-                                .x_row = x.stride(0),
-                                .inputs = x.size(1),
-                                .dx = dx.defined() ? activation(dx, x, x.sizes()) : nullptr,
-                                .dx_row = dx.defined() ? dx.stride(0) : 0,
-                                .groups = records<kernels::AdapterGroup>(list.bytes),
-                                .group_count = list.count,
-                                .tiles = list.tiles,
-                                .largest_rank = list.largest_rank,
-                                .projection = {},
-                                .projections = 1};
-  args.projection[0] = {.weights = weights_of(a, b, x),
-                        .s = floats(s, x, s.sizes()),
-                        .s_row = s.stride(0),
-                        .ds = floats(ds, x, s.sizes()),
-                        .ds_row = ds.stride(0),
-                        .dy = activation(dy, x, {x.size(0), b.size(1)}),
-                        .dy_row = dy.stride(0),
-                        .outputs = b.size(1),
-                        .da = floats(da, x, a.sizes()),
-                        .db = floats(db, x, b.sizes()),
-                        .da_slot = da.stride(0),
-                        .da_row = da.stride(1),
-                        .db_slot = db.stride(0),
-                        .db_row = db.stride(1),
-                        .key = key};
+  auto args = adapter_args<kernels::AdapterBackward>(x, groups, outputs.size());
+  args.dx = dx.defined() ? activation(dx, x, x.sizes()) : nullptr;
+  args.dx_row = dx.defined() ? dx.stride(0) : 0;
+  std::vector<at::Tensor> scratch;
+  for (std::size_t i = 0; i < outputs.size(); ++i) {
+    const auto& [bit, key, a, b, s, dy, da, db] = outputs[i];
+    const at::Tensor& ds = scratch.emplace_back(at::empty(s.sizes(), s.options()));
+    args.projection[i] = {.weights = weights_of(a, b, x),
+                          .s = floats(s, x, s.sizes()),
+                          .s_row = s.stride(0),
+                          .ds = floats(ds, x, s.sizes()),
+                          .ds_row = ds.stride(0),
+                          .dy = activation(dy, x, {x.size(0), b.size(1)}),
+                          .dy_row = dy.stride(0),
+                          .outputs = b.size(1),
+                          .da = floats(da, x, a.sizes()),
+                          .db = floats(db, x, b.sizes()),
+                          .da_slot = da.stride(0),
+                          .da_row = da.stride(1),
+                          .db_slot = db.stride(0),
+                          .db_row = db.stride(1),
+                          .key = key,
+                          .bit = bit};
+  }
   check(kernels::cuda::adapter_backward(args, here.stream()));
 }
 
-// The one operation that waits for the device: its result is asked for on the host.
-std::vector<double> norms(const at::Tensor& grads, std::span<const SlotPieces> slots) {
-  const OnDevice here(grads);
-  std::vector<kernels::NormSlot> list;
-  std::vector<kernels::GradientPiece> pieces;
-  for (const SlotPieces& slot : slots) {
-    list.push_back(
-        {slot.slot, static_cast<std::int64_t>(pieces.size()), static_cast<std::int64_t>(slot.pieces.size())});
-    for (const Piece& p : slot.pieces) pieces.push_back({p.offset, p.rows, p.length, p.stride});
-  }
-  const auto count = static_cast<std::int64_t>(list.size());
-  const at::Tensor list_bytes = on_device(list, grads), piece_bytes = on_device(pieces, grads);
-  const at::Tensor partial = at::empty({count, kernels::kNormParts}, grads.options().dtype(at::kDouble));
-  const at::Tensor result = at::empty({count}, partial.options());
-  check(kernels::cuda::gradient_norms({.grads = floats(grads, grads, grads.sizes()),
-                                       .slot_stride = grads.stride(0),
-                                       .slots = records<kernels::NormSlot>(list_bytes),
-                                       .slot_count = count,
-                                       .pieces = records<kernels::GradientPiece>(piece_bytes),
-                                       .partial = partial.data_ptr<double>(),
-                                       .norms = result.data_ptr<double>()},
-                                      here.stream()));
-  const at::Tensor on_host = result.cpu();
-  return {on_host.const_data_ptr<double>(), on_host.const_data_ptr<double>() + count};
+double* doubles(const at::Tensor& tensor, const at::Tensor& like, std::size_t count) {
+  return static_cast<double*>(pointer(tensor, like, at::kDouble, {static_cast<std::int64_t>(count)}));
 }
 
-void adam(at::Tensor params, at::Tensor grads, at::Tensor first, at::Tensor second,
-          std::span<const SlotUpdate> updates) {
+void norms(const at::Tensor& grads, const NormPlan& plan, at::Tensor& result) {
+  const OnDevice here(grads);
+  const auto count = static_cast<std::int64_t>(plan.slots.size());
+  const at::Tensor partial = at::empty({count, kernels::kNormParts}, result.options());
+  check(kernels::cuda::gradient_norms({.grads = floats(grads, grads, grads.sizes()),
+                                       .slot_stride = grads.stride(0),
+                                       .slots = records<kernels::NormSlot>(plan.slot_records),
+                                       .slot_count = count,
+                                       .pieces = records<kernels::GradientPiece>(plan.piece_records),
+                                       .partial = partial.data_ptr<double>(),
+                                       .norms = doubles(result, grads, plan.slots.size())},
+                                      here.stream()));
+}
+
+void sums(const at::Tensor& values, std::span<const RowRange> ranges, at::Tensor& result) {
+  const OnDevice here(values);
+  const at::Tensor list = records_on(ranges, values.device());
+  check(kernels::cuda::row_sums({.values = floats(values, values, values.sizes()),
+                                 .ranges = records<RowRange>(list),
+                                 .range_count = static_cast<std::int64_t>(ranges.size()),
+                                 .sums = doubles(result, values, static_cast<std::size_t>(result.size(0)))},
+                                here.stream()));
+}
+
+void adam(const OptimizerState& state, std::span<const SlotUpdate> updates, const at::Tensor& norms,
+          const at::Tensor& losses) {
+  const at::Tensor& params = state.params_SP;
   const OnDevice here(params);
   std::vector<kernels::AdamWSlot> list;
   std::vector<kernels::ParameterRange> ranges;
   for (const SlotUpdate& u : updates) {
-    list.push_back({u.slot, u.learning_rate, u.beta1, u.beta2, u.epsilon, u.weight_decay, u.gradient_scale, u.step,
-                    u.skip ? 1 : 0, static_cast<std::int32_t>(ranges.size()),
-                    static_cast<std::int32_t>(u.decayed.size())});
+    list.push_back({u.slot, u.learning_rate, u.beta1, u.beta2, u.epsilon, u.weight_decay, u.max_norm,
+                    static_cast<std::int32_t>(ranges.size()), static_cast<std::int32_t>(u.decayed.size())});
     for (const auto& [begin, end] : u.decayed) ranges.push_back({begin, end});
   }
-  const at::Tensor list_bytes = on_device(list, params), range_bytes = on_device(ranges, params);
-  for (const at::Tensor* other : {&grads, &first, &second}) {
+  const at::Tensor slots = records_on<kernels::AdamWSlot>(list, params.device());
+  const at::Tensor decayed = records_on<kernels::ParameterRange>(ranges, params.device());
+  for (const at::Tensor* other : {&state.grads_SP, &state.first_SP, &state.second_SP}) {
     TORCH_CHECK(other->stride(0) == params.stride(0), "CUDA kernel: slots must lie equally far apart in all arrays");
   }
-  check(kernels::cuda::adamw({.params = floats(params, params, params.sizes()),
-                              .grads = floats(grads, params, params.sizes()),
-                              .first = floats(first, params, params.sizes()),
-                              .second = floats(second, params, params.sizes()),
-                              .slot_stride = params.stride(0),
-                              .parameters = params.size(1),
-                              .slots = records<kernels::AdamWSlot>(list_bytes),
-                              .slot_count = static_cast<std::int64_t>(list.size()),
-                              .decayed = records<kernels::ParameterRange>(range_bytes)},
-                             here.stream()));
+  check(kernels::cuda::adamw(
+      {.params = floats(params, params, params.sizes()),
+       .grads = floats(state.grads_SP, params, params.sizes()),
+       .first = floats(state.first_SP, params, params.sizes()),
+       .second = floats(state.second_SP, params, params.sizes()),
+       .slot_stride = params.stride(0),
+       .parameters = params.size(1),
+       .slots = records<kernels::AdamWSlot>(slots),
+       .slot_count = static_cast<std::int64_t>(list.size()),
+       .decayed = records<kernels::ParameterRange>(decayed),
+       .norms = doubles(norms, params, updates.size()),
+       .losses = doubles(losses, params, updates.size()),
+       .steps = static_cast<std::int64_t*>(pointer(state.steps_S, params, at::kLong, {params.size(0)}))},
+      here.stream()));
 }
 
 }  // namespace
 
 const Backend& cuda_backend() {
   static const Backend kBackend = [] {
-    Backend backend = composite_backend();
+    Backend backend = flash_backend();
     backend.rmsnorm_forward = norm_forward;
     backend.rmsnorm_backward = norm_backward;
     backend.rotary = rotate;
@@ -360,6 +328,7 @@ const Backend& cuda_backend() {
     backend.adapter_forward = adapters_forward;
     backend.adapter_backward = adapters_backward;
     backend.gradient_norms = norms;
+    backend.row_sums = sums;
     backend.adamw = adam;
     return backend;
   }();

@@ -9,6 +9,10 @@
 
 namespace finetune::ops {
 
+inline bool adapts(const AdapterGroup& group, std::int64_t bit) {
+  return (group.projections >> bit & 1) != 0;
+}
+
 /// Factors of one row: 0 where dropped, 1 / (1 - p) elsewhere. `row` counts from the group's begin.
 inline void dropout_row(const AdapterGroup& group, std::int64_t key, std::int64_t row, float* factors,
                         std::int64_t width) {

@@ -2,7 +2,11 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
+
+#include "kernels/api/adamw.h"
 #include "kernels/torch/backend.h"
+#include "kernels/torch/records.h"
 
 namespace finetune::ops {
 
@@ -57,25 +61,55 @@ void cross_entropy(const at::Tensor& logits_NV, const at::Tensor& targets_N, con
   backend_for(Operation::entropy, logits_NV).cross_entropy(logits_NV, targets_N, scale_N, nll_N, correct_N, dlogits_NV);
 }
 
-void adapter_forward(const at::Tensor& x_TD, const at::Tensor& a_SRD, const at::Tensor& b_SOR,
-                     std::span<const AdapterGroup> groups, std::int64_t key, at::Tensor& s_TR, at::Tensor& y_TO) {
-  backend_for(Operation::adapter, x_TD).adapter_forward(x_TD, a_SRD, b_SOR, groups, key, s_TR, y_TO);
+std::int64_t logits_per_chunk(at::Device device) {
+  // 8 MB of fp32 stay in a second-level or last-level cache. 2^28: a few thousand rows of the largest vocabularies, so
+  // that reading the head's weights is hidden; half a GB in bf16.
+  return device.is_cpu() ? 2'000'000 : std::int64_t{1} << 28;
 }
 
-void adapter_backward(const at::Tensor& dy_TO, const at::Tensor& x_TD, const at::Tensor& a_SRD, const at::Tensor& b_SOR,
-                      const at::Tensor& s_TR, std::span<const AdapterGroup> groups, std::int64_t key, at::Tensor& dx_TD,
-                      at::Tensor& da_SRD, at::Tensor& db_SOR) {
-  backend_for(Operation::adapter, dy_TO)
-      .adapter_backward(dy_TO, x_TD, a_SRD, b_SOR, s_TR, groups, key, dx_TD, da_SRD, db_SOR);
+AdapterGroups make_adapter_groups(std::vector<AdapterGroup> list) {
+  AdapterGroups groups;
+  groups.tiles = kernels::number_tiles(list.data(), static_cast<std::int64_t>(list.size()));
+  for (const AdapterGroup& group : list) {
+    groups.projections |= group.projections;
+    groups.largest_rank = std::max<std::int64_t>(groups.largest_rank, group.rank);
+  }
+  groups.list = std::move(list);
+  return groups;
 }
 
-std::vector<double> gradient_norms(const at::Tensor& grads_SP, std::span<const SlotPieces> slots) {
-  return backend_for(Operation::optimizer, grads_SP).gradient_norms(grads_SP, slots);
+void adapter_forward(const at::Tensor& x_TD, const AdapterGroups& groups, std::span<const AdapterOutput> outputs) {
+  backend_for(Operation::adapter, x_TD).adapter_forward(x_TD, groups, outputs);
 }
 
-void adamw(at::Tensor params_SP, at::Tensor grads_SP, at::Tensor first_SP, at::Tensor second_SP,
-           std::span<const SlotUpdate> updates) {
-  backend_for(Operation::optimizer, params_SP).adamw(params_SP, grads_SP, first_SP, second_SP, updates);
+void adapter_backward(const at::Tensor& x_TD, const AdapterGroups& groups,
+                      std::span<const AdapterOutputGradient> outputs, at::Tensor& dx_TD) {
+  backend_for(Operation::adapter, x_TD).adapter_backward(x_TD, groups, outputs, dx_TD);
+}
+
+NormPlan make_norm_plan(std::vector<SlotPieces> slots, at::Device device) {
+  std::vector<kernels::NormSlot> list;
+  std::vector<kernels::GradientPiece> pieces;
+  for (const SlotPieces& slot : slots) {
+    list.push_back(
+        {slot.slot, static_cast<std::int64_t>(pieces.size()), static_cast<std::int64_t>(slot.pieces.size())});
+    for (const Piece& p : slot.pieces) pieces.push_back({p.offset, p.rows, p.length, p.stride});
+  }
+  return {std::move(slots), records_on<kernels::NormSlot>(list, device),
+          records_on<kernels::GradientPiece>(pieces, device)};
+}
+
+void gradient_norms(const at::Tensor& grads_SP, const NormPlan& plan, at::Tensor& norms_N) {
+  backend_for(Operation::optimizer, grads_SP).gradient_norms(grads_SP, plan, norms_N);
+}
+
+void row_sums(const at::Tensor& values, std::span<const RowRange> ranges, at::Tensor& sums_N) {
+  backend_for(Operation::optimizer, values).row_sums(values, ranges, sums_N);
+}
+
+void adamw(const OptimizerState& state, std::span<const SlotUpdate> updates, const at::Tensor& norms_N,
+           const at::Tensor& losses_N) {
+  backend_for(Operation::optimizer, state.params_SP).adamw(state, updates, norms_N, losses_N);
 }
 
 }  // namespace finetune::ops

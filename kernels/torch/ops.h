@@ -14,6 +14,9 @@
 #include <utility>
 #include <vector>
 
+#include "kernels/api/adapter.h"
+#include "kernels/api/cross_entropy.h"
+
 namespace finetune::ops {
 
 /// Examples in a pack, one after the other.
@@ -37,7 +40,8 @@ void rotary(at::Tensor& x_THK, const at::Tensor& cos_PK, const at::Tensor& sin_P
 
 struct AttentionOptions {
   double scale = 1;
-  std::int64_t window = 0;  ///< a token sees itself and window - 1 before it; 0 = all before it
+  std::int64_t window = 0;   ///< a token sees itself and window - 1 before it; 0 = all before it
+  bool reproducible = true;  ///< the same bits in every run; false allows faster sums in the backward
 };
 /// Causal softmax attention within each segment; query head h uses key/value head h / (H / G). lse_HT: fp32
 /// log-sum-exp of the scaled scores.
@@ -59,28 +63,42 @@ void swiglu_backward(const at::Tensor& dh_TF, const at::Tensor& gate_TF, const a
 void cross_entropy(const at::Tensor& logits_NV, const at::Tensor& targets_N, const at::Tensor& scale_N,
                    at::Tensor& nll_N, at::Tensor& correct_N, at::Tensor dlogits_NV);
 
+/// Elements of logits to work on at once: what a processor's caches hold, or rows enough to fill a GPU.
+std::int64_t logits_per_chunk(at::Device device);
+
 void embedding_forward(const at::Tensor& ids_T, const at::Tensor& table_VD, at::Tensor& y_TD);
 /// dtable (fp32) += rows of dy, in token order.
 void embedding_backward(const at::Tensor& ids_T, const at::Tensor& dy_TD, at::Tensor& dtable_VD);
 
-/// A trial's rows of a pack in one adapted projection.
-struct AdapterGroup {
-  std::int64_t begin = 0, end = 0;  ///< token rows
-  std::int64_t slot = 0;
-  std::int64_t rank = 16;  ///< computed rank: a multiple of 16, at most R
-  float scale = 1;
-  float dropout = 0;       ///< on the adapter's input
-  std::uint64_t seed = 0;  ///< the dropout mask is keyed on (seed, step, projection, token_base + row, column)
-  std::int64_t step = 0;
-  std::int64_t token_base = 0;  ///< tokens of the trial's batch before `begin`
+/// A trial's rows of a pack, and the projections (bits) that it adapts: kernels/api/adapter.h.
+using AdapterGroup = kernels::AdapterGroup;
+
+/// The trials of a pack. One list serves all projections and layers, so it goes to a GPU once per pack.
+struct AdapterGroups {
+  std::vector<AdapterGroup> list;            ///< on the host
+  std::uint32_t projections = 0;             ///< bits that are computed: those of all groups, or more
+  at::Tensor records;                        ///< GPU: the bytes of the list in device memory
+  std::int64_t tiles = 0, largest_rank = 0;  ///< sizes of a launch: what the list needs, or more
 };
-/// s = dropout(x) a^T (saved, fp32), y += scale * s b^T, for each group's rows. `key` tells projections apart.
-void adapter_forward(const at::Tensor& x_TD, const at::Tensor& a_SRD, const at::Tensor& b_SOR,
-                     std::span<const AdapterGroup> groups, std::int64_t key, at::Tensor& s_TR, at::Tensor& y_TO);
-/// dx (may be undefined) += gradient; da, db (fp32) += gradient.
-void adapter_backward(const at::Tensor& dy_TO, const at::Tensor& x_TD, const at::Tensor& a_SRD, const at::Tensor& b_SOR,
-                      const at::Tensor& s_TR, std::span<const AdapterGroup> groups, std::int64_t key, at::Tensor& dx_TD,
-                      at::Tensor& da_SRD, at::Tensor& db_SOR);
+/// Numbers the tiles and finds the sizes; `records` is left to whoever copies the list.
+AdapterGroups make_adapter_groups(std::vector<AdapterGroup> list);
+
+/// One of the projections that share an input.
+struct AdapterOutput {
+  std::int64_t bit = 0;  ///< of AdapterGroup::projections
+  std::int64_t key = 0;  ///< tells projections apart in the dropout mask
+  at::Tensor a_SRD, b_SOR, s_TR, y_TO;
+};
+/// For each group and each projection that it adapts: s = dropout(x) a^T (saved, fp32), y += scale * s b^T.
+void adapter_forward(const at::Tensor& x_TD, const AdapterGroups& groups, std::span<const AdapterOutput> outputs);
+
+struct AdapterOutputGradient {
+  std::int64_t bit = 0, key = 0;
+  at::Tensor a_SRD, b_SOR, s_TR, dy_TO, da_SRD, db_SOR;
+};
+/// dx (may be undefined) += gradient, projections in their order; da, db (fp32) += gradient.
+void adapter_backward(const at::Tensor& x_TD, const AdapterGroups& groups,
+                      std::span<const AdapterOutputGradient> outputs, at::Tensor& dx_TD);
 
 /// A strided matrix inside a slot's row: `rows` rows of `length` elements, `stride` apart, from `offset`.
 struct Piece {
@@ -90,20 +108,35 @@ struct SlotPieces {
   std::int64_t slot = 0;
   std::vector<Piece> pieces;
 };
-/// L2 norm per entry of `slots`, summed in fp64 in a fixed order.
-std::vector<double> gradient_norms(const at::Tensor& grads_SP, std::span<const SlotPieces> slots);
+/// What gradient norms are summed over: the same from step to step while trials and ranks stay.
+struct NormPlan {
+  std::vector<SlotPieces> slots;
+  at::Tensor slot_records, piece_records;  ///< the same in device memory
+};
+NormPlan make_norm_plan(std::vector<SlotPieces> slots, at::Device device);
+/// norms_N (fp64): L2 norm per entry of plan.slots, summed in fp64 in a fixed order.
+void gradient_norms(const at::Tensor& grads_SP, const NormPlan& plan, at::Tensor& norms_N);
 
+/// Rows of a trial; their sum is added to entry `to`.
+using RowRange = kernels::RowRange;
+/// sums_N (fp64): sums_N[to] += sum of values (fp32) over the range, in a fixed order.
+void row_sums(const at::Tensor& values, std::span<const RowRange> ranges, at::Tensor& sums_N);
+
+/// The bank that the optimizer works on.
+struct OptimizerState {
+  at::Tensor params_SP, grads_SP, first_SP, second_SP;
+  at::Tensor steps_S;  ///< int64: steps behind the moments
+};
 /// One slot's AdamW step (torch.optim.AdamW: decoupled decay first, bias correction, epsilon after the square root).
 struct SlotUpdate {
   std::int64_t slot = 0;
   double learning_rate = 0, beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, weight_decay = 0;
-  double gradient_scale = 1;                                   ///< clipping
-  std::int64_t step = 1;                                       ///< of the moments, 1-based
-  bool skip = false;                                           ///< leaves parameters and moments as they are
+  double max_norm = 0;  ///< gradients are multiplied by max_norm / (norm + 1e-6) where that is below 1; 0 = never
   std::vector<std::pair<std::int64_t, std::int64_t>> decayed;  ///< [begin, end) of P that decay applies to
 };
-/// All updates in one call; zeroes the gradients of every slot named, skipped ones too.
-void adamw(at::Tensor params_SP, at::Tensor grads_SP, at::Tensor first_SP, at::Tensor second_SP,
-           std::span<const SlotUpdate> updates);
+/// All updates in one call; zeroes the gradients of every slot named. norms_N and losses_N (fp64, on the bank's device)
+/// have an entry per update: where one is not finite, parameters, moments and step count stay as they are.
+void adamw(const OptimizerState& state, std::span<const SlotUpdate> updates, const at::Tensor& norms_N,
+           const at::Tensor& losses_N);
 
 }  // namespace finetune::ops

@@ -9,7 +9,7 @@
 namespace finetune::ops {
 namespace {
 
-enum class Source { composite, cpu, cuda };
+enum class Source { composite, cpu, flash, cuda };
 
 struct Row {
   Operation operation;
@@ -19,7 +19,8 @@ struct Row {
 };
 
 // Rows that are not here are the composition. A CUDA row's first entry changes when its kernel has been timed on a
-// device and is the faster one.
+// device and is the faster one. Flash attention is ATen's own, and the composition of it a loop over segments: not a
+// question of timing.
 using enum Operation;
 constexpr auto kCpu = at::DeviceType::CPU;
 constexpr auto kCuda = at::DeviceType::CUDA;
@@ -35,6 +36,7 @@ constexpr Row kTable[] = {
     {rmsnorm, kCuda, at::kBFloat16, Source::composite, Source::cuda},
     {rotary_embedding, kCuda, at::kFloat, Source::composite, Source::cuda},
     {rotary_embedding, kCuda, at::kBFloat16, Source::composite, Source::cuda},
+    {attention, kCuda, at::kBFloat16, Source::flash, Source::flash},
     {swiglu, kCuda, at::kFloat, Source::composite, Source::cuda},
     {swiglu, kCuda, at::kBFloat16, Source::composite, Source::cuda},
     {entropy, kCuda, at::kFloat, Source::composite, Source::cuda},
@@ -51,6 +53,7 @@ std::atomic<KernelChoice>& choice() {
 
 const Backend& backend(Source source) {
   if (source == Source::cpu) return cpu_backend();
+  if (source == Source::flash) return flash_backend();
   return source == Source::cuda && kernels::cuda::available().ok() ? cuda_backend() : composite_backend();
 }
 
@@ -58,6 +61,12 @@ const Backend& backend(Source source) {
 
 void prefer(KernelChoice wanted) {
   choice() = wanted;
+}
+
+bool can_capture(at::Device device, at::ScalarType dtype, std::int64_t head_dim) {
+  if (device.is_cpu()) return true;
+  return choice() == KernelChoice::written && kernels::cuda::available().ok() && dtype == at::kBFloat16 &&
+         fits_flash_attention(head_dim);
 }
 
 const Backend& backend_for(Operation operation, const at::Tensor& tensor) {

@@ -21,6 +21,7 @@ StudyOptions study_options(const RunConfig& config, std::int64_t resident, Clock
   options.direction = config.tune.direction;
   options.eval_every = config.run.eval_every;
   options.concurrent = resident;
+  options.lag = session.devices.front().is_cpu() ? 0 : 1;
   options.budget = config.tune.budget;
   options.stop = [budget = config.tune.budget.seconds, started, stop = std::move(stop)] {
     return (stop && stop()) || (budget && seconds_since(started) >= *budget);

@@ -63,6 +63,7 @@ int run_check(const Arguments& arguments) {
   check_paths(config, false, false);
   Session session = open_session(std::move(config), Verb::check, true);
   std::ostream& out = arguments.json ? std::cerr : std::cout;
+  const std::int64_t resident = resident_trials(session);
   for (const auto& note : session.notes) out << note << "\n";
   if (!session.train.examples.empty())
     show_examples(out, session.train, *session.tokenizer, 3, !arguments.json && isatty(STDOUT_FILENO) != 0);
@@ -85,7 +86,6 @@ int run_check(const Arguments& arguments) {
   }
   const auto start = start_trial(session.config, search_space(session.config));
   if (start) out << "the first trial starts with " << params_text(*start) << "\n";
-  const std::int64_t resident = resident_trials(session);
   if (const auto choice = settle_method(session.config, {.side_by_side = resident}))
     out << "method auto: " << *choice << "\n";
   const MemoryEstimate memory = session_memory(session, resident + 1);

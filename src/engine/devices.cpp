@@ -4,11 +4,11 @@
 #include <ATen/Parallel.h>
 #include <ATen/Version.h>
 #include <ATen/detail/CUDAHooksInterface.h>
+#include <c10/core/CachingDeviceAllocator.h>
 #include <dlfcn.h>
 
 #include <algorithm>
 #include <fstream>
-#include <limits>
 
 #include "core/error.h"
 #include "core/number.h"
@@ -68,7 +68,13 @@ std::vector<at::Device> resolve_devices(const std::vector<std::string>& names) {
 }
 
 std::int64_t available_bytes(at::Device device) {
-  if (device.is_cuda()) return std::numeric_limits<std::int64_t>::max();  // asked of the driver where it is admitted
+  if (!device.is_cpu()) {
+    auto* allocator = at::getDeviceAllocator(device.type());
+    const auto stats = allocator->getDeviceStats(device.index());
+    constexpr auto kAll = static_cast<std::size_t>(c10::CachingAllocator::StatType::AGGREGATE);
+    const std::int64_t cached = stats.reserved_bytes[kAll].current - stats.allocated_bytes[kAll].current;
+    return static_cast<std::int64_t>(allocator->getMemoryInfo(device.index()).first) + cached;
+  }
   const std::int64_t machine = 1024 * number_in("/proc/meminfo", "MemAvailable:", std::int64_t{4} << 20);
   const std::int64_t limit = number_in("/sys/fs/cgroup/memory.max", "", machine);
   const std::int64_t used = number_in("/sys/fs/cgroup/memory.current", "", 0);

@@ -4,6 +4,7 @@
 #include <c10/core/Device.h>
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -14,8 +15,12 @@ namespace finetune {
 /// lanes share the processor.
 std::vector<at::Device> resolve_devices(const std::vector<std::string>& names);
 
-/// Bytes that may be used: free memory of a GPU, available memory of the machine (its cgroup's limit included).
+/// Bytes that may be used: free memory of a GPU (the driver's, and what LibTorch holds without using it), available
+/// memory of the machine (its cgroup's limit included).
 std::int64_t available_bytes(at::Device device);
+
+/// How free memory is asked for: available_bytes, or a stand-in in tests.
+using FreeMemory = std::function<std::int64_t(at::Device)>;
 
 /// "cpu (2 threads, AVX512)" or the GPU's name.
 std::string describe_device(at::Device device);

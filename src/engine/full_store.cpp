@@ -33,6 +33,7 @@ class FullStore : public ParameterStore {
     });
     const auto storage = at::TensorOptions().dtype(at::kFloat).device(base.embed_VD.device());
     for (auto* rows : {&params_, &grads_, &first_, &second_}) *rows = at::zeros({options.slots, parameters_}, storage);
+    steps_S_ = at::zeros({options.slots}, storage.dtype(at::kLong));
     for (std::int64_t slot = 0; slot < options.slots; ++slot) {
       models_.push_back(slot_model(slot));
       gradients_.push_back(slot_gradients(slot));
@@ -41,6 +42,7 @@ class FullStore : public ParameterStore {
 
   std::int64_t slots() const override { return params_.size(0); }
   void initialize(std::int64_t slot, const TrainConfig&) override {
+    set_optimizer_steps(slot, 0);
     std::int64_t offset = 0;
     for_each_tensor(base_, tied_, [&](const at::Tensor& tensor) {
       if (!tensor.defined()) return;

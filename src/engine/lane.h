@@ -3,8 +3,10 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "config/run_config.h"
@@ -48,6 +50,15 @@ class Lane {
   virtual void release(TrialId trial) = 0;
   /// One optimizer step of each trial, in one pack. Results in the order asked for.
   virtual std::vector<StepResult> step(std::span<const TrialId> trials) = 0;
+  /// step() in two halves, for a study that overlaps rounds: submit() may return before the step is done, collect()
+  /// gives the results of the oldest step not yet collected. In between, trials may be submitted again, changed, copied
+  /// and released; that follows the step. A lane that cannot overlap does the step at once.
+  virtual void submit(std::span<const TrialId> trials) { done_.push_back(step(trials)); }
+  virtual std::vector<StepResult> collect() {
+    std::vector<StepResult> results = std::move(done_.front());
+    done_.pop_front();
+    return results;
+  }
   /// All trials over the same validation examples, in one pack.
   virtual std::vector<EvalResult> evaluate(std::span<const TrialId> trials) = 0;
   /// New hyperparameters from the next step on; weights, moments and step stay.
@@ -60,6 +71,9 @@ class Lane {
   /// resident; copies between lanes).
   virtual void restore(TrialId trial, const TrainConfig& config, const TrialImage& image) = 0;
   virtual void copy_from_image(const TrialImage& image, TrialId to, const TrainConfig& config) = 0;
+
+ private:
+  std::deque<std::vector<StepResult>> done_;
 };
 
 }  // namespace finetune

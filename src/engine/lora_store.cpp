@@ -16,10 +16,13 @@ class LoraStore : public ParameterStore {
         bank_(base.options, {.slots = options.slots, .rank = options.max_rank, .targets = options.targets},
               base.embed_VD.device()),
         targets_(options.targets),
-        start_(start) {}
+        start_(start) {
+    steps_S_ = at::zeros({options.slots}, bank_.params_SP.options().dtype(at::kLong));
+  }
 
   std::int64_t slots() const override { return bank_.slots(); }
   void initialize(std::int64_t slot, const TrainConfig& config) override {
+    set_optimizer_steps(slot, 0);
     if (start_)
       bank_.load(slot, slot_options(config), *start_);
     else

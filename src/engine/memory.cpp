@@ -63,18 +63,26 @@ MemoryEstimate estimate_memory(const DecoderOptions& m, const MemoryPlan& plan) 
   estimate.slots = plan.slots * 4 * 4 * parameters;  // parameters, gradients, two moments in fp32
   if (plan.full && plan.element_bytes != 4) estimate.slots += plan.slots * parameters * plan.element_bytes;
   estimate.images = plan.images * 3 * 4 * parameters;
-  const std::int64_t logits = std::max<std::int64_t>(64 * m.vocab_size, 2'000'000);
+  const std::int64_t chunk = std::max<std::int64_t>(64, plan.logits_per_chunk / m.vocab_size);  // models/head.cpp
+  const std::int64_t logits = std::min(chunk, plan.loss_rows_per_pass) * m.vocab_size;
   estimate.activations = plan.tokens_per_pass * activation_bytes_per_token(m, plan) +
                          plan.loss_rows_per_pass * 3 * m.width * plan.element_bytes + logits * plan.element_bytes;
   estimate.program = plan.program + kFirstStep;
   return estimate;
 }
 
+std::int64_t slots_that_fit(std::int64_t wanted, std::int64_t available,
+                            const std::function<std::int64_t(std::int64_t)>& needed) {
+  std::int64_t slots = std::max<std::int64_t>(1, wanted);
+  while (slots > 1 && needed(slots) > available) --slots;
+  return slots;
+}
+
 std::int64_t fit_tokens_per_pass(const DecoderOptions& m, MemoryPlan plan, std::int64_t available,
                                  std::int64_t wanted) {
   plan.tokens_per_pass = 0;
   plan.loss_rows_per_pass = 0;
-  const std::int64_t left = available - estimate_memory(m, plan).total();
+  const std::int64_t left = available - estimate_memory(m, plan).to_come(false);
   const std::int64_t fits = left / (activation_bytes_per_token(m, plan) + 3 * m.width * plan.element_bytes);
   return std::clamp<std::int64_t>(fits, 512, wanted);
 }

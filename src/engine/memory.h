@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 
 #include "models/decoder_options.h"
 
@@ -17,14 +18,18 @@ struct MemoryPlan {
   std::int64_t element_bytes = 4;  ///< of base weights and activations
   std::int64_t tokens_per_pass = 4096;
   std::int64_t loss_rows_per_pass = 4096;
-  std::int64_t images = 2;   ///< states kept off the slots: best ones, paused ones
-  std::int64_t program = 0;  ///< resident bytes of the process without the base, before any slot
+  std::int64_t logits_per_chunk = 2'000'000;  ///< ops::logits_per_chunk of the device
+  std::int64_t images = 2;                    ///< states kept off the slots: best ones, paused ones
+  std::int64_t program = 0;                   ///< resident bytes of the process without the base, before any slot
 };
 
 struct MemoryEstimate {
   std::int64_t base = 0, slots = 0, images = 0, activations = 0;
   std::int64_t program = 0;  ///< libraries, tokenizer, buffers that do not grow with the plan
   std::int64_t total() const { return base + slots + images + activations + program; }
+  /// What a device still has to give once the base is on it. `host`: it is the machine's own memory, where the images
+  /// of trials lie too.
+  std::int64_t to_come(bool host) const { return slots + activations + (host ? images : 0); }
 };
 
 std::int64_t base_parameters(const DecoderOptions& model);
@@ -38,7 +43,12 @@ std::int64_t resident_bytes();
 
 MemoryEstimate estimate_memory(const DecoderOptions& model, const MemoryPlan& plan);
 
-/// Tokens per pass that `available` bytes allow, between 512 and `wanted`.
+/// The most slots, from 1 to `wanted`, whose bytes `needed(slots)` fit into `available`; `needed` grows with the slots.
+std::int64_t slots_that_fit(std::int64_t wanted, std::int64_t available,
+                            const std::function<std::int64_t(std::int64_t)>& needed);
+
+/// Tokens per pass that `available` bytes allow beside plan.slots, the base being there already; between 512 and
+/// `wanted`.
 std::int64_t fit_tokens_per_pass(const DecoderOptions& model, MemoryPlan plan, std::int64_t available,
                                  std::int64_t wanted);
 

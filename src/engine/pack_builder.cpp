@@ -4,67 +4,41 @@
 #include <ATen/Parallel.h>
 
 #include <algorithm>
+#include <cstring>
 
 namespace finetune {
 namespace {
 
-// Collects the flat arrays on the host.
-struct Builder {
-  std::vector<std::int64_t> ids, rows, targets;
-  std::vector<std::int32_t> positions, bounds{0};
-  std::vector<float> scales;
-  std::int64_t longest = 0;
-
-  void add_segment(const Example& example, float scale) {
-    const auto begin = static_cast<std::int64_t>(ids.size());
-    const auto length = static_cast<std::int64_t>(example.ids.size());
-    for (std::int64_t i = 0; i < length; ++i) {
-      ids.push_back(example.ids[static_cast<std::size_t>(i)]);
-      positions.push_back(static_cast<std::int32_t>(i));
-      if (i + 1 < length && example.loss[static_cast<std::size_t>(i + 1)]) {
-        rows.push_back(begin + i);
-        targets.push_back(example.ids[static_cast<std::size_t>(i + 1)]);
-        scales.push_back(scale);
-      }
-    }
-    bounds.push_back(static_cast<std::int32_t>(ids.size()));
-    longest = std::max(longest, length);
+// Where each array lies in the arena: one after the other, at multiples of 16 bytes.
+struct Layout {
+  explicit Layout(const PackData& data) {
+    ids = place<std::int64_t>(data.ids.size());
+    loss_rows = place<std::int64_t>(data.loss_rows.size());
+    targets = place<std::int64_t>(data.targets.size());
+    groups = place<ops::AdapterGroup>(data.groups.size());
+    positions = place<std::int32_t>(data.positions.size());
+    bounds = place<std::int32_t>(data.bounds.size());
+    scales = place<float>(data.scales.size());
   }
+  std::int64_t ids, loss_rows, targets, groups, positions, bounds, scales, bytes = 0;
 
-  // A pass of a few tokens gets a segment without loss; one of a few loss rows repeats its first with scale zero.
-  void pad() {
-    if (const auto missing = fewest_rows() - static_cast<std::int64_t>(ids.size()); missing > 0) {
-      const auto count = static_cast<std::size_t>(missing);
-      add_segment({.ids = std::vector<std::int32_t>(count, 0), .loss = std::vector<std::uint8_t>(count, 0)}, 0);
-    }
-    while (!rows.empty() && static_cast<std::int64_t>(rows.size()) < fewest_rows()) {
-      rows.push_back(rows.front());
-      targets.push_back(targets.front());
-      scales.push_back(0);
-    }
+ private:
+  template <typename T>
+  std::int64_t place(std::size_t count) {
+    const std::int64_t offset = bytes;
+    bytes += static_cast<std::int64_t>((count * sizeof(T) + 15) / 16 * 16);
+    return offset;
   }
 };
 
 template <typename T>
-at::Tensor to_device(const std::vector<T>& values, at::ScalarType dtype, at::Device device) {
-  return at::from_blob(const_cast<T*>(values.data()), {static_cast<std::int64_t>(values.size())}, dtype)
-      .clone()
-      .to(device);
+void write(at::Tensor& bytes, std::int64_t offset, const std::vector<T>& values) {
+  std::memcpy(bytes.data_ptr<std::uint8_t>() + offset, values.data(), values.size() * sizeof(T));
 }
 
-void add_groups(Pack& pack, const PackTrial& trial, std::int64_t begin, std::int64_t end, std::int64_t token_base) {
-  for (std::size_t p = 0; p < kProjections; ++p) {
-    if (!trial.targets[p]) continue;
-    pack.groups[p].push_back({.begin = begin,
-                              .end = end,
-                              .slot = trial.slot,
-                              .rank = trial.rank,
-                              .scale = trial.scale,
-                              .dropout = static_cast<float>(trial.dropout),
-                              .seed = trial.seed,
-                              .step = trial.step,
-                              .token_base = token_base});
-  }
+at::Tensor view(const at::Tensor& bytes, std::int64_t offset, std::size_t count, at::ScalarType dtype) {
+  const auto length = static_cast<std::int64_t>(count * at::elementSize(dtype));
+  return bytes.narrow(0, offset, length).view(dtype);
 }
 
 }  // namespace
@@ -73,30 +47,57 @@ std::int64_t fewest_rows() {
   return 8 * std::max(2, at::get_num_threads());
 }
 
+PackArena::PackArena(const PackData& data, at::Device device, bool reproducible) {
+  const Layout layout(data);
+  bytes_ = at::empty({layout.bytes}, at::TensorOptions(at::kByte).device(device));
+  pack_.reproducible = reproducible;
+  pack_.tokens = static_cast<std::int64_t>(data.ids.size());
+  pack_.ids_T = view(bytes_, layout.ids, data.ids.size(), at::kLong);
+  pack_.positions_T = view(bytes_, layout.positions, data.positions.size(), at::kInt);
+  pack_.segments.bounds_B1 = view(bytes_, layout.bounds, data.bounds.size(), at::kInt);
+  pack_.loss_rows_N = view(bytes_, layout.loss_rows, data.loss_rows.size(), at::kLong);
+  pack_.targets_N = view(bytes_, layout.targets, data.targets.size(), at::kLong);
+  pack_.scale_N = view(bytes_, layout.scales, data.scales.size(), at::kFloat);
+  pack_.groups.records =
+      bytes_.narrow(0, layout.groups, static_cast<std::int64_t>(data.groups.size() * sizeof(ops::AdapterGroup)));
+}
+
+void PackArena::fill(const PackData& data) {
+  ops::AdapterGroups groups = ops::make_adapter_groups(data.groups);
+  const Layout layout(data);
+  TORCH_CHECK(layout.bytes == bytes_.size(0), "a pass of another shape than its arena's");
+  const bool here = bytes_.is_cpu();
+  at::Tensor host = here ? bytes_ : at::empty({layout.bytes}, at::TensorOptions(at::kByte).pinned_memory(true));
+  write(host, layout.ids, data.ids);
+  write(host, layout.loss_rows, data.loss_rows);
+  write(host, layout.targets, data.targets);
+  write(host, layout.groups, groups.list);
+  write(host, layout.positions, data.positions);
+  write(host, layout.bounds, data.bounds);
+  write(host, layout.scales, data.scales);
+  if (!here) bytes_.copy_(host, /*non_blocking=*/true);
+  pack_.segments.bounds = data.bounds;
+  pack_.segments.longest = data.longest;
+  pack_.groups.list = std::move(groups.list);
+  if (fixed_) return;
+  pack_.groups.projections = groups.projections;
+  pack_.groups.tiles = groups.tiles;
+  pack_.groups.largest_rank = groups.largest_rank;
+}
+
+void PackArena::fix_launches(std::int64_t rank, std::uint32_t projections) {
+  fixed_ = true;
+  pack_.groups.projections = projections;
+  pack_.groups.largest_rank = rank;
+  // Each group ends with at most one tile that is not full.
+  pack_.groups.tiles = pack_.tokens / kernels::kTileRows + static_cast<std::int64_t>(pack_.groups.list.size());
+}
+
 BuiltPack build_pack(const Pass& pass, std::span<const PackTrial> trials, at::Device device) {
-  BuiltPack built;
-  Builder builder;
-  for (const Chunk& chunk : pass.chunks) {
-    const PackTrial& trial = trials[chunk.trial];
-    const auto begin = static_cast<std::int64_t>(builder.ids.size());
-    const auto first_row = static_cast<std::int64_t>(builder.rows.size());
-    for (std::size_t i = chunk.first; i < chunk.first + chunk.count; ++i) {
-      builder.add_segment(trial.examples[static_cast<std::size_t>(trial.batch[i])],
-                          static_cast<float>(trial.loss_scale));
-    }
-    add_groups(built.pack, trial, begin, static_cast<std::int64_t>(builder.ids.size()), chunk.token_base);
-    built.rows.emplace_back(first_row, static_cast<std::int64_t>(builder.rows.size()));
-  }
-  builder.pad();
-  Pack& pack = built.pack;
-  pack.tokens = static_cast<std::int64_t>(builder.ids.size());
-  pack.ids_T = to_device(builder.ids, at::kLong, device);
-  pack.positions_T = to_device(builder.positions, at::kInt, device);
-  pack.segments = ops::make_segments(std::move(builder.bounds), builder.longest, device);
-  pack.loss_rows_N = to_device(builder.rows, at::kLong, device);
-  pack.targets_N = to_device(builder.targets, at::kLong, device);
-  pack.scale_N = to_device(builder.scales, at::kFloat, device);
-  return built;
+  PackData data = build_pack_data(pass, trials, fewest_rows());
+  PackArena arena(data, device);
+  arena.fill(data);
+  return {arena.pack(), std::move(data.rows)};
 }
 
 }  // namespace finetune

@@ -1,45 +1,90 @@
 #include "engine/packed_trainer.h"
 
 #include <ATen/ATen.h>
+#include <c10/core/CachingDeviceAllocator.h>
 
 #include <algorithm>
 #include <cmath>
+#include <new>
 #include <numeric>
 
+#include "core/error.h"
 #include "engine/schedule.h"
 #include "models/adapter_bank.h"
 #include "models/peft.h"
 
 namespace finetune {
-
-// One trial's batch of one step.
-struct PackedTrainer::Batch {
-  std::vector<std::int64_t> examples;
-  std::vector<std::int64_t> lengths;
-  std::int64_t tokens = 0, loss_tokens = 0;
-  double nll = 0;  // sum over loss tokens
-};
-
 namespace {
 
-double sum_range(const at::Tensor& values_N, std::pair<std::int64_t, std::int64_t> range) {
-  const float* values = values_N.const_data_ptr<float>();
-  double sum = 0;
-  for (std::int64_t i = range.first; i < range.second; ++i) sum += static_cast<double>(values[i]);
-  return sum;
+constexpr std::int64_t kFewestTokensPerPass = 8;  // as run.tokens_per_pass
+
+RoundOptions round_options(const ParameterStore& store, const TrainerOptions& options) {
+  return {.tokens_per_pass = options.tokens_per_pass,
+          .fewest_rows = fewest_rows(),
+          .shuffle = options.shuffle,
+          .together = store.packs_together(),
+          .buckets = options.graphs,
+          .groups = static_cast<std::size_t>(store.packs_together() ? store.slots() : 1)};
 }
 
-std::vector<std::vector<std::int64_t>> all_lengths(std::span<const std::vector<std::int64_t>* const> lists) {
-  std::vector<std::vector<std::int64_t>> lengths;
-  for (const auto* list : lists) lengths.push_back(*list);
-  return lengths;
+std::int64_t longest_of(std::span<const Example> examples) {
+  std::int64_t longest = 1;
+  for (const Example& example : examples) longest = std::max(longest, static_cast<std::int64_t>(example.ids.size()));
+  return longest;
+}
+
+// The largest pass that training is cut into.
+PackShape largest_pass(std::int64_t tokens_per_pass, std::int64_t longest) {
+  const std::int64_t tokens = std::max({tokens_per_pass, fewest_rows(), longest});
+  return bucket_of({tokens, tokens, (tokens + longest - 1) / longest, longest}, tokens_per_pass);
+}
+
+PassOptions pass_options(ParameterStore& store, std::int64_t longest, const TrainerOptions& options) {
+  PassOptions pass{.graphs = options.graphs,
+                   .reproducible = options.reproducible,
+                   .largest = largest_pass(options.tokens_per_pass, longest)};
+  if (const AdapterBank* bank = store.trainables(0).bank) {
+    pass.rank = bank->rank();
+    for (int p = 0; p < kProjections; ++p) pass.projections |= (bank->has(static_cast<Projection>(p)) ? 1U : 0U) << p;
+  }
+  return pass;
+}
+
+std::vector<ops::RowRange> row_ranges(const Pass& pass, const PackData& data, std::size_t first_trial) {
+  std::vector<ops::RowRange> ranges;
+  for (std::size_t c = 0; c < pass.chunks.size(); ++c) {
+    ranges.push_back(
+        {data.rows[c].first, data.rows[c].second, static_cast<std::int64_t>(first_trial + pass.chunks[c].trial)});
+  }
+  return ranges;
+}
+
+// Calls work() until the device has memory for it; make_room() is called in between and throws when it has nothing
+// left.
+template <typename Work, typename MakeRoom>
+void with_memory(const Work& work, const MakeRoom& make_room) {
+  for (;;) {
+    try {
+      return work();
+    } catch (const c10::OutOfMemoryError&) {
+    } catch (const std::bad_alloc&) {
+    }
+    make_room();
+  }
 }
 
 }  // namespace
 
 PackedTrainer::PackedTrainer(ParameterStore& store, std::span<const Example> train, std::span<const Example> valid,
                              const TrainerOptions& options)
-    : store_(store), train_(train), valid_(valid), options_(options) {
+    : store_(store),
+      valid_(valid),
+      options_(options),
+      device_(store.params_SP().device()),
+      planner_(train, round_options(store, options)),
+      longest_(longest_of(train)),
+      runner_(device_, pass_options(store, longest_, options)),
+      ring_(device_) {
   for (const auto& example : valid_) valid_loss_tokens_ += example.loss_tokens();
   for (std::int64_t slot = store_.slots(); slot > 0; --slot) free_.push_back(slot - 1);
 }
@@ -50,16 +95,22 @@ PackedTrainer::Resident& PackedTrainer::find(TrialId trial) {
 const PackedTrainer::Resident& PackedTrainer::find(TrialId trial) const {
   return residents_.at(trial);
 }
+std::vector<PackedTrainer::Resident*> PackedTrainer::find_all(std::span<const TrialId> ids) {
+  std::vector<Resident*> trials;
+  for (const TrialId id : ids) trials.push_back(&find(id));
+  return trials;
+}
 
 PackedTrainer::Resident& PackedTrainer::place(TrialId trial, const TrainConfig& config) {
   const std::int64_t slot = free_.back();
   free_.pop_back();
-  Resident resident{.id = trial,
-                    .config = config,
-                    .slot = slot,
-                    .order = BatchOrder(static_cast<std::int64_t>(train_.size()), config.batch_size, options_.shuffle,
-                                        static_cast<std::uint64_t>(config.seed))};
-  return residents_.emplace(trial, std::move(resident)).first->second;
+  return residents_
+      .emplace(trial, Resident{.id = trial,
+                               .config = config,
+                               .slot = slot,
+                               .batch_size = config.batch_size,
+                               .order_seed = static_cast<std::uint64_t>(config.seed)})
+      .first->second;
 }
 
 void PackedTrainer::admit(TrialId trial, const TrainConfig& config) {
@@ -72,121 +123,128 @@ void PackedTrainer::release(TrialId trial) {
 }
 
 std::vector<StepResult> PackedTrainer::step(std::span<const TrialId> ids) {
-  std::vector<Resident*> trials;
-  for (const TrialId id : ids) trials.push_back(&find(id));
-  std::vector<Batch> batches = next_batches(trials);
-  forward_backward(trials, batches);
-  const std::vector<double> norms = gradient_norms(trials);
-  update(trials, norms, batches);
+  submit(ids);
+  return collect();
+}
 
-  std::vector<StepResult> results;
+void PackedTrainer::submit(std::span<const TrialId> ids) {
+  const std::vector<Resident*> trials = find_all(ids);
+  const at::Tensor results_2N =
+      at::zeros({2, static_cast<std::int64_t>(ids.size())}, at::TensorOptions(at::kDouble).device(device_));
+  at::Tensor losses_N = results_2N.select(0, 0), norms_N = results_2N.select(0, 1);
+  const RoundPlan plan = forward_backward(trials, losses_N);
+  gradient_norms(trials, norms_N);
+  update(trials, norms_N, losses_N);
+  ring_.push(results_2N);
+
+  Submitted& submitted = submitted_.emplace_back();
   for (std::size_t i = 0; i < trials.size(); ++i) {
     Resident& trial = *trials[i];
     ++trial.step;
-    const double loss = batches[i].nll / static_cast<double>(batches[i].loss_tokens);
-    results.push_back({.trial = trial.id,
-                       .step = trial.step,
-                       .tokens = batches[i].tokens,
-                       .train_loss = loss,
-                       .gradient_norm = norms[i],
-                       .learning_rate = learning_rate_at(trial.config, trial.step),
-                       .finite = std::isfinite(loss) && std::isfinite(norms[i])});
+    submitted.results.push_back({.trial = trial.id,
+                                 .step = trial.step,
+                                 .tokens = plan.batches[i].tokens,
+                                 .learning_rate = learning_rate_at(trial.config, trial.step)});
+    submitted.loss_tokens.push_back(plan.batches[i].loss_tokens);
   }
-  return results;
+  if (options_.ahead) planner_.prepare(round_of(trials));
 }
 
-std::vector<PackedTrainer::Batch> PackedTrainer::next_batches(std::span<Resident* const> trials) {
-  std::vector<Batch> batches;
-  for (Resident* trial : trials) {
-    Batch batch{.examples = trial->order.batch(trial->step + 1)};
-    for (const std::int64_t index : batch.examples) {
-      const Example& example = train_[static_cast<std::size_t>(index)];
-      batch.lengths.push_back(static_cast<std::int64_t>(example.ids.size()));
-      batch.tokens += batch.lengths.back();
-      batch.loss_tokens += example.loss_tokens();
-    }
-    batches.push_back(std::move(batch));
+std::vector<StepResult> PackedTrainer::collect() {
+  const std::vector<double> values = ring_.pop();
+  Submitted submitted = std::move(submitted_.front());
+  submitted_.pop_front();
+  const std::size_t count = submitted.results.size();
+  for (std::size_t i = 0; i < count; ++i) {
+    StepResult& result = submitted.results[i];
+    result.train_loss = values[i] / static_cast<double>(submitted.loss_tokens[i]);
+    result.gradient_norm = values[count + i];
+    result.finite = std::isfinite(result.train_loss) && std::isfinite(result.gradient_norm);
   }
-  return batches;
+  return std::move(submitted.results);
 }
 
-PackTrial PackedTrainer::pack_trial(const Resident& trial, bool training) const {
+PackTrial PackedTrainer::pack_trial(const Resident& trial) const {
   const LoraConfig& lora = trial.config.lora;
   const auto rank = static_cast<double>(lora.rank);
   return {.slot = trial.slot,
           .rank = computed_rank(lora.rank),
           .scale = static_cast<float>(lora.alpha / (lora.rslora ? std::sqrt(rank) : rank)),
-          .dropout = training ? lora.dropout : 0.0,
+          .dropout = lora.dropout,
           .seed = static_cast<std::uint64_t>(trial.config.seed),
           .step = trial.step + 1,
           .loss_scale = 0,
           .targets = store_.targets(trial.config),
-          .examples = training ? train_ : valid_,
+          .examples = {},
           .batch = {}};
 }
 
-// Trials that cannot share a pass (full fine-tuning) take turns.
-void PackedTrainer::forward_backward(std::span<Resident* const> trials, std::vector<Batch>& batches) {
-  const std::size_t together = store_.packs_together() ? trials.size() : 1;
-  for (std::size_t first = 0; first < trials.size(); first += together) {
-    std::vector<PackTrial> parts;
-    std::vector<const std::vector<std::int64_t>*> lengths;
-    for (std::size_t i = first; i < first + together; ++i) {
-      parts.push_back(pack_trial(*trials[i], true));
-      parts.back().loss_scale = 1.0 / static_cast<double>(batches[i].loss_tokens);
-      parts.back().batch = batches[i].examples;
-      lengths.push_back(&batches[i].lengths);
-    }
-    const DecoderBase& base = store_.base(trials[first]->slot);
-    const Trainables trainables = store_.trainables(trials[first]->slot);
-    for (const Pass& pass : plan_passes(all_lengths(lengths), options_.tokens_per_pass)) {
-      const BuiltPack built = build_pack(pass, parts, base.embed_VD.device());
-      const PackLosses losses = train_pack(base, built.pack, trainables, workspace_);
-      const at::Tensor nll_N = losses.nll_N.cpu();
-      for (std::size_t c = 0; c < pass.chunks.size(); ++c) {
-        batches[first + pass.chunks[c].trial].nll += sum_range(nll_N, built.rows[c]);
-      }
-    }
+std::vector<RoundTrial> PackedTrainer::round_of(std::span<Resident* const> trials) const {
+  std::vector<RoundTrial> round;
+  for (const Resident* trial : trials) round.push_back({pack_trial(*trial), trial->batch_size, trial->order_seed});
+  return round;
+}
+
+RoundPlan PackedTrainer::forward_backward(std::span<Resident* const> trials, at::Tensor& losses_N) {
+  RoundPlan plan;
+  with_memory(
+      [&] {
+        plan = planner_.take(round_of(trials));
+        run_passes(trials, plan, losses_N);
+      },
+      [&] {
+        shrink_passes();
+        losses_N.zero_();  // begin the step again: nothing has been updated yet
+        for (const Resident* trial : trials) store_.grads_SP().select(0, trial->slot).zero_();
+      });
+  return plan;
+}
+
+void PackedTrainer::run_passes(std::span<Resident* const> trials, const RoundPlan& plan, at::Tensor& losses_N) {
+  for (const RoundPass& pass : plan.passes) {
+    const std::int64_t slot = trials[pass.first_trial]->slot;
+    const at::Tensor nll_N =
+        runner_.train(store_.base(slot), store_.trainables(slot), store_.packs_together() ? 0 : slot, pass.data);
+    ops::row_sums(nll_N, row_ranges(pass.pass, pass.data, pass.first_trial), losses_N);
   }
 }
 
-std::vector<double> PackedTrainer::gradient_norms(std::span<Resident* const> trials) {
-  std::vector<ops::SlotPieces> slots;
-  for (const Resident* trial : trials) slots.push_back({.slot = trial->slot, .pieces = store_.pieces(trial->config)});
-  return ops::gradient_norms(store_.grads_SP(), slots);
+void PackedTrainer::gradient_norms(std::span<Resident* const> trials, at::Tensor& norms_N) {
+  std::vector<NormKey> key;
+  for (const Resident* trial : trials)
+    key.push_back({trial->slot, trial->config.lora.rank, store_.targets(trial->config)});
+  if (key != norm_key_) {
+    std::vector<ops::SlotPieces> slots;
+    for (const Resident* trial : trials) slots.push_back({.slot = trial->slot, .pieces = store_.pieces(trial->config)});
+    norm_plan_ = ops::make_norm_plan(std::move(slots), device_);
+    norm_key_ = std::move(key);
+  }
+  ops::gradient_norms(store_.grads_SP(), norm_plan_, norms_N);
 }
 
-void PackedTrainer::update(std::span<Resident* const> trials, std::span<const double> norms,
-                           std::span<const Batch> batches) {
+void PackedTrainer::update(std::span<Resident* const> trials, const at::Tensor& norms_N, const at::Tensor& losses_N) {
   std::vector<ops::SlotUpdate> updates;
-  for (std::size_t i = 0; i < trials.size(); ++i) {
-    Resident& trial = *trials[i];
-    const TrainConfig& c = trial.config;
-    const bool finite = std::isfinite(norms[i]) && std::isfinite(batches[i].nll);
-    if (finite) ++trial.optimizer_steps;
-    const double clip = c.max_grad_norm > 0 ? std::min(1.0, c.max_grad_norm / (norms[i] + 1e-6)) : 1.0;
-    updates.push_back({.slot = trial.slot,
-                       .learning_rate = learning_rate_at(c, trial.step + 1),
+  for (const Resident* trial : trials) {
+    const TrainConfig& c = trial->config;
+    updates.push_back({.slot = trial->slot,
+                       .learning_rate = learning_rate_at(c, trial->step + 1),
                        .beta1 = c.beta1,
                        .beta2 = c.beta2,
                        .epsilon = c.epsilon,
                        .weight_decay = c.weight_decay,
-                       .gradient_scale = clip,
-                       .step = trial.optimizer_steps,
-                       .skip = !finite,
+                       .max_norm = c.max_grad_norm,
                        .decayed = store_.decayed(c)});
   }
-  ops::adamw(store_.params_SP(), store_.grads_SP(), store_.first_SP(), store_.second_SP(), updates);
+  ops::adamw(store_.optimizer_state(), updates, norms_N, losses_N);
   for (const Resident* trial : trials) store_.updated(trial->slot);
 }
 
 std::vector<EvalResult> PackedTrainer::evaluate(std::span<const TrialId> ids) {
-  std::vector<Resident*> trials;
-  for (const TrialId id : ids) trials.push_back(&find(id));
+  const std::vector<Resident*> trials = find_all(ids);
   std::vector<EvalResult> results;
   const std::size_t together = store_.packs_together() ? trials.size() : 1;
   for (std::size_t first = 0; first < trials.size(); first += together) {
-    run_evaluation(std::span(trials).subspan(first, together), results);
+    with_memory([&] { run_evaluation(std::span(trials).subspan(first, together), results); }, [&] { shrink_passes(); });
   }
   return results;
 }
@@ -197,30 +255,45 @@ void PackedTrainer::run_evaluation(std::span<Resident* const> trials, std::vecto
   for (const auto& example : valid_) lengths.push_back(static_cast<std::int64_t>(example.ids.size()));
   std::vector<PackTrial> parts;
   for (const Resident* trial : trials) {
-    parts.push_back(pack_trial(*trial, false));
+    parts.push_back(pack_trial(*trial));
+    parts.back().dropout = 0;
+    parts.back().examples = valid_;
     parts.back().batch = all;
   }
-  std::vector<double> nll(trials.size(), 0.0);
-  std::vector<std::int64_t> correct(trials.size(), 0);
   const DecoderBase& base = store_.base(trials.front()->slot);
   const Trainables trainables = store_.trainables(trials.front()->slot);
+  const auto count = static_cast<std::int64_t>(trials.size());
+  const at::Tensor sums_2N = at::zeros({2, count}, at::TensorOptions(at::kDouble).device(device_));
+  at::Tensor nll_N = sums_2N.select(0, 0), correct_N = sums_2N.select(0, 1);
   const std::vector<std::vector<std::int64_t>> all_trials(trials.size(), lengths);
-  for (const Pass& pass : plan_passes(all_trials, options_.tokens_per_pass)) {
-    const BuiltPack built = build_pack(pass, parts, base.embed_VD.device());
-    const PackLosses losses = evaluate_pack(base, built.pack, trainables.bank, workspace_);
-    const at::Tensor nll_N = losses.nll_N.cpu(), correct_N = losses.correct_N.cpu();
-    for (std::size_t c = 0; c < pass.chunks.size(); ++c) {
-      const auto [begin, end] = built.rows[c];
-      nll[pass.chunks[c].trial] += sum_range(nll_N, built.rows[c]);
-      const auto* right = correct_N.const_data_ptr<std::uint8_t>();
-      correct[pass.chunks[c].trial] += std::accumulate(right + begin, right + end, std::int64_t{0});
-    }
+  for (const Pass& pass : plan_passes(all_trials, planner_.tokens_per_pass())) {
+    const PackData data = build_pack_data(pass, parts, fewest_rows());
+    const PackLosses losses = runner_.evaluate(base, trainables.bank, data);
+    const auto ranges = row_ranges(pass, data, 0);
+    ops::row_sums(losses.nll_N, ranges, nll_N);
+    ops::row_sums(losses.correct_N.to(at::kFloat), ranges, correct_N);
   }
+  const at::Tensor on_host = sums_2N.cpu();
+  const double* sums = on_host.const_data_ptr<double>();
   for (std::size_t i = 0; i < trials.size(); ++i) {
     const auto tokens = static_cast<double>(valid_loss_tokens_);
     results.push_back(
-        {.trial = trials[i]->id, .loss = nll[i] / tokens, .token_accuracy = static_cast<double>(correct[i]) / tokens});
+        {.trial = trials[i]->id, .loss = sums[i] / tokens, .token_accuracy = sums[trials.size() + i] / tokens});
   }
+}
+
+void PackedTrainer::shrink_passes() {
+  const std::int64_t tokens = planner_.tokens_per_pass(), fewer = std::max(kFewestTokensPerPass, tokens / 2);
+  runner_.release(largest_pass(fewer, longest_));
+  if (!device_.is_cpu()) at::getDeviceAllocator(device_.type())->emptyCache();
+  if (tokens <= kFewestTokensPerPass) {
+    throw failed(device_.str(),
+                 "out of memory with passes of a single example; lower data.max_length, tune.concurrent or the rank");
+  }
+  planner_.set_tokens_per_pass(fewer);
+  options_.say(device_.str() + ": out of memory; passes of " + std::to_string(fewer) + " tokens from here on, not " +
+               std::to_string(tokens) + " (same batches, sums differ by rounding); run.tokens_per_pass=" +
+               std::to_string(fewer) + " spares the try");
 }
 
 void PackedTrainer::change(TrialId trial, const TrainConfig& config) {
@@ -231,7 +304,6 @@ void PackedTrainer::copy(TrialId from, TrialId to, const TrainConfig& config) {
   const Resident& donor = find(from);
   Resident& trial = find(to);
   store_.copy(donor.slot, trial.slot);
-  trial.optimizer_steps = donor.optimizer_steps;
   trial.config = config;
 }
 
@@ -240,7 +312,7 @@ std::shared_ptr<const TrialImage> PackedTrainer::capture(TrialId trial) const {
   auto image = std::make_shared<TorchImage>();
   image->slot = store_.capture(resident.slot);
   image->step = resident.step;
-  image->optimizer_steps = resident.optimizer_steps;
+  image->optimizer_steps = store_.optimizer_steps(resident.slot);
   return image;
 }
 
@@ -249,14 +321,14 @@ void PackedTrainer::restore(TrialId trial, const TrainConfig& config, const Tria
   Resident& resident = place(trial, config);
   store_.restore(resident.slot, torch_image.slot);
   resident.step = torch_image.step;
-  resident.optimizer_steps = torch_image.optimizer_steps;
+  store_.set_optimizer_steps(resident.slot, torch_image.optimizer_steps);
 }
 
 void PackedTrainer::copy_from_image(const TrialImage& image, TrialId to, const TrainConfig& config) {
   const auto& torch_image = dynamic_cast<const TorchImage&>(image);
   Resident& trial = find(to);
   store_.restore(trial.slot, torch_image.slot);
-  trial.optimizer_steps = torch_image.optimizer_steps;
+  store_.set_optimizer_steps(trial.slot, torch_image.optimizer_steps);
   trial.config = config;
 }
 

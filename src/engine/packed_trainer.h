@@ -4,24 +4,32 @@
 // the trial's own lengths, gradients summed in its own order, losses and norms in fixed order.
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <span>
+#include <string>
 #include <vector>
 
-#include "data/dataset.h"
 #include "data/example.h"
 #include "engine/lane.h"
-#include "engine/pack_builder.h"
 #include "engine/parameter_store.h"
-#include "models/decoder.h"
+#include "engine/pass_runner.h"
+#include "engine/round_plan.h"
+#include "kernels/torch/ring.h"
 
 namespace finetune {
 
 struct TrainerOptions {
   std::int64_t tokens_per_pass = 4096;  ///< a forward/backward works on about this many; bounds activations
   bool shuffle = true;
+  bool ahead = false;        ///< plan the next round on another thread while the device works on this one
+  bool graphs = false;       ///< capture passes by shape and replay them (kernels/torch/graph.h)
+  bool reproducible = true;  ///< run.numerics: the same bits in every run on a GPU
+  std::function<void(const std::string&)> say = [](const std::string&) {};  ///< one line for people; any thread
 };
 
 /// What PackedTrainer::capture returns.
@@ -40,6 +48,8 @@ class PackedTrainer : public Lane {
   void admit(TrialId trial, const TrainConfig& config) override;
   void release(TrialId trial) override;
   std::vector<StepResult> step(std::span<const TrialId> trials) override;
+  void submit(std::span<const TrialId> trials) override;
+  std::vector<StepResult> collect() override;
   std::vector<EvalResult> evaluate(std::span<const TrialId> trials) override;
   void change(TrialId trial, const TrainConfig& config) override;
   void copy(TrialId from, TrialId to, const TrainConfig& config) override;
@@ -48,33 +58,57 @@ class PackedTrainer : public Lane {
   void copy_from_image(const TrialImage& image, TrialId to, const TrainConfig& config) override;
 
   /// Bytes of activation buffers so far.
-  std::int64_t workspace_bytes() const { return workspace_.bytes(); }
+  std::int64_t workspace_bytes() const { return runner_.workspace_bytes(); }
+  /// Passes captured so far: with TrainerOptions::graphs one per shape, whatever happens to trials.
+  std::int64_t captures() const { return runner_.captures(); }
+  /// TrainerOptions::tokens_per_pass, or less after the device ran out of memory.
+  std::int64_t tokens_per_pass() const { return planner_.tokens_per_pass(); }
+  std::int64_t prepared_plans_used() const { return planner_.prepared_plans_used(); }
 
  private:
   struct Resident {
     TrialId id;
     TrainConfig config;
     std::int64_t slot = 0;
-    std::int64_t step = 0;             // of the trial
-    std::int64_t optimizer_steps = 0;  // behind the moments: what bias correction counts
-    BatchOrder order;
+    std::int64_t step = 0;  // of the trial, submitted ones included
+    std::int64_t batch_size = 1;
+    std::uint64_t order_seed = 0;  // these two as they were when the trial was placed
   };
-  struct Batch;
+  // A step on its way: results without what the device has yet to say.
+  struct Submitted {
+    std::vector<StepResult> results;
+    std::vector<std::int64_t> loss_tokens;
+  };
+  struct NormKey {
+    std::int64_t slot, rank;
+    std::array<bool, kProjections> targets;
+    bool operator==(const NormKey&) const = default;
+  };
   Resident& find(TrialId trial);
   const Resident& find(TrialId trial) const;
+  std::vector<Resident*> find_all(std::span<const TrialId> trials);
   Resident& place(TrialId trial, const TrainConfig& config);
-  PackTrial pack_trial(const Resident& trial, bool training) const;
-  std::vector<Batch> next_batches(std::span<Resident* const> trials);
-  void forward_backward(std::span<Resident* const> trials, std::vector<Batch>& batches);
-  std::vector<double> gradient_norms(std::span<Resident* const> trials);
-  void update(std::span<Resident* const> trials, std::span<const double> norms, std::span<const Batch> batches);
+  PackTrial pack_trial(const Resident& trial) const;
+  std::vector<RoundTrial> round_of(std::span<Resident* const> trials) const;
+  RoundPlan forward_backward(std::span<Resident* const> trials, at::Tensor& losses_N);
+  void run_passes(std::span<Resident* const> trials, const RoundPlan& plan, at::Tensor& losses_N);
+  void gradient_norms(std::span<Resident* const> trials, at::Tensor& norms_N);
+  void update(std::span<Resident* const> trials, const at::Tensor& norms_N, const at::Tensor& losses_N);
   void run_evaluation(std::span<Resident* const> trials, std::vector<EvalResult>& results);
+  void shrink_passes();
 
   ParameterStore& store_;
-  std::span<const Example> train_, valid_;
+  std::span<const Example> valid_;
   std::int64_t valid_loss_tokens_ = 0;
   TrainerOptions options_;
-  DecoderWorkspace workspace_;
+  at::Device device_;
+  RoundPlanner planner_;
+  std::int64_t longest_ = 1;  // training example
+  PassRunner runner_;
+  ops::ResultRing ring_;
+  std::deque<Submitted> submitted_;
+  std::vector<NormKey> norm_key_;  // what norm_plan_ was made for
+  ops::NormPlan norm_plan_;
   std::map<TrialId, Resident> residents_;
   std::vector<std::int64_t> free_;  // slots, the lowest last
 };

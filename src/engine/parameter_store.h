@@ -43,6 +43,12 @@ class ParameterStore {
   /// After an update: refresh what is derived from the parameters (a bf16 copy).
   virtual void updated(std::int64_t slot) = 0;
 
+  /// int64, on the device: optimizer steps behind each slot's moments.
+  at::Tensor steps_S() const { return steps_S_; }
+  ops::OptimizerState optimizer_state() const { return {params_SP(), grads_SP(), first_SP(), second_SP(), steps_S()}; }
+  std::int64_t optimizer_steps(std::int64_t slot) const;
+  void set_optimizer_steps(std::int64_t slot, std::int64_t steps);
+
   virtual at::Tensor params_SP() const = 0;
   virtual at::Tensor grads_SP() const = 0;
   virtual at::Tensor first_SP() const = 0;
@@ -53,7 +59,11 @@ class ParameterStore {
 
   SlotImage capture(std::int64_t slot) const;
   void restore(std::int64_t slot, const SlotImage& image);
+  /// Parameters, moments and their step count.
   void copy(std::int64_t from, std::int64_t to);
+
+ protected:
+  at::Tensor steps_S_;
 };
 
 /// What all trials of a study need together, to size the store.

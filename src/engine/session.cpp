@@ -2,15 +2,20 @@
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
+#include <tuple>
 
 #include "config/params.h"
 #include "core/error.h"
 #include "core/number.h"
 #include "core/text.h"
 #include "engine/devices.h"
+#include "kernels/torch/backend.h"
+#include "kernels/torch/graph.h"
 #include "models/adapter_bank.h"
 
 namespace finetune {
@@ -168,8 +173,25 @@ std::vector<const Value*> searched_values(const RunConfig& config, const std::st
 
 }  // namespace
 
-Session open_session(RunConfig config, Verb verb, bool collect_rejects) {
+// What is the same for all estimates of a session; tokens and images are the caller's.
+static MemoryPlan memory_plan(const Session& session, std::int64_t slots) {
+  const StoreOptions options = store_options(session, slots);
+  return {.slots = slots,
+          .rank = computed_rank(options.max_rank),
+          .targets = options.targets,
+          .full = session.config.train.method == "full",
+          .element_bytes = static_cast<std::int64_t>(at::elementSize(session.model.dtype)),
+          .logits_per_chunk = ops::logits_per_chunk(session.devices.front()),
+          .program = session.program_bytes};
+}
+
+void say_on_stderr(const std::string& line) {
+  std::fprintf(stderr, "%s\n", line.c_str());
+}
+
+Session open_session(RunConfig config, Verb verb, bool collect_rejects, const FreeMemory& free_memory) {
   Session session;
+  session.free_memory = free_memory;
   session.config = std::move(config);
   session.devices = resolve_devices(session.config.run.devices);
   session.tokenizer = load_tokenizer(session.config.model.path);
@@ -195,10 +217,9 @@ Session open_session(RunConfig config, Verb verb, bool collect_rejects) {
   session.program_bytes = std::max<std::int64_t>(0, resident_bytes() - (cpu ? base_bytes : 0));
   session.tokens_per_pass = session.config.run.tokens_per_pass.value_or(cpu ? kCpuTokensPerPass : kGpuTokensPerPass);
   if (!session.config.run.tokens_per_pass) {
-    session.tokens_per_pass = fit_tokens_per_pass(
-        session.model.options,
-        {.rank = computed_rank(session.config.train.lora.rank), .full = session.config.train.method == "full"},
-        available_bytes(session.devices.front()) / 2, session.tokens_per_pass);
+    session.tokens_per_pass =
+        fit_tokens_per_pass(session.model.options, memory_plan(session, 1),
+                            session.free_memory(session.devices.front()) / 2, session.tokens_per_pass);
   }
   return session;
 }
@@ -227,6 +248,7 @@ std::vector<LaneParts> make_lanes(const Session& session, std::int64_t slots) {
   const auto count = static_cast<std::int64_t>(session.devices.size());
   for (std::int64_t lane = 0; lane < count; ++lane) {
     const DecoderBase& base = session.bases[static_cast<std::size_t>(lane)];
+    const at::Device device = base.embed_VD.device();
     const StoreOptions options = store_options(session, (slots + count - 1) / count);
     LaneParts parts;
     parts.store = session.config.train.method == "full"
@@ -234,7 +256,13 @@ std::vector<LaneParts> make_lanes(const Session& session, std::int64_t slots) {
                       : make_lora_store(base, options, session.start ? &session.start->tensors : nullptr);
     parts.trainer = std::make_unique<PackedTrainer>(
         *parts.store, session.train.examples, session.valid.examples,
-        TrainerOptions{.tokens_per_pass = session.tokens_per_pass, .shuffle = session.config.data.shuffle});
+        TrainerOptions{.tokens_per_pass = session.tokens_per_pass,
+                       .shuffle = session.config.data.shuffle,
+                       .ahead = !device.is_cpu(),  // on the processor it would take threads from the products
+                       .graphs = !device.is_cpu() && ops::graphs_problem(device) == nullptr &&
+                                 ops::can_capture(device, session.model.dtype, session.model.options.head_dim),
+                       .reproducible = session.config.run.numerics == "reproducible",
+                       .say = session.say});
     lanes.push_back(std::move(parts));
   }
   return lanes;
@@ -262,31 +290,35 @@ static std::pair<std::int64_t, std::int64_t> largest_pass(const Session& session
 }
 
 MemoryEstimate session_memory(const Session& session, std::int64_t slots) {
-  const StoreOptions options = store_options(session, slots);
-  const bool full = session.config.train.method == "full";  // takes turns: a pass holds one trial
-  const auto [tokens, loss_rows] = largest_pass(session, full ? 1 : slots);
-  return estimate_memory(session.model.options,
-                         {.slots = slots,
-                          .rank = computed_rank(options.max_rank),
-                          .targets = options.targets,
-                          .full = full,
-                          .element_bytes = static_cast<std::int64_t>(at::elementSize(session.model.dtype)),
-                          .tokens_per_pass = tokens,
-                          .loss_rows_per_pass = loss_rows,
-                          .images = slots,
-                          .program = session.program_bytes});
+  MemoryPlan plan = memory_plan(session, slots);
+  // Full fine-tuning takes turns: a pass holds one trial.
+  std::tie(plan.tokens_per_pass, plan.loss_rows_per_pass) = largest_pass(session, plan.full ? 1 : slots);
+  plan.images = slots;
+  return estimate_memory(session.model.options, plan);
 }
 
-std::int64_t resident_trials(const Session& session) {
+std::int64_t resident_trials(Session& session) {
   const RunConfig& config = session.config;
-  if (config.tune.concurrent) return std::min(*config.tune.concurrent, config.tune.trials);
   // More trials side by side than this no longer make a pass fuller, and asynchronous halving learns from what ended.
-  const std::int64_t wanted = std::min<std::int64_t>(config.tune.trials, config.train.method == "full" ? 4 : 16);
-  const std::int64_t available = available_bytes(session.devices.front()) / 4 * 3;
-  for (std::int64_t trials = wanted; trials > 1; --trials) {
-    if (session_memory(session, trials + 1).total() <= available) return trials;
+  const std::int64_t rule = config.train.method == "full" ? 4 : 16;
+  const std::int64_t wanted = std::min(config.tune.concurrent.value_or(rule), config.tune.trials);
+  const at::Device device = session.devices.front();
+  const auto lanes = static_cast<std::int64_t>(session.devices.size());
+  // Lanes on the processor share its memory; each GPU holds its own part of the slots, one of which may be the default
+  // run's. Room is left for fragmentation, and on the machine for others.
+  const auto needed = [&](std::int64_t trials) {
+    const std::int64_t slots = device.is_cpu() ? trials + 1 : (trials + lanes) / lanes;
+    return session_memory(session, slots).to_come(device.is_cpu());
+  };
+  const std::int64_t free = session.free_memory(device);
+  const std::int64_t fit = slots_that_fit(wanted, device.is_cpu() ? free / 4 * 3 : free / 10 * 9, needed);
+  if (config.tune.concurrent && fit < wanted) {
+    session.notes.push_back(
+        fmt::format("tune.concurrent = {} lowered to {}: {} trials need {} MiB on {}, which has {} MiB free; shorter "
+                    "data.max_length, a lower rank or a lower run.tokens_per_pass make room",
+                    *config.tune.concurrent, fit, wanted, needed(wanted) >> 20, device.str(), free >> 20));
   }
-  return 1;
+  return fit;
 }
 
 TrainConfig configure_trial(const RunConfig& config, const Params& params) {

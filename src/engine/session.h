@@ -12,6 +12,7 @@
 
 #include "config/run_config.h"
 #include "data/dataset.h"
+#include "engine/devices.h"
 #include "engine/memory.h"
 #include "engine/packed_trainer.h"
 #include "engine/parameter_store.h"
@@ -23,6 +24,9 @@
 namespace finetune {
 
 enum class Verb { tune, train, eval, check };
+
+/// One line; from any thread.
+void say_on_stderr(const std::string& line);
 
 struct Session {
   RunConfig config;  ///< resolved: epochs turned into steps, fractions and limits as used
@@ -37,11 +41,14 @@ struct Session {
   std::int64_t tokens_per_pass = 0;
   std::shared_ptr<const ShortWaits> short_waits;  ///< where a lane is on the CPU
   std::int64_t program_bytes = 0;  ///< host memory of the process when all of this was open, without the bases
+  FreeMemory free_memory = available_bytes;
+  std::function<void(const std::string&)> say = say_on_stderr;  ///< lines for people while a run is under way
 };
 
 /// Opens data first (cheap, most often wrong), then the model. Throws Error (bad_input). `collect_rejects`: check lists
 /// all bad lines instead of stopping at the first.
-Session open_session(RunConfig config, Verb verb, bool collect_rejects = false);
+Session open_session(RunConfig config, Verb verb, bool collect_rejects = false,
+                     const FreeMemory& free_memory = available_bytes);
 
 /// A lane's trainer and the store behind it.
 struct LaneParts {
@@ -58,8 +65,9 @@ StoreOptions store_options(const Session& session, std::int64_t slots);
 /// What the run will need, for check and for admission.
 MemoryEstimate session_memory(const Session& session, std::int64_t slots);
 
-/// How many trials to keep resident: tune.concurrent, or what memory, tune.trials and the rule of thumb allow.
-std::int64_t resident_trials(const Session& session);
+/// How many trials to keep resident: tune.concurrent or a rule of thumb, at most tune.trials, and no more than the
+/// devices' free memory holds (a tune.concurrent that is lowered is said in session.notes).
+std::int64_t resident_trials(Session& session);
 
 /// One example's result, in the order of the data.
 struct ExampleLoss {

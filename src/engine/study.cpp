@@ -36,13 +36,6 @@ void for_each_lane(std::size_t lanes, const std::function<void(std::size_t)>& jo
 
 }  // namespace
 
-// What one round collects, in the order of `trials` (sorted by id, the default run first).
-struct Study::Round {
-  std::vector<Trial*> trials;
-  std::vector<StepResult> steps;
-  std::vector<std::optional<double>> metrics;
-};
-
 Study::Study(StudyOptions options, Tuner& tuner, std::vector<Lane*> lanes, std::vector<StudyObserver*> observers)
     : options_(std::move(options)),
       tuner_(tuner),
@@ -82,7 +75,10 @@ void Study::start(Trial& trial) {
 }
 
 void Study::admit_new() {
-  apply(std::exchange(waiting_, {}));
+  if (!waiting_.empty()) {
+    collect_all();
+    apply(std::exchange(waiting_, {}));
+  }
   std::vector<Action> actions;
   std::int64_t room = free_slots();
   const auto is_running = [](const Trial& trial) { return trial.state == TrialState::running; };
@@ -100,42 +96,81 @@ void Study::admit_new() {
     result_.trials.push_back(std::move(trial));
     start(result_.trials.back());
   }
+  if (!actions.empty()) collect_all();
   apply(std::move(actions));
 }
 
 bool Study::step_round() {
+  find_trials_again();
   Round round;
-  round.trials = running();
-  if (round.trials.empty()) return false;
-  take_steps(round);
-  take_evaluations(round);
+  round.trials = ready();
+  const bool goes_on = !round.trials.empty();
+  if (goes_on) {
+    submit_steps(round);
+    const bool evaluates =
+        std::any_of(round.trials.begin(), round.trials.end(), [](const Trial* trial) { return trial->awaits_answer; });
+    in_flight_.push_back(std::move(round));
+    if (evaluates) {
+      collect_all();
+      take_evaluations(in_flight_.back());
+    }
+  }
+  if (in_flight_.empty()) return false;
+  if (goes_on && in_flight_.size() <= options_.lag) return true;
+  Round oldest = std::move(in_flight_.front());
+  in_flight_.pop_front();
+  judge(std::move(oldest));
+  return !result_.interrupted && result_.budget_hit.empty();
+}
+
+void Study::judge(Round round) {
+  if (!round.collected) collect_steps(round);
+  round.metrics.resize(round.trials.size());
+  for (std::size_t i = 0; i < round.trials.size(); ++i) {
+    Trial& trial = *round.trials[i];
+    if (trial.submitted == round.steps[i].step) trial.awaits_answer = false;  // not if it waits for a later round's
+  }
   ask_tuner(round);
   for (auto* observer : observers_) observer->on_round(result_.rounds);
   ++result_.rounds;
   if (options_.budget.tokens && result_.tokens >= *options_.budget.tokens) result_.budget_hit = "tokens";
   if (options_.budget.steps && result_.steps >= *options_.budget.steps) result_.budget_hit = "steps";
   result_.interrupted = options_.stop && options_.stop();
-  return !result_.interrupted && result_.budget_hit.empty();
 }
 
-void Study::take_steps(Round& round) {
-  round.steps.resize(round.trials.size());
+void Study::submit_steps(Round& round) {
+  for (Trial* trial : round.trials) {
+    ++trial->submitted;
+    round.ids.push_back(trial->id);
+    round.lanes.push_back(trial->lane);
+    trial->awaits_answer = wants_evaluation(*trial, trial->submitted);
+  }
   for_each_lane(lanes_.size(), [&](std::size_t lane) {
     std::vector<TrialId> ids;
+    for (const Trial* trial : round.trials) {
+      if (trial->lane == lane) ids.push_back(trial->id);
+    }
+    if (!ids.empty()) lanes_[lane]->submit(ids);
+  });
+}
+
+void Study::collect_steps(Round& round) {
+  round.collected = true;
+  round.steps.resize(round.trials.size());
+  for_each_lane(lanes_.size(), [&](std::size_t lane) {
     std::vector<std::size_t> where;
     for (std::size_t i = 0; i < round.trials.size(); ++i) {
-      if (round.trials[i]->lane != lane) continue;
-      ids.push_back(round.trials[i]->id);
-      where.push_back(i);
+      if (round.lanes[i] == lane) where.push_back(i);
     }
-    if (ids.empty()) return;
-    const auto results = lanes_[lane]->step(ids);
+    if (where.empty()) return;
+    const auto results = lanes_[lane]->collect();
     for (std::size_t k = 0; k < where.size(); ++k) round.steps[where[k]] = results[k];
   });
   for (std::size_t i = 0; i < round.trials.size(); ++i) {
     Trial& trial = *round.trials[i];
     trial.step = round.steps[i].step;
     trial.tokens += round.steps[i].tokens;
+    round.tokens.push_back(trial.tokens);
     if (round.steps[i].finite) trial.train_loss = round.steps[i].train_loss;
     if (trial.id == kDefaultRun) continue;
     ++result_.steps;
@@ -145,11 +180,26 @@ void Study::take_steps(Round& round) {
     observer->on_steps(round.steps, std::span<const Trial* const>(round.trials.data(), round.trials.size()));
 }
 
-bool Study::wants_evaluation(const Trial& trial) const {
+// New trials may have moved the list.
+void Study::find_trials_again() {
+  for (Round& round : in_flight_) {
+    for (std::size_t i = 0; i < round.ids.size(); ++i) round.trials[i] = find(round.ids[i]);
+  }
+}
+
+// Waits for every step under way. They have to be logged before a trial ends, and their results come in order.
+void Study::collect_all() {
+  find_trials_again();
+  for (Round& round : in_flight_) {
+    if (!round.collected) collect_steps(round);
+  }
+}
+
+bool Study::wants_evaluation(const Trial& trial, std::int64_t step) const {
   if (!options_.has_validation) return false;
-  if (trial.step == last_step(trial.config)) return true;
-  if (options_.eval_every > 0 && trial.step % options_.eval_every == 0) return true;
-  return trial.id != kDefaultRun && trial.step == tuner_.next_milestone(trial.id);
+  if (step == last_step(trial.config)) return true;
+  if (options_.eval_every > 0 && step % options_.eval_every == 0) return true;
+  return trial.id != kDefaultRun && step == tuner_.next_milestone(trial.id);
 }
 
 void Study::take_evaluations(Round& round) {
@@ -160,7 +210,7 @@ void Study::take_evaluations(Round& round) {
     std::vector<std::size_t> where;
     for (std::size_t i = 0; i < round.trials.size(); ++i) {
       const Trial& trial = *round.trials[i];
-      if (trial.lane != lane || !round.steps[i].finite || !wants_evaluation(trial)) continue;
+      if (trial.lane != lane || !round.steps[i].finite || !trial.awaits_answer) continue;
       ids.push_back(trial.id);
       where.push_back(i);
     }
@@ -194,6 +244,7 @@ void Study::ask_tuner(Round& round) {
   for (std::size_t i = 0; i < round.trials.size(); ++i) {
     Trial& trial = *round.trials[i];
     const StepResult& step = round.steps[i];
+    if (trial.state != TrialState::running) continue;  // ended or paused while this step was under way
     const bool broken = !step.finite || (round.metrics[i] && !std::isfinite(*round.metrics[i]));
     if (trial.id == kDefaultRun) {
       if (broken) end(trial, TrialState::failed, "loss or gradient is not finite");
@@ -201,7 +252,7 @@ void Study::ask_tuner(Round& round) {
     }
     reports.push_back({.trial = trial.id,
                        .step = step.step,
-                       .tokens = trial.tokens,
+                       .tokens = round.tokens[i],
                        .train_loss = step.train_loss,
                        .metric = round.metrics[i],
                        .gradient_norm = step.gradient_norm});
@@ -212,6 +263,9 @@ void Study::ask_tuner(Round& round) {
   tuner_.report(reports, actions);
   for (auto* observer : observers_) observer->after_decision();
   if (options_.on_step) merge_callback(options_.on_step, reports, tuner_, actions);
+  const bool any_broken =
+      std::any_of(round.steps.begin(), round.steps.end(), [](const StepResult& step) { return !step.finite; });
+  if (!actions.empty() || any_broken) collect_all();
   for (std::size_t i = 0; i < round.trials.size(); ++i) {
     Trial& trial = *round.trials[i];
     const bool broken = !round.steps[i].finite || (round.metrics[i] && !std::isfinite(*round.metrics[i]));
@@ -222,9 +276,10 @@ void Study::ask_tuner(Round& round) {
   std::vector<Action> later(resumes, actions.end());
   actions.erase(resumes, actions.end());
   apply(std::move(actions));
-  for (Trial* trial : round.trials) {
-    if (trial->state == TrialState::running && trial->resident && trial->step >= last_step(trial->config)) {
-      end(*trial, TrialState::completed, "");
+  for (std::size_t i = 0; i < round.trials.size(); ++i) {
+    Trial& trial = *round.trials[i];
+    if (trial.state == TrialState::running && trial.resident && round.steps[i].step >= last_step(trial.config)) {
+      end(trial, TrialState::completed, "");
     }
   }
   apply(std::move(later));  // into the slots that the others left
@@ -341,6 +396,7 @@ void Study::end(Trial& trial, TrialState state, const std::string& reason) {
 }
 
 void Study::finish() {
+  collect_all();
   const std::string why = result_.interrupted ? "interrupted" : "budget of " + result_.budget_hit + " used up";
   for (Trial* trial : running()) end(*trial, TrialState::stopped, why);
   for (Trial& trial : result_.trials) {
@@ -385,6 +441,14 @@ std::vector<Trial*> Study::running() {
   for (Trial& trial : result_.trials) {
     if (trial.state == TrialState::running) trials.push_back(&trial);
   }
+  return trials;
+}
+
+// Those that step in the next round.
+std::vector<Trial*> Study::ready() {
+  std::vector<Trial*> trials = running();
+  std::erase_if(
+      trials, [](const Trial* trial) { return trial->awaits_answer || trial->submitted >= last_step(trial->config); });
   return trials;
 }
 

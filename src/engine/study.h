@@ -3,13 +3,14 @@
 // observers do.
 //
 // One round = one optimizer step of every running trial. The tuner is called on the thread that called run(), between
-// steps; with lag 0 (the only one so far) it sees round k before round k+1 starts.
+// steps. With StudyOptions::lag 0 it sees round k before round k+1 starts; with 1 while round k+1 runs.
 #pragma once
 
 #include <atomic>
 #include <cstdint>
 #include <functional>
 #include <limits>
+#include <list>
 #include <memory>
 #include <optional>
 #include <span>
@@ -54,7 +55,9 @@ struct Trial {
 
   std::size_t lane = 0;
   bool resident = false;
-  std::shared_ptr<const TrialImage> image;       ///< while paused
+  std::int64_t submitted = 0;               ///< steps handed to the lane; `step` counts those whose results have come
+  bool awaits_answer = false;               ///< was evaluated: does not step before the tuner has seen it
+  std::shared_ptr<const TrialImage> image;  ///< while paused
   std::shared_ptr<const TrialImage> best_image;  ///< the state at best_step; dropped once it cannot win any more
   std::shared_ptr<const TrialImage> last_image;  ///< the state when it ended; only with StudyOptions::keep_last
 };
@@ -87,6 +90,10 @@ struct StudyOptions {
   BudgetConfig budget;                     ///< steps and tokens here; seconds through `stop`
   bool keep_last = false;                  ///< keep each trial's last state (verb train)
   bool with_default = true;                ///< also train the default configuration, as a baseline
+  /// Rounds that may be under way while the tuner is asked: 0, or 1 to keep a device busy meanwhile. A trial that was
+  /// evaluated waits for the answer in any case, so decisions at milestones are the same; others take effect one step
+  /// later, after the step under way, which is logged.
+  std::size_t lag = 0;
   StepCallback on_step;
   std::function<bool()> stop;  ///< asked after each round: true ends the study early
 };
@@ -109,15 +116,28 @@ class Study {
   StudyResult run();
 
  private:
-  struct Round;
+  // What one round collects, in the order of `trials` (sorted by id, the default run first).
+  struct Round {
+    std::vector<TrialId> ids;
+    std::vector<Trial*> trials;      // the same; found again where trials may have moved
+    std::vector<std::size_t> lanes;  // where each was submitted
+    std::vector<StepResult> steps;
+    std::vector<std::int64_t> tokens;  // of the trial, up to this step
+    std::vector<std::optional<double>> metrics;
+    bool collected = false;
+  };
   void start_default();
   void admit_new();
   void start(Trial& trial);
   bool step_round();
-  void take_steps(Round& round);
+  void judge(Round round);
+  void submit_steps(Round& round);
+  void collect_steps(Round& round);
+  void collect_all();
+  void find_trials_again();
   void take_evaluations(Round& round);
   void note_evaluation(Trial& trial, const EvalResult& result, double metric);
-  bool wants_evaluation(const Trial& trial) const;
+  bool wants_evaluation(const Trial& trial, std::int64_t step) const;
   void ask_tuner(Round& round);
   void apply(std::vector<Action> actions);
   void apply_copies(std::span<const Action> copies);
@@ -128,6 +148,7 @@ class Study {
   std::optional<std::size_t> best_trial() const;
   Trial* find(TrialId id);
   std::vector<Trial*> running();
+  std::vector<Trial*> ready();
   std::size_t lane_for_new() const;
   std::int64_t free_slots() const;
   double metric_of(const EvalResult& result) const;
@@ -140,6 +161,7 @@ class Study {
   StudyResult result_;
   std::vector<std::int64_t> resident_;  // trials per lane
   std::vector<Action> waiting_;         // resumes that found every slot taken: they go before new trials
+  std::list<Round> in_flight_;          // submitted and not yet judged, oldest first
 };
 
 }  // namespace finetune

@@ -301,5 +301,106 @@ TEST(Study, TheBestEvaluationOfATrialCounts) {
   EXPECT_NE(result.trials[0].best_image, nullptr);
 }
 
+// Everything that an observer is told, as text.
+class Log : public StudyObserver {
+ public:
+  void on_steps(std::span<const StepResult> steps, std::span<const Trial* const> trials) override {
+    for (std::size_t i = 0; i < steps.size(); ++i) {
+      EXPECT_EQ(steps[i].trial, trials[i]->id);
+      EXPECT_EQ(steps[i].step, trials[i]->step);
+      lines[steps[i].trial.value].push_back("step " + std::to_string(steps[i].step));
+    }
+  }
+  void on_evaluation(const Trial& trial, const EvalResult&, double metric) override {
+    lines[trial.id.value].push_back("metric " + std::to_string(metric) + " at " + std::to_string(trial.step));
+  }
+  void on_end(const Trial& trial) override { lines[trial.id.value].push_back(to_text(trial.state) + trial.reason); }
+  std::map<std::int64_t, std::vector<std::string>> lines;
+};
+
+// A trial that was evaluated waits for the tuner, so what happens at milestones is the same with a round under way.
+TEST(Study, WithLagOneDecisionsAtMilestonesAreTheSame) {
+  std::vector<Value> rates(20, 0.0);
+  for (int i = 0; i < 20; ++i) std::get<double>(rates[static_cast<std::size_t>(i)]) = 0.02 + 0.04 * ((i * 7) % 20);
+  for (const std::string scheduler : {"none", "asha", "asha_promotion", "sync_hyperband", "hyperband", "pbt"}) {
+    SCOPED_TRACE(scheduler);
+    const auto run = [&](std::size_t lag, Log& log) {
+      FakeLane first(4), second(3);  // trials are started while others are under way
+      const auto tuner = tuner_over(rates, scheduler, 9);
+      StudyOptions options = options_for(9);
+      options.lag = lag;
+      StudyResult result = Study(options, *tuner, {&first, &second}, {&log}).run();
+      return result;
+    };
+    Log now, late;
+    const StudyResult a = run(0, now), b = run(1, late);
+    if (scheduler == "none") {
+      EXPECT_EQ(now.lines, late.lines);
+    }
+    ASSERT_EQ(a.trials.size(), b.trials.size());
+    for (const Trial& trial : b.trials) {
+      EXPECT_TRUE(trial.state == TrialState::completed || trial.state == TrialState::stopped);
+      EXPECT_EQ(trial.submitted, trial.step);
+      EXPECT_EQ(late.lines.at(trial.id.value).back(), to_text(trial.state) + trial.reason) << "nothing after the end";
+    }
+    EXPECT_EQ(a.best, b.best);
+    EXPECT_EQ(a.trials[*a.best].best_metric, b.trials[*b.best].best_metric);
+  }
+}
+
+TEST(Study, WithLagOneTheStepUnderWayIsLoggedBeforeAStop) {
+  for (const std::size_t lag : {0u, 1u}) {
+    FakeLane lane(2);
+    const auto tuner = tuner_over({0.1, 0.2}, "none", 6);
+    StudyOptions options = options_for(6);
+    options.lag = lag;
+    options.on_step = [&](std::span<const Report> reports, std::vector<Action>& actions) {
+      for (const Report& report : reports) {
+        if (report.trial == TrialId{0} && report.step == 2) {
+          Action stop;
+          stop.trial = report.trial;
+          stop.what = Action::Do::stop;
+          stop.reason = "rule";
+          actions.push_back(stop);
+        }
+      }
+    };
+    Log log;
+    const StudyResult result = Study(options, *tuner, {&lane}, {&log}).run();
+    std::vector<std::string> expected{"step 1", "step 2", "stoppedrule"};
+    if (lag == 1) expected.insert(expected.begin() + 2, "step 3");
+    EXPECT_EQ(log.lines.at(0), expected);
+    EXPECT_EQ(result.trials[1].state, TrialState::completed);
+    EXPECT_EQ(result.trials[1].step, 6);
+  }
+}
+
+TEST(Study, WithLagOneTheNextRoundRunsWhileTheTunerIsAsked) {
+  for (const std::size_t lag : {0u, 1u}) {
+    class Counting : public FakeLane {
+     public:
+      using FakeLane::FakeLane;
+      void submit(std::span<const TrialId> ids) override {
+        ++submitted;
+        FakeLane::submit(ids);
+      }
+      std::int64_t submitted = 0;
+    } lane(2);
+    const auto tuner = tuner_over({0.1, 200.0}, "none", 6);  // the second one breaks at its first step
+    StudyOptions options = options_for(6);
+    options.lag = lag;
+    options.with_default = false;
+    std::vector<std::int64_t> ahead;
+    options.on_step = [&](std::span<const Report> reports, std::vector<Action>&) {
+      ahead.push_back(lane.submitted - reports.front().step);
+    };
+    const StudyResult result = Study(options, *tuner, {&lane}, {}).run();
+    const auto late = static_cast<std::int64_t>(lag);
+    EXPECT_EQ(ahead, (std::vector<std::int64_t>{late, late, late, late, late, 0}));
+    EXPECT_EQ(result.trials[1].state, TrialState::failed);
+    EXPECT_EQ(result.trials[0].step, 6);
+  }
+}
+
 }  // namespace
 }  // namespace finetune::testing

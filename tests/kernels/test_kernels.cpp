@@ -126,26 +126,59 @@ TEST_P(Kernels, CrossEntropy) {
 
 TEST_P(Kernels, AdamW) {
   if (GetParam() == Type::bf16) return;  // the state is fp32 only
-  const std::int64_t slots = 4, stride = 9003, parameters = 9001;
+  const std::int64_t slots = 6, stride = 9003, parameters = 9001;
   Buffer<float> p(normals(slots * stride, 1)), g(normals(slots * stride, 2)), m(normals(slots * stride, 3, 0.1));
   std::vector<float> squares = normals(slots * stride, 4, 0.1);
   for (float& value : squares) value *= value;
   Buffer<float> v(squares);
   Buffer<ParameterRange> decayed({{0, 5}, {5, 6}, {4000, 4200}, {8999, 9001}, {100, 8000}});
-  Buffer<AdamWSlot> updates({{2, 1e-2, 0.9, 0.999, 1e-8, 0.1, 0.5, 1, 0, 0, 4},
-                             {0, 3e-3, 0.8, 0.95, 1e-6, 0.5, 1, 77, 0, 4, 1},
-                             {3, 1, 0.9, 0.999, 1e-8, 0, 1, 1, 1, 0, 0}});
-  AdamW args{
-      p.host.data(),      g.host.data(), m.host.data(), v.host.data(), stride, parameters, updates.host.data(), 3,
-      decayed.host.data()};
+  // Clipped, below its limit, unlimited; the last two do not move: a norm and a loss that are not finite.
+  Buffer<AdamWSlot> updates({{2, 1e-2, 0.9, 0.999, 1e-8, 0.1, 1, 0, 4},
+                             {0, 3e-3, 0.8, 0.95, 1e-6, 0.5, 3, 4, 1},
+                             {5, 1e-3, 0.9, 0.999, 1e-8, 0, 0, 0, 0},
+                             {3, 1, 0.9, 0.999, 1e-8, 0, 0, 0, 0},
+                             {4, 1, 0.9, 0.999, 1e-8, 0, 0, 0, 0}});
+  const double inf = std::numeric_limits<double>::infinity(), nan = std::numeric_limits<double>::quiet_NaN();
+  Buffer<double> clip_norms({2, 2, 2, inf, 2}), losses({5, -3, 0, 1, nan});
+  Buffer<std::int64_t> steps({76, 9, 0, 3, 3, 1000});
+  AdamW args{p.host.data(),
+             g.host.data(),
+             m.host.data(),
+             v.host.data(),
+             stride,
+             parameters,
+             updates.host.data(),
+             5,
+             decayed.host.data(),
+             clip_norms.host.data(),
+             losses.host.data(),
+             steps.host.data()};
   ASSERT_TRUE(ref::adamw(args, {}).ok());
-  args = {p.device(), g.device(), m.device(), v.device(), stride, parameters, updates.device(), 3, decayed.device()};
+  args = {p.device(),       g.device(), m.device(),       v.device(),          stride,          parameters,
+          updates.device(), 5,          decayed.device(), clip_norms.device(), losses.device(), steps.device()};
   ASSERT_TRUE(cuda::adamw(args, {}).ok());
   const finetune::testing::Bound each = bound_of(Type::f32, 8);  // some eight roundings on the way to a parameter
   expect_equal(p, each, "params");
   expect_equal(m, each, "first");
   expect_equal(v, each, "second");
-  expect_equal(g, {}, "grads");
+  const auto cleared = g.downloaded();
+  EXPECT_EQ(cleared, g.host);
+  for (const std::int64_t slot : {0, 2, 3, 4, 5}) EXPECT_EQ(cleared[static_cast<std::size_t>(slot * stride + 9000)], 0);
+  EXPECT_EQ(steps.downloaded(), steps.host);
+  EXPECT_EQ(steps.host, (std::vector<std::int64_t>{77, 9, 1, 3, 3, 1001}));
+}
+
+TEST_P(Kernels, RowSums) {
+  if (GetParam() == Type::bf16) return;  // losses are fp32 only
+  Buffer<float> values(normals(1000, 1));
+  Buffer<RowRange> ranges({{0, 700, 3}, {700, 701, 0}, {705, 705, 1}, {710, 1000, 2}});
+  Buffer<double> sums({1, 2, 3, 4});
+  RowSums args{values.host.data(), ranges.host.data(), 4, sums.host.data()};
+  ASSERT_TRUE(ref::row_sums(args, {}).ok());
+  args = {values.device(), ranges.device(), 4, sums.device()};
+  ASSERT_TRUE(cuda::row_sums(args, {}).ok());
+  expect_equal(sums, {.absolute = 1e-12}, "sums");  // 700 doubles of size 1 in another order
+  EXPECT_EQ(sums.host[1], 2);
 }
 
 TEST_P(Kernels, GradientNorms) {
@@ -167,12 +200,17 @@ TEST_P(Kernels, AdapterForwardAndBackward) {
   const Type type = GetParam();
   const std::int64_t tokens = 90, inputs = 70, stored = 24, slots = 3, row = inputs + 1;
   const std::int64_t outputs[] = {33, 100};
-  // 37 rows span two tiles; slot 1 adapts one projection only; rows 45 to 50 belong to nobody.
-  std::vector<AdapterGroup> list = {{0, 37, 0, 2, 8, 3, 2.0f, 0.0f, 0, 0, 0},
-                                    {37, 45, 0, 0, 24, 3, 0.5f, 0.3f, 77, 5, 11},
-                                    {50, 90, 0, 1, 16, 2, 1.0f, 0.0f, 0, 0, 0}};
-  const std::int64_t tiles = number_tiles(list.data(), 3);
-  EXPECT_EQ(tiles, 5);
+  const std::int64_t kBits[] = {1, 5};
+  // 37 rows span two tiles; slot 1 adapts one projection of this call only; rows 45 to 50 belong to nobody; two groups
+  // are idle, and more tiles are launched than there are, as when a launch is sized for any pack.
+  std::vector<AdapterGroup> list = {{0, 37, 0, 2, 8, 0x22, 2.0f, 0.0f, 0, 0, 0},
+                                    {37, 45, 0, 0, 24, 0x2a, 0.5f, 0.3f, 77, 5, 11},
+                                    {},
+                                    {50, 90, 0, 1, 16, 0x21, 1.0f, 0.0f, 0, 0, 0},
+                                    {}};
+  const std::int64_t count = static_cast<std::int64_t>(list.size());
+  EXPECT_EQ(number_tiles(list.data(), count), 5);
+  const std::int64_t tiles = 8;
   Buffer<AdapterGroup> groups(list);
   Activations x(type, tokens, row, 1), dx(type, tokens, row, 2);
   std::vector<std::unique_ptr<Activations>> y, dy;
@@ -190,9 +228,16 @@ TEST_P(Kernels, AdapterForwardAndBackward) {
   }
   const auto at = [](bool host, auto& buffer) { return host ? buffer->host.data() : buffer->device(); };
   const auto forward = [&](bool host) {
-    AdapterForward args{
-        type, host ? x.host() : x.device(), row, inputs, host ? groups.host.data() : groups.device(), 3, tiles, 24, {},
-        2};
+    AdapterForward args{type,
+                        host ? x.host() : x.device(),
+                        row,
+                        inputs,
+                        host ? groups.host.data() : groups.device(),
+                        count,
+                        tiles,
+                        32,
+                        {},
+                        2};
     for (std::size_t i = 0; i < 2; ++i) {
       args.projection[i] = {{at(host, a[i]), at(host, b[i]), stored * inputs, inputs, outputs[i] * stored, stored},
                             at(host, s[i]),
@@ -200,7 +245,8 @@ TEST_P(Kernels, AdapterForwardAndBackward) {
                             host ? y[i]->host() : y[i]->device(),
                             outputs[i] + 2,
                             outputs[i],
-                            3 + static_cast<std::int64_t>(i)};
+                            3 + static_cast<std::int64_t>(i),
+                            kBits[i]};
     }
     return args;
   };
@@ -218,9 +264,9 @@ TEST_P(Kernels, AdapterForwardAndBackward) {
                          host ? dx.host() : dx.device(),
                          row,
                          host ? groups.host.data() : groups.device(),
-                         3,
+                         count,
                          tiles,
-                         24,
+                         32,
                          {},
                          2};
     for (std::size_t i = 0; i < 2; ++i) {
@@ -238,7 +284,8 @@ TEST_P(Kernels, AdapterForwardAndBackward) {
                             inputs,
                             outputs[i] * stored,
                             stored,
-                            3 + static_cast<std::int64_t>(i)};
+                            3 + static_cast<std::int64_t>(i),
+                            kBits[i]};
     }
     return args;
   };

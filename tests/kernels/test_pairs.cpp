@@ -140,8 +140,9 @@ TEST_F(Pairs, Embedding) {
   expect_close(dtable, want[0]);
 }
 
-const std::vector<ops::AdapterGroup> kGroups = {{.begin = 0, .end = 5, .slot = 2, .rank = 8, .scale = 2},
-                                                {.begin = 6, .end = 11, .slot = 0, .rank = 16, .scale = 0.5f}};
+const std::vector<ops::AdapterGroup> kGroups = {
+    {.begin = 0, .end = 5, .slot = 2, .rank = 8, .projections = 2, .scale = 2},
+    {.begin = 6, .end = 11, .slot = 0, .rank = 16, .projections = 6, .scale = 0.5f}};
 
 TEST_F(Pairs, LinearWithAdapter) {
   const Tensor x = leaf(random64({11, 13})), a = leaf(random64({3, 16, 13})), b = leaf(random64({3, 19, 16})),
@@ -157,8 +158,11 @@ TEST_F(Pairs, LinearWithAdapter) {
   const c10::NoGradGuard off;
   Tensor y = base.clone(), s = at::zeros({11, 16}, at::kDouble), dx = at::zeros_like(x), da = at::zeros_like(a),
          db = at::zeros_like(b);
-  composite().adapter_forward(x, a, b, kGroups, 3, s, y);
-  composite().adapter_backward(dy, x, a, b, s, kGroups, 3, dx, da, db);
+  const ops::AdapterGroups groups = ops::make_adapter_groups(kGroups);
+  const ops::AdapterOutput output{1, 3, a, b, s, y};
+  const ops::AdapterOutputGradient gradient{1, 3, a, b, s, dy, da, db};
+  composite().adapter_forward(x, groups, {&output, 1});
+  composite().adapter_backward(x, groups, {&gradient, 1}, dx);
   expect_close(y, want_y);
   expect_close(dx, want[0]);
   expect_close(da, want[1]);
@@ -238,21 +242,28 @@ TEST_F(Pairs, OracleOfAdaptersEqualsComposition) {
                base = at::randn({11, 19}), dy = at::randn({11, 19});
   std::vector<ops::AdapterGroup> groups = kGroups;
   groups[1].dropout = 0.3f, groups[1].seed = 1234567890123, groups[1].step = 7, groups[1].token_base = 40;
-  std::vector<kernels::AdapterGroup> list;
-  for (const auto& g : groups)
-    list.push_back({g.begin, g.end, 0, g.slot, static_cast<std::int32_t>(g.rank), 1, g.scale, g.dropout, g.seed, g.step,
-                    g.token_base});
-  const std::int64_t tiles = kernels::number_tiles(list.data(), 2);
+  const ops::AdapterGroups on_host = ops::make_adapter_groups(groups);
   for (const ops::Backend* backend : {&ops::composite_backend(), &ops::cpu_backend()}) {
     Tensor y = base.clone(), s = at::zeros({11, 16}), dx = at::zeros_like(x), da = at::ones_like(a),
            db = at::ones_like(b);
     Tensor y2 = base.clone(), s2 = at::zeros({11, 16}), ds2 = at::zeros({11, 16}), dx2 = at::zeros_like(x),
            da2 = at::ones_like(a), db2 = at::ones_like(b);
-    backend->adapter_forward(x, a, b, groups, 3, s, y);
-    backend->adapter_backward(dy, x, a, b, s, groups, 3, dx, da, db);
+    const ops::AdapterOutput output{1, 3, a, b, s, y};
+    const ops::AdapterOutputGradient gradient{1, 3, a, b, s, dy, da, db};
+    backend->adapter_forward(x, on_host, {&output, 1});
+    backend->adapter_backward(x, on_host, {&gradient, 1}, dx);
     const kernels::AdapterWeights weights{f(a), f(b), 16 * 13, 13, 19 * 16, 16};
-    kernels::ref::adapter_forward(
-        {kernels::Type::f32, f(x), 13, 13, list.data(), 2, tiles, 16, {{weights, f(s2), 16, f(y2), 19, 19, 3}}, 1}, {});
+    kernels::ref::adapter_forward({kernels::Type::f32,
+                                   f(x),
+                                   13,
+                                   13,
+                                   on_host.list.data(),
+                                   2,
+                                   on_host.tiles,
+                                   16,
+                                   {{weights, f(s2), 16, f(y2), 19, 19, 3, 1}},
+                                   1},
+                                  {});
     kernels::ref::adapter_backward(
         {kernels::Type::f32,
          f(x),
@@ -260,11 +271,11 @@ TEST_F(Pairs, OracleOfAdaptersEqualsComposition) {
          13,
          f(dx2),
          13,
-         list.data(),
+         on_host.list.data(),
          2,
-         tiles,
+         on_host.tiles,
          16,
-         {{weights, f(s2), 16, f(ds2), 16, f(dy), 19, 19, f(da2), f(db2), 16 * 13, 13, 19 * 16, 16, 3}},
+         {{weights, f(s2), 16, f(ds2), 16, f(dy), 19, 19, f(da2), f(db2), 16 * 13, 13, 19 * 16, 16, 3, 1}},
          1},
         {});
     for (const auto& [actual, expected] :
@@ -273,19 +284,58 @@ TEST_F(Pairs, OracleOfAdaptersEqualsComposition) {
   }
 }
 
+// What block.cpp relies on: the grouped call of projections that share an input is the calls one by one, bit for bit.
+TEST_F(Pairs, AGroupedCallEqualsItsProjectionsOneByOne) {
+  const Tensor x = at::randn({11, 13});
+  std::vector<ops::AdapterGroup> list = kGroups;
+  list[1].dropout = 0.3f, list[1].seed = 9, list[1].step = 2;
+  const ops::AdapterGroups groups = ops::make_adapter_groups(list);
+  EXPECT_EQ(groups.projections, 6u);
+  EXPECT_EQ(groups.largest_rank, 16);
+  EXPECT_EQ(groups.tiles, 2);
+  const std::int64_t widths[] = {19, 8, 33};
+  const auto run = [&](const ops::Backend& backend, bool together) {
+    at::manual_seed(11);
+    std::vector<ops::AdapterOutput> outputs;
+    std::vector<ops::AdapterOutputGradient> gradients;
+    for (std::int64_t i = 0; i < 3; ++i) {  // bits 0 to 2: nobody's, both trials', one trial's
+      const Tensor a = at::randn({3, 16, 13}), b = at::randn({3, widths[i], 16}), y = at::randn({11, widths[i]}),
+                   s = at::zeros({11, 16});
+      outputs.push_back({i, 7 + i, a, b, s, y});
+      gradients.push_back({i, 7 + i, a, b, s, at::randn({11, widths[i]}), at::zeros_like(a), at::zeros_like(b)});
+    }
+    Tensor dx = at::randn({11, 13});
+    const std::size_t each = together ? 3 : 1;
+    for (std::size_t i = 0; i < 3; i += each) backend.adapter_forward(x, groups, {&outputs[i], each});
+    for (std::size_t i = 0; i < 3; i += each) backend.adapter_backward(x, groups, {&gradients[i], each}, dx);
+    std::vector<Tensor> results{dx};
+    for (std::size_t i = 0; i < 3; ++i) {
+      for (const Tensor& result : {outputs[i].s_TR, outputs[i].y_TO, gradients[i].da_SRD, gradients[i].db_SOR})
+        results.push_back(result);
+    }
+    return results;
+  };
+  for (const ops::Backend* backend : {&ops::composite_backend(), &ops::cpu_backend()}) {
+    const auto together = run(*backend, true), apart = run(*backend, false);
+    for (std::size_t i = 0; i < together.size(); ++i) EXPECT_TRUE(at::equal(together[i], apart[i])) << i;
+    EXPECT_EQ(together[3].count_nonzero().item<std::int64_t>(), 0) << "a projection that nobody adapts";
+    EXPECT_GT(together[7].count_nonzero().item<std::int64_t>(), 0);
+    EXPECT_EQ(together[11].narrow(0, 2, 1).count_nonzero().item<std::int64_t>(), 0) << "slot 2 leaves bit 2 alone";
+  }
+}
+
 TEST_F(Pairs, OracleOfTheOptimizerEqualsComposition) {
   const Tensor p0 = at::randn({3, 29}), g0 = at::randn({3, 29}), m0 = at::randn({3, 29}), v0 = at::rand({3, 29});
-  const std::vector<ops::SlotUpdate> updates = {{.slot = 2,
-                                                 .learning_rate = 1e-2,
-                                                 .weight_decay = 0.3,
-                                                 .gradient_scale = 0.5,
-                                                 .step = 3,
-                                                 .decayed = {{2, 9}, {20, 29}}},
-                                                {.slot = 0, .learning_rate = 1e-1, .skip = true}};
+  const std::vector<ops::SlotUpdate> updates = {
+      {.slot = 2, .learning_rate = 1e-2, .weight_decay = 0.3, .max_norm = 2, .decayed = {{2, 9}, {20, 29}}},
+      {.slot = 0, .learning_rate = 1e-1}};
   const kernels::ParameterRange ranges[] = {{2, 9}, {20, 29}};
-  const kernels::AdamWSlot slots[] = {{2, 1e-2, 0.9, 0.999, 1e-8, 0.3, 0.5, 3, 0, 0, 2},
-                                      {0, 1e-1, 0.9, 0.999, 1e-8, 0, 1, 1, 1, 2, 0}};
-  const std::vector<ops::SlotPieces> pieces = {{.slot = 1, .pieces = {{3, 4, 5, 6}, {0, 1, 2, 2}}}};
+  const kernels::AdamWSlot slots[] = {{2, 1e-2, 0.9, 0.999, 1e-8, 0.3, 2, 0, 2},
+                                      {0, 1e-1, 0.9, 0.999, 1e-8, 0, 0, 2, 0}};
+  // The second update's loss is not a number: its slot stays as it is.
+  const double norm_values[] = {4, 1}, losses[] = {1, std::numeric_limits<double>::quiet_NaN()};
+  const Tensor norms_N = at::tensor({4.0, 1.0}, at::kDouble), losses_N = at::tensor({1.0, losses[1]}, at::kDouble);
+  const ops::NormPlan plan = ops::make_norm_plan({{.slot = 1, .pieces = {{3, 4, 5, 6}, {0, 1, 2, 2}}}}, at::kCPU);
   const kernels::GradientPiece piece_list[] = {{3, 4, 5, 6}, {0, 1, 2, 2}};
   const kernels::NormSlot norm_slot{1, 0, 2};
   for (const ops::Backend* backend : {&ops::composite_backend(), &ops::cpu_backend()}) {
@@ -293,11 +343,30 @@ TEST_F(Pairs, OracleOfTheOptimizerEqualsComposition) {
                  m2 = m0.clone(), v2 = v0.clone();
     double norm = 0;
     kernels::ref::gradient_norms({f(g2), 29, &norm_slot, 1, piece_list, nullptr, &norm}, {});
-    EXPECT_NEAR(norm, backend->gradient_norms(g, pieces)[0], 1e-14 * 22 * norm);  // 22 doubles in another order
-    backend->adamw(p, g, m, v, updates);
-    kernels::ref::adamw({f(p2), f(g2), f(m2), f(v2), 29, 29, slots, 2, ranges}, {});
+    Tensor own = at::zeros({1}, at::kDouble);
+    backend->gradient_norms(g, plan, own);
+    EXPECT_NEAR(norm, own.item<double>(), 1e-14 * 22 * norm);  // 22 doubles in another order
+    const Tensor steps = at::tensor({5, 7, 2}, at::kLong);
+    std::int64_t steps2[] = {5, 7, 2};
+    backend->adamw({p, g, m, v, steps}, updates, norms_N, losses_N);
+    kernels::ref::adamw({f(p2), f(g2), f(m2), f(v2), 29, 29, slots, 2, ranges, norm_values, losses, steps2}, {});
+    for (std::int64_t s = 0; s < 3; ++s) EXPECT_EQ(steps.data_ptr<std::int64_t>()[s], steps2[s]) << s;
+    EXPECT_EQ(steps2[2], 3);
+    EXPECT_EQ(steps2[0], 5);
     for (const auto& [actual, expected] : {std::pair{p2, p}, std::pair{m2, m}, std::pair{v2, v}, std::pair{g2, g}})
       expect_close(actual, expected, kFloatBound);
+  }
+}
+
+TEST_F(Pairs, OracleOfRowSumsEqualsComposition) {
+  const Tensor values = at::randn({9});
+  const std::vector<ops::RowRange> ranges = {{0, 4, 2}, {4, 4, 1}, {5, 9, 0}};
+  for (const ops::Backend* backend : {&ops::composite_backend(), &ops::cpu_backend()}) {
+    Tensor sums = at::ones({3}, at::kDouble), sums2 = sums.clone();
+    backend->row_sums(values, ranges, sums);
+    kernels::ref::row_sums({f(values), ranges.data(), 3, sums2.data_ptr<double>()}, {});
+    expect_close(sums2, sums, 1e-15);  // four doubles in another order
+    EXPECT_EQ(sums2.data_ptr<double>()[1], 1);
   }
 }
 

@@ -1,0 +1,50 @@
+#include "kernels/torch/graph.h"
+
+#include <dlfcn.h>
+
+#include "core/error.h"
+
+namespace finetune::ops {
+namespace {
+
+class Again : public Graph {
+ public:
+  void capture(std::function<void()> work) override { work_ = std::move(work); }
+  void replay() override { work_(); }
+
+ private:
+  std::function<void()> work_;
+};
+
+using Make = Graph* (*)(int device);
+
+// The program links the CPU half of LibTorch only, so what needs the CUDA half is a library of its own, loaded on
+// demand (kernels/torch/cuda_graph.cpp). It stands beside the program.
+struct Library {
+  Make make = nullptr;
+  std::string problem;
+};
+
+const Library& library() {
+  static const Library kLibrary = [] {
+    void* handle = dlopen("libfinetune_cuda_graph.so", RTLD_NOW);
+    if (handle == nullptr) return Library{nullptr, dlerror()};
+    return Library{reinterpret_cast<Make>(dlsym(handle, "finetune_make_cuda_graph")), ""};
+  }();
+  return kLibrary;
+}
+
+}  // namespace
+
+const char* graphs_problem(at::Device device) {
+  if (device.is_cpu() || library().make != nullptr) return nullptr;
+  return library().problem.c_str();
+}
+
+std::unique_ptr<Graph> make_graph(at::Device device) {
+  if (device.is_cpu()) return std::make_unique<Again>();
+  if (const char* problem = graphs_problem(device)) throw failed("CUDA graphs", problem);
+  return std::unique_ptr<Graph>(library().make(device.index()));
+}
+
+}  // namespace finetune::ops

@@ -1,0 +1,44 @@
+// Captured passes by shape, and how often one was captured: the number that shows that nothing a tuner does needs a new
+// capture. Torch-free; what is captured, and how, is the caller's.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <utility>
+
+namespace finetune {
+
+/// What a captured pass is fixed to. Which trials are in it, their slots, ranks, scales, rates and seeds are not part
+/// of it: they are read from device memory.
+template <typename Shape>
+struct CaptureKey {
+  Shape shape;
+  std::int64_t model = 0;  ///< which weights and gradients: 0 for the shared base, the slot in full fine-tuning
+  auto operator<=>(const CaptureKey&) const = default;
+};
+
+template <typename Key, typename Captured>
+class GraphCache {
+ public:
+  /// The captured pass of this key; make() -> std::unique_ptr<Captured> captures it when there is none.
+  template <typename Make>
+  Captured& get(const Key& key, const Make& make) {
+    auto found = passes_.find(key);
+    if (found == passes_.end()) {
+      found = passes_.emplace(key, make()).first;
+      ++captures_;
+    }
+    return *found->second;
+  }
+  /// Drops all: the memory that they work on has moved.
+  void clear() { passes_.clear(); }
+  std::int64_t captures() const { return captures_; }
+  std::size_t size() const { return passes_.size(); }
+
+ private:
+  std::map<Key, std::unique_ptr<Captured>> passes_;
+  std::int64_t captures_ = 0;
+};
+
+}  // namespace finetune

@@ -1,0 +1,112 @@
+#include "engine/pack_data.h"
+
+#include <algorithm>
+#include <bit>
+
+namespace finetune {
+namespace {
+
+std::int64_t up_to(std::int64_t value, std::int64_t multiple) {
+  return (value + multiple - 1) / multiple * multiple;
+}
+
+std::int64_t power_of_two(std::int64_t value) {
+  return static_cast<std::int64_t>(std::bit_ceil(static_cast<std::uint64_t>(std::max<std::int64_t>(1, value))));
+}
+
+void close_segment(PackData& pack) {
+  const auto end = static_cast<std::int64_t>(pack.ids.size());
+  pack.longest = std::max(pack.longest, end - pack.bounds.back());
+  pack.bounds.push_back(static_cast<std::int32_t>(end));
+}
+
+void add_example(PackData& pack, const Example& example, float scale) {
+  const auto begin = static_cast<std::int64_t>(pack.ids.size());
+  for (std::size_t i = 0; i < example.ids.size(); ++i) {
+    pack.ids.push_back(example.ids[i]);
+    pack.positions.push_back(static_cast<std::int32_t>(i));
+    if (i + 1 == example.ids.size() || !example.loss[i + 1]) continue;
+    pack.loss_rows.push_back(begin + static_cast<std::int64_t>(i));
+    pack.targets.push_back(example.ids[i + 1]);
+    pack.scales.push_back(scale);
+  }
+  close_segment(pack);
+}
+
+void add_padding_segment(PackData& pack, std::int64_t tokens) {
+  pack.ids.resize(pack.ids.size() + static_cast<std::size_t>(tokens), 0);
+  pack.positions.resize(pack.ids.size(), 0);  // any position that every model has
+  close_segment(pack);
+}
+
+// Repeats the first loss row with scale zero.
+void pad_loss_rows(PackData& pack, std::int64_t rows) {
+  while (!pack.loss_rows.empty() && static_cast<std::int64_t>(pack.loss_rows.size()) < rows) {
+    pack.loss_rows.push_back(pack.loss_rows.front());
+    pack.targets.push_back(pack.targets.front());
+    pack.scales.push_back(0);
+  }
+}
+
+kernels::AdapterGroup group_of(const PackTrial& trial, std::int64_t begin, std::int64_t end, std::int64_t token_base) {
+  std::uint32_t projections = 0;
+  for (std::size_t p = 0; p < kProjections; ++p) projections |= (trial.targets[p] ? 1U : 0U) << p;
+  return {.begin = begin,
+          .end = end,
+          .slot = trial.slot,
+          .rank = static_cast<std::int32_t>(trial.rank),
+          .projections = projections,
+          .scale = trial.scale,
+          .dropout = static_cast<float>(trial.dropout),
+          .seed = trial.seed,
+          .step = trial.step,
+          .token_base = token_base};
+}
+
+}  // namespace
+
+PackShape PackData::shape() const {
+  return {static_cast<std::int64_t>(ids.size()), static_cast<std::int64_t>(loss_rows.size()),
+          static_cast<std::int64_t>(bounds.size()) - 1, longest};
+}
+
+PackData build_pack_data(const Pass& pass, std::span<const PackTrial> trials, std::int64_t fewest_rows) {
+  PackData pack;
+  for (const Chunk& chunk : pass.chunks) {
+    const PackTrial& trial = trials[chunk.trial];
+    const auto begin = static_cast<std::int64_t>(pack.ids.size());
+    const auto first_row = static_cast<std::int64_t>(pack.loss_rows.size());
+    for (std::size_t i = chunk.first; i < chunk.first + chunk.count; ++i) {
+      add_example(pack, trial.examples[static_cast<std::size_t>(trial.batch[i])], static_cast<float>(trial.loss_scale));
+    }
+    pack.groups.push_back(group_of(trial, begin, static_cast<std::int64_t>(pack.ids.size()), chunk.token_base));
+    pack.rows.emplace_back(first_row, static_cast<std::int64_t>(pack.loss_rows.size()));
+  }
+  const auto missing = fewest_rows - static_cast<std::int64_t>(pack.ids.size());
+  if (missing > 0) add_padding_segment(pack, missing);
+  pad_loss_rows(pack, fewest_rows);
+  return pack;
+}
+
+PackShape bucket_of(const PackShape& shape, std::int64_t tokens_per_pass) {
+  PackShape bucket;
+  bucket.tokens = up_to(shape.tokens, std::max<std::int64_t>(32, tokens_per_pass / 8));
+  bucket.loss_rows = std::min(bucket.tokens, up_to(shape.loss_rows, std::max<std::int64_t>(1, bucket.tokens / 4)));
+  const std::int64_t longest = std::max<std::int64_t>(1, shape.longest);
+  bucket.segments = power_of_two(shape.segments + (bucket.tokens - shape.tokens + longest - 1) / longest);
+  bucket.longest = power_of_two(longest);
+  return bucket;
+}
+
+void pad_pack(PackData& pack, const PackShape& shape, std::size_t groups) {
+  const std::int64_t longest = std::max<std::int64_t>(1, pack.longest);
+  while (static_cast<std::int64_t>(pack.ids.size()) < shape.tokens) {
+    add_padding_segment(pack, std::min(longest, shape.tokens - static_cast<std::int64_t>(pack.ids.size())));
+  }
+  while (static_cast<std::int64_t>(pack.bounds.size()) <= shape.segments) close_segment(pack);
+  pad_loss_rows(pack, shape.loss_rows);
+  pack.longest = shape.longest;
+  if (pack.groups.size() < groups) pack.groups.resize(groups);
+}
+
+}  // namespace finetune

@@ -1,0 +1,83 @@
+// What a round needs before a device is asked for anything: each trial's batch, the passes it is cut into, and their
+// arrays. Torch-free; a pure function of plain values, so it can be computed ahead on another thread.
+#pragma once
+
+#include <cstdint>
+#include <future>
+#include <map>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "data/dataset.h"
+#include "engine/pack_data.h"
+#include "engine/planner.h"
+
+namespace finetune {
+
+/// One trial in a round. `part` without loss_scale, examples and batch, which the plan fills in.
+struct RoundTrial {
+  PackTrial part;
+  std::int64_t batch_size = 1;
+  std::uint64_t order_seed = 0;
+};
+/// Whether two rounds are over the same trials with the same values.
+bool same_round(std::span<const RoundTrial> a, std::span<const RoundTrial> b);
+
+struct RoundOptions {
+  std::int64_t tokens_per_pass = 4096;
+  std::int64_t fewest_rows = 16;  ///< of any product: pack_builder.h
+  bool shuffle = true;
+  bool together = true;    ///< false: a pass holds one trial only (full fine-tuning)
+  bool buckets = false;    ///< pad passes to few shapes, for captured graphs
+  std::size_t groups = 0;  ///< with buckets: adapter groups of every pass
+};
+
+/// A trial's batch of one step.
+struct RoundBatch {
+  std::vector<std::int64_t> examples, lengths;
+  std::int64_t tokens = 0, loss_tokens = 0;
+};
+
+struct RoundPass {
+  Pass pass;  ///< chunk.trial counts from `first_trial`
+  PackData data;
+  std::size_t first_trial = 0;
+};
+
+struct RoundPlan {
+  std::vector<RoundTrial> trials;
+  std::vector<RoundBatch> batches;  ///< per trial
+  std::vector<RoundPass> passes;
+  std::int64_t tokens_per_pass = 0;
+};
+
+/// Plans rounds, one at a time, on the thread that asks or ahead of it on another.
+class RoundPlanner {
+ public:
+  /// The examples must outlive the planner.
+  RoundPlanner(std::span<const Example> examples, const RoundOptions& options);
+
+  /// The plan of these trials: the one prepared if it is of them, else made now.
+  RoundPlan take(std::vector<RoundTrial> trials);
+  /// Starts to plan what is likely to be taken next. Returns at once.
+  void prepare(std::vector<RoundTrial> trials);
+  /// From the next plan on; a plan prepared for another size is not used.
+  void set_tokens_per_pass(std::int64_t tokens);
+  std::int64_t tokens_per_pass() const { return options_.tokens_per_pass; }
+  /// Plans taken that had been prepared.
+  std::int64_t prepared_plans_used() const { return used_; }
+
+ private:
+  RoundPlan plan(std::vector<RoundTrial> trials, std::int64_t tokens_per_pass);
+  RoundBatch batch_of(const RoundTrial& trial);
+
+  std::span<const Example> examples_;
+  RoundOptions options_;
+  // Orders of examples; trials of one seed and batch size share theirs. Those that a round does not use are dropped.
+  std::map<std::pair<std::uint64_t, std::int64_t>, BatchOrder> orders_;
+  std::int64_t used_ = 0;
+  std::future<RoundPlan> prepared_;  // last: its thread works on the members above
+};
+
+}  // namespace finetune

@@ -1,0 +1,250 @@
+#!/usr/bin/env python3
+"""The parts of tests/bench/gpu.sh: runs bench_gpu and the peer in turn, prints each number beside its goal, adds it to one
+JSON file. Only the standard library is needed; the peer (peer.py) runs where torch and PEFT are there."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Callable
+
+HERE = Path(__file__).resolve().parent
+
+# tokens/s of one LoRA trial, rank 16, rows of 1024 to 2048, on one H200 (about half of it is 50 % of 790 TFLOP/s).
+GOALS = {"qwen2.5-0.5b": 180e3, "qwen3-0.6b": 140e3, "qwen2.5-1.5b": 70e3, "qwen3-1.7b": 62e3, "qwen3-4b": 28e3,
+         "qwen2.5-7b": 16e3, "llama-3.1-8b": 16e3}
+FULL_GOALS = {"qwen2.5-0.5b": 149e3, "qwen2.5-1.5b": 59e3}  # llmq on an H100
+PACKED_GOALS = {1: 5.1, 2: 3.7, 4: 2.5}  # ALTO's fused kernels over one after the other, 32 adapters, by batch
+SHORT_ROWS = ["--shortest", "100", "--longest", "300"]  # as GSM8K's
+
+
+class Bench:
+    """Runs programs, keeps rows."""
+
+    def __init__(self, args: argparse.Namespace) -> None:
+        self.args = args
+        self.rows: list[dict] = []
+        self.runs: list[dict] = []
+
+    def ours(self, *options: str) -> dict | None:
+        """One run of bench_gpu; None when it failed (said, and kept)."""
+        return self._run([str(self.args.build / "bench_gpu"), "--device", self.args.device, *options])
+
+    def peer(self, *options: str) -> dict | None:
+        """One run of the same sizes in transformers and PEFT."""
+        return self._run([sys.executable, str(HERE / "peer.py"), "--device", self.args.device, *options])
+
+    def _run(self, command: list[str]) -> dict | None:
+        started = time.perf_counter()
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        run = {"command": " ".join([Path(command[0]).name, *command[1:]]), "seconds": time.perf_counter() - started}
+        self.runs.append(run)
+        if done.returncode != 0:
+            run["failed"] = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
+            print(f"  failed: {run['command']}: {run['failed']}", flush=True)
+            return None
+        run["result"] = json.loads(done.stdout.strip().splitlines()[-1])
+        return run["result"]
+
+    def row(self, what: str, value: float | None, unit: str, goal: float | None = None, at_most: bool = False) -> None:
+        """A line of the table. `value` None: it could not be measured."""
+        good = None if goal is None or value is None else (value <= goal if at_most else value >= goal)
+        self.rows.append({"what": what, "value": value, "unit": unit, "goal": goal, "at_most": at_most, "good": good})
+        number = "not measured" if value is None else f"{value:,.4g}" if abs(value) < 1000 else f"{value:,.0f}"
+        target = "" if goal is None else f"{'<=' if at_most else '>='} {goal:,.4g}" if goal < 1000 else f">= {goal:,.0f}"
+        verdict = {None: "", True: "reached", False: "SHORT"}[good]
+        print(f"{what:58} {number:>14} {unit:12} {target:>14} {verdict}", flush=True)
+
+
+def value_of(result: dict | None, key: str) -> float | None:
+    """result[key], where there is a result."""
+    return None if result is None else result.get(key)
+
+
+def ratio(a: float | None, b: float | None) -> float | None:
+    """a / b where both are there."""
+    return a / b if a and b else None
+
+
+def run_tests(bench: Bench) -> None:
+    """The tests that need a device: kernels, parity, isolation, graphs."""
+    for name in ("test_gpu_kernels", "test_gpu_engine"):
+        done = subprocess.run([str(bench.args.build / name)], capture_output=True, text=True, check=False)
+        failed = [line for line in done.stdout.splitlines() if line.startswith("[  FAILED  ]")]
+        for line in failed:
+            print(" ", line)
+        bench.runs.append({"command": name, "failed": failed, "output": done.stdout[-4000:] if done.returncode else ""})
+        bench.row(f"{name}: exit code", float(done.returncode), "", 0, at_most=True)
+
+
+def one(bench: Bench, shapes: list[str], tokens: int) -> None:
+    """A: one trial, beside PEFT in the same run."""
+    for shape in shapes:
+        for rows in (1024, 2048):
+            size = ["--shape", shape, "--shortest", str(rows), "--longest", str(rows)]
+            peer = bench.peer(*size, "--tokens-per-step", str(tokens))
+            for kernels in ("written", "measured") if rows == 1024 else ("written",):
+                ours = bench.ours("--case", "train", *size, "--tokens-per-pass", str(tokens), "--kernels", kernels)
+                speed = value_of(ours, "tokens_per_second")
+                label = f"{shape}, rows of {rows}, kernels {kernels}"
+                bench.row(label, speed, "tokens/s", GOALS[shape])
+                bench.row("  share of 790 TFLOP/s", value_of(ours, "share_of_790"), "")
+                bench.row("  over PEFT", ratio(speed, value_of(peer, "tokens_per_second")), "x", 1)
+            bench.row("  PEFT", value_of(peer, "tokens_per_second"), "tokens/s")
+
+
+def packed(bench: Bench, shape: str = "llama-3.2-1b", trials: int = 32, seconds: int = 8) -> None:
+    """B: adapters of ranks 16, 32, 64 side by side: one after the other, packed by ATen, packed by our kernels."""
+    for batch in (1, 2, 4):
+        common = ["--shape", shape, "--trials", str(trials), "--ranks", "16,32,64", "--batch", str(batch), *SHORT_ROWS,
+                  "--seconds", str(seconds)]
+        alone = bench.ours("--case", "one_by_one", *common)
+        loop = bench.ours("--case", "train", "--kernels", "measured", *common)
+        grouped = bench.ours("--case", "train", "--kernels", "written", *common)
+        speeds = [value_of(r, "tokens_per_second") for r in (alone, loop, grouped)]
+        for name, speed in zip(("one after the other", "packed, ATen", "packed, grouped kernels"), speeds):
+            bench.row(f"{trials} adapters, batch {batch}, {name}", speed, "tokens/s")
+        bench.row("  packed over one after the other", ratio(speeds[2], speeds[0]), "x", PACKED_GOALS[batch])
+        bench.row("  grouped kernels over ATen's loop", ratio(speeds[2], speeds[1]), "x", 1)
+
+
+def sweep(bench: Bench, configurations: int, shape: str, steps: int, trials: int) -> None:
+    """C: a grid of configurations to the end and with early exit, beside PEFT one by one."""
+    common = ["--case", "sweep", "--shape", shape, "--configurations", str(configurations), "--trials", str(trials),
+              "--ranks", "16,32,64" if configurations >= 60 else "16", "--steps", str(steps), *SHORT_ROWS]
+    whole = bench.ours(*common, "--scheduler", "none")
+    early = bench.ours(*common, "--scheduler", "early_exit")
+    peers = [bench.peer("--shape", shape, *SHORT_ROWS, "--batch", str(batch), "--steps", "12") for batch in (1, 2, 4, 8)]
+    peer = None
+    if all(peers):  # every configuration to the end, from the peer's steps a second at each batch size
+        peer = configurations / 4 * steps * sum(p["step_ms"] for p in peers) / 1e3
+    bench.row(f"{configurations} configurations of {shape}, {steps} steps, to the end", value_of(whole, "seconds"), "s")
+    bench.row("  with early exit", value_of(early, "seconds"), "s")
+    bench.row("  early exit over to the end", ratio(value_of(whole, "seconds"), value_of(early, "seconds")), "x", 2)
+    bench.row("  PEFT one by one (from 12 steps per batch size)", peer, "s")
+    bench.row("  PEFT over ours to the end", ratio(peer, value_of(whole, "seconds")), "x", 1)
+    bench.row("  PEFT over ours with early exit", ratio(peer, value_of(early, "seconds")), "x", 6)
+
+
+def latency(bench: Bench, shapes: list[str], trials: int = 8) -> None:
+    """D: from a tuner's decision to the step that obeys it, and what a clone costs."""
+    for shape in shapes:
+        # Rows of one length, so that a capture could only come from a decision.
+        result = bench.ours("--case", "latency", "--shape", shape, "--trials", str(trials), "--batch", "1",
+                            "--shortest", "200", "--longest", "200")
+        bench.row(f"{shape}: a decision, beyond the step that obeys it", value_of(result, "decision_ms"), "ms", 1, at_most=True)
+        bench.row("  clone of a slot", value_of(result, "clone_ms"), "ms", 1, at_most=True)
+        bench.row("  pause to host memory", value_of(result, "pause_ms"), "ms")
+        bench.row("  resume", value_of(result, "resume_ms"), "ms")
+        bench.row("  graphs captured anew by decisions", value_of(result, "recaptures"), "", 0, at_most=True)
+
+
+def full(bench: Bench, shapes: list[str]) -> None:
+    """E: all weights."""
+    for shape in shapes:
+        result = bench.ours("--case", "train", "--full", "--shape", shape, "--tokens-per-pass", "8192", "--longest", "1024")
+        bench.row(f"{shape}, all weights, rows of 1024", value_of(result, "tokens_per_second"), "tokens/s", FULL_GOALS.get(shape))
+
+
+def gaps(bench: Bench, shapes: list[str]) -> None:
+    """F: kernels of a step and the device's idle share, with graphs and without."""
+    for shape in shapes:
+        for graphs in ("1", "0"):
+            result = bench.ours("--case", "gaps", "--shape", shape, "--graphs", graphs)
+            name = "graphs" if graphs == "1" else "no graphs"
+            bench.row(f"{shape}, {name}: kernels of a step", value_of(result, "kernels_per_step"), "")
+            bench.row("  share of the time the GPU idles", value_of(result, "idle_share"), "",
+                      0.05 if graphs == "1" else None, at_most=True)
+
+
+def smoke(bench: Bench) -> None:
+    """Every case once, with a tiny model: does it run?"""
+    tiny = ["--shape", "tiny", "--dtype", "float32", "--tokens-per-pass", "128", "--seconds", "0.5", "--steps", "4",
+            "--trials", "3", "--batch", "2", "--shortest", "8", "--longest", "24"]
+    cases: list[tuple[list[str], str]] = [
+        (["--case", "train"], "tokens_per_second"), (["--case", "one_by_one"], "tokens_per_second"),
+        (["--case", "train", "--full"], "tokens_per_second"), (["--case", "latency"], "decision_ms"),
+        (["--case", "gaps"], "kernels_per_step"), (["--case", "sweep", "--scheduler", "early_exit"], "seconds")]
+    failed = 0
+    for options, key in cases:
+        result = bench.ours(*options, *tiny, *(["--shortest", "16", "--longest", "16"] if "latency" in options else []))
+        bench.row(" ".join(options), value_of(result, key), key)
+        failed += result is None
+        if result and options[1] == "latency":
+            bench.row("  graphs captured anew by decisions", result["recaptures"], "", 0, at_most=True)
+            failed += result["recaptures"] != 0
+    if failed:
+        sys.exit(1)
+
+
+PARTS: dict[str, Callable[[Bench], None]] = {
+    "tests": run_tests,
+    "one-0.5b": lambda b: one(b, ["qwen2.5-0.5b", "qwen3-0.6b"], 16384),
+    "one-1.5b": lambda b: one(b, ["qwen2.5-1.5b", "qwen3-1.7b"], 16384),
+    "one-4b": lambda b: one(b, ["qwen3-4b"], 8192),
+    "one-8b": lambda b: one(b, ["qwen2.5-7b", "llama-3.1-8b"], 8192),
+    "packed": packed,
+    "sweep16": lambda b: sweep(b, 16, "qwen2.5-0.5b", 60, 16),
+    "sweep60": lambda b: sweep(b, 60, "qwen2.5-0.5b", 60, 30),
+    "latency": lambda b: latency(b, ["qwen2.5-0.5b", "llama-3.1-8b"]),
+    "full": lambda b: full(b, ["qwen2.5-0.5b", "qwen2.5-1.5b"]),
+    "gaps": lambda b: gaps(b, ["qwen2.5-0.5b", "qwen2.5-1.5b"]),
+    "smoke": smoke,
+}
+
+
+def versions(args: argparse.Namespace) -> dict:
+    """What the numbers depend on."""
+    def output(command: list[str]) -> str:
+        try:
+            return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+        except (OSError, subprocess.CalledProcessError):
+            return "unknown"
+    def package(name: str) -> str:
+        return output([sys.executable, "-c", f"import {name}; print({name}.__version__)"])
+    gpu = output(["nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"])
+    return {"device": gpu if args.device != "cpu" else "cpu", "commit": args.commit, "torch": package("torch"),
+            "transformers": package("transformers"), "peft": package("peft")}
+
+
+def main() -> None:
+    """Entry point."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("parts", nargs="+")
+    parser.add_argument("--build", type=Path, required=True)
+    parser.add_argument("--device", default="cuda:0")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--commit", default="unknown")
+    args = parser.parse_args()
+    args.build = args.build.resolve()
+    if args.parts == ["parts"]:
+        print(" ".join(PARTS))
+        return
+    parts = [name for name in PARTS if name != "smoke"] if args.parts == ["all"] else args.parts
+    unknown = [name for name in parts if name not in PARTS]
+    if unknown:
+        print(f"gpu.sh: no part {unknown[0]}; parts: {' '.join(PARTS)}", file=sys.stderr)
+        sys.exit(2)
+    report = {"versions": versions(args), "parts": {}}
+    if args.out.exists():
+        old = json.loads(args.out.read_text())
+        if old.get("versions") == report["versions"]:
+            report["parts"] = old["parts"]
+    for name in parts:
+        bench, started = Bench(args), time.perf_counter()
+        print(f"== {name}", flush=True)
+        try:
+            PARTS[name](bench)
+        finally:
+            report["parts"][name] = {"seconds": time.perf_counter() - started, "rows": bench.rows, "runs": bench.runs}
+            args.out.write_text(json.dumps(report, indent=1) + "\n")
+    short = [row["what"].strip() for name in parts for row in report["parts"][name]["rows"] if row["good"] is False]
+    print(f"{args.out}: {len(short)} short of the goal" + "".join(f"\n  {what}" for what in short))
+
+
+if __name__ == "__main__":
+    main()

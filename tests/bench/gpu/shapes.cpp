@@ -1,0 +1,124 @@
+#include "bench/gpu/shapes.h"
+
+#include <ATen/ATen.h>
+
+#include <array>
+#include <cmath>
+
+#include "core/error.h"
+#include "core/random.h"
+#include "core/text.h"
+#include "engine/memory.h"
+
+namespace finetune::bench {
+namespace {
+
+struct Shape {
+  const char *name, *family;
+  std::int64_t width, mlp_width, layers, heads, kv_heads, head_dim, vocab_size;
+  bool tied_head, qkv_bias, qk_norm;
+};
+constexpr Shape kShapes[] = {
+    {"tiny", "llama", 64, 96, 2, 4, 2, 16, 257, true, false, false},
+    {"qwen2.5-0.5b", "qwen2", 896, 4864, 24, 14, 2, 64, 151936, true, true, false},
+    {"qwen3-0.6b", "qwen3", 1024, 3072, 28, 16, 8, 128, 151936, true, false, true},
+    {"llama-3.2-1b", "llama", 2048, 8192, 16, 32, 8, 64, 128256, true, false, false},
+    {"qwen2.5-1.5b", "qwen2", 1536, 8960, 28, 12, 2, 128, 151936, true, true, false},
+    {"qwen3-1.7b", "qwen3", 2048, 6144, 28, 16, 8, 128, 151936, true, false, true},
+    {"qwen3-4b", "qwen3", 2560, 9728, 36, 32, 8, 128, 151936, true, false, true},
+    {"qwen2.5-7b", "qwen2", 3584, 18944, 28, 28, 4, 128, 152064, false, true, false},
+    {"llama-3.1-8b", "llama", 4096, 14336, 32, 32, 8, 128, 128256, false, false, false},
+};
+
+std::array<bool, kProjections> all_projections() {
+  std::array<bool, kProjections> all;
+  all.fill(true);
+  return all;
+}
+
+}  // namespace
+
+std::vector<std::string> shape_names() {
+  std::vector<std::string> names;
+  for (const Shape& shape : kShapes) names.emplace_back(shape.name);
+  return names;
+}
+
+DecoderOptions shape_of(const std::string& name, std::int64_t max_positions) {
+  for (const Shape& s : kShapes) {
+    if (name != s.name) continue;
+    DecoderOptions o;
+    o.family = s.family;
+    o.vocab_size = s.vocab_size;
+    o.width = s.width;
+    o.mlp_width = s.mlp_width;
+    o.layers = s.layers;
+    o.heads = s.heads;
+    o.kv_heads = s.kv_heads;
+    o.head_dim = s.head_dim;
+    o.max_positions = max_positions;
+    o.tied_head = s.tied_head;
+    o.qkv_bias = s.qkv_bias;
+    o.qk_norm = s.qk_norm;
+    o.window.assign(static_cast<std::size_t>(s.layers), 0);
+    for (std::int64_t i = 0; i < s.head_dim / 2; ++i) {
+      const double exponent = -2.0 * static_cast<double>(i) / static_cast<double>(s.head_dim);
+      o.rotary.inverse_frequencies.push_back(static_cast<float>(std::pow(1e6, exponent)));
+    }
+    return o;
+  }
+  throw bad_input("--shape", name + " is not one of " + join(shape_names(), ", "));
+}
+
+DecoderBase random_base(const DecoderOptions& o, at::ScalarType dtype, at::Device device) {
+  const auto storage = at::TensorOptions(dtype).device(device);
+  const auto normal = [&](std::initializer_list<std::int64_t> sizes) {
+    return at::empty(sizes, storage).normal_(0, 0.02);
+  };
+  DecoderBase base;
+  base.options = o;
+  const std::int64_t q = o.heads * o.head_dim, e = q + 2 * o.kv_heads * o.head_dim;
+  base.embed_VD = normal({o.vocab_size, o.width});
+  for (std::int64_t layer = 0; layer < o.layers; ++layer) {
+    BlockWeights w;
+    w.input_norm_D = at::ones({o.width}, storage);
+    w.post_norm_D = at::ones({o.width}, storage);
+    w.qkv_ED = normal({e, o.width});
+    w.o_DO = normal({o.width, q});
+    w.gate_up_2FD = normal({2 * o.mlp_width, o.width});
+    w.down_DF = normal({o.width, o.mlp_width});
+    if (o.qkv_bias) w.qkv_bias_E = at::zeros({e}, storage);
+    if (o.qk_norm) w.q_norm_K = at::ones({o.head_dim}, storage);
+    if (o.qk_norm) w.k_norm_K = at::ones({o.head_dim}, storage);
+    base.blocks.push_back(w);
+  }
+  base.final_norm_D = at::ones({o.width}, storage);
+  base.head_VD = o.tied_head ? base.embed_VD : normal({o.vocab_size, o.width});
+  std::tie(base.cos_PK, base.sin_PK) = rotary_tables(o.rotary, o.max_positions, device);
+  return base;
+}
+
+std::vector<Example> random_rows(std::int64_t count, std::int64_t shortest, std::int64_t longest,
+                                 std::int64_t vocabulary) {
+  std::vector<Example> rows(static_cast<std::size_t>(count));
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    Random random(1, Purpose::test, i);
+    const auto length =
+        shortest + static_cast<std::int64_t>(random.below(static_cast<std::uint64_t>(longest - shortest + 1)));
+    for (std::int64_t t = 0; t < length; ++t) {
+      rows[i].ids.push_back(static_cast<std::int32_t>(random.below(static_cast<std::uint64_t>(vocabulary))));
+      rows[i].loss.push_back(t > 0 ? 1 : 0);
+    }
+  }
+  return rows;
+}
+
+double flops_per_token(const DecoderOptions& o, double row, std::int64_t rank, bool full) {
+  const auto head = static_cast<double>(o.vocab_size * o.width);
+  const double blocks = static_cast<double>(base_parameters(o)) - head * (o.tied_head ? 1 : 2);
+  const double adapters = full ? 0 : static_cast<double>(adapter_parameters(o, rank, all_projections()));
+  const double attention = 7 * row * static_cast<double>(o.heads * o.head_dim * o.layers);
+  return (full ? 6 : 4) * (blocks + head) + 6 * adapters + attention;
+}
+
+}  // namespace finetune::bench

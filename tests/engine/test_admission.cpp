@@ -1,0 +1,180 @@
+// Memory: how many trials are admitted for a given free memory, and what happens when a device has less than was
+// thought.
+#include <ATen/ATen.h>
+#include <c10/core/CPUAllocator.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+
+#include "core/error.h"
+#include "engine/memory.h"
+#include "engine/packed_trainer.h"
+#include "support/tiny_models.h"
+
+namespace finetune::testing {
+namespace {
+
+TEST(Admission, TakesTheMostSlotsThatFit) {
+  const auto needed = [](std::int64_t slots) { return 100 + 30 * slots; };
+  EXPECT_EQ(slots_that_fit(16, 400, needed), 10);
+  EXPECT_EQ(slots_that_fit(16, 399, needed), 9);
+  EXPECT_EQ(slots_that_fit(4, 400, needed), 4);
+  EXPECT_EQ(slots_that_fit(16, 10, needed), 1) << "one trial is always tried";
+}
+
+DecoderOptions eight_billion() {  // Llama-3.1-8B
+  DecoderOptions o = tiny_options();
+  o.vocab_size = 128256;
+  o.width = 4096;
+  o.mlp_width = 14336;
+  o.layers = 32;
+  o.heads = 32;
+  o.kv_heads = 8;
+  o.head_dim = 128;
+  o.max_positions = 8192;
+  return o;
+}
+
+TEST(Admission, ALoadedBaseIsNotCountedAgain) {
+  MemoryPlan plan{.slots = 17, .rank = 16, .element_bytes = 2, .tokens_per_pass = 8192, .loss_rows_per_pass = 8192};
+  plan.targets.fill(true);
+  const MemoryEstimate estimate = estimate_memory(eight_billion(), plan);
+  EXPECT_NEAR(static_cast<double>(estimate.base), 8.03e9 * 2, 0.02 * 16e9);
+  EXPECT_EQ(estimate.to_come(false), estimate.slots + estimate.activations);
+  EXPECT_EQ(estimate.to_come(true), estimate.slots + estimate.activations + estimate.images);
+  // 42 M parameters a trial of rank 16, four arrays of fp32; 3.0 MB kept a token, and the buffers that blocks share.
+  EXPECT_NEAR(static_cast<double>(estimate.slots), 17 * 41.9e6 * 16, 0.01 * 11.4e9);
+  EXPECT_NEAR(static_cast<double>(activation_bytes_per_token(eight_billion(), plan)), 3.2e6, 0.1e6);
+  // What 60 GB leave after the slots: more tokens than wanted; with 20 GB fewer; never below 512.
+  EXPECT_EQ(fit_tokens_per_pass(eight_billion(), plan, std::int64_t{60} << 30, 8192), 8192);
+  const std::int64_t few = fit_tokens_per_pass(eight_billion(), plan, std::int64_t{20} << 30, 8192);
+  EXPECT_GT(few, 1500);
+  EXPECT_LT(few, 4000);
+  EXPECT_EQ(fit_tokens_per_pass(eight_billion(), plan, 1 << 20, 8192), 512);
+}
+
+// The model of activations against what a pass allocates.
+TEST(Admission, ActivationsAreWhatAPassAllocates) {
+  DecoderOptions options = tiny_options();
+  options.layers = 6;
+  options.window.assign(6, 0);
+  const DecoderBase base = tiny_base(options, at::kFloat);
+  ProjectionSet all;
+  all.fill(true);
+  const auto bank = make_lora_store(base, {.slots = 1, .max_rank = 16, .targets = all}, nullptr);
+  const auto examples = tiny_examples(std::vector<std::int64_t>(200, 60), 37, 3);
+  PackedTrainer trainer(*bank, examples, examples, {.tokens_per_pass = 12000});
+  TrainConfig config;
+  config.batch_size = 200;
+  const TrialId id{0};
+  trainer.admit(id, config);
+  trainer.step(std::span(&id, 1));
+  std::int64_t rows = 0;
+  for (const auto& example : examples) rows += example.loss_tokens();
+  MemoryPlan plan{.tokens_per_pass = 12000, .loss_rows_per_pass = rows};
+  plan.targets.fill(true);
+  const double ratio =
+      static_cast<double>(trainer.workspace_bytes()) / static_cast<double>(estimate_memory(options, plan).activations);
+  EXPECT_GT(ratio, 0.95);  // the estimate is a sum of the same terms; buffers of a byte or two more a row are left out
+  EXPECT_LT(ratio, 1.05);
+}
+
+// Refuses a single allocation above `limit`, as a device without so much memory would.
+class Limited : public at::Allocator {
+ public:
+  explicit Limited(at::Allocator& real) : real_(real) {}
+  at::DataPtr allocate(std::size_t bytes) override {
+    if (bytes > limit) {
+      ++refused;
+      throw c10::OutOfMemoryError("stand-in: out of memory", nullptr);  // without a backtrace, which takes seconds
+    }
+    return real_.allocate(bytes);
+  }
+  at::DeleterFnPtr raw_deleter() const override { return real_.raw_deleter(); }
+  void copy_data(void* to, const void* from, std::size_t bytes) const override { real_.copy_data(to, from, bytes); }
+  std::atomic<std::size_t> limit{SIZE_MAX};
+  std::atomic<int> refused{0};
+
+ private:
+  at::Allocator& real_;
+};
+
+class OutOfMemory : public ::testing::Test {
+ protected:
+  OutOfMemory() : real_(c10::GetAllocator(at::kCPU)), limited_(*real_) { c10::SetAllocator(at::kCPU, &limited_, 10); }
+  ~OutOfMemory() override { c10::SetAllocator(at::kCPU, real_, 10); }
+
+  struct Run {
+    std::vector<StepResult> steps;
+    EvalResult evaluation;
+    std::vector<std::string> said;
+    std::int64_t tokens_per_pass = 0;
+  };
+  Run train(std::int64_t tokens_per_pass, std::size_t limit, bool graphs) {
+    const DecoderBase base = tiny_base(tiny_options(), at::kFloat);
+    ProjectionSet all;
+    all.fill(true);
+    const auto bank = make_lora_store(base, {.slots = 2, .max_rank = 16, .targets = all}, nullptr);
+    const auto examples = tiny_examples(std::vector<std::int64_t>(40, 30), 37, 3);
+    Run run;
+    PackedTrainer trainer(*bank, examples, examples,
+                          {.tokens_per_pass = tokens_per_pass, .graphs = graphs, .say = [&](const std::string& line) {
+                             run.said.push_back(line);
+                           }});
+    const std::vector<TrialId> ids{{0}, {1}};
+    for (const TrialId id : ids) {
+      TrainConfig config;
+      config.batch_size = 20;
+      config.learning_rate = 1e-2;
+      config.seed = id.value;
+      trainer.admit(id, config);
+    }
+    for (int step = 0; step < 4; ++step) {
+      limited_.limit = limit;
+      for (const auto& result : trainer.step(ids)) run.steps.push_back(result);
+    }
+    run.evaluation = trainer.evaluate(ids).front();
+    run.tokens_per_pass = trainer.tokens_per_pass();
+    limited_.limit = SIZE_MAX;
+    return run;
+  }
+
+  at::Allocator* real_;
+  Limited limited_;
+};
+
+TEST_F(OutOfMemory, ShrinksThePassesSaysSoAndGoesOn) {
+  for (const bool graphs : {false, true}) {
+    SCOPED_TRACE(graphs ? "graphs" : "plain");
+    const Run whole = train(640, SIZE_MAX, graphs);
+    EXPECT_TRUE(whole.said.empty());
+    // The widest buffer of 640 tokens (gate and up: 54 floats each, 138 kB) does not fit, that of 320 does.
+    const Run cut = train(640, 100'000, graphs);
+    ASSERT_EQ(cut.said.size(), 1u);
+    EXPECT_NE(cut.said[0].find("out of memory"), std::string::npos) << cut.said[0];
+    EXPECT_NE(cut.said[0].find("320"), std::string::npos) << cut.said[0];
+    EXPECT_EQ(cut.tokens_per_pass, 320);
+    ASSERT_EQ(cut.steps.size(), whole.steps.size());
+    // The same batches: sums of some hundred fp32 terms in another order, over four steps.
+    for (std::size_t i = 0; i < cut.steps.size(); ++i) {
+      EXPECT_EQ(cut.steps[i].tokens, whole.steps[i].tokens);
+      EXPECT_NEAR(cut.steps[i].train_loss, whole.steps[i].train_loss, 1e-5 * whole.steps[i].train_loss);
+      EXPECT_NEAR(cut.steps[i].gradient_norm, whole.steps[i].gradient_norm, 1e-4 * whole.steps[i].gradient_norm);
+    }
+    EXPECT_NEAR(cut.evaluation.loss, whole.evaluation.loss, 1e-5 * whole.evaluation.loss);
+  }
+}
+
+TEST_F(OutOfMemory, EndsWithAMessageWhenNothingIsLeftToShrink) {
+  try {
+    train(64, 2000, false);
+    FAIL() << "2000 bytes cannot be enough";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::failed);
+    EXPECT_NE(std::string(error.what()).find("out of memory"), std::string::npos);
+  }
+  limited_.limit = SIZE_MAX;
+}
+
+}  // namespace
+}  // namespace finetune::testing

@@ -1,0 +1,183 @@
+// What a round needs of the host: arrays of a pass, padding to few shapes, plans made ahead on another thread, the
+// counter of captures.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <set>
+
+#include "core/random.h"
+#include "engine/graph_cache.h"
+#include "engine/round_plan.h"
+
+namespace finetune::testing {
+namespace {
+
+std::vector<Example> examples(std::size_t count, std::int64_t longest) {
+  std::vector<Example> list(count);
+  Random random(3, Purpose::test);
+  for (Example& example : list) {
+    const auto length = 2 + random.below(static_cast<std::uint64_t>(longest - 1));
+    for (std::uint64_t t = 0; t < length; ++t) {
+      example.ids.push_back(static_cast<std::int32_t>(random.below(50)));
+      example.loss.push_back(t > 0 && (t + 1 == length || random.below(2) > 0) ? 1 : 0);
+    }
+  }
+  return list;
+}
+
+RoundTrial trial(std::int64_t slot, std::int64_t step, std::int64_t batch_size) {
+  RoundTrial trial{.batch_size = batch_size, .order_seed = static_cast<std::uint64_t>(slot)};
+  trial.part.slot = slot;
+  trial.part.step = step;
+  trial.part.rank = 16 * (slot + 1);
+  trial.part.targets.fill(true);
+  return trial;
+}
+
+std::vector<RoundTrial> round(std::int64_t step) {
+  return {trial(2, step, 3), trial(0, step + 4, 5), trial(1, step, 1)};
+}
+
+void expect_same_bytes(const RoundPlan& a, const RoundPlan& b) {
+  ASSERT_EQ(a.passes.size(), b.passes.size());
+  for (std::size_t i = 0; i < a.passes.size(); ++i) {
+    const PackData &x = a.passes[i].data, &y = b.passes[i].data;
+    EXPECT_EQ(x.ids, y.ids);
+    EXPECT_EQ(x.positions, y.positions);
+    EXPECT_EQ(x.bounds, y.bounds);
+    EXPECT_EQ(x.loss_rows, y.loss_rows);
+    EXPECT_EQ(x.targets, y.targets);
+    EXPECT_EQ(x.scales, y.scales);
+    EXPECT_EQ(x.rows, y.rows);
+    ASSERT_EQ(x.groups.size(), y.groups.size());
+    for (std::size_t g = 0; g < x.groups.size(); ++g) {
+      EXPECT_EQ(x.groups[g].begin, y.groups[g].begin);
+      EXPECT_EQ(x.groups[g].end, y.groups[g].end);
+      EXPECT_EQ(x.groups[g].slot, y.groups[g].slot);
+      EXPECT_EQ(x.groups[g].rank, y.groups[g].rank);
+      EXPECT_EQ(x.groups[g].step, y.groups[g].step);
+      EXPECT_EQ(x.groups[g].token_base, y.groups[g].token_base);
+    }
+  }
+  ASSERT_EQ(a.batches.size(), b.batches.size());
+  for (std::size_t i = 0; i < a.batches.size(); ++i) {
+    EXPECT_EQ(a.batches[i].examples, b.batches[i].examples);
+    EXPECT_EQ(a.batches[i].tokens, b.batches[i].tokens);
+    EXPECT_EQ(a.batches[i].loss_tokens, b.batches[i].loss_tokens);
+  }
+}
+
+TEST(Rounds, APlanMadeAheadHasTheSameBytes) {
+  const auto data = examples(23, 9);
+  for (const bool buckets : {false, true}) {
+    const RoundOptions options{.tokens_per_pass = 40, .buckets = buckets, .groups = 3};
+    RoundPlanner ahead(data, options);
+    for (std::int64_t step = 1; step <= 20; ++step) {
+      RoundPlanner now(data, options);
+      expect_same_bytes(ahead.take(round(step)), now.take(round(step)));
+      ahead.prepare(round(step + 1));
+    }
+    EXPECT_EQ(ahead.prepared_plans_used(), 19);
+  }
+}
+
+TEST(Rounds, APlanMadeForOtherTrialsIsNotUsed) {
+  const auto data = examples(23, 9);
+  RoundPlanner planner(data, {.tokens_per_pass = 40});
+  const auto expect_fresh = [&](std::vector<RoundTrial> wanted, std::int64_t tokens_per_pass) {
+    RoundPlanner now(data, {.tokens_per_pass = tokens_per_pass});
+    expect_same_bytes(planner.take(wanted), now.take(wanted));
+    EXPECT_EQ(planner.prepared_plans_used(), 0);
+  };
+  planner.prepare(round(2));
+  auto pruned = round(2);
+  pruned.erase(pruned.begin() + 1);
+  expect_fresh(pruned, 40);
+  planner.prepare(round(2));
+  auto changed = round(2);
+  changed[0].part.dropout = 0.5;
+  expect_fresh(changed, 40);
+  planner.prepare(round(2));
+  planner.set_tokens_per_pass(20);  // as after an out-of-memory
+  expect_fresh(round(2), 20);
+}
+
+TEST(Rounds, TrialsThatCannotShareAPassTakeTurns) {
+  const auto data = examples(23, 9);
+  RoundPlanner planner(data, {.tokens_per_pass = 1000, .together = false});
+  const RoundPlan plan = planner.take(round(1));
+  ASSERT_EQ(plan.passes.size(), 3u);
+  for (std::size_t i = 0; i < 3; ++i) {
+    EXPECT_EQ(plan.passes[i].first_trial, i);
+    EXPECT_EQ(plan.passes[i].data.groups.size(), 1u);
+  }
+}
+
+TEST(Rounds, FewShapesHoldEveryPass) {
+  std::set<std::int64_t> tokens;
+  for (std::int64_t n = 1; n <= 4096; n += 7) {
+    for (const std::int64_t longest : {1, 37, 512}) {
+      if (longest > n) continue;
+      const PackShape exact{n, n / 3, (n + longest - 1) / longest, longest};
+      const PackShape bucket = bucket_of(exact, 4096);
+      tokens.insert(bucket.tokens);
+      EXPECT_GE(bucket.tokens, exact.tokens);
+      EXPECT_LT(bucket.tokens, exact.tokens + 512) << "an eighth of a full pass at most";
+      EXPECT_GE(bucket.loss_rows, exact.loss_rows);
+      EXPECT_GE(bucket.segments * bucket.longest, bucket.tokens);
+      EXPECT_GE(bucket.longest, exact.longest);
+      EXPECT_EQ(bucket_of(bucket, 4096).tokens, bucket.tokens);
+    }
+  }
+  EXPECT_EQ(tokens.size(), 8u);
+}
+
+TEST(Rounds, PaddingLeavesTheTrialsRowsAlone) {
+  const auto data = examples(23, 9);
+  RoundPlanner plain(data, {.tokens_per_pass = 64}),
+      padding(data, {.tokens_per_pass = 64, .buckets = true, .groups = 5});
+  const RoundPlan exact = plain.take(round(4)), padded = padding.take(round(4));
+  ASSERT_EQ(exact.passes.size(), padded.passes.size());
+  bool longer = false;
+  for (std::size_t i = 0; i < exact.passes.size(); ++i) {
+    const PackData &x = exact.passes[i].data, &y = padded.passes[i].data;
+    const auto starts_with = [](const auto& all, const auto& first) {
+      return all.size() >= first.size() && std::equal(first.begin(), first.end(), all.begin());
+    };
+    EXPECT_TRUE(starts_with(y.ids, x.ids));
+    EXPECT_TRUE(starts_with(y.positions, x.positions));
+    EXPECT_TRUE(starts_with(y.bounds, x.bounds));
+    EXPECT_TRUE(starts_with(y.loss_rows, x.loss_rows));
+    EXPECT_TRUE(starts_with(y.scales, x.scales));
+    EXPECT_EQ(x.rows, y.rows);
+    EXPECT_EQ(y.shape(), bucket_of(x.shape(), 64));
+    EXPECT_EQ(y.bounds.back(), static_cast<std::int32_t>(y.ids.size()));
+    for (std::size_t b = 1; b < y.bounds.size(); ++b) EXPECT_LE(y.bounds[b] - y.bounds[b - 1], y.longest);
+    for (std::size_t r = x.scales.size(); r < y.scales.size(); ++r) EXPECT_EQ(y.scales[r], 0);
+    for (std::size_t t = x.ids.size(); t < y.ids.size(); ++t) EXPECT_EQ(y.positions[t], 0);
+    ASSERT_EQ(y.groups.size(), 5u);
+    for (std::size_t g = x.groups.size(); g < 5; ++g) EXPECT_EQ(y.groups[g].projections, 0u);
+    longer = longer || y.ids.size() > x.ids.size();
+  }
+  EXPECT_TRUE(longer) << "nothing was padded";
+}
+
+TEST(GraphCache, CapturesOncePerKey) {
+  GraphCache<CaptureKey<PackShape>, int> cache;
+  int made = 0;
+  const auto get = [&](std::int64_t tokens, std::int64_t model) {
+    return cache.get({{tokens, 1, 1, 1}, model}, [&] { return std::make_unique<int>(++made); });
+  };
+  EXPECT_EQ(get(8, 0), 1);
+  EXPECT_EQ(get(16, 0), 2);
+  EXPECT_EQ(get(8, 1), 3);
+  EXPECT_EQ(get(8, 0), 1);
+  EXPECT_EQ(cache.captures(), 3);
+  cache.clear();
+  EXPECT_EQ(get(8, 0), 4);
+  EXPECT_EQ(cache.captures(), 4);
+  EXPECT_EQ(cache.size(), 1u);
+}
+
+}  // namespace
+}  // namespace finetune::testing
