@@ -23,7 +23,7 @@ class Loader {
     const auto file = static_cast<std::int32_t>(data_.files.size());
     data_.files.push_back(path);
     read_records(path, options_.separator,
-                 {[&](Record record) { add(path, file, record); },
+                 {[&](const Record& record) { add(path, file, record); },
                   [&](std::int64_t line, const std::string& reason) { reject(path, line, reason); }});
   }
 

@@ -52,8 +52,8 @@ class Watch : public StudyObserver {
 };
 
 // Nothing when `stop` cut it short.
-std::optional<ComparedRun> run_study(const ComparedStudy& study, const std::vector<Lane*>& lanes,
-                                     const std::function<bool()>& stop) {
+std::optional<ComparedRun> run_study(const Session& session, const ComparedStudy& study,
+                                     const std::vector<Lane*>& lanes, const std::function<bool()>& stop) {
   const auto started = Clock::now();
   const Direction direction = study.config.tune.direction;
   ComparedRun run{.method = study.method,
@@ -61,7 +61,7 @@ std::optional<ComparedRun> run_study(const ComparedStudy& study, const std::vect
                   .concurrent = study.concurrent};
   Watch watch(run, direction, started);
   const auto tuner = make_tuner(study.config, study.concurrent);
-  StudyOptions options = study_options(study.config, study.concurrent, started, stop);
+  StudyOptions options = study_options(session, study.config, study.concurrent, started, stop);
   options.with_default = false;
   const StudyResult result = Study(std::move(options), *tuner, lanes, {&watch}).run();
   if (stop && stop()) return std::nullopt;
@@ -74,7 +74,7 @@ std::optional<ComparedRun> run_study(const ComparedStudy& study, const std::vect
   return run;
 }
 
-std::vector<std::int64_t> default_widths(const Session& session) {
+std::vector<std::int64_t> default_widths(Session& session) {
   if (session.config.tune.concurrent) return {*session.config.tune.concurrent};
   return {std::min(kConcurrent, resident_trials(session))};
 }
@@ -110,7 +110,7 @@ ComparisonTable compare_model(RunConfig config, CompareOptions options, const Co
   if (early.widths.empty()) early.widths = {config.tune.concurrent.value_or(kConcurrent)};
   plan_sweep(config, early);  // a method that cannot be is found before anything is read
   check_paths(config, true, overwrite);
-  const Session session = open_session(std::move(config), Verb::tune);
+  Session session = open_session(std::move(config), Verb::tune);
   if (options.widths.empty()) options.widths = default_widths(session);
   const Sweep sweep = plan_sweep(session.config, options);
   const std::int64_t widest = *std::max_element(options.widths.begin(), options.widths.end());
@@ -125,7 +125,7 @@ ComparisonTable compare_model(RunConfig config, CompareOptions options, const Co
   const auto started = Clock::now();
   std::vector<ComparedRun> runs;
   for (const ComparedStudy& study : sweep.studies) {
-    auto run = run_study(study, lanes, hooks.stop);
+    auto run = run_study(session, study, lanes, hooks.stop);
     if (!run) break;
     runs.push_back(std::move(*run));
     const ComparisonTable table = table_of(sweep, runs);

@@ -13,8 +13,8 @@ double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-StudyOptions study_options(const RunConfig& config, std::int64_t resident, Clock::time_point started,
-                           std::function<bool()> stop) {
+StudyOptions study_options(const Session& session, const RunConfig& config, std::int64_t resident,
+                           Clock::time_point started, std::function<bool()> stop) {
   StudyOptions options;
   options.configure = [&config](const Params& params) { return configure_trial(config, params); };
   options.metric = config.tune.metric;

@@ -67,7 +67,7 @@ StudySummary tune_model(RunConfig config, const StudyHooks& hooks, bool overwrit
                        .metric = session.config.tune.metric,
                        .direction = session.config.tune.direction});
     observers.push_back(&progress);
-    StudyOptions options = study_options(session.config, resident, started, hooks.stop);
+    StudyOptions options = study_options(session, session.config, resident, started, hooks.stop);
     options.on_step = hooks.on_step;
     result = Study(std::move(options), *tuner, lane_pointers, observers).run();
   }

@@ -220,7 +220,7 @@ bool set_tuner_part_key(RunConfig& config, const std::string& key, const ConfigN
 }
 
 Field tuner_part_field(const std::string& key, const std::string& help,
-                       std::function<std::optional<TunerPart>&(RunConfig&)> at) {
+                       const std::function<std::optional<TunerPart>&(RunConfig&)>& at) {
   return {key, help,
           [=](RunConfig& c, const ConfigNode& n) {
             if (n.kind == ConfigNode::Kind::null)

@@ -17,7 +17,7 @@ bool set_tuner_part_key(RunConfig& config, const std::string& key, const ConfigN
 
 /// A field that takes {name: X, option: value, ...} or just the name.
 Field tuner_part_field(const std::string& key, const std::string& help,
-                       std::function<std::optional<TunerPart>&(RunConfig&)> at);
+                       const std::function<std::optional<TunerPart>&(RunConfig&)>& at);
 
 /// tune.enqueue: a list of maps of searched keys to values, tried before the sampler's own.
 Field enqueue_field();

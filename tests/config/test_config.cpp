@@ -149,6 +149,20 @@ TEST(Config, SearchIsCheckedAgainstTheKeysItSearches) {
   EXPECT_HOLDS(error_of("search: {train.steps: {choices: [1, 2]}}\n"), "cannot be searched");
   EXPECT_HOLDS(error_of("search: {data.max_length: {choices: [1, 2]}}\n"), "only keys of train can be searched");
   EXPECT_HOLDS(error_of("search: {train.beta1: {low: 0.1, hihg: 0.9}}\n"), "did you mean high?");
+  EXPECT_HOLDS(error_of("search: {train.schedule: {low: 1, high: 2}}\n"), "is not a number; give choices");
+}
+
+TEST(Config, EndsOfRangesAreAllowedOrNotAsTheHelpSays) {
+  EXPECT_HOLDS(error_of("train: {learning_rate: 0}\n"), "train.learning_rate must be a number above 0, not 0");
+  EXPECT_HOLDS(error_of("train: {beta1: 1}\n"), "train.beta1 must be a number at least 0 and below 1, not 1");
+  EXPECT_HOLDS(error_of("train: {lora: {rank: 65537}}\n"), "must be a whole number of at least 1 and at most 65536");
+  EXPECT_EQ(load("train: {lora: {rank: 65536}, beta1: 0, warmup_ratio: 1}\n").train.lora.rank, 65536);
+  EXPECT_HOLDS(error_of("tune: {trials: 0}\n"), "at least 1");
+}
+
+TEST(Config, AMethodStandsForBothPartsOfATuner) {
+  EXPECT_HOLDS(error_of("tune: {method: bohb, sampler: tpe}\n"), "tune.method stands for sampler and scheduler");
+  EXPECT_HOLDS(error_of("tune: {method: bohb, scheduler: asha}\n"), "tune.method stands for sampler and scheduler");
 }
 
 TEST(Config, AlphaFollowsTheRank) {

@@ -26,13 +26,13 @@ class Pasha : public Promotion {
   bool is_ranking_stable(std::span<const TrialRecord> all) const {
     if (top() == 0) return true;
     std::vector<double> lower, higher;
-    for (const auto& [value, id] : levels()[top()].entries) {
+    for (const RungEntry& entry : levels()[top()].entries) {
       const RungEntries& below = levels()[top() - 1].entries;
-      const auto own =
-          std::find_if(below.begin(), below.end(), [&](const RungEntry& entry) { return entry.second == id; });
+      const auto own = std::find_if(below.begin(), below.end(),
+                                    [&](const RungEntry& other) { return other.second == entry.second; });
       if (own == below.end()) continue;
       lower.push_back(own->first);
-      higher.push_back(value);
+      higher.push_back(entry.first);
     }
     return ranks_alike(lower, higher, ranking_noise(curves_to_top(all)));
   }

@@ -5,7 +5,7 @@
 
 namespace finetune {
 
-Promotion::Promotion(std::vector<std::int64_t> levels, std::int64_t eta) : eta_(eta), top_(levels.size() - 1) {
+Promotion::Promotion(const std::vector<std::int64_t>& levels, std::int64_t eta) : eta_(eta), top_(levels.size() - 1) {
   for (const std::int64_t step : levels) levels_.push_back({.step = step});
 }
 

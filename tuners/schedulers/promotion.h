@@ -14,7 +14,7 @@ namespace finetune {
 /// al., MLSys 2020, algorithm 2). A failed trial leaves every level, so that nobody waits because of it.
 class Promotion : public Scheduler {
  public:
-  Promotion(std::vector<std::int64_t> levels, std::int64_t eta);
+  Promotion(const std::vector<std::int64_t>& levels, std::int64_t eta);
 
   void on_start(const TrialRecord& trial) override;
   void on_reports(std::span<const TrialRecord* const> reported, std::span<const TrialRecord> all,

@@ -97,7 +97,7 @@ TrialSplit split_like_optuna(std::span<const TrialRecord> trials, bool constant_
     const bool complete = trial.state == TrialState::completed && !trial.values.empty();
     ranks.push_back(complete ? Rank{&trial, false, trial.values.back().second} : as_stopped(trial));
   }
-  return split_ranks(std::move(ranks), {}, pending);
+  return split_ranks(ranks, {}, pending);
 }
 
 TrialSplit split_at_one_step(std::span<const TrialRecord> trials, std::size_t enough, bool constant_liar) {
@@ -105,7 +105,7 @@ TrialSplit split_at_one_step(std::span<const TrialRecord> trials, std::size_t en
   std::vector<Rank> ranks;
   for (const Observation& observation : seen.observed) ranks.push_back({observation.trial, false, observation.value});
   for (const TrialRecord* trial : seen.stopped) ranks.push_back(as_stopped(*trial));
-  return split_ranks(std::move(ranks), seen.failed, constant_liar ? seen.pending : Trials{});
+  return split_ranks(ranks, seen.failed, constant_liar ? seen.pending : Trials{});
 }
 
 ParamTable table_of(const SearchSpace& space, std::span<const TrialRecord* const> trials) {
