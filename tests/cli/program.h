@@ -39,6 +39,12 @@ inline Outcome run(const std::string& arguments, const std::string& input = "") 
   return run_command(feed + "'" + FINETUNE_PROGRAM + "' " + arguments);
 }
 
+/// The program, sent Ctrl-C as soon as `file` is there and not empty: no sleep is long enough for every machine.
+inline Outcome interrupt_once(const std::string& file, const std::string& arguments) {
+  return run_command(std::string("'") + FINETUNE_PROGRAM + "' " + arguments + " & pid=$!; while [ ! -s '" + file +
+                     "' ] && kill -0 $pid; do sleep 0.05; done; kill -INT $pid; wait $pid");
+}
+
 // A folder with a working model, tokenizer and data, in which each case breaks one thing.
 class Fixture {
  public:

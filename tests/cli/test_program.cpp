@@ -124,7 +124,7 @@ TEST(Program, AnInterruptEndsWithAReport) {
   const Fixture fixture;
   const std::string line =
       fixture.tune("--set train.steps=1000000 --set tune.scheduler=none --set train.warmup_ratio=0");
-  const Outcome outcome = run_command("timeout --preserve-status -s INT 2 '" FINETUNE_PROGRAM "' " + line);
+  const Outcome outcome = interrupt_once(fixture.path("out/trials/000001/metrics.jsonl"), line);
   EXPECT_EQ(outcome.code, 130) << outcome.text;
   const auto report = nlohmann::json::parse(fixture.read("out/report.json"));
   ASSERT_EQ(report.at("trials").size(), 2u);
