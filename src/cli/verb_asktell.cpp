@@ -1,6 +1,8 @@
+#include <algorithm>
 #include <chrono>
 #include <iostream>
 #include <string>
+#include <utility>
 
 #include "cli/asktell.h"
 #include "cli/prepare.h"
@@ -28,6 +30,43 @@ nlohmann::ordered_json identity_of(const RunConfig& config) {
           {"tune.seed", config.tune.seed}};
 }
 
+// Lines of a stream, the last one also without a line break; `out` is flushed before waiting for more. So a caller who
+// sends many lines at once gets many answers at once, and one who waits for each answer gets it.
+class Lines {
+ public:
+  Lines(std::istream& in, std::ostream& out) : in_(in), out_(out) {}
+
+  bool next(std::string& line) {
+    std::size_t end = std::string::npos;
+    while ((end = buffer_.find('\n', searched_)) == std::string::npos) {
+      searched_ = buffer_.size();
+      if (!read_more()) break;
+    }
+    if (end == std::string::npos && at_ == buffer_.size()) return false;
+    const std::size_t stop = end == std::string::npos ? buffer_.size() : end;
+    line.assign(buffer_, at_, stop - at_);
+    searched_ = at_ = std::min(stop + 1, buffer_.size());
+    return true;
+  }
+
+ private:
+  bool read_more() {
+    out_ << std::flush;
+    buffer_.erase(0, std::exchange(at_, 0));
+    searched_ = buffer_.size();
+    char chunk[65536];
+    if (!in_.get(chunk[0])) return false;  // waits until something has come
+    buffer_.push_back(chunk[0]);
+    buffer_.append(chunk, static_cast<std::size_t>(in_.readsome(chunk, sizeof chunk)));
+    return true;
+  }
+
+  std::istream& in_;
+  std::ostream& out_;
+  std::string buffer_;
+  std::size_t at_ = 0, searched_ = 0;  // where the next line begins, and where to look for its end
+};
+
 }  // namespace
 
 AskTellSetup asktell_setup(const RunConfig& config) {
@@ -52,8 +91,9 @@ int run_asktell(RunConfig config, std::istream& in, std::ostream& out) {
   const auto choice = settle_method(config, {.asktell = true});
   AskTellSession session(asktell_setup(config));
   if (choice) std::cerr << "method auto: " << *choice << "\n";
-  std::string line;
-  while (std::getline(in, line)) out << session.answer(line) << '\n' << std::flush;
+  Lines lines(in, out);
+  for (std::string line; lines.next(line);) out << session.answer(line) << '\n';
+  out << std::flush;
   return 0;
 }
 

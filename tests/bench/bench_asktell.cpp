@@ -1,28 +1,149 @@
-// Report lines a second of an asktell session, without the pipe. Wanted: 50 000 or more on one core.
+// Lines a second of asktell, for every scheduler: the session alone, and the verb in a process of its own behind two
+// pipes, once with lines sent ahead and once in turn (each waits for the answer before). Wanted: 50 000 or more.
 #include <benchmark/benchmark.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include <iostream>
+#include <map>
+#include <set>
+#include <thread>
+
+#include "cli/asktell.h"
+#include "core/error.h"
 #include "tuners/asktell_play.h"
 
 namespace finetune::testing {
 namespace {
 
-// One line a trial and step, eight trials side by side; a fresh study every 1000 steps, its cost included.
-void report_lines(benchmark::State& state, const std::string& scheduler) {
-  constexpr std::int64_t kSteps = 1000, kTrials = 8;
-  const Play play{.scheduler = scheduler, .trials = kTrials, .steps = kSteps};
+constexpr std::int64_t kTrials = 200, kSteps = 100, kConcurrent = 8;
+
+RunConfig config_of(const std::string& scheduler) {
+  RunConfig config;
+  config.search = {{.name = "x", .low = 0, .high = 1}};
+  config.tune.trials = scheduler == "pbt" || scheduler == "pb2" ? kConcurrent : kTrials;
+  config.tune.steps = kSteps;
+  config.tune.concurrent = kConcurrent;
+  config.tune.sampler = TunerPart{"random", {}};
+  config.tune.scheduler = TunerPart{scheduler, {}};
+  if (scheduler == "threshold") config.tune.scheduler->options = {{"upper", 1e9}};
+  return config;
+}
+
+// What a caller says in a whole study: asks, and a line for each report, eight trials in turn.
+std::vector<std::string> study_lines(const std::string& scheduler) {
+  AskTellSession session(asktell_setup(config_of(scheduler)));
+  std::set<std::int64_t> running;
+  std::map<std::int64_t, std::int64_t> steps;
   std::vector<std::string> lines;
-  for (std::int64_t step = 1; step <= kSteps; ++step)
-    for (std::int64_t id = 0; id < kTrials; ++id)
-      lines.push_back(Json{{"report", {{{"id", id}, {"step", step}, {"value", made_up_loss(id, step)}}}}}.dump());
+  const auto say = [&](const Json& request) {
+    lines.push_back(request.dump());
+    const Json answer = Json::parse(session.answer(lines.back()));
+    for (const auto& trial : answer.value("trials", Json::array())) running.insert(trial.at("id").get<std::int64_t>());
+    for (const auto& action : answer.value("actions", Json::array())) {
+      const std::string what = action.at("do");
+      const auto id = action.at("id").get<std::int64_t>();
+      if (what == "stop" || what == "pause") running.erase(id);
+      if (what == "resume") running.insert(id);
+    }
+  };
+  while (true) {
+    if (static_cast<std::int64_t>(running.size()) < kConcurrent) say({{"ask", kConcurrent}});
+    if (running.empty()) return lines;
+    for (const std::int64_t id : std::set(running)) {
+      if (running.count(id) == 0) continue;
+      const std::int64_t step = ++steps[id];
+      if (step == kSteps) running.erase(id);
+      say({{"report", {{{"id", id}, {"step", step}, {"value", made_up_loss(id, step)}}}}});
+    }
+  }
+}
+
+void session(benchmark::State& state, const std::string& scheduler) {
+  const auto lines = study_lines(scheduler);
   for (auto _ : state) {
-    AskTellSession session = session_of(play);
-    session.answer(R"({"ask":8})");
+    AskTellSession session(asktell_setup(config_of(scheduler)));
     for (const auto& line : lines) benchmark::DoNotOptimize(session.answer(line));
   }
   state.SetItemsProcessed(state.iterations() * static_cast<std::int64_t>(lines.size()));
 }
-BENCHMARK_CAPTURE(report_lines, none, "none");
-BENCHMARK_CAPTURE(report_lines, median, "median");
+
+// The verb behind two pipes.
+class Child {
+ public:
+  explicit Child(const std::string& scheduler) {
+    int in[2], out[2];
+    if (pipe(in) != 0 || pipe(out) != 0) throw Error(ErrorKind::failed, "pipe");
+    pid_ = fork();
+    if (pid_ == 0) {
+      dup2(in[0], STDIN_FILENO), dup2(out[1], STDOUT_FILENO);
+      for (const int end : {in[0], in[1], out[0], out[1]}) close(end);
+      std::ios::sync_with_stdio(false);
+      _exit(run_asktell(config_of(scheduler), std::cin, std::cout));
+    }
+    close(in[0]), close(out[1]);
+    to_ = in[1], from_ = out[0];
+  }
+  ~Child() {
+    close(to_), close(from_);
+    waitpid(pid_, nullptr, 0);
+  }
+  Child(const Child&) = delete;
+  Child& operator=(const Child&) = delete;
+
+  void send(const std::string& text) const {
+    for (std::size_t at = 0; at < text.size();) {
+      const auto sent = write(to_, text.data() + at, text.size() - at);
+      if (sent <= 0) throw Error(ErrorKind::failed, "the verb closed its input");
+      at += static_cast<std::size_t>(sent);
+    }
+  }
+  void take(std::size_t lines) const {
+    char chunk[65536];
+    while (lines > 0) {
+      const auto got = read(from_, chunk, sizeof chunk);
+      if (got <= 0) throw Error(ErrorKind::failed, "the verb closed its output");
+      lines -= static_cast<std::size_t>(std::count(chunk, chunk + got, '\n'));
+    }
+  }
+
+ private:
+  pid_t pid_ = 0;
+  int to_ = 0, from_ = 0;
+};
+
+void process(benchmark::State& state, const std::string& scheduler, bool ahead) {
+  const auto lines = study_lines(scheduler);
+  std::string all;
+  for (const auto& line : lines) all += line + "\n";
+  for (auto _ : state) {
+    state.PauseTiming();
+    const Child child(scheduler);
+    child.send("{\"best\":1}\n");  // it has started
+    child.take(1);
+    state.ResumeTiming();
+    if (ahead) {
+      std::thread writer([&] { child.send(all); });
+      child.take(lines.size());
+      writer.join();
+    } else {
+      for (const auto& line : lines) child.send(line + "\n"), child.take(1);
+    }
+  }
+  state.SetItemsProcessed(state.iterations() * static_cast<std::int64_t>(lines.size()));
+}
+
+const bool registered = [] {
+  for (const auto& name : scheduler_names()) {
+    benchmark::RegisterBenchmark(("session/" + name).c_str(), [name](benchmark::State& s) { session(s, name); });
+    benchmark::RegisterBenchmark(("ahead/" + name).c_str(), [name](benchmark::State& s) {
+      process(s, name, true);
+    })->UseRealTime();
+  }
+  benchmark::RegisterBenchmark("in_turn/none", [](benchmark::State& s) { process(s, "none", false); })->UseRealTime();
+  benchmark::RegisterBenchmark("in_turn/asha", [](benchmark::State& s) { process(s, "asha", false); })->UseRealTime();
+  return true;
+}();
 
 }  // namespace
 }  // namespace finetune::testing

@@ -33,7 +33,7 @@ from optuna.trial import TrialState
 
 BLACK_BOXES = "branin,hartmann3,hartmann6,ackley5,rosenbrock4,levy4,mixed,jenatton"
 CURVES = "mfh3-good,mfh3-terrible,mfh6-good,mfh6-terrible,curve-power,lora"
-COLUMNS = (20, 30, 60, 100)
+COLUMNS = (20, 30, 50, 60, 100)
 
 SAMPLERS = {
     "random": lambda seed: RandomSampler(seed=seed),

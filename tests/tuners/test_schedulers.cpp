@@ -194,6 +194,27 @@ TEST(Asha, ARungThatMisleadsStopsNobody) {
   EXPECT_GE(stopped_at_the_first_rung(true, "asha", false), 22) << "no guard, no doubt";
 }
 
+// Twelve of 24 come to the second level, in the opposite order.
+Log second_cohort_at_the_first_rung(bool guard) {
+  Params options = halving(1, 2);
+  options.emplace_back("guard", guard);
+  Game game("asha_promotion", options, {.trials = 100, .max_steps = 8, .concurrent = 24});
+  game.ask(24);
+  std::map<std::int64_t, double> first, second, later;
+  for (std::int64_t id = 0; id < 24; ++id) first[id] = static_cast<double>(id);
+  EXPECT_EQ(game.report(1, first).size(), 12u);
+  for (std::int64_t id = 0; id < 12; ++id) second[id] = static_cast<double>(-id);
+  EXPECT_EQ(game.report(2, second), (Log{"pause 0", "pause 1", "pause 2", "pause 3", "pause 4", "pause 5"}));
+  EXPECT_EQ(game.ask(18).size(), 18u);
+  for (std::int64_t id = 24; id < 42; ++id) later[id] = static_cast<double>(id);
+  return game.report(1, later);
+}
+
+TEST(AshaPromotion, NobodyPausesAtARungThatMisleads) {
+  EXPECT_EQ(second_cohort_at_the_first_rung(true), Log{});
+  EXPECT_EQ(second_cohort_at_the_first_rung(false).size(), 18u + 9u) << "of 42 the best 21 go on, nine of them waited";
+}
+
 TEST(LevelGuard, TauIsInUnitsOfItsDeviation) {
   RankAgreement agreement;
   EXPECT_EQ(standardised_tau(agreement), 0);

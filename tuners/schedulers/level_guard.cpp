@@ -18,11 +18,10 @@ std::size_t LevelGuard::level_of(std::int64_t step) const {
   return static_cast<std::size_t>(std::lower_bound(levels_.begin(), levels_.end(), step) - levels_.begin());
 }
 
-void LevelGuard::compare(const TrialRecord& trial) {
-  const std::size_t here = level_of(trial.step);
-  for (std::size_t lower = 0; lower < here; ++lower) {
+void LevelGuard::compare(const TrialRecord& trial, std::size_t level) {
+  for (std::size_t lower = 0; lower < level; ++lower) {
     if (const auto value = value_at_step(trial, levels_[lower]))
-      agreements_[{lower, here}].add(*value, trial.values.back().second);
+      agreements_[{lower, level}].add(*value, trial.values.back().second);
   }
 }
 

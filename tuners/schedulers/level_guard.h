@@ -36,7 +36,8 @@ class LevelGuard {
   LevelGuard(std::vector<std::int64_t> levels, GuardRule rule) : levels_(std::move(levels)), rule_(rule) {}
 
   /// The trial has a fresh value at a level: pairs it with its own values at lower ones.
-  void compare(const TrialRecord& trial);
+  void compare(const TrialRecord& trial) { compare(trial, level_of(trial.step)); }
+  void compare(const TrialRecord& trial, std::size_t level);
 
   /// False when a higher level ranks the trials differently.
   bool is_trusted(std::size_t level) const;

@@ -1,17 +1,13 @@
 #include <algorithm>
 #include <limits>
+#include <map>
+#include <nlohmann/json.hpp>
 
 #include "tuners/options.h"
 #include "tuners/schedulers/schedulers.h"
 
 namespace finetune {
 namespace {
-
-double best_of(std::span<const std::pair<std::int64_t, double>> values) {
-  double best = std::numeric_limits<double>::infinity();
-  for (const auto& [step, value] : values) best = std::min(best, value);
-  return best;
-}
 
 class Patient : public Scheduler {
  public:
@@ -21,11 +17,12 @@ class Patient : public Scheduler {
                   std::vector<Action>& actions) override {
     const auto recent = static_cast<std::size_t>(patience_) + 1;
     for (const TrialRecord* trial : reported) {
-      if (trial->values.empty() || trial->values.back().first != trial->step || trial->values.size() <= recent)
-        continue;
-      const std::span<const std::pair<std::int64_t, double>> values(trial->values);
-      const std::size_t split = values.size() - recent;
-      if (best_of(values.subspan(split)) > best_of(values.first(split)) + min_delta_) {
+      const auto& values = trial->values;
+      if (values.empty() || values.back().first != trial->step || values.size() <= recent) continue;
+      const double before = best_of_first(*trial, values.size() - recent);
+      double last = std::numeric_limits<double>::infinity();
+      for (std::size_t i = values.size() - recent; i < values.size(); ++i) last = std::min(last, values[i].second);
+      if (last > before + min_delta_) {
         actions.push_back({.trial = trial->id,
                            .what = Action::Do::stop,
                            .reason = "no improvement in the last " + std::to_string(recent) + " evaluations"});
@@ -33,10 +30,23 @@ class Patient : public Scheduler {
     }
   }
   std::optional<std::int64_t> next_milestone(TrialId, std::int64_t step) const override { return step; }
+  void load(const nlohmann::json&) override { prefixes_.clear(); }
 
  private:
+  // Goes on from where it was at the report before, so that a report costs the same however long the trial is.
+  struct Prefix {
+    std::size_t count = 0;
+    double best = std::numeric_limits<double>::infinity();
+  };
+  double best_of_first(const TrialRecord& trial, std::size_t count) {
+    Prefix& prefix = prefixes_[trial.id];
+    for (; prefix.count < count; ++prefix.count) prefix.best = std::min(prefix.best, trial.values[prefix.count].second);
+    return prefix.best;
+  }
+
   std::int64_t patience_;
   double min_delta_;
+  std::map<TrialId, Prefix> prefixes_;  // a function of the trials' values: not saved
 };
 
 }  // namespace

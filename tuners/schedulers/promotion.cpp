@@ -5,7 +5,8 @@
 
 namespace finetune {
 
-Promotion::Promotion(const std::vector<std::int64_t>& levels, std::int64_t eta) : eta_(eta), top_(levels.size() - 1) {
+Promotion::Promotion(const std::vector<std::int64_t>& levels, std::int64_t eta, bool guard)
+    : eta_(eta), guarded_(guard), guard_(levels, kSurvivors), top_(levels.size() - 1) {
   for (const std::int64_t step : levels) levels_.push_back({.step = step});
 }
 
@@ -19,9 +20,12 @@ void Promotion::on_reports(std::span<const TrialRecord* const> reported, std::sp
     const auto value = fresh_value(*trial);
     std::size_t& head = heads_.at(trial->id);
     if (!value || head == levels_.size() || trial->step < levels_[head].step) continue;
-    Level& level = levels_[head++];
+    const std::size_t here = head++;
+    Level& level = levels_[here];
     enter(level.entries, {*value, trial->id});
+    if (guarded_) guard_.compare(*trial, here);
     if (head == levels_.size()) continue;  // complete
+    if (!guard_.is_trusted(here)) continue;
     enter(level.waiting, {*value, trial->id});
     actions.push_back({.trial = trial->id,
                        .what = Action::Do::pause,
@@ -68,7 +72,7 @@ nlohmann::json Promotion::save() const {
   auto levels = nlohmann::json::array(), heads = nlohmann::json::array();
   for (const Level& level : levels_) levels.push_back({rung_to_json(level.entries), rung_to_json(level.waiting)});
   for (const auto& [trial, head] : heads_) heads.push_back({trial.value, head});
-  return {{"levels", levels}, {"heads", heads}, {"top", top_}};
+  return {{"levels", levels}, {"heads", heads}, {"top", top_}, {"agreements", guard_.save()}};
 }
 
 void Promotion::load(const nlohmann::json& state) {
@@ -81,6 +85,11 @@ void Promotion::load(const nlohmann::json& state) {
   for (const auto& pair : state.at("heads")) {
     heads[{pair.at(0).get<std::int64_t>()}] = std::min(pair.at(1).get<std::size_t>(), levels_.size());
   }
+  std::vector<std::int64_t> steps;
+  for (const Level& level : levels) steps.push_back(level.step);
+  LevelGuard guard(std::move(steps), kSurvivors);
+  guard.load(state.at("agreements"));
+  guard_ = std::move(guard);
   top_ = std::min(state.at("top").get<std::size_t>(), levels_.size() - 1);
   levels_ = std::move(levels);
   heads_ = std::move(heads);

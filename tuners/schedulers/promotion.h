@@ -4,6 +4,7 @@
 
 #include <map>
 
+#include "tuners/schedulers/level_guard.h"
 #include "tuners/schedulers/rungs.h"
 #include "tuners/tuner.h"
 
@@ -11,10 +12,11 @@ namespace finetune {
 
 /// The books of asha_promotion and pasha. Levels are the rungs and, last, the full budget. Of the n trials that have
 /// reached a level, the best floor(n / eta), at least 1, may go on to the next; higher levels are served first (Li et
-/// al., MLSys 2020, algorithm 2). A failed trial leaves every level, so that nobody waits because of it.
+/// al., MLSys 2020, algorithm 2). A failed trial leaves every level, so that nobody waits because of it. `guard`:
+/// nobody pauses at a level that misleads (level_guard.h).
 class Promotion : public Scheduler {
  public:
-  Promotion(const std::vector<std::int64_t>& levels, std::int64_t eta);
+  Promotion(const std::vector<std::int64_t>& levels, std::int64_t eta, bool guard = false);
 
   void on_start(const TrialRecord& trial) override;
   void on_reports(std::span<const TrialRecord* const> reported, std::span<const TrialRecord> all,
@@ -41,6 +43,8 @@ class Promotion : public Scheduler {
 
   std::vector<Level> levels_;
   std::int64_t eta_;
+  bool guarded_;
+  LevelGuard guard_;
   std::size_t top_;                       // nobody is promoted beyond
   std::map<TrialId, std::size_t> heads_;  // the level a trial is on its way to
 };

@@ -42,7 +42,8 @@ std::unique_ptr<Scheduler> make_wilcoxon(const SchedulerRequest& request);
 std::unique_ptr<Scheduler> make_early_exit(const SchedulerRequest& request);
 
 /// Asynchronous successive halving with promotions (Li et al., MLSys 2020, algorithm 2): a trial pauses at each rung
-/// and goes on, weights and all, once it is among the best there. Options `min_steps`, `reduction_factor`.
+/// and goes on, weights and all, once it is among the best there. `guard` (true): nobody pauses where a rung misleads,
+/// as for asha. Options `min_steps`, `reduction_factor`, `guard`.
 std::unique_ptr<Scheduler> make_asha_promotion(const SchedulerRequest& request);
 
 /// Promotions up to a maximum resource that grows only while the two highest rungs rank their trials differently
