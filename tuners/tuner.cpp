@@ -213,6 +213,10 @@ std::int64_t Tuner::next_milestone(TrialId id) const {
   return std::min(options_.max_steps, scheduler_->next_milestone(id, trial.step).value_or(options_.max_steps));
 }
 
+bool Tuner::is_milestone(TrialId id, std::int64_t step) const {
+  return step == options_.max_steps || step == scheduler_->next_milestone(id, step);
+}
+
 const TrialRecord* Tuner::find(TrialId id) const {
   if (id.value < 0 || id.value >= static_cast<std::int64_t>(trials_.size())) return nullptr;
   return &trials_[static_cast<std::size_t>(id.value)];

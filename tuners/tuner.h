@@ -56,7 +56,7 @@ class Scheduler {
   /// for more is complete.
   virtual void on_idle(std::int64_t free_slots, bool exhausted, std::span<const TrialRecord> all,
                        std::vector<Action>& actions);
-  /// The next step after `step` at which trial must be evaluated; nothing = only at the end.
+  /// The first step, `step` itself included, at which the trial must be evaluated; nothing = only at the end.
   virtual std::optional<std::int64_t> next_milestone(TrialId trial, std::int64_t step) const = 0;
   virtual nlohmann::json save() const;
   virtual void load(const nlohmann::json& state);
@@ -107,6 +107,8 @@ class Tuner {
 
   /// The next step at which `trial` must be evaluated: the scheduler's, or max_steps.
   std::int64_t next_milestone(TrialId trial) const;
+  /// Whether it must be evaluated after `step`, which may lie ahead of what has been reported.
+  bool is_milestone(TrialId trial, std::int64_t step) const;
 
   const std::vector<TrialRecord>& trials() const { return trials_; }
   const TrialRecord* find(TrialId trial) const;

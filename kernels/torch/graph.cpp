@@ -2,6 +2,9 @@
 
 #include <dlfcn.h>
 
+#include <filesystem>
+#include <system_error>
+
 #include "core/error.h"
 
 namespace finetune::ops {
@@ -27,7 +30,11 @@ struct Library {
 
 const Library& library() {
   static const Library kLibrary = [] {
-    void* handle = dlopen("libfinetune_cuda_graph.so", RTLD_NOW);
+    const std::string name = "libfinetune_cuda_graph.so";
+    std::error_code ignored;
+    const auto program = std::filesystem::read_symlink("/proc/self/exe", ignored);
+    void* handle = dlopen((program.parent_path() / name).c_str(), RTLD_NOW);
+    if (handle == nullptr) handle = dlopen(name.c_str(), RTLD_NOW);  // a host program's own path of libraries
     if (handle == nullptr) return Library{nullptr, dlerror()};
     return Library{reinterpret_cast<Make>(dlsym(handle, "finetune_make_cuda_graph")), ""};
   }();

@@ -22,8 +22,7 @@ if(LibTorch_FOUND AND NOT TARGET LibTorch::torch)
   target_link_libraries(LibTorch::torch INTERFACE
     "${LibTorch_torch_cpu_LIBRARY}" "${LibTorch_c10_LIBRARY}"
     "${FINETUNE_DEPS}/torch/lib/libgomp.so.1" Threads::Threads
-    "-Wl,-rpath-link,${runtime_dir}" "-Wl,-rpath,${FINETUNE_DEPS}/torch/lib" "-Wl,-rpath,${runtime_dir}"
-    "-Wl,-rpath,'$ORIGIN'")  # for what a program loads beside itself
+    "-Wl,-rpath-link,${runtime_dir}" "-Wl,-rpath,${FINETUNE_DEPS}/torch/lib" "-Wl,-rpath,${runtime_dir}")
   # The CUDA half: only what is loaded on demand links it.
   add_library(LibTorch::torch_cuda INTERFACE IMPORTED)
   target_link_libraries(LibTorch::torch_cuda INTERFACE

@@ -2,6 +2,7 @@
 // capture. Torch-free; what is captured, and how, is the caller's.
 #pragma once
 
+#include <compare>
 #include <cstdint>
 #include <map>
 #include <memory>

@@ -199,7 +199,7 @@ bool Study::wants_evaluation(const Trial& trial, std::int64_t step) const {
   if (!options_.has_validation) return false;
   if (step == last_step(trial.config)) return true;
   if (options_.eval_every > 0 && step % options_.eval_every == 0) return true;
-  return trial.id != kDefaultRun && step == tuner_.next_milestone(trial.id);
+  return trial.id != kDefaultRun && tuner_.is_milestone(trial.id, step);
 }
 
 void Study::take_evaluations(Round& round) {

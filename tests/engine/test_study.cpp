@@ -318,33 +318,54 @@ class Log : public StudyObserver {
   std::map<std::int64_t, std::vector<std::string>> lines;
 };
 
+TEST(Study, EveryMilestoneIsEvaluatedAlsoNextToAnother) {
+  for (const std::size_t lag : {0u, 1u}) {
+    FakeLane lane(2);
+    // Nobody is stopped, and every step is a milestone.
+    const auto tuner = tuner_over({0.1, 0.2}, "threshold", 4, {{"upper", 100.0}});
+    StudyOptions options = options_for(4);
+    options.lag = lag;
+    options.with_default = false;
+    Log log;
+    Study(options, *tuner, {&lane}, {&log}).run();
+    for (const std::int64_t trial : {0, 1}) {
+      ASSERT_EQ(log.lines.at(trial).size(), 9u);
+      for (std::size_t step = 0; step < 4; ++step) {
+        EXPECT_EQ(log.lines.at(trial)[2 * step], "step " + std::to_string(step + 1));
+        EXPECT_EQ(log.lines.at(trial)[2 * step + 1].substr(0, 6), "metric");
+      }
+    }
+  }
+}
+
 // A trial that was evaluated waits for the tuner, so what happens at milestones is the same with a round under way.
 TEST(Study, WithLagOneDecisionsAtMilestonesAreTheSame) {
   std::vector<Value> rates(20, 0.0);
   for (int i = 0; i < 20; ++i) std::get<double>(rates[static_cast<std::size_t>(i)]) = 0.02 + 0.04 * ((i * 7) % 20);
   for (const std::string scheduler : {"none", "asha", "asha_promotion", "sync_hyperband", "hyperband", "pbt"}) {
     SCOPED_TRACE(scheduler);
-    const auto run = [&](std::size_t lag, Log& log) {
-      FakeLane first(4), second(3);  // trials are started while others are under way
+    const auto run = [&](std::size_t lag, std::int64_t slots, Log& log) {
+      FakeLane first(slots), second(slots - 1);
       const auto tuner = tuner_over(rates, scheduler, 9);
       StudyOptions options = options_for(9);
       options.lag = lag;
       StudyResult result = Study(options, *tuner, {&first, &second}, {&log}).run();
       return result;
     };
-    Log now, late;
-    const StudyResult a = run(0, now), b = run(1, late);
-    if (scheduler == "none") {
-      EXPECT_EQ(now.lines, late.lines);
-    }
-    ASSERT_EQ(a.trials.size(), b.trials.size());
-    for (const Trial& trial : b.trials) {
-      EXPECT_TRUE(trial.state == TrialState::completed || trial.state == TrialState::stopped);
-      EXPECT_EQ(trial.submitted, trial.step);
-      EXPECT_EQ(late.lines.at(trial.id.value).back(), to_text(trial.state) + trial.reason) << "nothing after the end";
-    }
+    Log now, late, few;
+    const StudyResult a = run(0, 11, now), b = run(1, 11, late);  // room for all
+    EXPECT_EQ(now.lines, late.lines);
     EXPECT_EQ(a.best, b.best);
     EXPECT_EQ(a.trials[*a.best].best_metric, b.trials[*b.best].best_metric);
+
+    const StudyResult c = run(1, 4, few);  // trials are started while others are under way
+    ASSERT_EQ(c.trials.size(), 20u);
+    for (const Trial& trial : c.trials) {
+      EXPECT_TRUE(trial.state == TrialState::completed || trial.state == TrialState::stopped);
+      EXPECT_EQ(trial.submitted, trial.step);
+      EXPECT_EQ(trial.tokens, 10 * trial.step);
+      EXPECT_EQ(few.lines.at(trial.id.value).back(), to_text(trial.state) + trial.reason) << "nothing after the end";
+    }
   }
 }
 
