@@ -88,9 +88,19 @@ bool is_wanted(const Settings& settings, const std::string& function) {
   return wanted.empty() || std::find(wanted.begin(), wanted.end(), function) != wanted.end();
 }
 
+// Those measured unless others are named; the last four only by name.
+std::vector<CurveProblem> problems_for(const Settings& settings) {
+  std::vector<CurveProblem> problems{curves::mfh(3, "good"),     curves::mfh(3, "terrible"), curves::mfh(6, "good"),
+                                     curves::mfh(6, "terrible"), curves::curve_power(),      curves::lora()};
+  if (settings.functions.empty()) return problems;
+  for (const std::size_t dimensions : {3, 6}) {
+    for (const char* quality : {"moderate", "bad"}) problems.push_back(curves::mfh(dimensions, quality));
+  }
+  return problems;
+}
+
 void stopping(const Settings& settings) {
-  for (const auto& problem : {curves::mfh(3, "good"), curves::mfh(3, "terrible"), curves::mfh(6, "good"),
-                              curves::mfh(6, "terrible"), curves::curve_power(), curves::lora()}) {
+  for (const auto& problem : problems_for(settings)) {
     if (!is_wanted(settings, problem.name)) continue;
     SimulatedStudy study{.concurrent = 8, .steps = 20 * problem.steps};
     if (settings.what == "trials") study = {.trials = 100, .concurrent = 8, .steps = 100 * problem.steps};
