@@ -4,7 +4,7 @@
     tests/bench/quality_tables.py schedulers|samplers ROWS.jsonl ... [--out tests/bench/results/schedulers]
 
 With --out the tables go to OUT.md behind the text that stands there before the first table mark, and the rows, each on a
-line, to OUT.json.
+line and to five digits, to OUT.json.
 """
 
 from __future__ import annotations
@@ -28,6 +28,15 @@ SETTINGS = {
     "sequential": "## One trial after the other, 4000 steps",
     "populations": "## Populations",
 }
+
+
+def rounded(item):
+    """JSON data with numbers to five digits."""
+    if isinstance(item, float):
+        return int(item) if item == int(item) else float(f"{item:.5g}")
+    if isinstance(item, list):
+        return [rounded(part) for part in item]
+    return {key: rounded(part) for key, part in item.items()} if isinstance(item, dict) else item
 
 
 def finite(values: list) -> list[float]:
@@ -144,7 +153,7 @@ def main() -> None:
     page = args.out.with_suffix(".md")
     before = page.read_text().split(MARK)[0] if page.exists() else ""
     page.write_text(before + MARK + "\n" + tables.rstrip("\n") + "\n")
-    args.out.with_suffix(".json").write_text("[\n" + ",\n".join(json.dumps(row) for row in rows) + "\n]\n")
+    args.out.with_suffix(".json").write_text("[\n" + ",\n".join(json.dumps(rounded(row), separators=(',', ':')) for row in rows) + "\n]\n")
 
 
 if __name__ == "__main__":
