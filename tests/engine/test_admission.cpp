@@ -177,9 +177,9 @@ TEST_F(OutOfMemory, ShrinksThePassesSaysSoAndGoesOn) {
     SCOPED_TRACE(graphs ? "graphs" : "plain");
     const Run whole = train(640, SIZE_MAX, 0, graphs);
     EXPECT_TRUE(whole.said.empty());
-    // The widest buffers of 640 tokens (gate and up: 54 floats each, 138 kB) do not fit, those of 320 do. The three
-    // layers' own are granted, so memory ends in the backward pass, when some gradients have been added already.
-    const Run cut = train(640, 100'000, 3, graphs);
+    // The widest buffers of 640 tokens (q|k|v: 60 floats each, gate|up: 54, 138 kB) do not fit, those of 320 do. The
+    // two of each layer are granted, so memory ends in the backward pass, when some gradients have been added already.
+    const Run cut = train(640, 100'000, 6, graphs);
     ASSERT_EQ(cut.said.size(), 1u);
     EXPECT_NE(cut.said[0].find("out of memory"), std::string::npos) << cut.said[0];
     EXPECT_NE(cut.said[0].find("320"), std::string::npos) << cut.said[0];
