@@ -50,6 +50,35 @@ TEST(AskTellVerb, AnUnusableConfigurationIsOneLineAndExitCodeTwo) {
   EXPECT_EQ(run("asktell --config /no/such/file < /dev/null").code, 2);
 }
 
+std::string report_of(int first, int count, int step, int sign) {
+  std::string line;
+  for (int id = first; id < first + count; ++id)
+    line += (line.empty() ? "" : ",") + ("{\"id\":" + std::to_string(id) + ",\"step\":" + std::to_string(step)) +
+            ",\"value\":" + std::to_string(sign * id) + "}";
+  return "{\"report\":[" + line + "]}\\n";
+}
+
+// Of the first 21 trials the best 7 stay, and at step 3 their order is the opposite. All of the next 21 are worse than
+// they were at step 1: the published rule stops every one, the guard none.
+std::int64_t stops_of_asha(const Fixture& fixture, const std::string& options) {
+  fixture.write("asha.yaml",
+                kSpace + "tune: {trials: 42, steps: 9, sampler: random, scheduler: {name: asha" + options + "}}\n");
+  const std::string ask = "{\"ask\":21}\\n";
+  const Outcome outcome = run("asktell --config '" + fixture.path("asha.yaml") + "'",
+                              ask + report_of(0, 21, 1, 1) + report_of(0, 7, 3, -1) + ask + report_of(21, 21, 1, 1));
+  EXPECT_EQ(outcome.code, 0) << outcome.text;
+  std::int64_t stops = 0;
+  for (std::size_t at = 0; (at = outcome.text.find("\"stop\"", at)) != std::string::npos; ++at) ++stops;
+  return stops;
+}
+
+TEST(AskTellVerb, AshaIsThePublishedRuleUnlessItsGuardIsAskedFor) {
+  const Fixture fixture;
+  EXPECT_EQ(stops_of_asha(fixture, ""), 14 + 5 + 21);
+  EXPECT_EQ(stops_of_asha(fixture, ", guard: false"), 14 + 5 + 21);
+  EXPECT_EQ(stops_of_asha(fixture, ", guard: true"), 14 + 5);
+}
+
 TEST(AskTellVerb, ThePythonExamplesRun) {
   for (const char* name : {"asktell_function.py", "asktell_processes.py"}) {
     const Outcome outcome = run_command(std::string("python3 '") + FINETUNE_SOURCE_DIR + "/src/examples/" + name +

@@ -69,7 +69,7 @@ class Asha : public Scheduler {
 std::unique_ptr<Scheduler> make_asha(const SchedulerRequest& request) {
   OptionReader options("tune.scheduler", request.options);
   const RungOptions rungs = read_rung_options(options, request.tuner);
-  const bool guard = options.flag("guard", true);
+  const bool guard = options.flag("guard", request.tuner.default_guard);
   options.finish();
   const std::int64_t eta = rungs.reduction_factor, max_steps = request.tuner.max_steps;
   return std::make_unique<Asha>(rung_steps(rungs.min_steps, eta, max_steps), max_steps, eta, guard);
