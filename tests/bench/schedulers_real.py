@@ -92,6 +92,18 @@ def verdicts(table: dict) -> list[str]:
     return said
 
 
+def write_table(args: argparse.Namespace, seeds: list[int], names: list[str], runs: dict[str, list[dict]]) -> None:
+    """After every seed, so that a run cut short leaves the table of those before."""
+    command = (f"tests/bench/schedulers_real.py --samples ../shared/samples --seeds {','.join(map(str, seeds))} "
+               f"--schedulers {','.join(names)}")
+    table = {"command": command, "seeds": seeds, "trials": TRIALS, "steps": STEPS, "left_out": LEFT_OUT,
+             "rows": [row_of(name, runs[name], runs["none"]) for name in names]}
+    args.out.write_text(json.dumps(table, indent=1) + "\n")
+    args.out.with_suffix(".md").write_text(markdown(table))
+    if len(seeds) == len(args.seeds.split(",")):
+        print(markdown(table))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--samples", type=Path, required=True)
@@ -108,16 +120,11 @@ def main() -> None:
         first_lines(sst2 / "train.tsv", work / "train.tsv", 0, TRAIN_LINES)
         first_lines(sst2 / "dev.tsv", work / "valid.tsv", 0, VALID_LINES)
         runs: dict[str, list[dict]] = {name: [] for name in names}
-        for seed in seeds:
+        for done, seed in enumerate(seeds, 1):
             for name in names:
                 runs[name].append(run_study(args, work, name, seed))
                 print(f"seed {seed}  {name:15} {runs[name][-1]['steps']:5} steps  best {runs[name][-1]['best']:.4f}", flush=True)
-    table = {"command": f"tests/bench/schedulers_real.py --samples ../shared/samples --seeds {args.seeds}", "seeds": seeds,
-             "trials": TRIALS, "steps": STEPS, "left_out": LEFT_OUT,
-             "rows": [row_of(name, runs[name], runs["none"]) for name in names]}
-    args.out.write_text(json.dumps(table, indent=1) + "\n")
-    args.out.with_suffix(".md").write_text(markdown(table))
-    print(markdown(table))
+            write_table(args, seeds[:done], names, runs)
 
 
 if __name__ == "__main__":
