@@ -16,7 +16,8 @@ class OptionReader {
   OptionReader(std::string prefix, Params options) : prefix_(std::move(prefix)), options_(std::move(options)) {}
 
   /// Each throws Error (bad_input) naming the key and the allowed range.
-  std::int64_t whole(const std::string& name, std::int64_t otherwise, std::int64_t low, std::int64_t high = std::int64_t{1} << 40);
+  std::int64_t whole(const std::string& name, std::int64_t otherwise, std::int64_t low,
+                     std::int64_t high = std::int64_t{1} << 40);
   double number(const std::string& name, double otherwise, double low, double high);
   std::optional<double> optional_number(const std::string& name);
   bool flag(const std::string& name, bool otherwise);

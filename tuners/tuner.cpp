@@ -294,7 +294,8 @@ void Tuner::load(const nlohmann::json& state) {
     const auto steps = state.at("steps").get<std::int64_t>();
     const auto most_running = state.at("most_running").get<std::int64_t>();
     const bool exhausted = state.at("exhausted").get<bool>(), budget_used = state.at("budget_used").get<bool>();
-    const auto ended = state.at("ended").get<std::int64_t>(), ended_at_best = state.at("ended_at_best").get<std::int64_t>();
+    const auto ended = state.at("ended").get<std::int64_t>(),
+               ended_at_best = state.at("ended_at_best").get<std::int64_t>();
     std::optional<double> best_completed;
     if (!state.at("best_completed").is_null()) best_completed = state.at("best_completed").get<double>();
     const auto ended_by = state.at("ended_by").get<std::string>();

@@ -27,7 +27,8 @@ TEST(Rungs, AreExactForAwkwardSizes) {
 // Reports of one step: trial id -> value. Gives the ids that were stopped.
 class Table {
  public:
-  Table(const std::string& scheduler, Params options, std::int64_t trials, std::int64_t max_steps = 100, Direction direction = Direction::minimize)
+  Table(const std::string& scheduler, Params options, std::int64_t trials, std::int64_t max_steps = 100,
+        Direction direction = Direction::minimize)
       : tuner_(tuner_options(trials, max_steps, direction), make_sampler("random", {{}, space(), 0}),
                make_scheduler(scheduler, {std::move(options), space(), tuner_options(trials, max_steps, direction)})) {
     std::vector<Action> actions;
@@ -50,7 +51,9 @@ class Table {
 
  private:
   static SearchSpace space() { return {{{.name = "x", .low = 0.1, .high = 10, .log = true}}}; }
-  static TunerOptions tuner_options(std::int64_t trials, std::int64_t max_steps, Direction direction) { return {.trials = trials, .max_steps = max_steps, .direction = direction}; }
+  static TunerOptions tuner_options(std::int64_t trials, std::int64_t max_steps, Direction direction) {
+    return {.trials = trials, .max_steps = max_steps, .direction = direction};
+  }
   Tuner tuner_;
 };
 
@@ -88,7 +91,8 @@ TEST(Median, TheBestSoFarCountsNotTheLast) {
 }
 
 TEST(Median, WarmupAndIntervalSayWhenToJudge) {
-  Table t("median", {{"min_peers", std::int64_t{1}}, {"warmup_steps", std::int64_t{2}}, {"interval", std::int64_t{3}}}, 2);
+  Table t("median", {{"min_peers", std::int64_t{1}}, {"warmup_steps", std::int64_t{2}}, {"interval", std::int64_t{3}}},
+          2);
   EXPECT_EQ(t.report(1, {{0, 1}, {1, 9}}), Ids{});
   EXPECT_EQ(t.report(2, {{0, 1}, {1, 9}}), Ids{}) << "no stop at steps <= warmup_steps";
   EXPECT_EQ(t.report(3, {{0, 1}}), Ids{});
@@ -130,9 +134,11 @@ TEST(Pbt, TheWorstQuarterCopiesTheBestAtReadySteps) {
     EXPECT_EQ(action.what, Action::Do::copy);
     EXPECT_GE(action.trial.value, 6);
     EXPECT_LE(action.from.value, 1);
-    const double donor = as_number(*find_param(t.tuner().find(action.from)->params, "x")), own = as_number(*find_param(action.params, "x"));
+    const double donor = as_number(*find_param(t.tuner().find(action.from)->params, "x")),
+                 own = as_number(*find_param(action.params, "x"));
     const double factor = own / donor;
-    EXPECT_TRUE(std::abs(factor - 0.8) < 1e-12 || std::abs(factor - 1.2) < 1e-12 || own == 10.0 || own == 0.1) << factor;
+    EXPECT_TRUE(std::abs(factor - 0.8) < 1e-12 || std::abs(factor - 1.2) < 1e-12 || own == 10.0 || own == 0.1)
+        << factor;
   }
 }
 
@@ -145,8 +151,10 @@ TEST(Pbt, ASmallPopulationCopiesAtMostHalfAndNothingAtTheEnd) {
 }
 
 TEST(Pbt, RefusesToMutateWhatCannotChange) {
-  const SearchSpace space{{{.name = "train.lora.rank", .choices = {std::int64_t{8}, std::int64_t{16}}}, {.name = "train.learning_rate", .low = 1e-5, .high = 1e-3, .log = true}}};
-  TunerOptions options{.max_steps = 20, .may_change = [](const std::string& name) { return name == "train.learning_rate"; }};
+  const SearchSpace space{{{.name = "train.lora.rank", .choices = {std::int64_t{8}, std::int64_t{16}}},
+                           {.name = "train.learning_rate", .low = 1e-5, .high = 1e-3, .log = true}}};
+  TunerOptions options{.max_steps = 20,
+                       .may_change = [](const std::string& name) { return name == "train.learning_rate"; }};
   EXPECT_THROW(make_scheduler("pbt", {{{"mutate", std::string("train.lora.rank")}}, space, options}), Error);
   EXPECT_NO_THROW(make_scheduler("pbt", {{}, space, options}));
 }

@@ -33,9 +33,12 @@ Observations observe(std::span<const TrialRecord> trials, std::size_t enough) {
     const auto at = std::lower_bound(trial.values.begin(), trial.values.end(), result.step,
                                      [](const auto& value, std::int64_t step) { return value.first < step; });
     const bool has_value = at != trial.values.end() && at->first == result.step;
-    if (has_value) result.observed.push_back({&trial, at->second});
-    else if (trial.state == TrialState::stopped || trial.state == TrialState::completed) result.stopped.push_back(&trial);
-    else result.pending.push_back(&trial);
+    if (has_value)
+      result.observed.push_back({&trial, at->second});
+    else if (trial.state == TrialState::stopped || trial.state == TrialState::completed)
+      result.stopped.push_back(&trial);
+    else
+      result.pending.push_back(&trial);
   }
   return result;
 }

@@ -26,12 +26,13 @@ std::unique_ptr<Sampler> make_grid(const SamplerRequest& request);
 std::unique_ptr<Sampler> make_halton(const SamplerRequest& request);
 /// Independent uniform draws (Bergstra and Bengio, 2012); trial k's draw depends on the seed and k alone.
 std::unique_ptr<Sampler> make_random(const SamplerRequest& request);
-/// Tree-structured Parzen estimator (Bergstra et al., NIPS 2011; Watanabe, arXiv 2304.11127): the best of `candidates: 24`
-/// draws from the density of good trials, by its ratio to that of bad ones; random until `startup: 10` trials finished.
-/// `mode: standard` follows Optuna 5.0: `multivariate: true` (one density over all parameters), `constant_liar: true`
-/// (pending trials are bad), `group: true` (conditional parameters are modelled with those they always occur with).
-/// It learns from unfinished trials (observe()), and failed ones are bad. `mode: optuna4` is Optuna 4.9.0's TPESampler
-/// but for its random numbers: the three options default to false and failed trials are ignored.
+/// Tree-structured Parzen estimator (Bergstra et al., NIPS 2011; Watanabe, arXiv 2304.11127): the best of `candidates:
+/// 24` draws from the density of good trials, by its ratio to that of bad ones; random until `startup: 10` trials
+/// finished. `mode: standard` follows Optuna 5.0: `multivariate: true` (one density over all parameters),
+/// `constant_liar: true` (pending trials are bad), `group: true` (conditional parameters are modelled with those they
+/// always occur with). It learns from unfinished trials (observe()), and failed ones are bad. `mode: optuna4` is
+/// Optuna 4.9.0's TPESampler but for its random numbers: the three options default to false and failed trials are
+/// ignored.
 std::unique_ptr<Sampler> make_tpe(const SamplerRequest& request);
 /// Point k of the Sobol sequence, scrambled by the seed (sobol_points.h), for trial k: a parameter an axis, in order.
 std::unique_ptr<Sampler> make_sobol(const SamplerRequest& request);
