@@ -108,6 +108,7 @@ build_program() {
     done
   fi
   cmake --preset release >.deps/configure.log 2>&1 || { tail -n 20 .deps/configure.log >&2; die "cmake failed"; }
+  say "building; the first time takes minutes (progress in .deps/build.log)"
   ninja -C build >.deps/build.log 2>&1 || { grep -E -A8 'error|FAILED' .deps/build.log | head -n 60 >&2; die "the build failed; see .deps/build.log"; }
   say "built build/finetune_tune"
 }

@@ -17,7 +17,8 @@ constexpr const char* kEndings[] = {".jsonl", ".csv", ".json", ".tsv", ".txt"};
 
 // A file whose name has this ending: the reader tells formats by it.
 std::string path_of(std::size_t which, const std::uint8_t* data, std::size_t size) {
-  static const std::string kFolder = "/tmp/finetune_fuzz_" + std::to_string(getpid());
+  static const std::string kFolder =
+      (std::filesystem::temp_directory_path() / ("finetune_fuzz_" + std::to_string(getpid()))).string();
   const std::string path = kFolder + kEndings[which];
   FILE* file = fopen(path.c_str(), "wb");
   if (file == nullptr || fwrite(data, 1, size, file) != size) std::abort();
