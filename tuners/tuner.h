@@ -71,7 +71,7 @@ struct TunerOptions {
   std::optional<std::int64_t> patience;      ///< ... when so many trials have ended since the best completed one
   Direction direction = Direction::minimize;
   std::uint64_t seed = 0;
-  std::int64_t default_min_steps = 1;                  ///< first rung when the scheduler's options name none
+  std::int64_t default_min_steps = 1;                  ///< first rung, and steps from look to look, without an option
   bool default_guard = true;                           ///< asha and asha_promotion look out for misleading rungs
   std::function<bool(const std::string&)> may_change;  ///< which parameters may change in training; empty: all
 };
@@ -106,7 +106,7 @@ class Tuner {
   /// The host program changed a trial's parameters on its own.
   void note_params(TrialId trial, const Params& params);
 
-  /// The next step at which `trial` must be evaluated: the scheduler's, or max_steps.
+  /// The first step, its present one included, at which `trial` must be evaluated: the scheduler's, or max_steps.
   std::int64_t next_milestone(TrialId trial) const;
   /// Whether it must be evaluated after `step`, which may lie ahead of what has been reported.
   bool is_milestone(TrialId trial, std::int64_t step) const;

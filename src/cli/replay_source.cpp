@@ -109,6 +109,7 @@ void resolve_replay(RunConfig& config) {
     throw bad_input("", "tune.scheduler.trial must be the number of a trial, not " + to_text(*trial_option));
   const auto schedule = schedule_of(run, trial_option ? std::get<std::int64_t>(*trial_option) : best_trial(run));
   if (config.search.empty()) adopt_search(config, run);
+  for (SearchParameter& parameter : config.search) parameter.start.reset();  // the trial's own first values go first
   if (!config.is_given("tune.trials")) tune.trials = 1;
   if (tune.trials > kMostTrials)
     throw bad_input("", "tune.trials is " + std::to_string(tune.trials) + "; a replay takes at most " +

@@ -67,8 +67,9 @@ TEST(Program, BadLinesOnStdinNameTheLine) {
 // The trial that copied most is trained again alone along its lineage: the same validation loss, bit for bit.
 TEST(Program, AReplayFollowsATrialOfAPopulationToTheSameWeights) {
   const Fixture fixture;
+  // A start that nobody copies: a replay of the search must not begin with it.
   const std::string search =
-      "--set 'search.train.learning_rate={low: 1e-4, high: 1e-1, log: true}' "
+      "--set 'search.train.learning_rate={low: 1e-4, high: 1e-1, log: true, start: 1e-4}' "
       "--set 'search.train.weight_decay={low: 1e-3, high: 1e-1, log: true}' "
       "--set train.steps=12 --set train.warmup_ratio=0 ";
   const Outcome population = run(fixture.tune_with(

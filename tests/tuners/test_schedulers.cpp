@@ -292,6 +292,28 @@ TEST(Wilcoxon, StopsWhoIsWorseStepByStep) {
   EXPECT_EQ(game.report(4, {{0, 1.0}, {1, 1.4}}), Log{"stop 1"});
 }
 
+// Every look is a validation pass: without an option of its own a scheduler takes the host's. A trial's present step
+// counts too.
+TEST(Looks, AreAsFarApartAsTheHostSays) {
+  const auto milestones = [](const std::string& name, const Params& options, std::int64_t apart) {
+    Game game(name, options, {.trials = 1, .max_steps = 100, .default_min_steps = apart});
+    game.ask(1);
+    Ids list;
+    for (const std::int64_t step : {1, 10, 24}) {
+      game.report(step, {{0, 1.0}});
+      list.push_back(game.tuner().next_milestone({0}));
+    }
+    return list;
+  };
+  EXPECT_EQ(milestones("median", {}, 10), (Ids{1, 11, 31})) << "1, 11, 21, ... behind a warm-up of 0";
+  EXPECT_EQ(milestones("median", {{"interval", std::int64_t{5}}}, 10), (Ids{1, 11, 26}));
+  EXPECT_EQ(milestones("patient", {}, 10), (Ids{10, 10, 30}));
+  EXPECT_EQ(milestones("wilcoxon", {}, 10), (Ids{10, 10, 30}));
+  EXPECT_EQ(milestones("threshold", {{"upper", 2.0}, {"warmup_steps", std::int64_t{30}}}, 10), (Ids{40, 40, 40}));
+  for (const char* name : {"median", "patient", "wilcoxon"})
+    EXPECT_EQ(milestones(name, {}, 1), (Ids{1, 10, 24})) << name << ", as in asktell";
+}
+
 TEST(EarlyExit, KeepsTheBestQuarterAfterWarmUp) {
   Game game("early_exit", {}, {.trials = 8, .max_steps = 100});
   game.ask(8);

@@ -84,8 +84,7 @@ class EarlyExit : public Scheduler {
   }
 
   std::optional<std::int64_t> next_milestone(TrialId, std::int64_t step) const override {
-    const std::int64_t next =
-        std::max<std::int64_t>(1, (step + options_.interval - 1) / options_.interval) * options_.interval;
+    const std::int64_t next = next_look(step, options_.interval);
     return step <= options_.warmup_step ? std::min(next, options_.warmup_step) : next;
   }
 

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "tuners/options.h"
+#include "tuners/schedulers/rungs.h"
 #include "tuners/schedulers/schedulers.h"
 
 namespace finetune {
@@ -11,7 +12,8 @@ namespace {
 
 class Patient : public Scheduler {
  public:
-  Patient(std::int64_t patience, double min_delta) : patience_(patience), min_delta_(min_delta) {}
+  Patient(std::int64_t patience, double min_delta, std::int64_t interval)
+      : patience_(patience), min_delta_(min_delta), interval_(interval) {}
 
   void on_reports(std::span<const TrialRecord* const> reported, std::span<const TrialRecord>,
                   std::vector<Action>& actions) override {
@@ -29,7 +31,9 @@ class Patient : public Scheduler {
       }
     }
   }
-  std::optional<std::int64_t> next_milestone(TrialId, std::int64_t step) const override { return step; }
+  std::optional<std::int64_t> next_milestone(TrialId, std::int64_t step) const override {
+    return next_look(step, interval_);
+  }
   void load(const nlohmann::json&) override { prefixes_.clear(); }
 
  private:
@@ -46,6 +50,7 @@ class Patient : public Scheduler {
 
   std::int64_t patience_;
   double min_delta_;
+  std::int64_t interval_;               // steps from look to look
   std::map<TrialId, Prefix> prefixes_;  // a function of the trials' values: not saved
 };
 
@@ -56,7 +61,7 @@ std::unique_ptr<Scheduler> make_patient(const SchedulerRequest& request) {
   const std::int64_t patience = options.whole("patience", 3, 0);
   const double min_delta = options.number("min_delta", 0, 0, std::numeric_limits<double>::max());
   options.finish();
-  return std::make_unique<Patient>(patience, min_delta);
+  return std::make_unique<Patient>(patience, min_delta, request.tuner.default_min_steps);
 }
 
 }  // namespace finetune

@@ -99,7 +99,7 @@ std::unique_ptr<Scheduler> make(const SchedulerRequest& request, bool median) {
   PercentileOptions options;
   if (!median) options.percentile = reader.number("percentile", 50, 0, 100);
   options.warmup_steps = reader.whole("warmup_steps", 0, 0);
-  options.interval = reader.whole("interval", 1, 1);
+  options.interval = reader.whole("interval", request.tuner.default_min_steps, 1);
   options.min_peers = reader.whole("min_peers", 5, 1);
   options.completed_only = reader.choice("peers", "running", {"running", "completed"}) == "completed";
   reader.finish();

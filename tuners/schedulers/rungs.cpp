@@ -27,6 +27,10 @@ std::vector<Bracket> hyperband_brackets(std::int64_t min_steps, std::int64_t eta
   return brackets;
 }
 
+std::int64_t next_look(std::int64_t step, std::int64_t interval) {
+  return std::max<std::int64_t>(1, (step + interval - 1) / interval) * interval;
+}
+
 std::int64_t survivors(std::int64_t n, std::int64_t eta) {
   return std::max<std::int64_t>(1, n / eta);
 }

@@ -30,6 +30,9 @@ struct Bracket {
 /// min_steps x eta^(s_max - s). For min_steps 1, eta 3, max_steps 81: 81 34 15 8 5 trials.
 std::vector<Bracket> hyperband_brackets(std::int64_t min_steps, std::int64_t eta, std::int64_t max_steps);
 
+/// The first multiple of `interval` that is at least `step` and at least `interval`: where a scheduler looks next.
+std::int64_t next_look(std::int64_t step, std::int64_t interval);
+
 /// How many of a cohort of n go on: floor(n / eta), at least 1.
 std::int64_t survivors(std::int64_t n, std::int64_t eta);
 

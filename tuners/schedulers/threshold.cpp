@@ -3,6 +3,7 @@
 
 #include "core/number.h"
 #include "tuners/options.h"
+#include "tuners/schedulers/rungs.h"
 #include "tuners/schedulers/schedulers.h"
 
 namespace finetune {
@@ -10,8 +11,8 @@ namespace {
 
 class Threshold : public Scheduler {
  public:
-  Threshold(double lower, double upper, std::int64_t warmup_steps, Direction direction)
-      : lower_(lower), upper_(upper), warmup_steps_(warmup_steps), direction_(direction) {}
+  Threshold(double lower, double upper, std::int64_t warmup_steps, std::int64_t interval, Direction direction)
+      : lower_(lower), upper_(upper), warmup_steps_(warmup_steps), interval_(interval), direction_(direction) {}
 
   void on_reports(std::span<const TrialRecord* const> reported, std::span<const TrialRecord>,
                   std::vector<Action>& actions) override {
@@ -26,12 +27,12 @@ class Threshold : public Scheduler {
     }
   }
   std::optional<std::int64_t> next_milestone(TrialId, std::int64_t step) const override {
-    return std::max(step, warmup_steps_ + 1);
+    return next_look(std::max(step, warmup_steps_ + 1), interval_);
   }
 
  private:
   double lower_, upper_;
-  std::int64_t warmup_steps_;
+  std::int64_t warmup_steps_, interval_;
   Direction direction_;
 };
 
@@ -46,7 +47,7 @@ std::unique_ptr<Scheduler> make_threshold(const SchedulerRequest& request) {
   if (!lower && !upper) options.refuse("lower", "or upper must be given");
   if (lower && upper && *lower > *upper) options.refuse("lower", "must be at most upper");
   return std::make_unique<Threshold>(lower.value_or(-kInfinity), upper.value_or(kInfinity), warmup,
-                                     request.tuner.direction);
+                                     request.tuner.default_min_steps, request.tuner.direction);
 }
 
 }  // namespace finetune

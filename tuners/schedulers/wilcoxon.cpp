@@ -12,6 +12,7 @@ namespace {
 struct WilcoxonOptions {
   double p_threshold = 0.1;
   std::int64_t warmup_steps = 2;  // pairs needed
+  std::int64_t interval = 1;      // steps from look to look
   bool completed_only = false;
 };
 
@@ -69,7 +70,7 @@ class Wilcoxon : public Scheduler {
     }
   }
   std::optional<std::int64_t> next_milestone(TrialId, std::int64_t step) const override {
-    return std::max<std::int64_t>(step, 1);
+    return next_look(step, options_.interval);
   }
 
  private:
@@ -85,6 +86,7 @@ std::unique_ptr<Scheduler> make_wilcoxon(const SchedulerRequest& request) {
   options.warmup_steps = reader.whole("warmup_steps", 2, 0);
   options.completed_only = reader.choice("peers", "running", {"running", "completed"}) == "completed";
   reader.finish();
+  options.interval = request.tuner.default_min_steps;
   return std::make_unique<Wilcoxon>(options);
 }
 
