@@ -8,6 +8,7 @@
 // by seed, with the mean seconds of one ask.
 #include <fmt/format.h>
 
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
 #include <map>
@@ -131,37 +132,21 @@ void run(const Settings& settings) {
   }
 }
 
-Settings read_settings(int count, char** arguments) {
-  Settings settings;
-  for (int i = 1; i < count; ++i) {
-    const std::string text = arguments[i];
-    if (text == "--json")
-      settings.json = true;
-    else if (text.rfind("--", 0) != 0)
-      settings.samplers.push_back(text);
-    else if (i + 1 == count)
-      throw bad_input("", text + " needs a value");
-    else if (text == "--seeds")
-      settings.seeds = std::stoull(arguments[++i]);
-    else if (text == "--first-seed")
-      settings.first_seed = std::stoull(arguments[++i]);
-    else if (text == "--trials")
-      settings.trials = std::stoull(arguments[++i]);
-    else if (text == "--functions")
-      for (const auto& part : split(arguments[++i], ',')) settings.functions.emplace_back(part);
-    else
-      throw bad_input("", "unknown flag " + text);
-  }
-  if (settings.samplers.empty()) throw bad_input("", "name a sampler: " + join(sampler_names(), ", "));
-  return settings;
-}
-
 }  // namespace
 }  // namespace finetune::testing
 
 int main(int count, char** arguments) {
+  finetune::testing::Settings settings;
+  CLI::App app{"Median regret of samplers on black boxes"};
+  app.add_flag("--json", settings.json, "one object a row");
+  app.add_option("--seeds", settings.seeds, "how many");
+  app.add_option("--first-seed", settings.first_seed, "the first of them");
+  app.add_option("--trials", settings.trials, "of each seed");
+  app.add_option("--functions", settings.functions, "some of the black boxes")->delimiter(',')->allow_extra_args(false);
+  app.add_option("samplers", settings.samplers, "NAME[:option=value,...]")->required();
+  CLI11_PARSE(app, count, arguments);
   try {
-    finetune::testing::run(finetune::testing::read_settings(count, arguments));
+    finetune::testing::run(settings);
   } catch (const std::exception& error) {
     fmt::print(stderr, "quality_samplers: {}\n", error.what());
     return 2;

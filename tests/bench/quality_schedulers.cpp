@@ -9,6 +9,7 @@
 // steps are means. With --json one object a row, seed by seed.
 #include <fmt/core.h>
 
+#include <CLI/CLI.hpp>
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <numeric>
@@ -131,42 +132,26 @@ void run(const Settings& settings) {
     stopping(settings);
 }
 
-Settings read_settings(int count, char** arguments) {
-  Settings settings;
-  std::vector<std::string> names;
-  for (int i = 1; i < count; ++i) {
-    const std::string text = arguments[i];
-    if (text == "--json")
-      settings.json = true;
-    else if (text.rfind("--", 0) != 0)
-      names.push_back(text);
-    else if (i + 1 == count)
-      throw bad_input("", text + " needs a value");
-    else if (text == "--seeds")
-      settings.seeds = std::stoull(arguments[++i]);
-    else if (text == "--first-seed")
-      settings.first_seed = std::stoull(arguments[++i]);
-    else if (text == "--sampler")
-      settings.sampler = arguments[++i];
-    else if (text == "--functions")
-      for (const auto& part : split(arguments[++i], ',')) settings.functions.emplace_back(part);
-    else
-      throw bad_input("", "unknown flag " + text);
-  }
-  const std::vector<std::string> known{"steps", "trials", "sequential", "populations"};
-  if (names.empty() || std::find(known.begin(), known.end(), names.front()) == known.end())
-    throw bad_input("", "the setting is one of " + join(known, ", "));
-  settings.what = names.front();
-  settings.schedulers = entries({names.begin() + 1, names.end()});
-  return settings;
-}
-
 }  // namespace
 }  // namespace finetune::testing
 
 int main(int count, char** arguments) {
+  finetune::testing::Settings settings;
+  std::vector<std::string> schedulers;
+  CLI::App app{"Regret of schedulers on simulated curves"};
+  app.add_flag("--json", settings.json, "one object a row");
+  app.add_option("--seeds", settings.seeds, "how many");
+  app.add_option("--first-seed", settings.first_seed, "the first of them");
+  app.add_option("--sampler", settings.sampler, "NAME[:option=value,...]");
+  app.add_option("--functions", settings.functions, "some of the curves")->delimiter(',')->allow_extra_args(false);
+  app.add_option("setting", settings.what, "what is held equal")
+      ->required()
+      ->check(CLI::IsMember({"steps", "trials", "sequential", "populations"}));
+  app.add_option("schedulers", schedulers, "NAME[:option=value,...]");
+  CLI11_PARSE(app, count, arguments);
   try {
-    finetune::testing::run(finetune::testing::read_settings(count, arguments));
+    settings.schedulers = finetune::testing::entries(schedulers);
+    finetune::testing::run(settings);
   } catch (const std::exception& error) {
     fmt::print(stderr, "quality_schedulers: {}\n", error.what());
     return 2;
