@@ -85,9 +85,18 @@ Value start_value(const std::string& key, const ConfigNode& node) {
   return node.value;
 }
 
+// Said apart from other unknown keys: people come from tuners that have them.
+void refuse_constraint(const std::string& key, const std::string& name, const ConfigNode& node) {
+  if (name != "constraint" && name != "constraints") return;
+  throw bad_input(node.where, key +
+                                  ": constraints between parameters are not supported; a parameter may depend on the "
+                                  "values of an earlier one through when: {other: [values]}");
+}
+
 SearchParameter read_parameter(const RunConfig& config, const std::string& name, const ConfigNode& node) {
   const std::string key = "search." + name;
   SearchParameter parameter{.name = name};
+  if (node.kind != ConfigNode::Kind::map) refuse_constraint(key, name, node);
   if (node.kind != ConfigNode::Kind::map)
     throw bad_input(node.where, key + " must be a map: {low: 1e-5, high: 1e-3, log: true} or {choices: [8, 16]}");
   bool low = false, high = false, type = false;
@@ -112,6 +121,7 @@ SearchParameter read_parameter(const RunConfig& config, const std::string& name,
     else if (option == "when")
       read_when(parameter, full, value, config);
     else {
+      refuse_constraint(full, option, value);
       const std::vector<std::string> known{"choices", "type", "low", "high", "step", "log", "int", "start", "when"};
       throw bad_input(value.where, "unknown key " + full + did_you_mean(option, known));
     }

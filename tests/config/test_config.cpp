@@ -149,6 +149,9 @@ TEST(Config, SearchIsCheckedAgainstTheKeysItSearches) {
   EXPECT_HOLDS(error_of("search: {train.steps: {choices: [1, 2]}}\n"), "cannot be searched");
   EXPECT_HOLDS(error_of("search: {data.max_length: {choices: [1, 2]}}\n"), "only keys of train can be searched");
   EXPECT_HOLDS(error_of("search: {train.beta1: {low: 0.1, hihg: 0.9}}\n"), "did you mean high?");
+  for (const char* constraint : {"search: {constraints: ['train.beta1 < train.beta2']}\n",
+                                 "search: {train.beta1: {low: 0.1, high: 0.9, constraint: 'x < y'}}\n"})
+    EXPECT_HOLDS(error_of(constraint), "constraints between parameters are not supported");
   EXPECT_HOLDS(error_of("search: {train.lora.targets: {low: 1, high: 2}}\n"), "is not a number; give choices");
 }
 
