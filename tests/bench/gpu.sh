@@ -9,7 +9,10 @@
 #
 # Without a GPU it says so and exits with 77.
 set -euo pipefail
-cd "$(dirname "$0")/../.."
+self=$(realpath "$0")
+cd "$(dirname "$self")/../.."
+
+usage() { sed -n '2,11s/^# \{0,1\}//p' "$self"; }
 
 build=build device=cuda:0 out= python=${PYTHON:-python3} commit= parts=()
 while [ $# -gt 0 ]; do
@@ -19,12 +22,13 @@ while [ $# -gt 0 ]; do
     --out) out=$2; shift ;;
     --python) python=$2; shift ;;
     --commit) commit=$2; shift ;;
+    -h | --help) usage; exit 0 ;;
     -*) echo "gpu.sh: unknown option $1" >&2; exit 2 ;;
     *) parts+=("$1") ;;
   esac
   shift
 done
-[ ${#parts[@]} -gt 0 ] || { sed -n '2,11s/^# \{0,1\}//p' "$0"; exit 2; }
+[ ${#parts[@]} -gt 0 ] || { usage; exit 2; }
 [ -n "$commit" ] || commit=$(cat carry/commit 2>/dev/null || git rev-parse --short HEAD 2>/dev/null || echo unknown)
 
 if [ "${parts[0]}" = pack ]; then
