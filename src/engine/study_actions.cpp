@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "engine/schedule.h"
 #include "engine/study.h"
 
 namespace finetune {
@@ -62,10 +63,10 @@ void Study::apply_one(const Action& action) {
   Lane& lane = *lanes_[trial.lane];
   switch (action.what) {
     case Action::Do::stop:
-      if (trial.state == TrialState::running || trial.state == TrialState::paused) {
-        end(trial, TrialState::stopped, action.reason);
-      }
-      return;
+      if (trial.state != TrialState::running && trial.state != TrialState::paused) return;
+      if (trial.step >= last_step(trial.config))
+        return end(trial, TrialState::completed, "");  // it has done everything
+      return end(trial, TrialState::stopped, action.reason);
     case Action::Do::pause:
       if (trial.state != TrialState::running) return;
       trial.image = lane.capture(trial.id);

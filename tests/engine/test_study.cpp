@@ -223,6 +223,21 @@ TEST(Study, ATrialResumedWhileEverySlotIsTakenWaitsForOne) {
   EXPECT_EQ(lane.widest, 2u);
 }
 
+// Otherwise the best trial could lose to a worse one that nobody stopped.
+TEST(Study, ATrialStoppedAtItsLastStepIsComplete) {
+  FakeLane lane(2);
+  const auto tuner = tuner_over({0.1, 0.5}, "none", 5);
+  StudyOptions options = options_for(5);
+  options.on_step = [](std::span<const Report> reports, std::vector<Action>& actions) {
+    for (const Report& report : reports) {
+      if (report.step == 5 && report.trial.value == 1) actions.push_back({.trial = {1}, .what = Action::Do::stop});
+    }
+  };
+  const StudyResult result = Study(options, *tuner, {&lane}, {}).run();
+  EXPECT_EQ(result.trials[1].state, TrialState::completed);
+  EXPECT_EQ(result.best, 1u);
+}
+
 TEST(Study, TwoLanesGiveWhatOneLaneGives) {
   const std::vector<Value> rates{0.1, 0.5, 0.2, 0.3, 0.05, 0.4};
   FakeLane one(8), left(4), right(4);
