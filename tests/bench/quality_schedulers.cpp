@@ -1,7 +1,7 @@
 // How well schedulers choose and what they spend, on simulated curves. Run by hand:
 //
-//     quality_schedulers [--json] [--seeds N] [--first-seed N] [--sampler NAME] [--functions a,b] SETTING [SCHEDULER
-//     ...] quality_schedulers --seeds 40 steps median asha:min_steps=1,reduction_factor=4
+//     quality_schedulers [--json] [--seeds N] [--first-seed N] [--sampler NAME] [--functions a,b] SETTING SCHEDULER...
+//     quality_schedulers --seeds 40 steps median asha:min_steps=1,reduction_factor=4
 //
 // Settings: `steps`, eight trials side by side and the steps of 20 full-length runs; `trials`, eight side by side and
 // 100 trials; `sequential`, one after the other, 4000 steps; `populations`, 2 to 16 members. Regret: median over seeds
@@ -41,7 +41,9 @@ nlohmann::ordered_json finite(const std::vector<double>& values) {
 }
 
 void measure(const CurveProblem& problem, const Entry& entry, SimulatedStudy study, const Settings& settings) {
-  study.sampler = settings.sampler;
+  const Entry sampler = parse_entry(settings.sampler);
+  study.sampler = sampler.name;
+  study.sampler_options = sampler.options;
   study.scheduler = entry.name;
   study.scheduler_options = entry.options;
   std::vector<double> half, whole, trials, steps;
