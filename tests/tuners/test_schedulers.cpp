@@ -187,6 +187,10 @@ TEST(Hyperband, ARungThatMisleadsStopsNobody) {
   EXPECT_EQ(stopped_at_the_first_rung(true, "hyperband"), 0);
 }
 
+TEST(Hyperband, ARungThatTellsHowTrialsEndGetsMoreOfThem) {
+  EXPECT_GT(stopped_at_the_first_rung(false, "hyperband"), stopped_at_the_first_rung(false, "hyperband", false));
+}
+
 // A cohort of 34 after 68 others that were of the same values: of 102 the best 34 go on, so 22 or more stop.
 TEST(Asha, ARungThatMisleadsStopsNobody) {
   EXPECT_GE(stopped_at_the_first_rung(false, "asha"), 22);

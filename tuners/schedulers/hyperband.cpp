@@ -9,6 +9,8 @@
 namespace finetune {
 namespace {
 
+constexpr std::int64_t kConfirmed = 4;  // 2 to 6 differ by less than the seeds do
+
 class Hyperband : public Scheduler {
  public:
   Hyperband(std::vector<Bracket> brackets, std::int64_t eta, std::int64_t max_steps, bool guard)
@@ -21,7 +23,7 @@ class Hyperband : public Scheduler {
   void on_start(const TrialRecord& trial) override {
     std::size_t chosen = brackets_.size() - 1;
     for (std::size_t b = chosen; b-- > 0;) {
-      const bool behind = brackets_[b].trials * (started_[chosen] + 1) >= brackets_[chosen].trials * (started_[b] + 1);
+      const bool behind = share(b) * (started_[chosen] + 1) >= share(chosen) * (started_[b] + 1);
       if (behind && guard_.is_trusted(b)) chosen = b;
     }
     ++started_[chosen];
@@ -60,6 +62,10 @@ class Hyperband : public Scheduler {
   static std::vector<std::int64_t> with(std::vector<std::int64_t> rungs, std::int64_t max_steps) {
     rungs.push_back(max_steps);
     return rungs;
+  }
+  // Many trials that stop early are worth more where their first rung tells how they end.
+  std::int64_t share(std::size_t bracket) const {
+    return brackets_[bracket].trials * (guard_.is_confirmed(bracket) ? kConfirmed : 1);
   }
   bool is_rung_of(std::size_t bracket, std::int64_t step) const {
     const auto& own = brackets_[bracket].rungs;

@@ -35,6 +35,15 @@ bool LevelGuard::is_trusted(std::size_t level) const {
   return true;
 }
 
+bool LevelGuard::is_confirmed(std::size_t level) const {
+  for (std::size_t higher = levels_.size(); --higher > level && 4 * levels_[higher] >= levels_.back();) {
+    const auto found = agreements_.find({level, higher});
+    if (found != agreements_.end() && found->second.size() >= rule_.enough_pairs)
+      return found->second.tau() >= rule_.high_tau;
+  }
+  return false;
+}
+
 nlohmann::json LevelGuard::save() const {
   auto json = nlohmann::json::array();
   for (const auto& [pair, agreement] : agreements_) json.push_back({pair.first, pair.second, agreement.save()});

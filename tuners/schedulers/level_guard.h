@@ -18,6 +18,7 @@ struct GuardRule {
   std::size_t enough_pairs;  ///< with fewer the level is trusted
   double low_tau;            ///< it contradicts below this
   bool in_deviations;        ///< low_tau is in standard deviations of tau when there is no order at all
+  double high_tau = 0.6;     ///< it confirms from this on; tau itself
 };
 
 /// For pairs that no rung has selected. Four say little, but waiting costs more than a false alarm, which later pairs
@@ -42,6 +43,9 @@ class LevelGuard {
   /// False when a higher level ranks the trials differently.
   bool is_trusted(std::size_t level) const;
   bool is_trusted_step(std::int64_t step) const { return is_trusted(level_of(step)); }
+
+  /// True when the highest level that can tell has at least a quarter of the budget and ranks the trials alike.
+  bool is_confirmed(std::size_t level) const;
 
   nlohmann::json save() const;
   void load(const nlohmann::json& json);  ///< into an empty guard
