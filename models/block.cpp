@@ -105,7 +105,7 @@ void adapters_backward(const BlockContext& c, const BlockActivations& act, const
 
 // dw += dy^T x, db += column sums of dy; in fp32.
 void weight_gradient(const at::Tensor& dy, const at::Tensor& x, at::Tensor& dw, at::Tensor& db) {
-  dw.addmm_(dy.t().to(dw.scalar_type()), x.to(dw.scalar_type()));
+  ops::add_weight_gradient(dy, x, dw);
   if (db.defined()) db.add_(dy.sum(0, false, db.scalar_type()));
 }
 
@@ -154,8 +154,7 @@ void attention_part(const BlockContext& c, BlockActivations& act) {
   ops::rotary(in.k_TGK, c.base.cos_PK, c.base.sin_PK, c.pack.positions_T, false);
   at::Tensor o_THK = heads(act.o_TO, o.head_dim);
   const ops::AttentionOptions how{.scale = 1.0 / std::sqrt(static_cast<double>(o.head_dim)),
-                                  .window = o.window[static_cast<std::size_t>(c.layer)],
-                                  .reproducible = c.pack.reproducible};
+                                  .window = o.window[static_cast<std::size_t>(c.layer)]};
   ops::attention_forward(in.q_THK, in.k_TGK, in.v_TGK, c.pack.segments, how, o_THK, act.lse_HT);
   linear_add(act.x_TD, act.o_TO, w.o_DO, w.o_bias_D, act.middle_TD);
   adapters_forward(c, act, act.o_TO, {{Projection::o, act.middle_TD}});
@@ -267,8 +266,7 @@ void attention_backward(const BlockContext& c, const BlockActivations& act, at::
   at::Tensor dv_TGK = heads(part(Projection::v), o.head_dim);
   const Queries in = attention_inputs(c, act);
   const ops::AttentionOptions how{.scale = 1.0 / std::sqrt(static_cast<double>(o.head_dim)),
-                                  .window = o.window[static_cast<std::size_t>(c.layer)],
-                                  .reproducible = c.pack.reproducible};
+                                  .window = o.window[static_cast<std::size_t>(c.layer)]};
   ops::attention_backward(heads(do_TO, o.head_dim), in.q_THK, in.k_TGK, in.v_TGK, heads(act.o_TO, o.head_dim),
                           act.lse_HT, c.pack.segments, how, dq_THK, dk_TGK, dv_TGK);
   ops::rotary(dq_THK, c.base.cos_PK, c.base.sin_PK, c.pack.positions_T, true);

@@ -27,7 +27,6 @@ struct Pack {
   at::Tensor scale_N;         ///< fp32: 1 / loss tokens of the row's trial at this step
   ops::AdapterGroups groups;  ///< trials: token ranges, slots, projections (a bit each), ranks, scales, dropout keys
   std::int64_t tokens = 0;
-  bool reproducible = true;  ///< the same bits in every run, also where faster sums exist
 };
 
 /// Per loss row, in the order of Pack::loss_rows_N.

@@ -82,15 +82,12 @@ PackLosses head_losses_backward(const DecoderBase& base, const Pack& pack, const
                        correct, logits);
     at::Tensor dchunk = dnormed_ND.narrow(0, first, count);
     at::mm_out(dchunk, logits, base.head_VD);
-    if (full) {
-      const auto type = full->head_VD.scalar_type();
-      full->head_VD.addmm_(logits.t().to(type), head.normed_ND.narrow(0, first, count).to(type));
-    }
+    if (full) ops::add_weight_gradient(logits, head.normed_ND.narrow(0, first, count), full->head_VD);
   });
   at::Tensor dx_ND = dnormed_ND;  // the norm's backward is row by row, so it may write over its input
   ops::rmsnorm_backward(dnormed_ND, head.x_ND, base.final_norm_D, head.rstd_N, dx_ND, false,
                         full ? full->final_norm_D : at::Tensor());
-  dx_TD.index_add_(0, pack.loss_rows_N, dx_ND);  // a row padded in twice carries gradient zero
+  ops::add_rows(pack.loss_rows_N, dx_ND, dx_TD);  // a row padded in twice carries gradient zero
   return losses;
 }
 

@@ -11,6 +11,11 @@ Status available() {
     cudaGetLastError();  // not to be seen by the next launch
     return {cudaGetErrorString(error)};
   }
+  for (int device = 0; device < count; ++device) {
+    int major = 0;
+    cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device);
+    if (major < 8) return {"a CUDA device older than compute capability 8.0"};  // what the kernels are compiled for
+  }
   return {count > 0 ? nullptr : "no CUDA device"};
 }
 

@@ -26,10 +26,11 @@ const Backend& cpu_backend();        ///< fp32 on the CPU
 const Backend& cuda_backend();       ///< fp32 and bf16 on CUDA; attention is flash_backend's
 const Backend& flash_backend();      ///< the composition with ATen's flash attention where it can serve
 
-enum class Operation { rmsnorm, rotary_embedding, attention, swiglu, entropy, adapter, optimizer };
+enum class Operation { rmsnorm, rotary_embedding, attention, swiglu, entropy, adapter, dropped_adapter, optimizer };
 
 /// `measured`: a kernel of our own only where it was timed on such a device and won, elsewhere the composition of ATen
-/// ops (on CUDA none has been timed yet). `written`: every kernel there is, for tests and benchmarks.
+/// ops (on CUDA none has been timed yet; adapters with dropout have the kernel, for the composition makes masks on the
+/// host). `written`: every kernel there is, for tests and benchmarks.
 enum class KernelChoice { measured, written };
 
 /// Chooses for the whole process, before the first step: there is one table, as there is one set of kernels, and a

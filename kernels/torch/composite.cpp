@@ -1,6 +1,7 @@
 // Every operation as a composition of ATen ops: works on any device and dtype, and is the oracle of the kernels.
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "kernels/torch/backend.h"
@@ -79,7 +80,7 @@ void attention_backward_composite(const at::Tensor& dout, const at::Tensor& q, c
     const at::Tensor dp = at::matmul(D, V.transpose(1, 2));
     const at::Tensor ds = p * (dp - (D * O).sum(-1, true)) * o.scale;
     dq.narrow(0, b, n).copy_(at::matmul(ds, K).transpose(0, 1));
-    const auto groups = [&](const at::Tensor& x) { return x.view({g, rep, n, -1}).sum(1).transpose(0, 1); };
+    const auto groups = [&](const at::Tensor& x) { return x.view({g, rep, n, x.size(-1)}).sum(1).transpose(0, 1); };
     dk.narrow(0, b, n).copy_(groups(at::matmul(ds.transpose(1, 2), Q)));
     dv.narrow(0, b, n).copy_(groups(at::matmul(p.transpose(1, 2), D)));
   }
@@ -103,9 +104,9 @@ void cross_entropy_composite(const at::Tensor& logits, const at::Tensor& targets
   nll.copy_(l - x.gather(1, targets.unsqueeze(1)).squeeze(1));
   correct.copy_(x.argmax(-1).eq(targets));
   if (!dlogits.defined()) return;
-  at::Tensor d = (x - l.unsqueeze(1)).exp();
+  at::Tensor d = (x - l.unsqueeze(1)).exp_();
   d.scatter_add_(1, targets.unsqueeze(1), -at::ones_like(targets.unsqueeze(1), d.options()));
-  dlogits.copy_(d * scale.unsqueeze(1).to(t));
+  dlogits.copy_(d.mul_(scale.unsqueeze(1).to(t)));
 }
 at::Tensor dropped(const at::Tensor& x, const AdapterGroup& g, std::int64_t key) {
   if (g.dropout <= 0) return x;
@@ -151,15 +152,26 @@ void adapter_backward_composite(const at::Tensor& x, const AdapterGroups& groups
                                 std::span<const AdapterOutputGradient> outputs, at::Tensor& dx) {
   for (const AdapterOutputGradient& output : outputs) adapter_backward_one(x, groups.list, output, dx);
 }
+// Elements of a slot that the optimizer's compositions work on at once: their temporaries are a few of these in fp32
+// and fp64, where a slot of full fine-tuning has billions.
+constexpr std::int64_t kSlice = std::int64_t{1} << 24;
+
+void add_squares(const at::Tensor& piece, at::Tensor& sum) {
+  const std::int64_t rows = piece.size(0), length = piece.size(1),
+                     at_once = std::max<std::int64_t>(1, kSlice / std::max<std::int64_t>(1, length));
+  for (std::int64_t row = 0; row < rows; row += at_once) {
+    const at::Tensor some = piece.narrow(0, row, std::min(at_once, rows - row));
+    for (std::int64_t c = 0; c < length; c += kSlice)
+      sum += some.narrow(1, c, std::min(kSlice, length - c)).to(at::kDouble).square().sum();
+  }
+}
+
 void norms_composite(const at::Tensor& grads, const NormPlan& plan, at::Tensor& norms) {
   for (std::size_t i = 0; i < plan.slots.size(); ++i) {
     const at::Tensor row = grads.select(0, plan.slots[i].slot);
     at::Tensor sum = at::zeros({}, norms.options());
     for (const auto& p : plan.slots[i].pieces)
-      sum += row.as_strided({p.rows, p.length}, {p.stride, 1}, row.storage_offset() + p.offset)
-                 .to(at::kDouble)
-                 .square()
-                 .sum();
+      add_squares(row.as_strided({p.rows, p.length}, {p.stride, 1}, row.storage_offset() + p.offset), sum);
     norms.select(0, static_cast<std::int64_t>(i)).copy_(sum.sqrt());
   }
 }
@@ -168,26 +180,45 @@ void row_sums_composite(const at::Tensor& values, std::span<const RowRange> rang
     sums.select(0, to).add_(values.narrow(0, begin, end - begin).to(at::kDouble).sum());
 }
 // Whether a slot moves, how its gradient is clipped and its step are tensors: nothing waits for a device.
+struct Move {
+  at::Tensor moves, clip, step;  // no dimensions; clip undefined: none
+};
+
+// Elements [begin, begin + n) of the slot.
+void adamw_slice(const OptimizerState& state, const SlotUpdate& u, const Move& move, std::int64_t begin,
+                 std::int64_t n) {
+  const auto part = [&](const at::Tensor& all_SP) { return all_SP.select(0, u.slot).narrow(0, begin, n); };
+  const at::Tensor p = part(state.params_SP), g = part(state.grads_SP), m = part(state.first_SP),
+                   v = part(state.second_SP);
+  const at::Tensor gs = move.clip.defined() ? g * move.clip : g;
+  at::Tensor decayed = p.clone();
+  for (auto [from, to] : u.decayed) {
+    const std::int64_t first = std::max(from, begin), last = std::min(to, begin + n);
+    if (first < last) decayed.narrow(0, first - begin, last - first).mul_(1 - u.learning_rate * u.weight_decay);
+  }
+  const at::Tensor new_m = m.lerp(gs, 1 - u.beta1), new_v = (v * u.beta2).addcmul_(gs, gs, 1 - u.beta2);
+  const at::Tensor c1 = 1 - at::pow(u.beta1, move.step.to(at::kDouble)),
+                   c2 = 1 - at::pow(u.beta2, move.step.to(at::kDouble));
+  const at::Tensor new_p = decayed - new_m / (new_v.sqrt() / c2.sqrt() + u.epsilon) * (u.learning_rate / c1);
+  p.copy_(at::where(move.moves, new_p, p));
+  m.copy_(at::where(move.moves, new_m, m));
+  v.copy_(at::where(move.moves, new_v, v));
+}
+
 void adamw_composite(const OptimizerState& state, std::span<const SlotUpdate> updates, const at::Tensor& norms,
                      const at::Tensor& losses) {
   for (std::size_t i = 0; i < updates.size(); ++i) {
     const SlotUpdate& u = updates[i];
     const auto entry = static_cast<std::int64_t>(i);
-    const at::Tensor norm = norms.select(0, entry), moves = norm.isfinite() & losses.select(0, entry).isfinite();
-    at::Tensor p = state.params_SP.select(0, u.slot), g = state.grads_SP.select(0, u.slot),
-               m = state.first_SP.select(0, u.slot), v = state.second_SP.select(0, u.slot),
-               steps = state.steps_S.select(0, u.slot);
-    const at::Tensor gs = u.max_norm > 0 ? g * (u.max_norm / (norm + 1e-6)).clamp_max(1) : g, step = steps + 1;
-    at::Tensor decayed = p.clone();
-    for (auto [b, e] : u.decayed) decayed.narrow(0, b, e - b).mul_(1 - u.learning_rate * u.weight_decay);
-    const at::Tensor new_m = m.lerp(gs, 1 - u.beta1), new_v = (v * u.beta2).addcmul_(gs, gs, 1 - u.beta2);
-    const at::Tensor c1 = 1 - at::pow(u.beta1, step.to(at::kDouble)), c2 = 1 - at::pow(u.beta2, step.to(at::kDouble));
-    const at::Tensor new_p = decayed - new_m / (new_v.sqrt() / c2.sqrt() + u.epsilon) * (u.learning_rate / c1);
-    p.copy_(at::where(moves, new_p, p));
-    m.copy_(at::where(moves, new_m, m));
-    v.copy_(at::where(moves, new_v, v));
-    steps.copy_(at::where(moves, step, steps));
-    g.zero_();
+    const at::Tensor norm = norms.select(0, entry), steps = state.steps_S.select(0, u.slot);
+    const Move move{.moves = norm.isfinite() & losses.select(0, entry).isfinite(),
+                    .clip = u.max_norm > 0 ? (u.max_norm / (norm + 1e-6)).clamp_max(1) : at::Tensor(),
+                    .step = steps + 1};
+    const std::int64_t parameters = state.params_SP.size(1);
+    for (std::int64_t begin = 0; begin < parameters; begin += kSlice)
+      adamw_slice(state, u, move, begin, std::min(kSlice, parameters - begin));
+    steps.copy_(at::where(move.moves, move.step, steps));
+    state.grads_SP.select(0, u.slot).zero_();
   }
 }
 
@@ -214,8 +245,22 @@ void embedding_forward(const at::Tensor& ids, const at::Tensor& table, at::Tenso
   at::index_select_out(y, table, 0, ids);
 }
 
+void add_rows(const at::Tensor& rows, const at::Tensor& values, at::Tensor& to) {
+  if (to.is_cuda())
+    at::_index_put_impl_(to, {rows}, values, /*accumulate=*/true, /*unsafe=*/true);
+  else
+    to.index_add_(0, rows, values);
+}
+
 void embedding_backward(const at::Tensor& ids, const at::Tensor& dy, at::Tensor& dtable) {
-  dtable.index_add_(0, ids, dy.to(dtable.scalar_type()));
+  add_rows(ids, dy.to(dtable.scalar_type()), dtable);
+}
+
+void add_weight_gradient(const at::Tensor& dy, const at::Tensor& x, at::Tensor& dw) {
+  if (dy.is_cuda() && dy.scalar_type() == at::kBFloat16 && dw.scalar_type() == at::kFloat)
+    dw.add_(at::mm(dy.t(), x, at::kFloat));
+  else
+    dw.addmm_(dy.t().to(dw.scalar_type()), x.to(dw.scalar_type()));
 }
 
 }  // namespace finetune::ops

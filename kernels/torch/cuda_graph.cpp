@@ -1,10 +1,12 @@
 // CUDA graphs by LibTorch's CUDAGraph, which keeps the memory of a capture apart in the caching allocator. The only
 // file that links the CUDA half of LibTorch: a library of its own that graph.cpp loads.
 #include <ATen/cuda/CUDAGraph.h>
+#include <c10/cuda/CUDACachingAllocator.h>
 #include <c10/cuda/CUDAGuard.h>
 #include <c10/cuda/CUDAStream.h>
 
 #include <map>
+#include <memory>
 #include <mutex>
 
 #include "kernels/torch/graph.h"
@@ -12,13 +14,26 @@
 namespace finetune::ops {
 namespace {
 
+// One capture at a time in the process: emptyCache works on all devices and refuses while one is captured.
+std::mutex capturing;
+
 // One stream per device for all captures, since libraries keep a workspace per stream; the default stream cannot be
 // captured.
 c10::cuda::CUDAStream capture_stream(c10::DeviceIndex device) {
-  static std::mutex mutex;
   static std::map<c10::DeviceIndex, c10::cuda::CUDAStream> streams;
-  const std::lock_guard lock(mutex);
   return streams.try_emplace(device, c10::cuda::getStreamFromPool(false, device)).first->second;
+}
+
+// The graphs of a device share their memory. LibTorch's allocators refuse a pool whose last graph is gone.
+using Pool = std::shared_ptr<const at::cuda::MempoolId_t>;
+Pool pool_of(c10::DeviceIndex device) {
+  static std::map<c10::DeviceIndex, std::weak_ptr<const at::cuda::MempoolId_t>> pools;
+  Pool pool = pools[device].lock();
+  if (pool == nullptr) {
+    pool = std::make_shared<const at::cuda::MempoolId_t>(at::cuda::graph_pool_handle());
+    pools[device] = pool;
+  }
+  return pool;
 }
 
 class CudaGraph : public Graph {
@@ -26,12 +41,14 @@ class CudaGraph : public Graph {
   explicit CudaGraph(c10::DeviceIndex device) : device_(device) {}
   void capture(std::function<void()> work) override {
     work_ = std::move(work);
+    const std::lock_guard lock(capturing);
     const c10::cuda::CUDAGuard here(device_);
     c10::cuda::getCurrentCUDAStream(device_).synchronize();  // nothing enqueued before may reach into the capture
+    c10::cuda::CUDACachingAllocator::emptyCache();           // a capture cannot take what is cached outside its pool
     const c10::cuda::CUDAStreamGuard guard(capture_stream(device_));
-    static const at::cuda::MempoolId_t kPool = at::cuda::graph_pool_handle();
+    pool_ = pool_of(device_);
     // Thread-local: threads of other lanes may allocate meanwhile.
-    graph_.capture_begin(kPool, cudaStreamCaptureModeThreadLocal);
+    graph_.capture_begin(*pool_, cudaStreamCaptureModeThreadLocal);
     try {
       work_();
     } catch (...) {
@@ -48,6 +65,7 @@ class CudaGraph : public Graph {
  private:
   c10::DeviceIndex device_;
   std::function<void()> work_;  // holds the tensors that the graph works on
+  Pool pool_;                   // outlives graph_
   at::cuda::CUDAGraph graph_;
 };
 

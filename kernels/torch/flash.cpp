@@ -2,7 +2,6 @@
 // elements in steps of 8, windows, and key/value heads shared by query heads; anything else goes the general way, the
 // composition. Called through the dispatcher, so nothing here links the CUDA half of LibTorch.
 #include <ATen/ATen.h>
-#include <ATen/Context.h>
 
 #include <optional>
 
@@ -20,22 +19,6 @@ std::optional<std::int64_t> left(const AttentionOptions& options) {
   return options.window > 0 ? std::optional(options.window - 1) : std::nullopt;
 }
 
-// LibTorch asks its context whether sums may come in any order; it is asked in the backward only.
-class Reproducible {
- public:
-  explicit Reproducible(bool wanted)
-      : before_(at::globalContext().deterministicAlgorithms()),
-        warn_only_(at::globalContext().deterministicAlgorithmsWarnOnly()) {
-    at::globalContext().setDeterministicAlgorithms(wanted, false);
-  }
-  Reproducible(const Reproducible&) = delete;
-  Reproducible& operator=(const Reproducible&) = delete;
-  ~Reproducible() { at::globalContext().setDeterministicAlgorithms(before_, warn_only_); }
-
- private:
-  bool before_, warn_only_;
-};
-
 void forward(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const Segments& segments,
              const AttentionOptions& options, at::Tensor& o, at::Tensor& lse) {
   if (!serves(q)) return composite_backend().attention_forward(q, k, v, segments, options, o, lse);
@@ -50,7 +33,6 @@ void backward(const at::Tensor& d_o, const at::Tensor& q, const at::Tensor& k, c
               const at::Tensor& lse, const Segments& segments, const AttentionOptions& options, at::Tensor& dq,
               at::Tensor& dk, at::Tensor& dv) {
   if (!serves(q)) return composite_backend().attention_backward(d_o, q, k, v, o, lse, segments, options, dq, dk, dv);
-  const Reproducible sums(options.reproducible);
   const at::Tensor no_dropout = at::empty({2}, at::TensorOptions(at::kUInt64).device(q.device()));  // never read
   const auto [q_gradient, k_gradient, v_gradient] = at::_flash_attention_backward(
       d_o, q, k, v, o, lse, segments.bounds_B1, segments.bounds_B1, segments.longest, segments.longest, 0.0,

@@ -34,8 +34,9 @@ const Library& library() {
     std::error_code ignored;
     const auto program = std::filesystem::read_symlink("/proc/self/exe", ignored);
     void* handle = dlopen((program.parent_path() / name).c_str(), RTLD_NOW);
+    const std::string problem = handle == nullptr ? dlerror() : "";
     if (handle == nullptr) handle = dlopen(name.c_str(), RTLD_NOW);  // a host program's own path of libraries
-    if (handle == nullptr) return Library{nullptr, dlerror()};
+    if (handle == nullptr) return Library{nullptr, problem};
     return Library{reinterpret_cast<Make>(dlsym(handle, "finetune_make_cuda_graph")), ""};
   }();
   return kLibrary;

@@ -62,9 +62,9 @@ void cross_entropy(const at::Tensor& logits_NV, const at::Tensor& targets_N, con
 }
 
 std::int64_t logits_per_chunk(at::Device device) {
-  // 8 MB of fp32 stay in a second-level or last-level cache. 2^28: a few thousand rows of the largest vocabularies, so
-  // that reading the head's weights is hidden; half a GB in bf16.
-  return device.is_cpu() ? 2'000'000 : std::int64_t{1} << 28;
+  // 8 MB of fp32 stay in a second-level or last-level cache. 2^26: some hundred rows of the largest vocabularies, so
+  // that reading the head's weights is hidden; 128 MB in bf16, and 1.3 GB with what the composition of the loss keeps.
+  return device.is_cpu() ? 2'000'000 : std::int64_t{1} << 26;
 }
 
 AdapterGroups make_adapter_groups(std::vector<AdapterGroup> list) {
@@ -72,19 +72,24 @@ AdapterGroups make_adapter_groups(std::vector<AdapterGroup> list) {
   groups.tiles = kernels::number_tiles(list.data(), static_cast<std::int64_t>(list.size()));
   for (const AdapterGroup& group : list) {
     groups.projections |= group.projections;
+    groups.dropout = groups.dropout || group.dropout > 0;
     groups.largest_rank = std::max<std::int64_t>(groups.largest_rank, group.rank);
   }
   groups.list = std::move(list);
   return groups;
 }
 
+static Operation adapter_operation(const AdapterGroups& groups) {
+  return groups.dropout ? Operation::dropped_adapter : Operation::adapter;
+}
+
 void adapter_forward(const at::Tensor& x_TD, const AdapterGroups& groups, std::span<const AdapterOutput> outputs) {
-  backend_for(Operation::adapter, x_TD).adapter_forward(x_TD, groups, outputs);
+  backend_for(adapter_operation(groups), x_TD).adapter_forward(x_TD, groups, outputs);
 }
 
 void adapter_backward(const at::Tensor& x_TD, const AdapterGroups& groups,
                       std::span<const AdapterOutputGradient> outputs, at::Tensor& dx_TD) {
-  backend_for(Operation::adapter, x_TD).adapter_backward(x_TD, groups, outputs, dx_TD);
+  backend_for(adapter_operation(groups), x_TD).adapter_backward(x_TD, groups, outputs, dx_TD);
 }
 
 NormPlan make_norm_plan(std::vector<SlotPieces> slots, at::Device device) {

@@ -40,8 +40,7 @@ void rotary(at::Tensor& x_THK, const at::Tensor& cos_PK, const at::Tensor& sin_P
 
 struct AttentionOptions {
   double scale = 1;
-  std::int64_t window = 0;   ///< a token sees itself and window - 1 before it; 0 = all before it
-  bool reproducible = true;  ///< the same bits in every run; false allows faster sums in the backward
+  std::int64_t window = 0;  ///< a token sees itself and window - 1 before it; 0 = all before it
 };
 /// Causal softmax attention within each segment; query head h uses key/value head h / (H / G). lse_HT: fp32
 /// log-sum-exp of the scaled scores.
@@ -67,8 +66,15 @@ void cross_entropy(const at::Tensor& logits_NV, const at::Tensor& targets_N, con
 std::int64_t logits_per_chunk(at::Device device);
 
 void embedding_forward(const at::Tensor& ids_T, const at::Tensor& table_VD, at::Tensor& y_TD);
-/// dtable (fp32) += rows of dy, in token order.
+/// dtable (fp32) += rows of dy, in a fixed order.
 void embedding_backward(const at::Tensor& ids_T, const at::Tensor& dy_TD, at::Tensor& dtable_VD);
+
+/// to[rows[n]] += values[n], in a fixed order (on CUDA LibTorch sorts, where index_add_ has atomics); rows are not
+/// checked there.
+void add_rows(const at::Tensor& rows_N, const at::Tensor& values_ND, at::Tensor& to_TD);
+
+/// dw (fp32) += dy^T x; products of bf16 stay in bf16 and are summed in fp32.
+void add_weight_gradient(const at::Tensor& dy_TO, const at::Tensor& x_TI, at::Tensor& dw_OI);
 
 /// A trial's rows of a pack, and the projections (bits) that it adapts: kernels/api/adapter.h.
 using AdapterGroup = kernels::AdapterGroup;
@@ -77,6 +83,7 @@ using AdapterGroup = kernels::AdapterGroup;
 struct AdapterGroups {
   std::vector<AdapterGroup> list;            ///< on the host
   std::uint32_t projections = 0;             ///< bits that are computed: those of all groups, or more
+  bool dropout = false;                      ///< of any group
   at::Tensor records;                        ///< GPU: the bytes of the list in device memory
   std::int64_t tiles = 0, largest_rank = 0;  ///< sizes of a launch: what the list needs, or more
 };

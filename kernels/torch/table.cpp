@@ -1,7 +1,9 @@
 // Which implementation an operation gets on a device in a dtype.
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <atomic>
+#include <iterator>
 
 #include "kernels/api/kernel.h"
 #include "kernels/torch/backend.h"
@@ -19,8 +21,8 @@ struct Row {
 };
 
 // Rows that are not here are the composition. A CUDA row's first entry changes when its kernel has been timed on a
-// device and is the faster one. Flash attention is ATen's own, and the composition of it a loop over segments: not a
-// question of timing.
+// device and is the faster one. Two are not a question of timing: flash attention is ATen's own, and its composition a
+// loop over segments; the composition of dropout makes its masks on the host.
 using enum Operation;
 constexpr auto kCpu = at::DeviceType::CPU;
 constexpr auto kCuda = at::DeviceType::CUDA;
@@ -31,6 +33,7 @@ constexpr Row kTable[] = {
     {swiglu, kCpu, at::kFloat, Source::cpu, Source::cpu},
     {entropy, kCpu, at::kFloat, Source::cpu, Source::cpu},
     {adapter, kCpu, at::kFloat, Source::cpu, Source::cpu},
+    {dropped_adapter, kCpu, at::kFloat, Source::cpu, Source::cpu},
     {optimizer, kCpu, at::kFloat, Source::cpu, Source::cpu},
     {rmsnorm, kCuda, at::kFloat, Source::composite, Source::cuda},
     {rmsnorm, kCuda, at::kBFloat16, Source::composite, Source::cuda},
@@ -43,6 +46,8 @@ constexpr Row kTable[] = {
     {entropy, kCuda, at::kBFloat16, Source::composite, Source::cuda},
     {adapter, kCuda, at::kFloat, Source::composite, Source::cuda},
     {adapter, kCuda, at::kBFloat16, Source::composite, Source::cuda},
+    {dropped_adapter, kCuda, at::kFloat, Source::cuda, Source::cuda},
+    {dropped_adapter, kCuda, at::kBFloat16, Source::cuda, Source::cuda},
     {optimizer, kCuda, at::kFloat, Source::composite, Source::cuda},
 };
 
@@ -51,10 +56,25 @@ std::atomic<KernelChoice>& choice() {
   return value;
 }
 
+bool cuda_available() {
+  static const bool available = kernels::cuda::available().ok();
+  return available;
+}
+
 const Backend& backend(Source source) {
   if (source == Source::cpu) return cpu_backend();
   if (source == Source::flash) return flash_backend();
-  return source == Source::cuda && kernels::cuda::available().ok() ? cuda_backend() : composite_backend();
+  return source == Source::cuda && cuda_available() ? cuda_backend() : composite_backend();
+}
+
+Source source_of(const Row& row) {
+  return choice() == KernelChoice::measured ? row.measured : row.written;
+}
+
+const Row* find_row(Operation operation, at::DeviceType device, at::ScalarType dtype) {
+  const auto found = std::ranges::find_if(
+      kTable, [&](const Row& row) { return row.operation == operation && row.device == device && row.dtype == dtype; });
+  return found == std::end(kTable) ? nullptr : found;
 }
 
 }  // namespace
@@ -65,18 +85,15 @@ void prefer(KernelChoice wanted) {
 
 bool can_capture(at::Device device, at::ScalarType dtype, std::int64_t head_dim) {
   if (device.is_cpu()) return true;
-  return choice() == KernelChoice::written && kernels::cuda::available().ok() && dtype == at::kBFloat16 &&
-         fits_flash_attention(head_dim);
+  // Of the compositions only attention's and the adapters' read on the host.
+  const Row* adapters = find_row(adapter, device.type(), dtype);
+  return cuda_available() && dtype == at::kBFloat16 && fits_flash_attention(head_dim) && adapters != nullptr &&
+         source_of(*adapters) == Source::cuda;
 }
 
 const Backend& backend_for(Operation operation, const at::Tensor& tensor) {
-  for (const Row& row : kTable) {
-    if (row.operation != operation || row.device != tensor.device().type() || row.dtype != tensor.scalar_type()) {
-      continue;
-    }
-    return backend(choice() == KernelChoice::measured ? row.measured : row.written);
-  }
-  return composite_backend();
+  const Row* row = find_row(operation, tensor.device().type(), tensor.scalar_type());
+  return row == nullptr ? composite_backend() : backend(source_of(*row));
 }
 
 }  // namespace finetune::ops

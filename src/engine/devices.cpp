@@ -59,7 +59,11 @@ std::int64_t number_in(const char* path, const std::string& key, std::int64_t ot
 
 std::vector<at::Device> resolve_devices(const std::vector<std::string>& names) {
   std::vector<at::Device> devices;
-  for (const auto& name : names) devices.push_back(parse_device(name));
+  for (const auto& name : names) {
+    devices.push_back(parse_device(name));
+    if (!devices.back().is_cpu() && std::count(devices.begin(), devices.end(), devices.back()) > 1)
+      throw bad_input("", "run.devices: " + devices.back().str() + " is named twice");
+  }
   if (devices.empty()) {
     for (int i = 0; i < gpu_count(); ++i) devices.emplace_back(at::kCUDA, static_cast<c10::DeviceIndex>(i));
   }

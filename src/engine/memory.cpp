@@ -56,6 +56,15 @@ std::int64_t activation_bytes_per_token(const DecoderOptions& m, const MemoryPla
   return m.layers * block + shared;
 }
 
+// The temporaries of the largest single operation (kernels/torch/composite.cpp, flash.cpp), counted in fp32: SwiGLU's
+// backward, attention's sums of dq with its gradients for every query head, the loss's copies of the logits, AdamW's of
+// a slice of a slot.
+static std::int64_t composition_bytes(const DecoderOptions& m, const MemoryPlan& plan, std::int64_t logits,
+                                      std::int64_t parameters) {
+  const std::int64_t t = plan.tokens_per_pass, slice = std::min<std::int64_t>(parameters, std::int64_t{1} << 24);
+  return 4 * std::max({9 * t * m.mlp_width, 3 * t * m.heads * m.head_dim, 4 * logits, 8 * slice});
+}
+
 MemoryEstimate estimate_memory(const DecoderOptions& m, const MemoryPlan& plan) {
   MemoryEstimate estimate;
   estimate.base = base_parameters(m) * plan.element_bytes + m.max_positions * m.head_dim * 4;
@@ -67,6 +76,7 @@ MemoryEstimate estimate_memory(const DecoderOptions& m, const MemoryPlan& plan) 
   const std::int64_t logits = std::min(chunk, plan.loss_rows_per_pass) * m.vocab_size;
   estimate.activations = plan.tokens_per_pass * activation_bytes_per_token(m, plan) +
                          plan.loss_rows_per_pass * 3 * m.width * plan.element_bytes + logits * plan.element_bytes;
+  if (plan.composed) estimate.activations += composition_bytes(m, plan, logits, parameters);
   estimate.program = plan.program + kFirstStep;
   return estimate;
 }
@@ -83,7 +93,9 @@ std::int64_t fit_tokens_per_pass(const DecoderOptions& m, MemoryPlan plan, std::
   plan.tokens_per_pass = 0;
   plan.loss_rows_per_pass = 0;
   const std::int64_t left = available - estimate_memory(m, plan).to_come(false);
-  const std::int64_t fits = left / (activation_bytes_per_token(m, plan) + 3 * m.width * plan.element_bytes);
+  std::int64_t per_token = activation_bytes_per_token(m, plan) + 3 * m.width * plan.element_bytes;
+  if (plan.composed) per_token += 4 * std::max(9 * m.mlp_width, 3 * m.heads * m.head_dim);
+  const std::int64_t fits = left / per_token;
   return std::clamp<std::int64_t>(fits, 512, wanted);
 }
 

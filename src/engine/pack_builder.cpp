@@ -47,10 +47,9 @@ std::int64_t fewest_rows() {
   return 8 * std::max(2, at::get_num_threads());
 }
 
-PackArena::PackArena(const PackData& data, at::Device device, bool reproducible) {
+PackArena::PackArena(const PackData& data, at::Device device) {
   const Layout layout(data);
   bytes_ = at::empty({layout.bytes}, at::TensorOptions(at::kByte).device(device));
-  pack_.reproducible = reproducible;
   pack_.tokens = static_cast<std::int64_t>(data.ids.size());
   pack_.ids_T = view(bytes_, layout.ids, data.ids.size(), at::kLong);
   pack_.positions_T = view(bytes_, layout.positions, data.positions.size(), at::kInt);

@@ -22,7 +22,7 @@ std::int64_t fewest_rows();
 class PackArena {
  public:
   /// For passes of the data's shape and number of groups.
-  PackArena(const PackData& data, at::Device device, bool reproducible = true);
+  PackArena(const PackData& data, at::Device device);
   /// Copies a pass of the arena's shape in. The tensors of pack() stay the same ones, and so do the sizes of every
   /// launch over them: whatever a captured graph reads is replaced in place. Does not wait.
   void fill(const PackData& data);

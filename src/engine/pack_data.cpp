@@ -39,11 +39,12 @@ void add_padding_segment(PackData& pack, std::int64_t tokens) {
   close_segment(pack);
 }
 
-// Repeats the first loss row with scale zero.
+// Repeats the loss rows with scale zero: each in turn, since a GPU adds to one row one after the other.
 void pad_loss_rows(PackData& pack, std::int64_t rows) {
-  while (!pack.loss_rows.empty() && static_cast<std::int64_t>(pack.loss_rows.size()) < rows) {
-    pack.loss_rows.push_back(pack.loss_rows.front());
-    pack.targets.push_back(pack.targets.front());
+  if (pack.loss_rows.empty()) return;
+  for (std::size_t i = 0; static_cast<std::int64_t>(pack.loss_rows.size()) < rows; ++i) {
+    pack.loss_rows.push_back(pack.loss_rows[i]);
+    pack.targets.push_back(pack.targets[i]);
     pack.scales.push_back(0);
   }
 }
@@ -90,7 +91,8 @@ PackData build_pack_data(const Pass& pass, std::span<const PackTrial> trials, st
 
 PackShape bucket_of(const PackShape& shape, std::int64_t tokens_per_pass) {
   PackShape bucket;
-  bucket.tokens = up_to(shape.tokens, std::max<std::int64_t>(32, tokens_per_pass / 8));
+  const std::int64_t size = std::min(power_of_two(shape.tokens), tokens_per_pass);
+  bucket.tokens = up_to(shape.tokens, std::max<std::int64_t>(32, size / 8));
   bucket.loss_rows = std::min(bucket.tokens, up_to(shape.loss_rows, std::max<std::int64_t>(1, bucket.tokens / 4)));
   const std::int64_t longest = std::max<std::int64_t>(1, shape.longest);
   bucket.segments = power_of_two(shape.segments + (bucket.tokens - shape.tokens + longest - 1) / longest);

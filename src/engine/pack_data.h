@@ -51,8 +51,9 @@ struct PackData {
 /// segment that carries no loss and with rows of scale zero.
 PackData build_pack_data(const Pass& pass, std::span<const PackTrial> trials, std::int64_t fewest_rows);
 
-/// The shape that a pass is padded to so that few shapes occur: tokens up to the next eighth of `tokens_per_pass`, loss
-/// rows up to the next quarter of the tokens, segments and the longest one up to a power of two.
+/// The shape that a pass is padded to so that few shapes occur: tokens up to the next eighth of the power of two above
+/// them (of a full pass at most), loss rows up to the next quarter of the tokens, segments and the longest one up to a
+/// power of two.
 PackShape bucket_of(const PackShape& shape, std::int64_t tokens_per_pass);
 
 /// Pads to a shape that bucket_of gave and to `groups` groups; trials' numbers stay what they are. The padding is

@@ -40,9 +40,7 @@ PackShape largest_pass(std::int64_t tokens_per_pass, std::int64_t longest) {
 }
 
 PassOptions pass_options(ParameterStore& store, std::int64_t longest, const TrainerOptions& options) {
-  PassOptions pass{.graphs = options.graphs,
-                   .reproducible = options.reproducible,
-                   .largest = largest_pass(options.tokens_per_pass, longest)};
+  PassOptions pass{.graphs = options.graphs, .largest = largest_pass(options.tokens_per_pass, longest)};
   if (const AdapterBank* bank = store.trainables(0).bank) {
     pass.rank = bank->rank();
     for (int p = 0; p < kProjections; ++p) pass.projections |= (bank->has(static_cast<Projection>(p)) ? 1U : 0U) << p;
@@ -81,6 +79,8 @@ PackedTrainer::PackedTrainer(ParameterStore& store, std::span<const Example> tra
       valid_(valid),
       options_(options),
       device_(store.params_SP().device()),
+      reproducible_(options.reproducible && !device_.is_cpu() ? std::make_unique<const ops::ReproducibleSums>()
+                                                              : nullptr),
       planner_(train, round_options(store, options)),
       longest_(longest_of(train)),
       runner_(device_, pass_options(store, longest_, options)),

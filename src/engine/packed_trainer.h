@@ -19,6 +19,7 @@
 #include "engine/parameter_store.h"
 #include "engine/pass_runner.h"
 #include "engine/round_plan.h"
+#include "kernels/torch/reproducible.h"
 #include "kernels/torch/ring.h"
 
 namespace finetune {
@@ -102,6 +103,7 @@ class PackedTrainer : public Lane {
   std::int64_t valid_loss_tokens_ = 0;
   TrainerOptions options_;
   at::Device device_;
+  std::unique_ptr<const ops::ReproducibleSums> reproducible_;
   RoundPlanner planner_;
   std::int64_t longest_ = 1;  // training example
   PassRunner runner_;

@@ -20,7 +20,7 @@ PackData empty_pass(const PackData& like, const PackShape& shape) {
 at::Tensor PassRunner::train(const DecoderBase& base, const Trainables& trainables, std::int64_t model,
                              const PackData& data) {
   if (!options_.graphs) {
-    PackArena arena(data, device_, options_.reproducible);
+    PackArena arena(data, device_);
     arena.fill(data);
     return train_pack(base, arena.pack(), trainables, workspace_).nll_N;
   }
@@ -43,7 +43,7 @@ void PassRunner::drop_stale_captures() {
 // memory that is no longer theirs.
 void PassRunner::size_buffers(const DecoderBase& base, const Trainables& trainables, const PackData& like) {
   const PackData data = empty_pass(like, options_.largest);
-  PackArena arena(data, device_, options_.reproducible);
+  PackArena arena(data, device_);
   arena.fill(data);
   arena.fix_launches(options_.rank, options_.projections);
   train_pack(base, arena.pack(), trainables, workspace_);
@@ -52,7 +52,7 @@ void PassRunner::size_buffers(const DecoderBase& base, const Trainables& trainab
 
 std::unique_ptr<PassRunner::Captured> PassRunner::capture(const DecoderBase& base, const Trainables& trainables,
                                                           const PackData& data) {
-  auto pass = std::make_unique<Captured>(data, device_, options_.reproducible);
+  auto pass = std::make_unique<Captured>(data, device_);
   const PackData padding = empty_pass(data, data.shape());
   pass->arena.fill(padding);
   pass->arena.fix_launches(options_.rank, options_.projections);

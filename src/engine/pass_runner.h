@@ -15,9 +15,8 @@
 namespace finetune {
 
 struct PassOptions {
-  bool graphs = false;       ///< passes have the shapes of bucket_of and are captured
-  bool reproducible = true;  ///< Pack::reproducible
-  std::int64_t rank = 16;    ///< with graphs: the largest that may come, and every projection that may be adapted
+  bool graphs = false;     ///< passes have the shapes of bucket_of and are captured
+  std::int64_t rank = 16;  ///< with graphs: the largest that may come, and every projection that may be adapted
   std::uint32_t projections = 0;
   PackShape largest;  ///< with graphs: buffers are sized for it before the first capture
 };
@@ -41,7 +40,7 @@ class PassRunner {
 
  private:
   struct Captured {
-    Captured(const PackData& data, at::Device device, bool reproducible) : arena(data, device, reproducible) {}
+    Captured(const PackData& data, at::Device device) : arena(data, device) {}
     PackArena arena;
     PackLosses losses;
     std::unique_ptr<ops::Graph> graph;

@@ -182,6 +182,7 @@ static MemoryPlan memory_plan(const Session& session, std::int64_t slots) {
           .full = session.config.train.method == "full",
           .element_bytes = static_cast<std::int64_t>(at::elementSize(session.model.dtype)),
           .logits_per_chunk = ops::logits_per_chunk(session.devices.front()),
+          .composed = !session.devices.front().is_cpu(),
           .program = session.program_bytes};
 }
 

@@ -29,7 +29,7 @@ while [ $# -gt 0 ]; do
   shift
 done
 [ ${#parts[@]} -gt 0 ] || { usage; exit 2; }
-[ -n "$commit" ] || commit=$(cat carry/commit 2>/dev/null || git rev-parse --short HEAD 2>/dev/null || echo unknown)
+[ -n "$commit" ] || commit=$(cat "$build/../commit" 2>/dev/null || git rev-parse --short HEAD 2>/dev/null || echo unknown)
 
 if [ "${parts[0]}" = pack ]; then
   mkdir -p carry/bin
@@ -57,6 +57,9 @@ if [ ! -x "$build/bench_gpu" ]; then
 fi
 if [ "$device" != cpu ] && [ "${parts[0]}" != parts ]; then
   if ! found=$("$build/bench_gpu" --check-device --device "$device" 2>&1); then
+    case "$found" in
+      *"error while loading"*) echo "gpu.sh: bench_gpu does not start: $found" >&2; exit 1 ;;
+    esac
     echo "gpu.sh: no GPU here: $found"
     exit 77
   fi

@@ -52,6 +52,8 @@ TEST(Admission, ALoadedBaseIsNotCountedAgain) {
   EXPECT_GT(few, 1500);
   EXPECT_LT(few, 4000);
   EXPECT_EQ(fit_tokens_per_pass(eight_billion(), plan, 1 << 20, 8192), 512);
+  plan.composed = true;  // nine fp32 copies of gate|up's half: 8192 x 14336
+  EXPECT_EQ(estimate_memory(eight_billion(), plan).activations - estimate.activations, 36LL * 8192 * 14336);
 }
 
 // Free memory is a stand-in, so the devices need not be there.

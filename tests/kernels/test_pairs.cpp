@@ -324,6 +324,40 @@ TEST_F(Pairs, AGroupedCallEqualsItsProjectionsOneByOne) {
   }
 }
 
+TEST_F(Pairs, ASegmentWithoutTokensChangesNothing) {
+  const auto gradients = [](const std::vector<std::int32_t>& bounds) {
+    at::manual_seed(3);
+    const Tensor q = at::randn({7, 4, 8}), k = at::randn({7, 2, 8}), v = at::randn({7, 2, 8}), d = at::randn({7, 4, 8});
+    Tensor out = at::zeros({7, 4, 8}), lse = at::zeros({4, 7}), dq = at::zeros_like(q), dk = at::zeros_like(k),
+           dv = at::zeros_like(v);
+    const ops::Segments segments = ops::make_segments(bounds, 4, at::kCPU);
+    ops::composite_backend().attention_forward(q, k, v, segments, {0.3, 0}, out, lse);
+    ops::composite_backend().attention_backward(d, q, k, v, out, lse, segments, {0.3, 0}, dq, dk, dv);
+    return at::cat({out.flatten(), dq.flatten(), dk.flatten(), dv.flatten()});
+  };
+  EXPECT_TRUE(at::equal(gradients({0, 3, 3, 7, 7}), gradients({0, 3, 7})));
+}
+
+// A slot of more elements than the composition works on at once; the seams are 2^24 elements apart.
+TEST_F(Pairs, TheOptimizersCompositionWorksInSlices) {
+  constexpr std::int64_t kMany = (std::int64_t{1} << 24) + 1001;
+  const ops::NormPlan plan = ops::make_norm_plan({{.slot = 0, .pieces = {{0, 1, kMany, kMany}}}}, at::kCPU);
+  const std::vector<ops::SlotUpdate> updates = {
+      {.slot = 0, .learning_rate = 1e-2, .weight_decay = 0.3, .max_norm = 2, .decayed = {{kMany - 2000, kMany - 500}}}};
+  const Tensor g0 = at::randn({1, kMany}), p0 = at::randn({1, kMany});
+  const auto step = [&](const ops::Backend& backend) {
+    const Tensor p = p0.clone(), g = g0.clone(), m = at::zeros_like(p), v = at::zeros_like(p);
+    Tensor norm = at::zeros({1}, at::kDouble);
+    backend.gradient_norms(g, plan, norm);
+    backend.adamw({p, g, m, v, at::zeros({1}, at::kLong)}, updates, norm, at::zeros({1}, at::kDouble));
+    return std::pair{p, norm};
+  };
+  const auto [composed, composed_norm] = step(ops::composite_backend());
+  const auto [kernel, kernel_norm] = step(ops::cpu_backend());
+  EXPECT_NEAR(composed_norm.item<double>(), kernel_norm.item<double>(), 1e-12 * kernel_norm.item<double>());
+  expect_close(composed, kernel, kFloatBound);
+}
+
 TEST_F(Pairs, OracleOfTheOptimizerEqualsComposition) {
   const Tensor p0 = at::randn({3, 29}), g0 = at::randn({3, 29}), m0 = at::randn({3, 29}), v0 = at::rand({3, 29});
   const std::vector<ops::SlotUpdate> updates = {

@@ -119,10 +119,21 @@ struct Measured {
   double tokens_per_second() const { return static_cast<double>(tokens) / seconds; }
 };
 
+// Steps until nothing new has been captured for a while.
+double warm_up(PackedTrainer& trainer, const std::vector<TrialId>& ids) {
+  double loss = 0;
+  for (int step = 0, calm = 0; step < 60 && calm < 5; ++step) {
+    const std::int64_t before = trainer.captures();
+    loss = trainer.step(ids).front().train_loss;
+    calm = trainer.captures() == before ? calm + 1 : 0;
+  }
+  return loss;
+}
+
 // Steps until the time is over, results collected one step late as a study may.
 Measured measure(PackedTrainer& trainer, const std::vector<TrialId>& ids, double seconds, std::int64_t most_steps) {
   Measured measured;
-  for (int warm = 0; warm < 3; ++warm) measured.first_loss = trainer.step(ids).front().train_loss;
+  measured.first_loss = warm_up(trainer, ids);
   const auto take = [&] {
     for (const StepResult& result : trainer.collect()) {
       measured.tokens += result.tokens;
@@ -173,9 +184,9 @@ Json train(const Bench& bench) {
 // The same trials, one after the other in one slot: what packing is compared with.
 Json one_by_one(const Bench& bench) {
   Measured all;
+  const auto bank = bench.store(1);
+  const auto trainer = bench.trainer(*bank);
   for (std::int64_t i = 0; i < bench.options.trials; ++i) {
-    const auto bank = bench.store(1);
-    const auto trainer = bench.trainer(*bank);
     const auto ids = bench.admit(*trainer, i, 1);
     const Measured one =
         measure(*trainer, ids, bench.options.seconds / static_cast<double>(bench.options.trials), bench.options.steps);
@@ -186,6 +197,7 @@ Json one_by_one(const Bench& bench) {
     all.last_loss = one.last_loss;
     all.gradient_norm = one.gradient_norm;
     all.finite = all.finite && one.finite;
+    trainer->release(ids.front());
   }
   return report(bench, all);
 }
@@ -195,7 +207,7 @@ Json latency(const Bench& bench) {
   const auto bank = bench.store(bench.options.trials);
   const auto trainer = bench.trainer(*bank);
   auto ids = bench.admit(*trainer, 0, bench.options.trials);
-  for (int warm = 0; warm < 5; ++warm) trainer->step(ids);
+  warm_up(*trainer, ids);
   const auto settle = [&] { bank->params_SP().flatten().narrow(0, 0, 1).item<float>(); };  // waits for the device
   const auto timed = [&](const auto& act) {
     settle();
@@ -237,7 +249,7 @@ Json gaps(const Bench& bench) {
   const auto bank = bench.store(bench.options.trials);
   const auto trainer = bench.trainer(*bank);
   const auto ids = bench.admit(*trainer, 0, bench.options.trials);
-  for (int warm = 0; warm < 3; ++warm) trainer->step(ids);
+  warm_up(*trainer, ids);
   constexpr std::int64_t kSteps = 5;
   const DeviceProfile profile = profile_device([&] {
     trainer->submit(ids);
@@ -381,5 +393,11 @@ int main(int argc, char** argv) {
   } catch (const finetune::Error& error) {
     std::cerr << "error: " << error.what() << "\n";
     return error.kind() == finetune::ErrorKind::bad_input ? 2 : 1;
+  } catch (const c10::Error& error) {
+    std::cerr << "error: " << error.what_without_backtrace() << "\n";
+    return 1;
+  } catch (const std::exception& error) {
+    std::cerr << "error: " << error.what() << "\n";
+    return 1;
   }
 }

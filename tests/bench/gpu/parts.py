@@ -22,6 +22,14 @@ PACKED_GOALS = {1: 5.1, 2: 3.7, 4: 2.5}  # ALTO's fused kernels over one after t
 SHORT_ROWS = ["--shortest", "100", "--longest", "300"]  # as GSM8K's
 
 
+def finish(command: list[str], seconds: int = 150) -> subprocess.CompletedProcess[str]:
+    """Runs a command to its end, or for `seconds`, so that one that hangs does not take the others' time."""
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=seconds)
+    except subprocess.TimeoutExpired:
+        return subprocess.CompletedProcess(command, 124, "", f"error: not done after {seconds} s")
+
+
 class Bench:
     """Runs programs, keeps rows."""
 
@@ -40,11 +48,13 @@ class Bench:
 
     def _run(self, command: list[str]) -> dict | None:
         started = time.perf_counter()
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        done = finish(command)
         run = {"command": " ".join([Path(command[0]).name, *command[1:]]), "seconds": time.perf_counter() - started}
         self.runs.append(run)
         if done.returncode != 0:
-            run["failed"] = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
+            said = [line for line in done.stderr.splitlines() if "rror" in line]
+            run["failed"] = said[0] if said else f"exit code {done.returncode}"
+            run["stderr"] = done.stderr[-4000:]
             print(f"  failed: {run['command']}: {run['failed']}", flush=True)
             return None
         run["result"] = json.loads(done.stdout.strip().splitlines()[-1])
@@ -73,12 +83,15 @@ def ratio(a: float | None, b: float | None) -> float | None:
 def run_tests(bench: Bench) -> None:
     """The tests that need a device: kernels, parity, isolation, graphs."""
     for name in ("test_gpu_kernels", "test_gpu_engine"):
-        done = subprocess.run([str(bench.args.build / name)], capture_output=True, text=True, check=False)
-        failed = [line for line in done.stdout.splitlines() if line.startswith("[  FAILED  ]")]
-        for line in failed:
+        done = finish([str(bench.args.build / name)], seconds=240)
+        lines = [line for line in done.stdout.splitlines() if line.startswith(("[  FAILED  ]", "[  SKIPPED ]"))]
+        for line in lines:
             print(" ", line)
-        bench.runs.append({"command": name, "failed": failed, "output": done.stdout[-4000:] if done.returncode else ""})
+        output = (done.stdout + done.stderr)[-8000:] if done.returncode else ""
+        bench.runs.append({"command": name, "failed": lines, "output": output})
         bench.row(f"{name}: exit code", float(done.returncode), "", 0, at_most=True)
+        skipped = sum("SKIPPED" in line for line in lines)
+        bench.row(f"{name}: tests skipped", float(skipped), "", 0, at_most=True)
 
 
 def one(bench: Bench, shapes: list[str], tokens: int) -> None:
