@@ -145,7 +145,7 @@ def main() -> None:
     parser.add_argument("rows", nargs="+", type=Path)
     parser.add_argument("--out", type=Path)
     args = parser.parse_args()
-    rows = [json.loads(line) for path in args.rows for line in path.read_text().splitlines()]
+    rows = [rounded(json.loads(line)) for path in args.rows for line in path.read_text().splitlines()]
     tables = scheduler_tables(rows) if args.kind == "schedulers" else sampler_tables(rows)
     if args.out is None:
         print(tables, end="")
@@ -153,7 +153,7 @@ def main() -> None:
     page = args.out.with_suffix(".md")
     before = page.read_text().split(MARK)[0] if page.exists() else ""
     page.write_text(before + MARK + "\n" + tables.rstrip("\n") + "\n")
-    args.out.with_suffix(".json").write_text("[\n" + ",\n".join(json.dumps(rounded(row), separators=(',', ':')) for row in rows) + "\n]\n")
+    args.out.with_suffix(".json").write_text("[\n" + ",\n".join(json.dumps(row, separators=(',', ':')) for row in rows) + "\n]\n")
 
 
 if __name__ == "__main__":
