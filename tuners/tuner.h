@@ -72,7 +72,7 @@ struct TunerOptions {
   Direction direction = Direction::minimize;
   std::uint64_t seed = 0;
   std::int64_t default_min_steps = 1;                  ///< first rung, and steps from look to look, without an option
-  bool default_guard = true;                           ///< asha and asha_promotion look out for misleading rungs
+  bool default_guard = true;                           ///< asha, pasha, median and their like look out for misleading early values
   std::function<bool(const std::string&)> may_change;  ///< which parameters may change in training; empty: all
 };
 

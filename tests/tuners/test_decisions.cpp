@@ -96,7 +96,7 @@ TEST(Median, WarmupAndIntervalSayWhenToJudge) {
   EXPECT_EQ(t.report(1, {{0, 1}, {1, 9}}), Ids{});
   EXPECT_EQ(t.report(2, {{0, 1}, {1, 9}}), Ids{}) << "no stop at steps <= warmup_steps";
   EXPECT_EQ(t.report(3, {{0, 1}}), Ids{});
-  EXPECT_EQ(t.tuner().next_milestone({0}), 3);
+  EXPECT_EQ(t.tuner().next_milestone({0}), 5) << "the end of the interval";
   EXPECT_EQ(t.report(3, {{1, 9}}), Ids{1}) << "the first report of an interval is judged";
 }
 

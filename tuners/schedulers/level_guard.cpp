@@ -1,18 +1,11 @@
 #include "tuners/schedulers/level_guard.h"
 
 #include <algorithm>
-#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "tuners/schedulers/rungs.h"
 
 namespace finetune {
-
-double standardised_tau(const RankAgreement& agreement) {
-  if (agreement.size() < 2) return 0;
-  const auto n = static_cast<double>(agreement.size());
-  return agreement.tau() / std::sqrt(2 * (2 * n + 5) / (9 * n * (n - 1)));
-}
 
 std::size_t LevelGuard::level_of(std::int64_t step) const {
   return static_cast<std::size_t>(std::lower_bound(levels_.begin(), levels_.end(), step) - levels_.begin());
@@ -29,8 +22,7 @@ bool LevelGuard::is_trusted(std::size_t level) const {
   for (std::size_t higher = level + 1; higher < levels_.size(); ++higher) {
     const auto found = agreements_.find({level, higher});
     if (found == agreements_.end() || found->second.size() < rule_.enough_pairs) continue;
-    const double tau = rule_.in_deviations ? standardised_tau(found->second) : found->second.tau();
-    if (tau < rule_.low_tau) return false;
+    if (found->second.tau() < rule_.low_tau) return false;
   }
   return true;
 }

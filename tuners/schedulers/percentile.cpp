@@ -2,8 +2,10 @@
 #include <cmath>
 #include <limits>
 #include <map>
+#include <nlohmann/json.hpp>
 
 #include "tuners/options.h"
+#include "tuners/schedulers/level_guard.h"
 #include "tuners/schedulers/rungs.h"
 #include "tuners/schedulers/schedulers.h"
 
@@ -13,7 +15,7 @@ namespace {
 struct PercentileOptions {
   double percentile = 50;
   std::int64_t warmup_steps = 0, interval = 1, min_peers = 5;
-  bool completed_only = false;
+  bool completed_only = false, guard = false;
   std::int64_t max_steps = 1;
 };
 
@@ -54,6 +56,16 @@ bool is_due(const TrialRecord& trial, const PercentileOptions& options) {
   return before <= options.warmup_steps || interval_of(before) != interval_of(trial.step);
 }
 
+// Where the guard compares ranks: at the first look, then at three times as many steps after the warm-up each time. A
+// look is as trustworthy as the level at or below it.
+std::vector<std::int64_t> guard_levels(const PercentileOptions& options) {
+  std::vector<std::int64_t> levels;
+  for (std::int64_t after = options.interval; options.warmup_steps + after < options.max_steps; after *= 3)
+    levels.push_back(options.warmup_steps + after);
+  levels.push_back(options.max_steps);
+  return levels;
+}
+
 class Percentile : public Scheduler {
  public:
   explicit Percentile(const PercentileOptions& options) : options_(options) {}
@@ -63,19 +75,31 @@ class Percentile : public Scheduler {
     std::map<std::int64_t, std::vector<double>> by_step;
     for (const TrialRecord* trial : reported) {
       const auto own = fresh_value(*trial);
-      if (!own || !is_due(*trial, options_)) continue;
+      if (!own) continue;
+      if (options_.guard && std::binary_search(levels_.begin(), levels_.end(), trial->step)) guard_.compare(*trial);
+      if (!is_due(*trial, options_) || !is_trusted(trial->step)) continue;
       if (!by_step.contains(trial->step)) by_step[trial->step] = values_at(trial->step, all, options_);
       judge(*trial, *own, by_step[trial->step], actions);
     }
   }
 
   std::optional<std::int64_t> next_milestone(TrialId, std::int64_t step) const override {
-    const std::int64_t first = options_.warmup_steps + 1;
-    if (step <= first) return first;
-    return first + (step - first + options_.interval - 1) / options_.interval * options_.interval;
+    return options_.warmup_steps + next_look(step - options_.warmup_steps, options_.interval);
+  }
+
+  nlohmann::json save() const override { return {{"agreements", guard_.save()}}; }
+  void load(const nlohmann::json& state) override {
+    LevelGuard guard(levels_, kSurvivors);
+    guard.load(state.at("agreements"));
+    guard_ = std::move(guard);
   }
 
  private:
+  bool is_trusted(std::int64_t step) const {
+    const auto above = std::upper_bound(levels_.begin(), levels_.end(), step);
+    return above == levels_.begin() || guard_.is_trusted(static_cast<std::size_t>(above - levels_.begin()) - 1);
+  }
+
   void judge(const TrialRecord& trial, double own, const std::vector<double>& values,
              std::vector<Action>& actions) const {
     const auto counts =
@@ -92,6 +116,8 @@ class Percentile : public Scheduler {
   }
 
   PercentileOptions options_;
+  std::vector<std::int64_t> levels_ = guard_levels(options_);
+  LevelGuard guard_{levels_, kSurvivors};
 };
 
 std::unique_ptr<Scheduler> make(const SchedulerRequest& request, bool median) {
@@ -102,6 +128,7 @@ std::unique_ptr<Scheduler> make(const SchedulerRequest& request, bool median) {
   options.interval = reader.whole("interval", request.tuner.default_min_steps, 1);
   options.min_peers = reader.whole("min_peers", 5, 1);
   options.completed_only = reader.choice("peers", "running", {"running", "completed"}) == "completed";
+  options.guard = reader.flag("guard", request.tuner.default_guard);
   reader.finish();
   options.max_steps = request.tuner.max_steps;
   return std::make_unique<Percentile>(options);

@@ -16,7 +16,7 @@ namespace finetune {
 /// nobody pauses at a level that misleads (level_guard.h).
 class Promotion : public Scheduler {
  public:
-  Promotion(const std::vector<std::int64_t>& levels, std::int64_t eta, bool guard = false);
+  Promotion(const std::vector<std::int64_t>& levels, std::int64_t eta, bool guard);
 
   void on_start(const TrialRecord& trial) override;
   void on_reports(std::span<const TrialRecord* const> reported, std::span<const TrialRecord> all,
