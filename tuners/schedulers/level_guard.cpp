@@ -7,6 +7,14 @@
 
 namespace finetune {
 
+std::vector<std::int64_t> guard_levels(std::int64_t warmup_steps, std::int64_t interval, std::int64_t max_steps) {
+  std::vector<std::int64_t> levels;
+  for (std::int64_t after = interval; warmup_steps + after < max_steps; after *= 3)
+    levels.push_back(warmup_steps + after);
+  levels.push_back(max_steps);
+  return levels;
+}
+
 std::size_t LevelGuard::level_of(std::int64_t step) const {
   return static_cast<std::size_t>(std::lower_bound(levels_.begin(), levels_.end(), step) - levels_.begin());
 }
@@ -25,6 +33,15 @@ bool LevelGuard::is_trusted(std::size_t level) const {
     if (found->second.tau() < rule_.low_tau) return false;
   }
   return true;
+}
+
+void LevelGuard::compare_at_level(const TrialRecord& trial) {
+  if (std::binary_search(levels_.begin(), levels_.end(), trial.step)) compare(trial);
+}
+
+bool LevelGuard::is_trusted_look(std::int64_t step) const {
+  const auto above = std::upper_bound(levels_.begin(), levels_.end(), step);
+  return above == levels_.begin() || is_trusted(static_cast<std::size_t>(above - levels_.begin()) - 1);
 }
 
 bool LevelGuard::is_confirmed(std::size_t level) const {

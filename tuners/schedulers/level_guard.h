@@ -13,6 +13,10 @@
 
 namespace finetune {
 
+/// Levels for a scheduler without rungs: its first look, then three times as many steps behind the warm-up each time,
+/// and the full budget.
+std::vector<std::int64_t> guard_levels(std::int64_t warmup_steps, std::int64_t interval, std::int64_t max_steps);
+
 /// When Kendall's tau between a level and a higher one contradicts the level.
 struct GuardRule {
   std::size_t enough_pairs;  ///< with fewer the level is trusted
@@ -42,6 +46,10 @@ class LevelGuard {
   /// False when a higher level ranks the trials differently.
   bool is_trusted(std::size_t level) const;
   bool is_trusted_step(std::int64_t step) const { return is_trusted(level_of(step)); }
+
+  /// For looks at any step, which are as good as the level at or below them: compares where one is a level.
+  void compare_at_level(const TrialRecord& trial);
+  bool is_trusted_look(std::int64_t step) const;
 
   /// True when the highest level that can tell has at least a quarter of the budget and ranks the trials alike.
   bool is_confirmed(std::size_t level) const;

@@ -56,16 +56,6 @@ bool is_due(const TrialRecord& trial, const PercentileOptions& options) {
   return before <= options.warmup_steps || interval_of(before) != interval_of(trial.step);
 }
 
-// Where the guard compares ranks: at the first look, then at three times as many steps after the warm-up each time. A
-// look is as trustworthy as the level at or below it.
-std::vector<std::int64_t> guard_levels(const PercentileOptions& options) {
-  std::vector<std::int64_t> levels;
-  for (std::int64_t after = options.interval; options.warmup_steps + after < options.max_steps; after *= 3)
-    levels.push_back(options.warmup_steps + after);
-  levels.push_back(options.max_steps);
-  return levels;
-}
-
 class Percentile : public Scheduler {
  public:
   explicit Percentile(const PercentileOptions& options) : options_(options) {}
@@ -76,8 +66,8 @@ class Percentile : public Scheduler {
     for (const TrialRecord* trial : reported) {
       const auto own = fresh_value(*trial);
       if (!own) continue;
-      if (options_.guard && std::binary_search(levels_.begin(), levels_.end(), trial->step)) guard_.compare(*trial);
-      if (!is_due(*trial, options_) || !is_trusted(trial->step)) continue;
+      if (options_.guard) guard_.compare_at_level(*trial);
+      if (!is_due(*trial, options_) || !guard_.is_trusted_look(trial->step)) continue;
       if (!by_step.contains(trial->step)) by_step[trial->step] = values_at(trial->step, all, options_);
       judge(*trial, *own, by_step[trial->step], actions);
     }
@@ -89,17 +79,12 @@ class Percentile : public Scheduler {
 
   nlohmann::json save() const override { return {{"agreements", guard_.save()}}; }
   void load(const nlohmann::json& state) override {
-    LevelGuard guard(levels_, kSurvivors);
-    guard.load(state.at("agreements"));
-    guard_ = std::move(guard);
+    Percentile loaded(options_);
+    loaded.guard_.load(state.at("agreements"));
+    *this = std::move(loaded);
   }
 
  private:
-  bool is_trusted(std::int64_t step) const {
-    const auto above = std::upper_bound(levels_.begin(), levels_.end(), step);
-    return above == levels_.begin() || guard_.is_trusted(static_cast<std::size_t>(above - levels_.begin()) - 1);
-  }
-
   void judge(const TrialRecord& trial, double own, const std::vector<double>& values,
              std::vector<Action>& actions) const {
     const auto counts =
@@ -116,8 +101,7 @@ class Percentile : public Scheduler {
   }
 
   PercentileOptions options_;
-  std::vector<std::int64_t> levels_ = guard_levels(options_);
-  LevelGuard guard_{levels_, kSurvivors};
+  LevelGuard guard_{guard_levels(options_.warmup_steps, options_.interval, options_.max_steps), kSurvivors};
 };
 
 std::unique_ptr<Scheduler> make(const SchedulerRequest& request, bool median) {
