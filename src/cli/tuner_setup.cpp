@@ -103,7 +103,7 @@ std::unique_ptr<Tuner> make_tuner(const RunConfig& config, std::optional<std::in
   options.direction = config.tune.direction;
   options.seed = static_cast<std::uint64_t>(config.tune.seed);
   options.default_min_steps = first_rung(options.max_steps, asktell);
-  options.default_guard = !asktell;  // there asha is the published rule to the letter
+  options.default_guard = !asktell;  // there schedulers are the published rules to the letter
   if (!asktell) options.may_change = may_change_during_training;
   const SearchSpace space = search_space(config);
   auto sampler = make_sampler(config.tune.sampler->name, {config.tune.sampler->options, space, options.seed,

@@ -25,10 +25,10 @@ TRIALS, STEPS, TRAIN_LINES, VALID_LINES = 32, 100, 2000, 64
 WITHIN, FEWER = 0.01, 0.60  # of the best loss; of the steps
 # Options that a scheduler needs before it does anything.
 OPTIONS = {"threshold": {"upper": 5.0, "warmup_steps": 20}}
-# Populations change what they train, so they do not judge the same configurations; replay needs one of them first.
-LEFT_OUT = ["pbt", "pb2", "replay"]
+LEFT_OUT = ["replay"]  # needs a population's run first
+# Populations stop nobody and change what they train: the steps are those of `none`, the winner is another.
 SCHEDULERS = ["none", "asha", "asha_promotion", "hyperband", "sync_hyperband", "pasha", "median", "percentile",
-              "threshold", "patient", "wilcoxon", "early_exit"]
+              "threshold", "patient", "wilcoxon", "early_exit", "pbt", "pb2"]
 
 
 def run_study(args: argparse.Namespace, work: Path, scheduler: str, seed: int) -> dict:
