@@ -1,18 +1,15 @@
 // Every operation as a composition of ATen ops: works on any device and dtype, and is the oracle of the kernels.
+#include "kernels/torch/composite.h"
+
 #include <ATen/ATen.h>
 
 #include <algorithm>
-#include <cmath>
 
 #include "kernels/torch/backend.h"
 #include "kernels/torch/dropout.h"
 
 namespace finetune::ops {
 namespace {
-
-at::ScalarType wide(const at::Tensor& x) {
-  return x.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
-}
 
 void rmsnorm_forward_composite(const at::Tensor& x, const at::Tensor& w, double eps, at::Tensor& y, at::Tensor& rstd) {
   const at::Tensor f = x.to(wide(x));
@@ -41,49 +38,6 @@ void rotary_composite(at::Tensor& x, const at::Tensor& cos, const at::Tensor& si
   const at::Tensor na = a * c - b * s, nb = b * c + a * s;
   a.copy_(na);
   b.copy_(nb);
-}
-at::Tensor mask(std::int64_t n, std::int64_t window, at::Device d) {
-  const at::Tensor i = at::arange(n, at::TensorOptions().device(d)).unsqueeze(1), j = i.t();
-  at::Tensor m = j.le(i);
-  if (window > 0) m = m.logical_and((i - j).lt(window));
-  return m;
-}
-void attention_forward_composite(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const Segments& seg,
-                                 const AttentionOptions& o, at::Tensor& out, at::Tensor& lse) {
-  const auto rep = q.size(1) / k.size(1);
-  for (size_t i = 0; i + 1 < seg.bounds.size(); ++i) {
-    const std::int64_t b = seg.bounds[i], n = seg.bounds[i + 1] - b;
-    const auto t = wide(q);
-    const at::Tensor Q = q.narrow(0, b, n).transpose(0, 1).to(t),
-                     K = k.narrow(0, b, n).transpose(0, 1).repeat_interleave(rep, 0).to(t),
-                     V = v.narrow(0, b, n).transpose(0, 1).repeat_interleave(rep, 0).to(t);
-    const at::Tensor s = (at::matmul(Q, K.transpose(1, 2)) * o.scale)
-                             .masked_fill(mask(n, o.window, q.device()).logical_not(), -INFINITY);
-    const at::Tensor l = s.logsumexp(-1);
-    lse.narrow(1, b, n).copy_(l);
-    out.narrow(0, b, n).copy_(at::matmul((s - l.unsqueeze(-1)).exp(), V).transpose(0, 1));
-  }
-}
-void attention_backward_composite(const at::Tensor& dout, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
-                                  const at::Tensor& out, const at::Tensor& lse, const Segments& seg,
-                                  const AttentionOptions& o, at::Tensor& dq, at::Tensor& dk, at::Tensor& dv) {
-  const auto g = k.size(1), rep = q.size(1) / g;
-  for (size_t i = 0; i + 1 < seg.bounds.size(); ++i) {
-    const std::int64_t b = seg.bounds[i], n = seg.bounds[i + 1] - b;
-    const auto t = wide(q);
-    const auto part = [&](const at::Tensor& x) { return x.narrow(0, b, n).transpose(0, 1).to(t); };
-    const at::Tensor Q = part(q), K = part(k).repeat_interleave(rep, 0), V = part(v).repeat_interleave(rep, 0),
-                     D = part(dout), O = part(out);
-    const at::Tensor s = (at::matmul(Q, K.transpose(1, 2)) * o.scale)
-                             .masked_fill(mask(n, o.window, q.device()).logical_not(), -INFINITY);
-    const at::Tensor p = (s - lse.narrow(1, b, n).to(t).unsqueeze(-1)).exp();
-    const at::Tensor dp = at::matmul(D, V.transpose(1, 2));
-    const at::Tensor ds = p * (dp - (D * O).sum(-1, true)) * o.scale;
-    dq.narrow(0, b, n).copy_(at::matmul(ds, K).transpose(0, 1));
-    const auto groups = [&](const at::Tensor& x) { return x.view({g, rep, n, x.size(-1)}).sum(1).transpose(0, 1); };
-    dk.narrow(0, b, n).copy_(groups(at::matmul(ds.transpose(1, 2), Q)));
-    dv.narrow(0, b, n).copy_(groups(at::matmul(p.transpose(1, 2), D)));
-  }
 }
 void swiglu_forward_composite(const at::Tensor& gate, const at::Tensor& up, at::Tensor& h) {
   h.copy_(at::silu(gate) * up);
@@ -228,8 +182,8 @@ const Backend& composite_backend() {
   static const Backend kBackend = {rmsnorm_forward_composite,
                                    rmsnorm_backward_composite,
                                    rotary_composite,
-                                   attention_forward_composite,
-                                   attention_backward_composite,
+                                   composite_attention_forward,
+                                   composite_attention_backward,
                                    swiglu_forward_composite,
                                    swiglu_backward_composite,
                                    cross_entropy_composite,

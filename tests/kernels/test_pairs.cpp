@@ -338,6 +338,30 @@ TEST_F(Pairs, ASegmentWithoutTokensChangesNothing) {
   EXPECT_TRUE(at::equal(gradients({0, 3, 3, 7, 7}), gradients({0, 3, 7})));
 }
 
+// Lengths 3 4 3 3 4: a batch that lies together, and batches that do not.
+TEST_F(Pairs, SegmentsOfOneLengthAreOneBatch) {
+  const std::vector<std::int32_t> bounds{0, 3, 7, 10, 13, 17};
+  const Tensor q = at::randn({17, 4, 8}), k = at::randn({17, 2, 8}), v = at::randn({17, 2, 8}),
+               d = at::randn({17, 4, 8});
+  const auto run = [&](std::int64_t begin, std::int64_t count, const std::vector<std::int32_t>& within) {
+    const auto part = [&](const Tensor& x) { return x.narrow(0, begin, count); };
+    const ops::Segments segments = ops::make_segments(within, 4, at::kCPU);
+    Tensor out = at::zeros({count, 4, 8}), lse = at::zeros({4, count}), dq = at::zeros_like(out),
+           dk = at::zeros({count, 2, 8}), dv = at::zeros_like(dk);
+    ops::composite_backend().attention_forward(part(q), part(k), part(v), segments, {0.3, 2}, out, lse);
+    ops::composite_backend().attention_backward(part(d), part(q), part(k), part(v), out, lse, segments, {0.3, 2}, dq,
+                                                dk, dv);
+    return std::vector<Tensor>{out, lse.t(), dq, dk, dv};
+  };
+  const std::vector<Tensor> together = run(0, 17, bounds);
+  for (std::size_t i = 0; i + 1 < bounds.size(); ++i) {
+    const std::int32_t begin = bounds[i], count = bounds[i + 1] - begin;
+    const std::vector<Tensor> alone = run(begin, count, {0, count});
+    for (std::size_t k2 = 0; k2 < alone.size(); ++k2)
+      expect_close(together[k2].narrow(0, begin, count), alone[k2], kFloatBound);
+  }
+}
+
 // A slot of more elements than the composition works on at once; the seams are 2^24 elements apart.
 TEST_F(Pairs, TheOptimizersCompositionWorksInSlices) {
   constexpr std::int64_t kMany = (std::int64_t{1} << 24) + 1001;
