@@ -3,6 +3,7 @@
 
 #include <cstdio>
 #include <exception>
+#include <string>
 
 #include "cli/arguments.h"
 #include "cli/verbs.h"
@@ -14,6 +15,11 @@ void keep_heap_small() {
   mallopt(M_MMAP_THRESHOLD, 4 << 20);
 }
 
+// LibTorch's errors end in where they were raised and a stack, which tell a user nothing.
+std::string without_stack(const std::string& what) {
+  return what.substr(0, what.find("\nException raised from"));
+}
+
 int main(int argc, char** argv) {
   keep_heap_small();
   try {
@@ -23,7 +29,7 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "finetune_tune: %s\n", error.what());
     return error.kind() == finetune::ErrorKind::bad_input ? 2 : 1;
   } catch (const std::exception& error) {
-    std::fprintf(stderr, "finetune_tune: %s\n", error.what());
+    std::fprintf(stderr, "finetune_tune: %s\n", without_stack(error.what()).c_str());
     return 1;
   }
 }
