@@ -27,6 +27,7 @@ RunConfig config_of(const std::string& scheduler) {
   config.tune.sampler = TunerPart{"random", {}};
   config.tune.scheduler = TunerPart{scheduler, {}};
   if (scheduler == "threshold") config.tune.scheduler->options = {{"upper", 1e9}};
+  if (scheduler == "replay") config.tune.scheduler->options = {{"schedule", std::string("50 x=0.5")}};
   return config;
 }
 
