@@ -10,6 +10,7 @@ namespace finetune {
 namespace {
 
 constexpr double kForget = 0.1;  // epsilon: the share of a function's variance that is new each round
+const double kLogKept = std::log(1 - kForget);
 constexpr double kClip = 2;
 constexpr double kLengths[] = {0.1, 0.2, 0.4, 0.8};
 constexpr double kNoises[] = {0.05, 0.3};  // variances, of standardised gains
@@ -22,7 +23,7 @@ double squared_distance(const ImprovementRow& a, const ImprovementRow& b) {
 
 double kernel(const ImprovementRow& a, const ImprovementRow& b, double length) {
   const auto rounds = static_cast<double>(std::abs(a.round - b.round));
-  return std::exp(-squared_distance(a, b) / (2 * length * length)) * std::pow(1 - kForget, rounds / 2);
+  return std::exp(kLogKept / 2 * rounds - squared_distance(a, b) / (2 * length * length));
 }
 
 Eigen::VectorXd standardised_gains(std::span<const ImprovementRow> rows) {
