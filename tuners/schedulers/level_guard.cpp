@@ -35,8 +35,10 @@ bool LevelGuard::is_trusted(std::size_t level) const {
   return true;
 }
 
-void LevelGuard::compare_at_level(const TrialRecord& trial) {
-  if (std::binary_search(levels_.begin(), levels_.end(), trial.step)) compare(trial);
+void LevelGuard::compare_at_levels(std::span<const TrialRecord* const> reported) {
+  for (const TrialRecord* trial : reported) {
+    if (fresh_value(*trial) && std::binary_search(levels_.begin(), levels_.end(), trial->step)) compare(*trial);
+  }
 }
 
 bool LevelGuard::is_trusted_look(std::int64_t step) const {

@@ -1,10 +1,11 @@
 // The guard against misleading early values: a level whose ranking a higher level contradicts stops nobody. What
-// hyperband, the halvings and percentile share.
+// hyperband, the halvings, percentile and wilcoxon share. A round's reports are all compared before one is judged.
 #pragma once
 
 #include <cstdint>
 #include <map>
 #include <nlohmann/json_fwd.hpp>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -47,8 +48,9 @@ class LevelGuard {
   bool is_trusted(std::size_t level) const;
   bool is_trusted_step(std::int64_t step) const { return is_trusted(level_of(step)); }
 
-  /// For looks at any step, which are as good as the level at or below them: compares where one is a level.
-  void compare_at_level(const TrialRecord& trial);
+  /// For looks at any step, which are as good as the level at or below them: compares those of `reported` that have a
+  /// fresh value at a level.
+  void compare_at_levels(std::span<const TrialRecord* const> reported);
   bool is_trusted_look(std::int64_t step) const;
 
   /// True when the highest level that can tell has at least a quarter of the budget and ranks the trials alike.

@@ -62,12 +62,11 @@ class Percentile : public Scheduler {
 
   void on_reports(std::span<const TrialRecord* const> reported, std::span<const TrialRecord> all,
                   std::vector<Action>& actions) override {
+    if (options_.guard) guard_.compare_at_levels(reported);
     std::map<std::int64_t, std::vector<double>> by_step;
     for (const TrialRecord* trial : reported) {
       const auto own = fresh_value(*trial);
-      if (!own) continue;
-      if (options_.guard) guard_.compare_at_level(*trial);
-      if (!is_due(*trial, options_) || !guard_.is_trusted_look(trial->step)) continue;
+      if (!own || !is_due(*trial, options_) || !guard_.is_trusted_look(trial->step)) continue;
       if (!by_step.contains(trial->step)) by_step[trial->step] = values_at(trial->step, all, options_);
       judge(*trial, *own, by_step[trial->step], actions);
     }

@@ -16,20 +16,23 @@ void Promotion::on_start(const TrialRecord& trial) {
 
 void Promotion::on_reports(std::span<const TrialRecord* const> reported, std::span<const TrialRecord>,
                            std::vector<Action>& actions) {
+  std::vector<std::pair<std::size_t, RungEntry>> arrived;
   for (const TrialRecord* trial : reported) {
     const auto value = fresh_value(*trial);
     std::size_t& head = heads_.at(trial->id);
     if (!value || head == levels_.size() || trial->step < levels_[head].step) continue;
     const std::size_t here = head++;
-    Level& level = levels_[here];
-    enter(level.entries, {*value, trial->id});
+    enter(levels_[here].entries, {*value, trial->id});
     if (guarded_) guard_.compare(*trial, here);
-    if (head == levels_.size()) continue;  // complete
-    if (!guard_.is_trusted(here)) continue;
-    enter(level.waiting, {*value, trial->id});
-    actions.push_back({.trial = trial->id,
+    arrived.push_back({here, {*value, trial->id}});
+  }
+  for (const auto& [here, entry] : arrived) {
+    const bool complete = here + 1 == levels_.size();
+    if (complete || !guard_.is_trusted(here)) continue;
+    enter(levels_[here].waiting, entry);
+    actions.push_back({.trial = entry.second,
                        .what = Action::Do::pause,
-                       .reason = "rung " + std::to_string(level.step) + ": waits for promotion"});
+                       .reason = "rung " + std::to_string(levels_[here].step) + ": waits for promotion"});
   }
 }
 

@@ -57,11 +57,10 @@ class Wilcoxon : public Scheduler {
 
   void on_reports(std::span<const TrialRecord* const> reported, std::span<const TrialRecord> all,
                   std::vector<Action>& actions) override {
+    if (options_.guard) guard_.compare_at_levels(reported);
     const TrialRecord* best = nullptr;
     for (const TrialRecord* trial : reported) {
-      if (!fresh_value(*trial)) continue;
-      if (options_.guard) guard_.compare_at_level(*trial);
-      if (!guard_.is_trusted_look(trial->step)) continue;
+      if (!fresh_value(*trial) || !guard_.is_trusted_look(trial->step)) continue;
       if (best == nullptr) best = leader(all, options_.completed_only);
       if (best == nullptr || best->id == trial->id) continue;
       const std::vector<double> differences = paired_differences(*trial, *best);
