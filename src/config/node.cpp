@@ -252,13 +252,6 @@ ConfigNode parse_config(const std::string& file, const std::string& text) {
   require_utf8(file, text);
   if (!text.empty() && text.front() == '{') return from_json(file, parse_strict_json(file, text, kDeepest));
   refuse_control_characters(file, text);
-  // yaml-cpp's scanner recurses over flow brackets: a line of them would overflow the stack before our own check.
-  std::size_t depth = 0;
-  for (const char c : text) {
-    if (c == '[' || c == '{') ++depth;
-    if ((c == ']' || c == '}') && depth > 0) --depth;
-    if (depth > 4 * kDeepest) throw bad_input(file, "is nested deeper than 32 levels");
-  }
   TreeBuilder builder(file);
   try {
     std::istringstream stream(text);

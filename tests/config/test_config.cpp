@@ -132,7 +132,10 @@ TEST(Config, MessagesNameTheLineTheKeyAndTheNearest) {
   EXPECT_HOLDS(error_of("a: &x 1\nb: *x\n"), "anchors (&name) are not allowed");
   EXPECT_HOLDS(error_of("a: !!int 1\n"), "are not allowed");
   EXPECT_HOLDS(error_of("train: {steps: 1}\n---\ntrain: {steps: 2}\n"), "only one document");
-  EXPECT_HOLDS(error_of(std::string(300, '[')), "nested deeper than 32");
+  for (const std::size_t deep : {300, 100'000})
+    EXPECT_HOLDS(error_of("a: " + std::string(deep, '[') + std::string(deep, ']')), "nested deeper than 32");
+  EXPECT_EQ(to_yaml(parse_config("x", "a: '" + std::string(300, '[') + "'\n")),
+            "a: \"" + std::string(300, '[') + "\"\n");
   EXPECT_HOLDS(error_of("train: {steps: 1, epochs: 2}\n"), "train.steps and train.epochs are both given");
   EXPECT_HOLDS(error_of("train.steps: 3\nrun:\n  devices: gpu\n"), ".yaml:3: run.devices: gpu is not a device");
   EXPECT_HOLDS(error_of("data: {\xff: 1}\n"), "UTF-8");
