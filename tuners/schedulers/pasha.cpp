@@ -10,8 +10,8 @@ namespace {
 // Nobody goes beyond the top level, which rises by one whenever the two highest levels rank their trials differently.
 class Pasha : public Promotion {
  public:
-  Pasha(std::vector<std::int64_t> levels, std::int64_t eta, bool guard) : Promotion(std::move(levels), eta, guard) {
-    set_top(std::min<std::size_t>(this->levels().size() - 1, 2));
+  explicit Pasha(const PromotionOptions& options) : Promotion(options) {
+    set_top(std::min<std::size_t>(levels().size() - 1, 2));
   }
 
   void on_reports(std::span<const TrialRecord* const> reported, std::span<const TrialRecord> all,
@@ -54,13 +54,7 @@ class Pasha : public Promotion {
 }  // namespace
 
 std::unique_ptr<Scheduler> make_pasha(const SchedulerRequest& request) {
-  OptionReader options("tune.scheduler", request.options);
-  const RungOptions rungs = read_rung_options(options, request.tuner);
-  const bool guard = options.flag("guard", request.tuner.default_guard);
-  options.finish();
-  std::vector<std::int64_t> levels = rung_steps(rungs.min_steps, rungs.reduction_factor, request.tuner.max_steps);
-  levels.push_back(request.tuner.max_steps);
-  return std::make_unique<Pasha>(std::move(levels), rungs.reduction_factor, guard);
+  return std::make_unique<Pasha>(read_promotion_options(request));
 }
 
 }  // namespace finetune

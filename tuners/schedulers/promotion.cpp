@@ -5,9 +5,20 @@
 
 namespace finetune {
 
-Promotion::Promotion(const std::vector<std::int64_t>& levels, std::int64_t eta, bool guard)
-    : eta_(eta), guarded_(guard), guard_(levels, kSurvivors), top_(levels.size() - 1) {
-  for (const std::int64_t step : levels) levels_.push_back({.step = step});
+PromotionOptions read_promotion_options(const SchedulerRequest& request) {
+  OptionReader reader("tune.scheduler", request.options);
+  const RungOptions rungs = read_rung_options(reader, request.tuner);
+  PromotionOptions options{.eta = rungs.reduction_factor};
+  options.guard = reader.flag("guard", request.tuner.default_guard);
+  reader.finish();
+  options.levels = rung_steps(rungs.min_steps, rungs.reduction_factor, request.tuner.max_steps);
+  options.levels.push_back(request.tuner.max_steps);
+  return options;
+}
+
+Promotion::Promotion(const PromotionOptions& options)
+    : eta_(options.eta), guarded_(options.guard), guard_(options.levels, kSurvivors), top_(options.levels.size() - 1) {
+  for (const std::int64_t step : options.levels) levels_.push_back({.step = step});
 }
 
 void Promotion::on_start(const TrialRecord& trial) {

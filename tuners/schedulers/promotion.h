@@ -3,20 +3,28 @@
 #pragma once
 
 #include <map>
+#include <vector>
 
 #include "tuners/schedulers/level_guard.h"
 #include "tuners/schedulers/rungs.h"
+#include "tuners/schedulers/schedulers.h"
 #include "tuners/tuner.h"
 
 namespace finetune {
 
-/// The books of asha_promotion and pasha. Levels are the rungs and, last, the full budget. Of the n trials that have
+struct PromotionOptions {
+  std::vector<std::int64_t> levels;  ///< steps: the rungs and, last, the full budget
+  std::int64_t eta = 3;
+  bool guard = false;  ///< nobody pauses at a level that misleads (level_guard.h)
+};
+PromotionOptions read_promotion_options(const SchedulerRequest& request);
+
+/// The books of asha_promotion and pasha. Of the n trials that have
 /// reached a level, the best floor(n / eta), at least 1, may go on to the next; higher levels are served first (Li et
-/// al., MLSys 2020, algorithm 2). A failed trial leaves every level, so that nobody waits because of it. `guard`:
-/// nobody pauses at a level that misleads (level_guard.h).
+/// al., MLSys 2020, algorithm 2). A failed trial leaves every level, so that nobody waits because of it.
 class Promotion : public Scheduler {
  public:
-  Promotion(const std::vector<std::int64_t>& levels, std::int64_t eta, bool guard);
+  explicit Promotion(const PromotionOptions& options);
 
   void on_start(const TrialRecord& trial) override;
   void on_reports(std::span<const TrialRecord* const> reported, std::span<const TrialRecord> all,
