@@ -71,8 +71,8 @@ struct TunerOptions {
   std::optional<std::int64_t> patience;      ///< ... when so many trials have ended since the best completed one
   Direction direction = Direction::minimize;
   std::uint64_t seed = 0;
-  std::int64_t default_min_steps = 1;                  ///< first rung, and steps from look to look, without an option
-  bool default_guard = true;                           ///< asha, pasha, median and their like look out for misleading early values
+  std::int64_t default_min_steps = 1;  ///< first rung, and steps from look to look, without an option
+  bool default_guard = true;           ///< the halvings, median and percentile look out for misleading values
   std::function<bool(const std::string&)> may_change;  ///< which parameters may change in training; empty: all
 };
 

@@ -106,17 +106,14 @@ void adapter_backward_composite(const at::Tensor& x, const AdapterGroups& groups
                                 std::span<const AdapterOutputGradient> outputs, at::Tensor& dx) {
   for (const AdapterOutputGradient& output : outputs) adapter_backward_one(x, groups.list, output, dx);
 }
-// Elements of a slot that the optimizer's compositions work on at once: their temporaries are a few of these in fp32
-// and fp64, where a slot of full fine-tuning has billions.
-constexpr std::int64_t kSlice = std::int64_t{1} << 24;
 
 void add_squares(const at::Tensor& piece, at::Tensor& sum) {
   const std::int64_t rows = piece.size(0), length = piece.size(1),
-                     at_once = std::max<std::int64_t>(1, kSlice / std::max<std::int64_t>(1, length));
+                     at_once = std::max<std::int64_t>(1, kOptimizerSlice / std::max<std::int64_t>(1, length));
   for (std::int64_t row = 0; row < rows; row += at_once) {
     const at::Tensor some = piece.narrow(0, row, std::min(at_once, rows - row));
-    for (std::int64_t c = 0; c < length; c += kSlice)
-      sum += some.narrow(1, c, std::min(kSlice, length - c)).to(at::kDouble).square().sum();
+    for (std::int64_t c = 0; c < length; c += kOptimizerSlice)
+      sum += some.narrow(1, c, std::min(kOptimizerSlice, length - c)).to(at::kDouble).square().sum();
   }
 }
 
@@ -169,8 +166,8 @@ void adamw_composite(const OptimizerState& state, std::span<const SlotUpdate> up
                     .clip = u.max_norm > 0 ? (u.max_norm / (norm + 1e-6)).clamp_max(1) : at::Tensor(),
                     .step = steps + 1};
     const std::int64_t parameters = state.params_SP.size(1);
-    for (std::int64_t begin = 0; begin < parameters; begin += kSlice)
-      adamw_slice(state, u, move, begin, std::min(kSlice, parameters - begin));
+    for (std::int64_t begin = 0; begin < parameters; begin += kOptimizerSlice)
+      adamw_slice(state, u, move, begin, std::min(kOptimizerSlice, parameters - begin));
     steps.copy_(at::where(move.moves, move.step, steps));
     state.grads_SP.select(0, u.slot).zero_();
   }

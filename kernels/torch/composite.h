@@ -3,9 +3,17 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <cstdint>
+
 #include "kernels/torch/ops.h"
 
 namespace finetune::ops {
+
+/// Scores that attention holds at once, unless one segment has more: 256 MB in fp32, of which the backward holds four.
+constexpr std::int64_t kScoresAtOnce = std::int64_t{1} << 26;
+/// Elements of a slot that the optimizer works on at once: its temporaries are a few of these in fp32 and fp64, where a
+/// slot of full fine-tuning has billions.
+constexpr std::int64_t kOptimizerSlice = std::int64_t{1} << 24;
 
 /// What the composition computes in.
 inline at::ScalarType wide(const at::Tensor& x) {

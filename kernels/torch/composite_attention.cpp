@@ -13,8 +13,6 @@
 namespace finetune::ops {
 namespace {
 
-constexpr std::int64_t kScores = std::int64_t{1} << 26;  // 256 MB in fp32, of which the backward holds four
-
 // The rows of a batch in tensors over the pack: next to each other, or picked by an index.
 class Rows {
  public:
@@ -57,7 +55,7 @@ void for_each_batch(const Segments& segments, std::int64_t heads, at::Device dev
     if (length > 0) begins_by_length[length].push_back(begin);
   }
   for (const auto& [length, begins] : begins_by_length) {
-    const auto most = static_cast<std::size_t>(std::max<std::int64_t>(1, kScores / (heads * length * length)));
+    const auto most = static_cast<std::size_t>(std::max<std::int64_t>(1, kScoresAtOnce / (heads * length * length)));
     for (std::size_t first = 0; first < begins.size(); first += most) {
       const std::size_t last = std::min(first + most, begins.size());
       visit(Rows(

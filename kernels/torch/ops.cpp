@@ -63,7 +63,7 @@ void cross_entropy(const at::Tensor& logits_NV, const at::Tensor& targets_N, con
 
 std::int64_t logits_per_chunk(at::Device device) {
   // 8 MB of fp32 stay in a second-level or last-level cache. 2^26: some hundred rows of the largest vocabularies, so
-  // that reading the head's weights is hidden; 128 MB in bf16, and 1.3 GB with what the composition of the loss keeps.
+  // that reading the head's weights is hidden; 128 MB in bf16, and 1.2 GB with what the composition of the loss keeps.
   return device.is_cpu() ? 2'000'000 : std::int64_t{1} << 26;
 }
 

@@ -21,8 +21,8 @@ struct Row {
 };
 
 // Rows that are not here are the composition. A CUDA row's first entry changes when its kernel has been timed on a
-// device and is the faster one. Two are not a question of timing: flash attention is ATen's own, and its composition a
-// loop over segments; the composition of dropout makes its masks on the host.
+// device and is the faster one. Two are not a question of timing: flash attention is ATen's own, and its composition
+// holds whole matrices of scores; the composition of dropout makes its masks on the host.
 using enum Operation;
 constexpr auto kCpu = at::DeviceType::CPU;
 constexpr auto kCuda = at::DeviceType::CUDA;

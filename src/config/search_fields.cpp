@@ -96,9 +96,10 @@ void refuse_constraint(const std::string& key, const std::string& name, const Co
 SearchParameter read_parameter(const RunConfig& config, const std::string& name, const ConfigNode& node) {
   const std::string key = "search." + name;
   SearchParameter parameter{.name = name};
-  if (node.kind != ConfigNode::Kind::map) refuse_constraint(key, name, node);
-  if (node.kind != ConfigNode::Kind::map)
+  if (node.kind != ConfigNode::Kind::map) {
+    refuse_constraint(key, name, node);
     throw bad_input(node.where, key + " must be a map: {low: 1e-5, high: 1e-3, log: true} or {choices: [8, 16]}");
+  }
   bool low = false, high = false, type = false;
   for (const auto& [option, value] : node.entries) {
     const std::string full = key + "." + option;

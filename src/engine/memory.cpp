@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <fstream>
 
+#include "kernels/torch/composite.h"
+
 namespace finetune {
 namespace {
 
@@ -58,12 +60,13 @@ std::int64_t activation_bytes_per_token(const DecoderOptions& m, const MemoryPla
 
 // The temporaries of the largest single operation (kernels/torch/composite.cpp, flash.cpp), counted in fp32: SwiGLU's
 // backward, flash attention's sums of dq with its gradients for every query head, the scores of the other attention,
-// the loss's copies of the logits, AdamW's of a slice of a slot.
+// the loss's copies of the logits, AdamW's of a slice of a slot, the gradient of a whole head before it is added.
 static std::int64_t composition_bytes(const DecoderOptions& m, const MemoryPlan& plan, std::int64_t logits,
                                       std::int64_t parameters) {
-  const std::int64_t t = plan.tokens_per_pass, slice = std::min<std::int64_t>(parameters, std::int64_t{1} << 24);
-  const std::int64_t scores = plan.element_bytes == 2 ? 0 : std::min(t * t * m.heads, std::int64_t{1} << 26);
-  return 4 * std::max({9 * t * m.mlp_width, 3 * t * m.heads * m.head_dim, 4 * scores, 4 * logits, 8 * slice});
+  const std::int64_t t = plan.tokens_per_pass, slice = std::min(parameters, ops::kOptimizerSlice);
+  const std::int64_t scores = plan.element_bytes == 2 ? 0 : std::min(t * t * m.heads, ops::kScoresAtOnce);
+  const std::int64_t head = plan.full ? m.vocab_size * m.width : 0;
+  return 4 * std::max({9 * t * m.mlp_width, 3 * t * m.heads * m.head_dim, 4 * scores, 4 * logits, 8 * slice, head});
 }
 
 MemoryEstimate estimate_memory(const DecoderOptions& m, const MemoryPlan& plan) {

@@ -8,9 +8,8 @@
 
 #include "core/error.h"
 #include "support/simulate.h"
-#include "tuners/registry.h"
+#include "tuners/game.h"
 #include "tuners/schedulers/improvement_model.h"
-#include "tuners/schedulers/level_guard.h"
 #include "tuners/schedulers/population.h"
 #include "tuners/schedulers/rank_agreement.h"
 #include "tuners/schedulers/rungs.h"
@@ -18,54 +17,6 @@
 
 namespace finetune::testing {
 namespace {
-
-using Ids = std::vector<std::int64_t>;
-
-// Plays a scheduler by hand: values by trial id in, what was decided out as text: "stop 3", "pause 1".
-class Game {
- public:
-  Game(const std::string& scheduler, Params options, TunerOptions tuner)
-      : tuner_(tuner, make_sampler("random", {{}, space(), 0}), make_scheduler(scheduler, {options, space(), tuner})) {}
-
-  std::vector<std::string> ask(std::int64_t count) {
-    std::vector<Action> actions;
-    auto log = std::vector<std::string>();
-    for (const auto& trial : tuner_.ask(count, actions)) log.push_back("new " + std::to_string(trial.id.value));
-    for (auto& line : texts(actions)) log.push_back(std::move(line));
-    return log;
-  }
-  std::vector<std::string> report(std::int64_t step, const std::map<std::int64_t, double>& values,
-                                  std::optional<double> train = {}) {
-    std::vector<Report> reports;
-    for (const auto& [id, value] : values)
-      reports.push_back({.trial = {id}, .step = step, .train_loss = train, .metric = value});
-    std::vector<Action> actions;
-    tuner_.report(reports, actions);
-    return texts(actions);
-  }
-  std::vector<std::string> fail(std::int64_t id) {
-    std::vector<Action> actions;
-    tuner_.tell({id}, TrialState::failed, std::nullopt, actions);
-    return texts(actions);
-  }
-  Tuner& tuner() { return tuner_; }
-
- private:
-  static SearchSpace space() { return {{{.name = "x", .low = 0.1, .high = 10, .log = true}}}; }
-  static std::vector<std::string> texts(const std::vector<Action>& actions) {
-    std::vector<std::string> lines;
-    for (const auto& action : actions)
-      lines.push_back(std::string(to_text(action.what)) + " " + std::to_string(action.trial.value));
-    std::sort(lines.begin(), lines.end());
-    return lines;
-  }
-  Tuner tuner_;
-};
-
-using Log = std::vector<std::string>;
-Params halving(std::int64_t min_steps, std::int64_t eta) {
-  return {{"min_steps", min_steps}, {"reduction_factor", eta}};
-}
 
 Ids sizes(const std::vector<Bracket>& brackets) {
   Ids list;
@@ -156,87 +107,6 @@ TEST(Hyperband, TrialsGoWhereABracketIsFurthestBehind) {
   EXPECT_EQ(first_rungs, (std::map<std::int64_t, int>{{1, 9}, {3, 5}, {9, 3}}));
   for (std::int64_t id = 0; id < 17; ++id)
     EXPECT_EQ(game.tuner().next_milestone({id}), 1) << "the guard looks at every rung";
-}
-
-// Two studies with the same early values; in one of them the order turns round later.
-std::int64_t stopped_at_the_first_rung(bool misleading, const std::string& scheduler, bool guard = true) {
-  Params options = scheduler == "median" ? Params{} : halving(1, 3);
-  options.emplace_back("guard", guard);
-  Game game(scheduler, options, {.trials = 200, .max_steps = 9, .concurrent = 34});
-  std::int64_t stops = 0;
-  for (int generation = 0; generation < 3; ++generation) {
-    const auto asked = game.ask(34);
-    const auto first = static_cast<std::int64_t>(game.tuner().trials().size() - asked.size());
-    for (std::int64_t step = 1; step <= 9; ++step) {
-      std::map<std::int64_t, double> values;
-      for (const auto& trial : game.tuner().trials()) {
-        if (trial.state != TrialState::running) continue;
-        const auto rank = static_cast<double>(trial.id.value * 7 % 34 - 17);  // a shuffled order
-        values[trial.id.value] = misleading && step > 2 ? -rank : rank;
-      }
-      const auto log = game.report(step, values);
-      if (step == 1 && generation == 2) stops = static_cast<std::int64_t>(log.size());
-    }
-    EXPECT_GE(first, 0);
-  }
-  return stops;
-}
-
-TEST(Hyperband, ARungThatMisleadsStopsNobody) {
-  EXPECT_GT(stopped_at_the_first_rung(false, "hyperband"), 5);
-  EXPECT_EQ(stopped_at_the_first_rung(true, "hyperband"), 0);
-}
-
-TEST(Hyperband, ARungThatTellsHowTrialsEndGetsMoreOfThem) {
-  EXPECT_GT(stopped_at_the_first_rung(false, "hyperband"), stopped_at_the_first_rung(false, "hyperband", false));
-}
-
-// A cohort of 34 after 68 others that were of the same values: of 102 the best 34 go on, so 22 or more stop.
-TEST(Asha, ARungThatMisleadsStopsNobody) {
-  EXPECT_GE(stopped_at_the_first_rung(false, "asha"), 22);
-  EXPECT_EQ(stopped_at_the_first_rung(true, "asha"), 0) << "11 survivors in the opposite order, by the third cohort";
-  EXPECT_GE(stopped_at_the_first_rung(true, "asha", false), 22) << "no guard, no doubt";
-}
-
-TEST(Median, AStepThatMisleadsStopsNobody) {
-  EXPECT_GE(stopped_at_the_first_rung(false, "median"), 17) << "half of 34, or more with the survivors of the others";
-  EXPECT_EQ(stopped_at_the_first_rung(true, "median"), 0);
-  EXPECT_GE(stopped_at_the_first_rung(true, "median", false), 17);
-}
-
-// Twelve of 24 come to the second level, in the opposite order.
-Log second_cohort_at_the_first_rung(bool guard) {
-  Params options = halving(1, 2);
-  options.emplace_back("guard", guard);
-  Game game("asha_promotion", options, {.trials = 100, .max_steps = 8, .concurrent = 24});
-  game.ask(24);
-  std::map<std::int64_t, double> first, second, later;
-  for (std::int64_t id = 0; id < 24; ++id) first[id] = static_cast<double>(id);
-  EXPECT_EQ(game.report(1, first).size(), 12u);
-  for (std::int64_t id = 0; id < 12; ++id) second[id] = static_cast<double>(-id);
-  EXPECT_EQ(game.report(2, second), (Log{"pause 0", "pause 1", "pause 2", "pause 3", "pause 4", "pause 5"}));
-  EXPECT_EQ(game.ask(18).size(), 18u);
-  for (std::int64_t id = 24; id < 42; ++id) later[id] = static_cast<double>(id);
-  return game.report(1, later);
-}
-
-TEST(AshaPromotion, NobodyPausesAtARungThatMisleads) {
-  EXPECT_EQ(second_cohort_at_the_first_rung(true), Log{});
-  EXPECT_EQ(second_cohort_at_the_first_rung(false).size(), 18u + 9u) << "of 42 the best 21 go on, nine of them waited";
-}
-
-TEST(LevelGuard, SurvivorsMustBeInTheOppositeOrder) {
-  const auto trusted = [](const std::vector<double>& later) {
-    LevelGuard guard({1, 3, 9}, kSurvivors);
-    for (std::size_t i = 0; i < later.size(); ++i) {
-      guard.compare({.id = {static_cast<std::int64_t>(i)}, .values = {{1, i}, {3, later[i]}}, .step = 3});
-    }
-    return guard.is_trusted(0);
-  };
-  EXPECT_TRUE(trusted({3, 2, 1})) << "three are too few";
-  EXPECT_FALSE(trusted({4, 3, 2, 1}));
-  EXPECT_FALSE(trusted({2, 4, 3, 1})) << "two of six pairs in the same order: tau -1/3";
-  EXPECT_TRUE(trusted({2, 4, 1, 3})) << "three of six: tau 0";
 }
 
 TEST(Pasha, TheMaximumGrowsOnlyWhileTheRankingIsUnstable) {

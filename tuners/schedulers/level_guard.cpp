@@ -8,9 +8,8 @@
 namespace finetune {
 
 std::vector<std::int64_t> guard_levels(std::int64_t warmup_steps, std::int64_t interval, std::int64_t max_steps) {
-  std::vector<std::int64_t> levels;
-  for (std::int64_t after = interval; warmup_steps + after < max_steps; after *= 3)
-    levels.push_back(warmup_steps + after);
+  std::vector<std::int64_t> levels = rung_steps(interval, 3, max_steps - warmup_steps);
+  for (std::int64_t& level : levels) level += warmup_steps;
   levels.push_back(max_steps);
   return levels;
 }

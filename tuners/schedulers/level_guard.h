@@ -1,5 +1,5 @@
 // The guard against misleading early values: a level whose ranking a higher level contradicts stops nobody. What
-// hyperband, the halvings, percentile and wilcoxon share. A round's reports are all compared before one is judged.
+// hyperband, the halvings and percentile share. A round's reports are all compared before one is judged.
 #pragma once
 
 #include <cstdint>
@@ -30,9 +30,9 @@ struct GuardRule {
 /// mislead, where medians move by as much between seeds as between settings.
 constexpr GuardRule kUnselected{.enough_pairs = 4, .low_tau = 0.3};
 
-/// For survivors: among the best of a level ranks say little, so only the opposite order counts. It is met by chance,
-/// and a tenth fewer trials are stopped where nothing misleads; at equal steps the best is as good or better all the
-/// same. Waiting for clearer evidence (6 pairs, 2.5 deviations) loses where values mislead, and 0.3 stops a third less.
+/// For survivors: among the best of a level ranks say little, so only the opposite order counts. It is met by chance
+/// too: on simulated curves that do not mislead, 100 trials of asha take up to a fifth more steps, and at equal steps
+/// end as well. With 0.3 they take up to half as many more; six pairs 2.5 deviations below 0 are seen too late.
 constexpr GuardRule kSurvivors{.enough_pairs = 4, .low_tau = 0};
 
 class LevelGuard {

@@ -12,6 +12,7 @@
 
 namespace finetune {
 
+/// Options min_steps, reduction_factor and guard.
 struct PromotionOptions {
   std::vector<std::int64_t> levels;  ///< steps: the rungs and, last, the full budget
   std::int64_t eta = 3;
@@ -19,9 +20,9 @@ struct PromotionOptions {
 };
 PromotionOptions read_promotion_options(const SchedulerRequest& request);
 
-/// The books of asha_promotion and pasha. Of the n trials that have
-/// reached a level, the best floor(n / eta), at least 1, may go on to the next; higher levels are served first (Li et
-/// al., MLSys 2020, algorithm 2). A failed trial leaves every level, so that nobody waits because of it.
+/// The books of asha_promotion and pasha. Of the n trials that have reached a level, the best floor(n / eta), at least
+/// 1, may go on to the next; higher levels are served first (Li et al., MLSys 2020, algorithm 2). A failed trial leaves
+/// every level, so that nobody waits because of it.
 class Promotion : public Scheduler {
  public:
   explicit Promotion(const PromotionOptions& options);

@@ -2,7 +2,6 @@
 #include <nlohmann/json.hpp>
 
 #include "tuners/options.h"
-#include "tuners/schedulers/level_guard.h"
 #include "tuners/schedulers/rungs.h"
 #include "tuners/schedulers/schedulers.h"
 #include "tuners/schedulers/wilcoxon_test.h"
@@ -14,8 +13,7 @@ struct WilcoxonOptions {
   double p_threshold = 0.1;
   std::int64_t warmup_steps = 2;  // pairs needed
   std::int64_t interval = 1;      // steps from look to look
-  std::int64_t max_steps = 1;
-  bool completed_only = false, guard = false;
+  bool completed_only = false;
 };
 
 // Highest step, then best last value, then lowest id: the trial to beat.
@@ -57,10 +55,9 @@ class Wilcoxon : public Scheduler {
 
   void on_reports(std::span<const TrialRecord* const> reported, std::span<const TrialRecord> all,
                   std::vector<Action>& actions) override {
-    if (options_.guard) guard_.compare_at_levels(reported);
     const TrialRecord* best = nullptr;
     for (const TrialRecord* trial : reported) {
-      if (!fresh_value(*trial) || !guard_.is_trusted_look(trial->step)) continue;
+      if (!fresh_value(*trial)) continue;
       if (best == nullptr) best = leader(all, options_.completed_only);
       if (best == nullptr || best->id == trial->id) continue;
       const std::vector<double> differences = paired_differences(*trial, *best);
@@ -76,16 +73,8 @@ class Wilcoxon : public Scheduler {
     return next_look(step, options_.interval);
   }
 
-  nlohmann::json save() const override { return {{"agreements", guard_.save()}}; }
-  void load(const nlohmann::json& state) override {
-    Wilcoxon loaded(options_);
-    loaded.guard_.load(state.at("agreements"));
-    *this = std::move(loaded);
-  }
-
  private:
   WilcoxonOptions options_;
-  LevelGuard guard_{guard_levels(0, options_.interval, options_.max_steps), kSurvivors};
 };
 
 }  // namespace
@@ -96,10 +85,8 @@ std::unique_ptr<Scheduler> make_wilcoxon(const SchedulerRequest& request) {
   options.p_threshold = reader.number("p_threshold", 0.1, 0, 1);
   options.warmup_steps = reader.whole("warmup_steps", 2, 0);
   options.completed_only = reader.choice("peers", "running", {"running", "completed"}) == "completed";
-  options.guard = reader.flag("guard", request.tuner.default_guard);
   reader.finish();
   options.interval = request.tuner.default_min_steps;
-  options.max_steps = request.tuner.max_steps;
   return std::make_unique<Wilcoxon>(options);
 }
 
