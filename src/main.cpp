@@ -15,9 +15,9 @@ void keep_heap_small() {
   mallopt(M_MMAP_THRESHOLD, 4 << 20);
 }
 
-// LibTorch's errors end in where they were raised and a stack, which tell a user nothing.
-std::string without_stack(const std::string& what) {
-  return what.substr(0, what.find("\nException raised from"));
+// LibTorch's errors go on with where they were raised and a stack, which tell a user nothing.
+std::string first_line(const std::string& what) {
+  return what.substr(0, what.find('\n'));
 }
 
 int main(int argc, char** argv) {
@@ -29,7 +29,7 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "finetune_tune: %s\n", error.what());
     return error.kind() == finetune::ErrorKind::bad_input ? 2 : 1;
   } catch (const std::exception& error) {
-    std::fprintf(stderr, "finetune_tune: %s\n", without_stack(error.what()).c_str());
+    std::fprintf(stderr, "finetune_tune: %s\n", first_line(error.what()).c_str());
     return 1;
   }
 }
