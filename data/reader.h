@@ -19,9 +19,9 @@ struct RecordSink {
   std::function<void(std::int64_t line, const std::string& reason)> reject;
 };
 
-/// Reads .jsonl, .json (a list of objects), .csv (RFC 4180, header), .tsv (header, no quoting) or .txt, told by the
-/// name's end. `separator`: for .txt; "" = one record per non-empty line. Throws Error (bad_input) for a file that
-/// cannot be read at all.
+/// Reads .jsonl and .json (a list of objects or one per line), .csv (RFC 4180, header), .tsv (header, no quoting) or
+/// .txt, told by the name's end. `separator`: for .txt; "" = one record per non-empty line. Throws Error (bad_input)
+/// for a file that cannot be read at all.
 void read_records(const std::string& path, const std::string& separator, const RecordSink& sink);
 
 }  // namespace finetune

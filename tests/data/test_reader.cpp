@@ -58,11 +58,69 @@ TEST(Jsonl, NestsAtMost32Deep) {
   EXPECT_EQ(read(".jsonl", nested(1000000))[0], "1! is nested deeper than 32 levels");
 }
 
-TEST(JsonList, CountsRecords) {
-  EXPECT_EQ(read(".json", "[{\"a\":1},\n\n2,{\"a\":3}]"),
-            (Lines{"1 {\"a\":1}", "2! is not a JSON object", "3 {\"a\":3}"}));
-  EXPECT_EQ(read(".json", "{\"a\":1}"),
-            (Lines{"error: is not a list of records; one object per line is called .jsonl"}));
+TEST(Json, IsAListOrALineEachWhateverTheFileIsCalled) {
+  const Lines records{"1 {\"a\":1}", "2! is not a JSON object", "3 {\"a\":3}"};
+  for (const char* ending : {".json", ".jsonl", ".JSON"}) {
+    EXPECT_EQ(read(ending, "[{\"a\":1},\n\n2,{\"a\":3}]"), records) << ending << ", a list over lines";
+    EXPECT_EQ(read(ending, "\n [{\"a\":1},2,{\"a\":3}]\n"), records) << ending << ", a list on one line";
+    EXPECT_EQ(read(ending, "[\n{\n\"a\":1},2,{\"a\":3}]"), records) << ending << ", records over lines";
+    EXPECT_EQ(read(ending, "{\"a\":1}\n2\n{\"a\":3}\n"), records) << ending << ", a record a line";
+    EXPECT_EQ(read(ending, "{\"a\":1}"), Lines{records[0]}) << ending << ", one line";
+    EXPECT_EQ(read(ending, "[1]\n{\"a\":2}\n"), (Lines{"1! is not a JSON object", "2 {\"a\":2}"})) << ending;
+    EXPECT_TRUE(read(ending, "\n").empty()) << ending;
+  }
+}
+
+TEST(Json, NamesABrokenFirstLineAndGoesOn) {
+  const Lines lines = read(".json", "{\"a\":1,}\n{\"a\":2}\n");
+  ASSERT_EQ(lines.size(), 2u);
+  EXPECT_TRUE(lines[0].starts_with("1! is not valid JSON")) << lines[0];
+  EXPECT_EQ(lines[1], "2 {\"a\":2}");
+  EXPECT_TRUE(read(".json", "[{\"a\":1},\n{\"a\"")[0].starts_with("error: is not valid JSON"));
+}
+
+TEST(Json, RefusesOneObjectOverManyLinesNamingItsKeys) {
+  EXPECT_EQ(read(".json", "{\n  \"version\": 1,\n  \"data\": [{\"a\": 1}]\n}\n"),
+            Lines{"error: is one object over many lines (its keys: version, data), not a list of records or one object "
+                  "per line"});
+}
+
+TEST(Lines, EndWithLfCrLfOrCrInEveryFormat) {
+  for (const std::string end : {"\n", "\r\n", "\r"}) {
+    const auto lines = [&](std::initializer_list<std::string> parts) {
+      std::string text;
+      for (const auto& part : parts) text += part + end;
+      return text;
+    };
+    EXPECT_EQ(read(".csv", lines({"a,b", "1,\"x" + end + "y\"", "", "2,z"})).size(), 2u);
+    EXPECT_EQ(read(".csv", lines({"a,b", "1,x", "", "2,z"})),
+              (Lines{"2 {\"a\":\"1\",\"b\":\"x\"}", "4 {\"a\":\"2\",\"b\":\"z\"}"}));
+    EXPECT_EQ(read(".csv", lines({"a,b", "\"x" + end + "y\",1", "\"2\",\"z\""}))[1], "4 {\"a\":\"2\",\"b\":\"z\"}")
+        << "a line end in a quoted cell is content, and counts";
+    EXPECT_EQ(read(".tsv", lines({"a\tb", "1\tx", "", "2\tz"})),
+              (Lines{"2 {\"a\":\"1\",\"b\":\"x\"}", "4 {\"a\":\"2\",\"b\":\"z\"}"}));
+    EXPECT_EQ(read(".jsonl", lines({"{\"a\":1}", "", "{\"a\":2}"})), (Lines{"1 {\"a\":1}", "3 {\"a\":2}"}));
+    EXPECT_EQ(read(".txt", lines({"one", "", "two"})), (Lines{"1 {\"text\":\"one\"}", "3 {\"text\":\"two\"}"}));
+    EXPECT_EQ(read(".txt", lines({"a", "b", "", "c"}), "\n\n"), (Lines{"1 {\"text\":\"a\\nb\"}", "4 {\"text\":\"c\"}"}))
+        << "a separator of line ends, and ends inside a part";
+  }
+  EXPECT_EQ(read(".csv", "a,b\r\n1,2\n3,4\r5,6").size(), 3u) << "mixed";
+  EXPECT_EQ(read(".txt", "one\rtwo\nthree\r\nfour"),
+            (Lines{"1 {\"text\":\"one\"}", "2 {\"text\":\"two\"}", "3 {\"text\":\"three\"}", "4 {\"text\":\"four\"}"}));
+  EXPECT_EQ(read(".csv", "a\r\"x\ry\"\r"), Lines{"2 {\"a\":\"x\\ry\"}"}) << "kept as it is in a quoted cell";
+}
+
+TEST(ByteOrderMarks, AreNoContentAndUtf16IsNamed) {
+  for (const auto& [ending, text] :
+       std::initializer_list<std::pair<const char*, std::string>>{{".json", "[{\"a\":\"1\"}]"},
+                                                                  {".jsonl", "{\"a\":\"1\"}"},
+                                                                  {".csv", "a\n1\n"},
+                                                                  {".tsv", "a\n1\n"},
+                                                                  {".txt", "1"}}) {
+    EXPECT_EQ(read(ending, "\xEF\xBB\xBF" + text), read(ending, text)) << ending;
+    EXPECT_EQ(read(ending, "\xFF\xFE" + text)[0], "error: is UTF-16 (by its byte order mark); save it as UTF-8")
+        << ending;
+  }
 }
 
 TEST(Csv, FollowsRfc4180) {

@@ -1,0 +1,87 @@
+#include <algorithm>
+#include <optional>
+#include <vector>
+
+#include "core/error.h"
+#include "core/strict_json.h"
+#include "core/text.h"
+#include "data/readers/lines.h"
+#include "data/readers/readers.h"
+
+namespace finetune {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr int kDeepest = 32;
+
+std::optional<Json> parse(std::string_view text, std::string& reason) {
+  try {
+    return parse_strict_json("", text, kDeepest);
+  } catch (const Error& error) {
+    reason = error.what();
+    return std::nullopt;
+  }
+}
+
+void put(Json value, std::int64_t number, const RecordSink& sink) {
+  if (value.is_object())
+    sink.record({std::move(value), number});
+  else
+    sink.reject(number, "is not a JSON object");
+}
+
+void read_lines(const std::string& content, const RecordSink& sink) {
+  for_each_line(content, [&](std::int64_t number, std::string_view line) {
+    if (is_blank(line)) return;
+    std::string reason;
+    if (auto json = parse(line, reason))
+      put(std::move(*json), number, sink);
+    else
+      sink.reject(number, reason);
+  });
+}
+
+void read_list(const std::string& path, const std::string& content, const RecordSink& sink) {
+  Json list = parse_strict_json(path, content, kDeepest);
+  std::int64_t number = 0;
+  for (auto& value : list) put(std::move(value), ++number, sink);
+}
+
+enum class Shape { list, lines, other };
+
+// By the first two lines that are not blank: a record a line has whole values in them, a list opens with a bracket.
+Shape shape_of(std::string_view content) {
+  std::vector<std::string_view> first;
+  for (std::size_t begin = 0; begin < content.size() && first.size() < 2;) {
+    const std::size_t end = std::min(content.find_first_of("\r\n", begin), content.size());
+    if (!is_blank(content.substr(begin, end - begin))) first.push_back(content.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  if (first.empty()) return Shape::lines;
+  const auto opens = [&](std::size_t line, char bracket) { return trim(first[line]).front() == bracket; };
+  if (first.size() == 1) return opens(0, '[') ? Shape::list : Shape::lines;
+  std::string reason;
+  if (parse(first[0], reason)) return Shape::lines;
+  if (opens(0, '[')) return Shape::list;
+  return opens(0, '{') && !opens(1, '{') ? Shape::other : Shape::lines;
+}
+
+std::string keys_of(const Json& object) {
+  std::vector<std::string> keys;
+  for (const auto& [key, value] : object.items()) keys.push_back(key);
+  return join(keys, ", ");
+}
+
+}  // namespace
+
+void read_json(const std::string& path, const std::string& content, const RecordSink& sink) {
+  const Shape shape = shape_of(content);
+  if (shape == Shape::list) return read_list(path, content, sink);
+  if (shape == Shape::lines) return read_lines(content, sink);
+  const Json object = parse_strict_json(path, content, kDeepest);
+  throw bad_input(path, "is one object over many lines (its keys: " + keys_of(object) +
+                            "), not a list of records or one object per line");
+}
+
+}  // namespace finetune
