@@ -5,6 +5,7 @@
 
 #include "core/error.h"
 #include "core/text.h"
+#include "data/example_encoder.h"
 #include "data/format.h"
 #include "data/reader.h"
 
@@ -14,7 +15,8 @@ namespace {
 // Builds examples record by record and counts what happens to them.
 class Loader {
  public:
-  Loader(const DataOptions& options, const Tokenizer& tokenizer) : options_(options), tokenizer_(tokenizer) {
+  Loader(const DataOptions& options, const Tokenizer& tokenizer)
+      : options_(options), tokenizer_(tokenizer), encoder_(tokenizer) {
     if (tokenizer.bos_id) bos_ = tokenizer.id_to_token(*tokenizer.bos_id);
     if (tokenizer.eos_id) eos_ = tokenizer.id_to_token(*tokenizer.eos_id);
   }
@@ -56,8 +58,9 @@ class Loader {
 
   Example tokenize(const Rendered& rendered) {
     // A template that writes BOS itself must not get a second one.
-    const bool has_bos = !bos_.empty() && rendered.conversation && rendered.text.starts_with(bos_);
-    const Encoding encoding = tokenizer_.encode(rendered.text, !has_bos);
+    const bool has_bos = !bos_.empty() && rendered.text.starts_with(bos_);
+    const Encoding encoding =
+        rendered.conversation ? tokenizer_.encode(rendered.text, !has_bos) : encoder_.encode(rendered.text);
     Example example;
     example.ids = encoding.ids;
     example.loss.assign(example.ids.size(), 0);
@@ -113,6 +116,7 @@ class Loader {
 
   const DataOptions& options_;
   const Tokenizer& tokenizer_;
+  const ExampleEncoder encoder_;
   std::string bos_, eos_;
   Dataset data_;
 };

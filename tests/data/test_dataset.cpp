@@ -79,8 +79,29 @@ TEST(Completion, EosComesOnceAndOnlyWhereItIsWanted) {
   EXPECT_EQ(load(".jsonl", R"({"prompt":"c","completion":"d</s>"})").examples[0].ids, (Ids{1, 8, 9, 2}));
   EXPECT_EQ(load(".jsonl", R"({"prompt":"c","completion":"d"})", {.append_eos = false}).examples[0].ids,
             (Ids{1, 8, 9}));
-  EXPECT_EQ(load(".jsonl", R"({"prompt":"<s>c","completion":"d"})", {.append_eos = false}).examples[0].ids.size(), 4u)
-      << "a BOS inside a plain text stays what the library makes of it";
+}
+
+TEST(Marks, ComeOnceInEveryFormat) {
+  const Ids wanted{1, 8, 9, 2};
+  const std::vector<std::pair<const char*, std::string>> files{
+      {".txt", "<s>cd</s>\n"},
+      {".jsonl", R"({"text":"<s>cd</s>"})"},
+      {".jsonl", R"({"prompt":"<s>c","completion":"d</s>"})"},
+      {".jsonl", R"({"prompt":"<s><s>c","completion":"d</s></s>"})"},
+      {".csv", "prompt,completion\n<s>c,d</s>\n"},
+      {".tsv", "prompt\tcompletion\n<s>c\td</s>\n"}};
+  for (const auto& [ending, content] : files) {
+    for (const bool append : {true, false})
+      EXPECT_EQ(load(ending, content, {.append_eos = append}).examples[0].ids, wanted) << content;
+  }
+  const DataOptions pattern{.prompt = "<s>{q}", .completion = "{a}</s>", .has_pattern = true};
+  EXPECT_EQ(load(".csv", "q,a\nc,d\n", pattern).examples[0].ids, wanted);
+  EXPECT_EQ(load(".csv", "q,a\nc,d\n", pattern).examples[0].loss, (Loss{0, 0, 1, 1}));
+  EXPECT_EQ(load(".jsonl", files[2].second, {.append_eos = false}).examples[0].loss, (Loss{0, 0, 1, 1}))
+      << "an EOS that the completion wrote is learned";
+  EXPECT_EQ(load(".jsonl", R"({"prompt":"c<s>","completion":"d"})", {.append_eos = false}).examples[0].ids,
+            (Ids{1, 8, 1, 9}))
+      << "inside a text it is what the library makes of it";
 }
 
 TEST(Loss, OnAllTokensLeavesOutTheFirst) {
