@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <utility>
 
 #include "core/text.h"
 
@@ -33,7 +34,30 @@ std::string name_of(TrialId id) {
 
 }  // namespace
 
+Progress::Progress() : terminal_(isatty(STDERR_FILENO) != 0) {}
+
 Progress::~Progress() {
+  end();
+}
+
+StudyHooks Progress::hooks(std::function<bool()> stop) {
+  return {.observers = {this},
+          .stop = std::move(stop),
+          .say = [this](const std::string& line) { say(line); },
+          .on_begin = [this](const StudyPlan& plan) { begin(plan); }};
+}
+
+void Progress::begin(const StudyPlan& plan) {
+  plan_ = plan;
+  started_ = drawn_ = Clock::now();
+}
+
+// May come from any thread: one write, and the live table is drawn again below it.
+void Progress::say(const std::string& line) {
+  std::fprintf(stderr, "%s\n", line.c_str());
+}
+
+void Progress::end() {
   clear();
 }
 
@@ -48,22 +72,22 @@ void Progress::on_steps(std::span<const StepResult> results, std::span<const Tri
     line.loss = results[i].train_loss;
     tokens_ += results[i].tokens;
   }
-  if (!options_.terminal || Clock::now() - drawn_ < kRedrawEvery) return;
+  if (!terminal_ || Clock::now() - drawn_ < kRedrawEvery) return;
   redraw();
 }
 
 void Progress::on_evaluation(const Trial& trial, const EvalResult&, double metric) {
   running_[trial.id].metric = metric;
-  const bool better = trial.id.value >= 0 &&
-                      (!best_ || to_minimized(metric, options_.direction) < to_minimized(*best_, options_.direction));
+  const bool better =
+      trial.id.value >= 0 && (!best_ || to_minimized(metric, plan_.direction) < to_minimized(*best_, plan_.direction));
   if (better) {
     best_ = metric;
     best_trial_ = trial.id;
   }
-  if (!options_.terminal && better)
+  if (!terminal_ && better)
     std::fprintf(
         stderr, "%s\n",
-        fmt::format("step {:>5}  {}  {} {:.5g}  best so far", trial.step, name_of(trial.id), options_.metric, metric)
+        fmt::format("step {:>5}  {}  {} {:.5g}  best so far", trial.step, name_of(trial.id), plan_.metric, metric)
             .c_str());
 }
 
@@ -73,8 +97,8 @@ void Progress::on_end(const Trial& trial) {
     ++ended_;
     ended_steps_ += trial.step;
   }
-  if (options_.terminal) return;
-  const std::string metric = trial.best_metric ? fmt::format("  {} {:.5g}", options_.metric, *trial.best_metric) : "";
+  if (terminal_) return;
+  const std::string metric = trial.best_metric ? fmt::format("  {} {:.5g}", plan_.metric, *trial.best_metric) : "";
   const std::string reason = trial.reason.empty() ? "" : "  (" + trial.reason + ")";
   std::fprintf(
       stderr, "%s\n",
@@ -86,15 +110,15 @@ std::string Progress::bar_line() const {
   // A trial that was stopped counts as whole: its steps will not be run.
   double done = static_cast<double>(ended_);
   for (const auto& [id, line] : running_) {
-    if (id.value >= 0) done += static_cast<double>(line.step) / static_cast<double>(options_.steps_per_trial);
+    if (id.value >= 0) done += static_cast<double>(line.step) / static_cast<double>(plan_.steps_per_trial);
   }
-  const double share = std::clamp(done / static_cast<double>(std::max<std::int64_t>(1, options_.trials)), 0.0, 1.0),
+  const double share = std::clamp(done / static_cast<double>(std::max<std::int64_t>(1, plan_.trials)), 0.0, 1.0),
                elapsed = seconds();
   const auto filled = static_cast<std::size_t>(share * 24);
   const std::string left = share > 0.01 ? duration_text(elapsed * (1 - share) / share) : "?";
   const std::string best = best_ ? fmt::format("best {:.5g} ({})", *best_, name_of(best_trial_)) : "";
   return fmt::format("[{}{}] {:3.0f} %  {}/{} trials  {} tokens/s  {} gone, {} left  {}", std::string(filled, '#'),
-                     std::string(24 - filled, '.'), 100 * share, ended_, options_.trials,
+                     std::string(24 - filled, '.'), 100 * share, ended_, plan_.trials,
                      with_commas(static_cast<long long>(static_cast<double>(tokens_) / std::max(1e-3, elapsed))),
                      duration_text(elapsed), left, best);
 }
@@ -108,8 +132,8 @@ void Progress::redraw() {
       lines.push_back(fmt::format("... and {} more running", running_.size() - room));
       break;
     }
-    const std::string metric = line.metric ? fmt::format("  {} {:.5g}", options_.metric, *line.metric) : "";
-    lines.push_back(fmt::format("{:<10} step {:>5}/{}  loss {:.5g}{}", name_of(id), line.step, options_.steps_per_trial,
+    const std::string metric = line.metric ? fmt::format("  {} {:.5g}", plan_.metric, *line.metric) : "";
+    lines.push_back(fmt::format("{:<10} step {:>5}/{}  loss {:.5g}{}", name_of(id), line.step, plan_.steps_per_trial,
                                 line.loss, metric));
   }
   lines.push_back(bar_line());

@@ -3,26 +3,24 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
 
-#include "engine/study.h"
+#include "host/hooks.h"
 
 namespace finetune {
 
-struct ProgressOptions {
-  bool terminal = false;    ///< redraw in place
-  std::int64_t trials = 1;  ///< planned
-  std::int64_t steps_per_trial = 1;
-  std::string metric = "valid_loss";
-  Direction direction = Direction::minimize;
-};
-
 class Progress : public StudyObserver {
  public:
-  explicit Progress(ProgressOptions options) : options_(std::move(options)), started_(Clock::now()), drawn_(started_) {}
+  Progress();
   ~Progress() override;
+
+  /// Hooks for tune() and train() that show what happens here; `stop` as StudyHooks::stop. Must be outlived.
+  StudyHooks hooks(std::function<bool()> stop);
+  /// Takes the live table away. Nothing is drawn afterwards.
+  void end();
 
   void on_start(const Trial& trial) override;
   void on_steps(std::span<const StepResult> results, std::span<const Trial* const> trials) override;
@@ -36,12 +34,15 @@ class Progress : public StudyObserver {
     double loss = 0;
     std::optional<double> metric;
   };
+  void begin(const StudyPlan& plan);
+  void say(const std::string& line);
   void redraw();
   void clear();
   std::string bar_line() const;
   double seconds() const { return std::chrono::duration<double>(Clock::now() - started_).count(); }
 
-  ProgressOptions options_;
+  const bool terminal_;
+  StudyPlan plan_;
   Clock::time_point started_, drawn_;
   std::map<TrialId, Line> running_;
   std::optional<double> best_;

@@ -5,6 +5,7 @@
 #include "cli/tokenize.h"
 #include "cli/verbs.h"
 #include "core/error.h"
+#include "host/run_paths.h"
 
 namespace finetune {
 namespace {

@@ -6,10 +6,10 @@
 
 #include "cli/asktell.h"
 #include "cli/prepare.h"
-#include "cli/tuner_setup.h"
 #include "config/config.h"
 #include "config/search_fields.h"
 #include "core/error.h"
+#include "host/tuner_setup.h"
 #include "tuners/asktell/session.h"
 
 namespace finetune {

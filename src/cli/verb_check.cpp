@@ -6,16 +6,17 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/prepare.h"
-#include "cli/replay_source.h"
 #include "cli/show_data.h"
-#include "cli/start_trial.h"
-#include "cli/tuner_setup.h"
 #include "cli/verbs.h"
 #include "config/config.h"
 #include "core/error.h"
 #include "core/text.h"
 #include "engine/schedule.h"
 #include "engine/session.h"
+#include "host/replay_source.h"
+#include "host/run_paths.h"
+#include "host/start_trial.h"
+#include "host/tuner_setup.h"
 
 namespace finetune {
 namespace {

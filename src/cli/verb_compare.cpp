@@ -3,8 +3,6 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
-#include "cli/compare/simulated.h"
-#include "cli/compare_model.h"
 #include "cli/interrupt.h"
 #include "cli/prepare.h"
 #include "cli/verbs.h"
@@ -12,6 +10,9 @@
 #include "core/files.h"
 #include "core/number.h"
 #include "core/text.h"
+#include "host/compare.h"
+#include "host/compare/simulated.h"
+#include "host/run_paths.h"
 
 namespace finetune {
 namespace {
@@ -105,11 +106,13 @@ int run_measured(const Arguments& arguments, const CompareOptions& options) {
     return json;
   };
   const CompareHooks hooks{.stop = InterruptGuard::requested,
-                           .on_study = [&](const ComparisonTable& table, std::span<const ComparedRun> runs) {
-                             runs_json.push_back(run_json(runs.back(), table.direction));
-                             write(table);
-                           }};
-  const ComparisonTable table = compare_model(config, options, hooks, arguments.overwrite);
+                           .say = [](const std::string& line) { std::cerr << line + "\n"; },
+                           .on_study =
+                               [&](const ComparisonTable& table, std::span<const ComparedRun> runs) {
+                                 runs_json.push_back(run_json(runs.back(), table.direction));
+                                 write(table);
+                               }};
+  const ComparisonTable table = compare(config, options, hooks, arguments.overwrite);
   const nlohmann::ordered_json json = write(table);  // also when no study ended
   std::cout << (arguments.json ? json.dump(2) + "\n" : table_markdown(table));
   return InterruptGuard::requested() ? 130 : 0;

@@ -4,6 +4,7 @@
 #include "cli/demo_data.h"
 #include "cli/prepare.h"
 #include "cli/verbs.h"
+#include "host/run_paths.h"
 
 namespace finetune {
 

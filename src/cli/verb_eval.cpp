@@ -8,6 +8,7 @@
 #include "core/files.h"
 #include "core/number.h"
 #include "engine/session.h"
+#include "host/run_paths.h"
 
 namespace finetune {
 namespace {

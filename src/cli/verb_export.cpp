@@ -8,6 +8,7 @@
 #include "cli/verbs.h"
 #include "core/error.h"
 #include "engine/session.h"
+#include "host/run_paths.h"
 #include "models/export.h"
 
 namespace finetune {

@@ -3,15 +3,18 @@
 
 #include "cli/interrupt.h"
 #include "cli/prepare.h"
-#include "cli/tune_model.h"
+#include "cli/progress.h"
 #include "cli/verbs.h"
+#include "host/tune.h"
 
 namespace finetune {
 
 int run_tune(const Arguments& arguments) {
   const RunConfig config = prepare_config(arguments, {"model.path", "data.train", "run.out"});
   const InterruptGuard guard;
-  const StudySummary summary = tune_model(config, {.stop = InterruptGuard::requested}, arguments.overwrite);
+  Progress progress;
+  const StudySummary summary = tune(config, progress.hooks(InterruptGuard::requested), arguments.overwrite);
+  progress.end();
   if (arguments.json)
     std::cout << report_json(summary).dump() << "\n";
   else

@@ -9,7 +9,7 @@ include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 
 add_library(finetune INTERFACE)
-target_link_libraries(finetune INTERFACE finetune_cli)
+target_link_libraries(finetune INTERFACE finetune_host)
 get_property(libraries GLOBAL PROPERTY FINETUNE_LIBRARIES)
 install(TARGETS finetune ${libraries} EXPORT finetuneTargets ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(TARGETS finetune_tune RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
@@ -18,7 +18,7 @@ if(TARGET finetune_cuda_graph)  # beside the program, which loads it
 endif()
 
 set(headers ${CMAKE_INSTALL_INCLUDEDIR}/finetune)
-foreach(folder core config engine study report cli)
+foreach(folder core config engine study report host)
   install(DIRECTORY src/${folder} DESTINATION ${headers} FILES_MATCHING PATTERN "*.h")
 endforeach()
 foreach(folder tuners data models kernels)

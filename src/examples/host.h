@@ -6,7 +6,7 @@
 #include <utility>
 #include <vector>
 
-#include "cli/tune_model.h"
+#include "host/tune.h"
 #include "core/error.h"
 
 namespace finetune {
@@ -22,7 +22,7 @@ inline int host_main(int count, char** words, std::vector<std::pair<std::string,
     const std::string word = words[i];
     settings.emplace_back(word.substr(0, word.find('=')), word.substr(word.find('=') + 1));
   }
-  std::cout << report_text(tune_model(load_config({.settings = settings}), hooks), words[4]);
+  std::cout << report_text(tune(load_config({.settings = settings}), hooks), words[4]);
   return 0;
 } catch (const Error& error) {
   std::cerr << error.what() << "\n";

@@ -11,8 +11,8 @@
 #include <string>
 #include <vector>
 
-#include "cli/compare/lora_curve.h"
-#include "cli/compare/play_curves.h"
+#include "host/compare/lora_curve.h"
+#include "host/compare/play_curves.h"
 #include "core/random.h"
 #include "tuners/space/space.h"
 

@@ -5,7 +5,7 @@
 #include <limits>
 #include <memory>
 
-#include "cli/compare/play_curves.h"
+#include "host/compare/play_curves.h"
 #include "support/curves.h"
 #include "tuners/registry.h"
 

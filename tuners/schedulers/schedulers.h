@@ -76,7 +76,7 @@ std::unique_ptr<Scheduler> make_pb2(const SchedulerRequest& request);
 /// A schedule of hyperparameters that a population found, followed by every trial (Ray's
 /// PopulationBasedTrainingReplay): changes, never copies or stops. Option `schedule`: a list of "STEP NAME=VALUE
 /// NAME=VALUE ...", steps ascending from 1; the values hold from the step after STEP on. What a trial begins with is
-/// the sampler's (tune.enqueue). The program fills both in from a run's folder (src/cli/replay_source.h).
+/// the sampler's (tune.enqueue). The program fills both in from a run's folder (src/host/replay_source.h).
 std::unique_ptr<Scheduler> make_replay(const SchedulerRequest& request);
 
 }  // namespace finetune

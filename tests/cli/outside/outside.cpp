@@ -1,5 +1,5 @@
 // Builds a study in code and hooks its steps: a host program with nothing but the installed package.
-#include <cli/tune_model.h>
+#include <host/tune.h>
 
 #include <cstdio>
 
@@ -14,7 +14,7 @@ int main(int count, char** words) {
                                                           {"tune.trials", "2"},
                                                           {"tune.scheduler", "{name: none}"}}});
   const auto summary =
-      finetune::tune_model(config, {.on_step = [&](auto all, auto&) { reports += static_cast<long>(all.size()); }});
+      finetune::tune(config, {.on_step = [&](auto all, auto&) { reports += static_cast<long>(all.size()); }});
   std::printf("reports %ld trials %zu\n", reports, summary.trials.size());
   return 0;
 }

@@ -1,4 +1,4 @@
-#include "cli/compare/play_curves.h"
+#include "host/compare/play_curves.h"
 
 #include <chrono>
 #include <utility>

@@ -1,8 +1,8 @@
 // Key `start`: what the first trial is made of.
 #include <gtest/gtest.h>
 
-#include "cli/search_space.h"
-#include "cli/start_trial.h"
+#include "host/search_space.h"
+#include "host/start_trial.h"
 #include "core/error.h"
 
 namespace finetune::testing {

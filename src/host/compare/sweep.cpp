@@ -1,11 +1,11 @@
-#include "cli/compare/sweep.h"
+#include "host/compare/sweep.h"
 
 #include <algorithm>
 #include <optional>
 
-#include "cli/tuner_setup.h"
 #include "core/error.h"
 #include "core/text.h"
+#include "host/tuner_setup.h"
 #include "tuners/method.h"
 #include "tuners/registry.h"
 

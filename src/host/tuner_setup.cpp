@@ -1,10 +1,10 @@
-#include "cli/tuner_setup.h"
+#include "host/tuner_setup.h"
 
 #include <algorithm>
 
-#include "cli/start_trial.h"
 #include "config/params.h"
 #include "core/error.h"
+#include "host/start_trial.h"
 #include "tuners/method.h"
 #include "tuners/registry.h"
 #include "tuners/samplers/enqueued.h"

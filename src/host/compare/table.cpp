@@ -1,4 +1,4 @@
-#include "cli/compare/table.h"
+#include "host/compare/table.h"
 
 #include <fmt/format.h>
 

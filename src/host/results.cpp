@@ -1,4 +1,4 @@
-#include "cli/results.h"
+#include "host/results.h"
 
 #include <algorithm>
 

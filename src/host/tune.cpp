@@ -1,20 +1,16 @@
-#include "cli/tune_model.h"
+#include "host/tune.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <filesystem>
-#include <iostream>
 
-#include "cli/prepare.h"
-#include "cli/progress.h"
-#include "cli/replay_source.h"
-#include "cli/results.h"
-#include "cli/study_setup.h"
-#include "cli/tuner_setup.h"
-#include "config/config.h"
 #include "core/files.h"
 #include "engine/schedule.h"
+#include "host/replay_source.h"
+#include "host/results.h"
+#include "host/run_paths.h"
+#include "host/study_setup.h"
+#include "host/tuner_setup.h"
 #include "study/run_folder.h"
 
 namespace finetune {
@@ -22,9 +18,9 @@ namespace {
 
 void announce(const Session& session, std::int64_t resident) {
   const RunConfig& config = session.config;
-  std::cerr << describe_session(session)
-            << fmt::format("{} trials of {} steps, {} side by side; sampler {}, scheduler {}\n", config.tune.trials,
-                           last_step(config.train), resident, config.tune.sampler->name, config.tune.scheduler->name);
+  describe_session(session);
+  session.say(fmt::format("{} trials of {} steps, {} side by side; sampler {}, scheduler {}", config.tune.trials,
+                          last_step(config.train), resident, config.tune.sampler->name, config.tune.scheduler->name));
 }
 
 void write_best(const Session& session, const StudyResult& result, std::vector<LaneParts>& lanes) {
@@ -37,40 +33,29 @@ void write_best(const Session& session, const StudyResult& result, std::vector<L
 
 }  // namespace
 
-StudySummary tune_model(RunConfig config, const StudyHooks& hooks, bool overwrite) {
+StudySummary tune(RunConfig config, const StudyHooks& hooks, bool overwrite) {
   resolve_replay(config);
   choose_defaults(config);
   validate(config);
   make_tuner(config, std::nullopt);  // a wrong sampler or scheduler is found before anything is read
   check_paths(config, true, overwrite);
-  Session session = open_session(std::move(config), Verb::tune);
+  Session session = open_study(std::move(config), Verb::tune, hooks.say);
   const std::int64_t resident = resident_trials(session);
   if (const auto choice = settle_method(session.config, {.side_by_side = resident}))
     session.notes.push_back("method auto: " + *choice);
   const auto tuner = make_tuner(session.config, resident);
   std::vector<LaneParts> lanes = make_lanes(session, resident + 1);  // one more for the default configuration
-  make_out(session.config.run.out);
-  write_file_atomically(std::filesystem::path(session.config.run.out) / "run.yaml", run_yaml(session));
+  begin_folder(session);
   announce(session, resident);
+  if (hooks.on_begin) hooks.on_begin(study_plan(session.config));
 
   const auto started = Clock::now();
   TrialWriter writer(session.config.run.out);
-  std::vector<Lane*> lane_pointers;
-  for (auto& lane : lanes) lane_pointers.push_back(lane.trainer.get());
   std::vector<StudyObserver*> observers = hooks.observers;
   observers.insert(observers.begin(), &writer);
-  StudyResult result;
-  {
-    Progress progress({.terminal = isatty(STDERR_FILENO) != 0,
-                       .trials = session.config.tune.trials,
-                       .steps_per_trial = last_step(session.config.train),
-                       .metric = session.config.tune.metric,
-                       .direction = session.config.tune.direction});
-    observers.push_back(&progress);
-    StudyOptions options = study_options(session, session.config, resident, started, hooks.stop);
-    options.on_step = hooks.on_step;
-    result = Study(std::move(options), *tuner, lane_pointers, observers).run();
-  }
+  StudyOptions options = study_options(session, session.config, resident, started, hooks.stop);
+  options.on_step = hooks.on_step;
+  StudyResult result = run_study(std::move(options), *tuner, lanes, observers);
   const bool by_host = hooks.stop && hooks.stop();
   if (result.interrupted && !by_host) result.budget_hit = "seconds";
   result.interrupted = by_host;

@@ -1,4 +1,4 @@
-#include "cli/compare/lora_curve.h"
+#include "host/compare/lora_curve.h"
 
 #include <algorithm>
 #include <cmath>

@@ -1,4 +1,4 @@
-#include "cli/search_space.h"
+#include "host/search_space.h"
 
 namespace finetune {
 

@@ -1,20 +1,16 @@
-#include "cli/compare_model.h"
+#include "host/compare.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <cmath>
-#include <filesystem>
-#include <iostream>
 
-#include "cli/prepare.h"
-#include "cli/results.h"
-#include "cli/study_setup.h"
-#include "cli/tuner_setup.h"
 #include "config/config.h"
 #include "core/error.h"
-#include "core/files.h"
 #include "engine/devices.h"
+#include "host/run_paths.h"
+#include "host/study_setup.h"
+#include "host/tuner_setup.h"
 
 namespace finetune {
 namespace {
@@ -52,8 +48,8 @@ class Watch : public StudyObserver {
 };
 
 // Nothing when `stop` cut it short.
-std::optional<ComparedRun> run_study(const Session& session, const ComparedStudy& study,
-                                     const std::vector<Lane*>& lanes, const std::function<bool()>& stop) {
+std::optional<ComparedRun> run_compared(const Session& session, const ComparedStudy& study,
+                                        std::vector<LaneParts>& lanes, const std::function<bool()>& stop) {
   const auto started = Clock::now();
   const Direction direction = study.config.tune.direction;
   ComparedRun run{.method = study.method,
@@ -63,7 +59,7 @@ std::optional<ComparedRun> run_study(const Session& session, const ComparedStudy
   const auto tuner = make_tuner(study.config, study.concurrent);
   StudyOptions options = study_options(session, study.config, study.concurrent, started, stop);
   options.with_default = false;
-  const StudyResult result = Study(std::move(options), *tuner, lanes, {&watch}).run();
+  const StudyResult result = run_study(std::move(options), *tuner, lanes, {&watch});
   if (stop && stop()) return std::nullopt;
   run.seconds = seconds_since(started);
   if (!result.best) return run;
@@ -88,48 +84,43 @@ void check_memory(const Session& session, std::int64_t width) {
                                     width, mib(needed), mib(available)));
 }
 
-void say_result(const ComparedRun& run, const ComparisonTable& table, double elapsed) {
+std::string result_text(const ComparedRun& run, const ComparisonTable& table, double elapsed) {
   const auto left = static_cast<double>(table.studies - table.finished);
-  std::cerr << fmt::format("{} of {}: {}, seed {}, {} side by side: ", table.finished, table.studies, run.method,
-                           run.seed, run.concurrent);
-  if (run.best)
-    std::cerr << fmt::format("{} {:.5g}", table.metric, to_minimized(*run.best, table.direction));
-  else
-    std::cerr << "no trial was evaluated";
-  std::cerr << fmt::format(", {} trials, {} steps, {:.1f} s", run.trials, run.steps, *run.seconds);
-  if (left > 0) std::cerr << fmt::format("; about {:.0f} s left", elapsed / static_cast<double>(table.finished) * left);
-  std::cerr << "\n";
+  std::string text = fmt::format("{} of {}: {}, seed {}, {} side by side: ", table.finished, table.studies, run.method,
+                                 run.seed, run.concurrent);
+  text += run.best ? fmt::format("{} {:.5g}", table.metric, to_minimized(*run.best, table.direction))
+                   : "no trial was evaluated";
+  text += fmt::format(", {} trials, {} steps, {:.1f} s", run.trials, run.steps, *run.seconds);
+  if (left > 0) text += fmt::format("; about {:.0f} s left", elapsed / static_cast<double>(table.finished) * left);
+  return text;
 }
 
 }  // namespace
 
-ComparisonTable compare_model(RunConfig config, CompareOptions options, const CompareHooks& hooks, bool overwrite) {
+ComparisonTable compare(RunConfig config, CompareOptions options, const CompareHooks& hooks, bool overwrite) {
   choose_defaults(config);
   validate(config);
   CompareOptions early = options;
   if (early.widths.empty()) early.widths = {config.tune.concurrent.value_or(kConcurrent)};
   plan_sweep(config, early);  // a method that cannot be is found before anything is read
   check_paths(config, true, overwrite);
-  Session session = open_session(std::move(config), Verb::tune);
+  Session session = open_study(std::move(config), Verb::tune, hooks.say);
   if (options.widths.empty()) options.widths = default_widths(session);
   const Sweep sweep = plan_sweep(session.config, options);
   const std::int64_t widest = *std::max_element(options.widths.begin(), options.widths.end());
   check_memory(session, widest);
-  std::vector<LaneParts> parts = make_lanes(session, widest);
-  std::vector<Lane*> lanes;
-  for (auto& part : parts) lanes.push_back(part.trainer.get());
-  make_out(session.config.run.out);
-  write_file_atomically(std::filesystem::path(session.config.run.out) / "run.yaml", run_yaml(session));
-  std::cerr << describe_session(session);
+  std::vector<LaneParts> lanes = make_lanes(session, widest);
+  begin_folder(session);
+  describe_session(session);
 
   const auto started = Clock::now();
   std::vector<ComparedRun> runs;
   for (const ComparedStudy& study : sweep.studies) {
-    auto run = run_study(session, study, lanes, hooks.stop);
+    auto run = run_compared(session, study, lanes, hooks.stop);
     if (!run) break;
     runs.push_back(std::move(*run));
     const ComparisonTable table = table_of(sweep, runs);
-    say_result(runs.back(), table, seconds_since(started));
+    session.say(result_text(runs.back(), table, seconds_since(started)));
     if (hooks.on_study) hooks.on_study(table, runs);
   }
   return table_of(sweep, runs);

@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "cli/compare/table.h"
 #include "config/run_config.h"
+#include "host/compare/table.h"
 
 namespace finetune {
 

@@ -1,4 +1,4 @@
-#include "cli/compare/simulated.h"
+#include "host/compare/simulated.h"
 
 #include <algorithm>
 #include <chrono>
@@ -6,12 +6,12 @@
 #include <memory>
 #include <optional>
 
-#include "cli/compare/lora_curve.h"
-#include "cli/compare/play_curves.h"
-#include "cli/tuner_setup.h"
 #include "config/params.h"
 #include "core/error.h"
 #include "core/text.h"
+#include "host/compare/lora_curve.h"
+#include "host/compare/play_curves.h"
+#include "host/tuner_setup.h"
 
 namespace finetune {
 namespace {

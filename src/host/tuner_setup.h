@@ -6,8 +6,8 @@
 #include <optional>
 #include <string>
 
-#include "cli/search_space.h"
 #include "config/run_config.h"
+#include "host/search_space.h"
 #include "tuners/tuner.h"
 
 namespace finetune {

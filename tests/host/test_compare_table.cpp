@@ -4,8 +4,8 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 
-#include "cli/compare/simulated.h"
-#include "cli/compare/table.h"
+#include "host/compare/simulated.h"
+#include "host/compare/table.h"
 #include "core/error.h"
 
 namespace finetune::testing {

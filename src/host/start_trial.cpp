@@ -1,4 +1,4 @@
-#include "cli/start_trial.h"
+#include "host/start_trial.h"
 
 #include <algorithm>
 #include <cmath>

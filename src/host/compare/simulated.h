@@ -1,7 +1,7 @@
 // Methods side by side on simulated curves of a LoRA sweep: seconds, no model, no data.
 #pragma once
 
-#include "cli/compare/sweep.h"
+#include "host/compare/sweep.h"
 
 namespace finetune {
 

@@ -1,4 +1,4 @@
-#include "cli/replay_source.h"
+#include "host/replay_source.h"
 
 #include <filesystem>
 #include <map>

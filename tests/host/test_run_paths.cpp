@@ -1,7 +1,7 @@
 // The output folder of a run: refused when something is in it, emptied when that is asked for.
 #include <gtest/gtest.h>
 
-#include "cli/prepare.h"
+#include "host/run_paths.h"
 #include "models/model_files.h"
 
 namespace finetune::testing {

@@ -1,0 +1,35 @@
+// What a program that runs a study on its user's model hands in, and what it is told meanwhile. The library itself
+// prints nothing.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "core/trial.h"
+#include "engine/study.h"
+
+namespace finetune {
+
+/// What is known once everything is open, before the first step.
+struct StudyPlan {
+  std::int64_t trials = 1;           ///< that will be started at most
+  std::int64_t steps_per_trial = 1;  ///< of one that nobody stops
+  std::string metric;
+  Direction direction = Direction::minimize;
+};
+
+struct StudyHooks {
+  /// Called on this thread after every round with the reports of all trials that stepped; may return actions. The
+  /// stronger action of a trial wins over the scheduler's.
+  StepCallback on_step;
+  std::vector<StudyObserver*> observers;  ///< see everything, change nothing; must outlive the call
+  std::function<bool()> stop;  ///< asked after each round: true ends the study with a report of what is there
+  /// Lines for people, without line ends: model and data, what was guessed or lowered, what happens meanwhile. From any
+  /// thread. Without it nothing is said.
+  std::function<void(const std::string& line)> say;
+  std::function<void(const StudyPlan&)> on_begin;  ///< everything is open and the folder made; the first step is next
+};
+
+}  // namespace finetune

@@ -1,0 +1,77 @@
+#include "host/study_setup.h"
+
+#include <fmt/format.h>
+
+#include <filesystem>
+#include <utility>
+
+#include "core/files.h"
+#include "core/text.h"
+#include "engine/devices.h"
+#include "engine/schedule.h"
+#include "host/results.h"
+#include "host/run_paths.h"
+
+namespace finetune {
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+Session open_study(RunConfig config, Verb verb, const Say& say) {
+  Session session = open_session(std::move(config), verb);
+  session.say = [say](const std::string& line) {
+    if (say) say(line);
+  };
+  return session;
+}
+
+void describe_session(const Session& session) {
+  const RunConfig& config = session.config;
+  session.say(fmt::format("{}: {} layers, width {}, {} parameters; {}", config.model.path, session.model.options.layers,
+                          session.model.options.width, with_commas(base_parameters(session.model.options)),
+                          describe_device(session.devices.front())));
+  session.say(fmt::format("train {} examples ({}), valid {} examples ({})",
+                          with_commas(static_cast<long long>(session.train.examples.size())), session.train.format,
+                          with_commas(static_cast<long long>(session.valid.examples.size())), session.valid_source));
+  for (const auto& note : session.notes) session.say(note);
+}
+
+void begin_folder(const Session& session) {
+  const std::string& out = session.config.run.out;
+  make_out(out);
+  write_file_atomically(std::filesystem::path(out) / "run.yaml", run_yaml(session));
+}
+
+StudyPlan study_plan(const RunConfig& config) {
+  return {.trials = config.tune.trials,
+          .steps_per_trial = last_step(config.train),
+          .metric = config.tune.metric,
+          .direction = config.tune.direction};
+}
+
+StudyOptions study_options(const Session& session, const RunConfig& config, std::int64_t resident,
+                           Clock::time_point started, std::function<bool()> stop) {
+  StudyOptions options;
+  options.configure = [&config](const Params& params) { return configure_trial(config, params); };
+  options.metric = config.tune.metric;
+  options.direction = config.tune.direction;
+  options.has_validation = !session.valid.examples.empty();
+  options.eval_every = config.run.eval_every;
+  options.concurrent = resident;
+  options.lag = session.devices.front().is_cpu() ? 0 : 1;
+  options.budget = config.tune.budget;
+  options.stop = [budget = config.tune.budget.seconds, started, stop = std::move(stop)] {
+    return (stop && stop()) || (budget && seconds_since(started) >= *budget);
+  };
+  return options;
+}
+
+StudyResult run_study(StudyOptions options, Tuner& tuner, std::vector<LaneParts>& lanes,
+                      std::vector<StudyObserver*> observers) {
+  std::vector<Lane*> trainers;
+  for (auto& lane : lanes) trainers.push_back(lane.trainer.get());
+  return Study(std::move(options), tuner, std::move(trainers), std::move(observers)).run();
+}
+
+}  // namespace finetune

@@ -1,0 +1,40 @@
+// What tune, train and compare share: opening a session, its folder, a study on its lanes.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "engine/session.h"
+#include "engine/study.h"
+#include "host/hooks.h"
+
+namespace finetune {
+
+using Say = std::function<void(const std::string&)>;
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start);
+
+/// open_session, with its messages going to `say` (which may be empty).
+Session open_study(RunConfig config, Verb verb, const Say& say);
+
+/// Model, device and data in a few lines, with everything that is said once.
+void describe_session(const Session& session);
+
+/// Makes run.out, empty, with run.yaml in it.
+void begin_folder(const Session& session);
+
+StudyPlan study_plan(const RunConfig& config);
+
+/// For a study on the session's devices as `config` describes it, which must outlive it; `resident` trials side by
+/// side. `stop` may be empty; tune.budget.seconds count from `started`.
+StudyOptions study_options(const Session& session, const RunConfig& config, std::int64_t resident,
+                           Clock::time_point started, std::function<bool()> stop);
+
+StudyResult run_study(StudyOptions options, Tuner& tuner, std::vector<LaneParts>& lanes,
+                      std::vector<StudyObserver*> observers);
+
+}  // namespace finetune

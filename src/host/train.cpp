@@ -1,0 +1,82 @@
+#include "host/train.h"
+
+#include <fmt/format.h>
+
+#include "core/error.h"
+#include "host/results.h"
+#include "host/run_paths.h"
+#include "host/study_setup.h"
+#include "host/train_rules.h"
+#include "host/tuner_setup.h"
+#include "study/run_folder.h"
+
+namespace finetune {
+namespace {
+
+// metrics.jsonl in the output folder itself.
+class TrainWriter : public StudyObserver {
+ public:
+  explicit TrainWriter(const std::filesystem::path& folder) : file_(folder / "metrics.jsonl") {}
+  void on_steps(std::span<const StepResult> results, std::span<const Trial* const> trials) override {
+    for (std::size_t i = 0; i < results.size(); ++i) file_.step(results[i], trials[i]->tokens);
+  }
+  void on_evaluation(const Trial& trial, const EvalResult& result, double) override {
+    file_.evaluation(trial.step, result.loss);
+  }
+  void on_round(std::int64_t) override { file_.flush(); }
+
+ private:
+  MetricsFile file_;
+};
+
+void forget_search(RunConfig& config) {
+  config.search.clear();
+  config.tune.trials = 1;
+  config.tune.budget = {};
+  config.tune.sampler = TunerPart{.name = "random"};
+  config.tune.scheduler = TunerPart{.name = "none"};
+}
+
+StudyOptions train_options(const Session& session, const StudyHooks& hooks) {
+  StudyOptions options = study_options(session, session.config, 1, Clock::now(), hooks.stop);
+  options.with_default = false;
+  options.keep_last = true;
+  options.lag = 0;  // train.changes hold from the very next step
+  options.on_step = [rules = TrainRules(session.config), &hooks](auto reports, auto& actions) mutable {
+    if (hooks.on_step) hooks.on_step(reports, actions);
+    rules(reports, actions);
+  };
+  return options;
+}
+
+}  // namespace
+
+TrainResult train(RunConfig config, const StudyHooks& hooks, bool overwrite) {
+  check_paths(config, true, overwrite);
+  forget_search(config);
+  const Session session = open_study(std::move(config), Verb::train, hooks.say);
+  const auto tuner = make_tuner(session.config, 1);
+  std::vector<LaneParts> lanes = make_lanes(session, 1);
+  begin_folder(session);
+  for (const auto& note : session.notes) session.say(note);
+  if (hooks.on_begin) hooks.on_begin(study_plan(session.config));
+
+  const std::filesystem::path out = session.config.run.out;
+  StudyResult result;
+  {
+    TrainWriter writer(out);
+    std::vector<StudyObserver*> observers = hooks.observers;
+    observers.insert(observers.begin(), &writer);
+    result = run_study(train_options(session, hooks), *tuner, lanes, observers);
+  }
+  TrainResult trained{.weights = out / (session.config.train.method == "full" ? "model" : "adapter"),
+                      .trial = std::move(result.trials.front())};
+  const Trial& trial = trained.trial;
+  if (trial.state == TrialState::failed) throw failed(out.string(), "training failed: " + trial.reason);
+  const bool keep_best = session.config.train.patience > 0 && trial.best_image;
+  write_weights(session, *lanes.front().store, trial, keep_best ? *trial.best_image : *trial.last_image,
+                trained.weights);
+  return trained;
+}
+
+}  // namespace finetune

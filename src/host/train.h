@@ -1,0 +1,22 @@
+// The library's entry for one configuration without a search: the whole of the verb `train`.
+#pragma once
+
+#include <filesystem>
+
+#include "config/config.h"
+#include "engine/study.h"
+#include "host/hooks.h"
+
+namespace finetune {
+
+struct TrainResult {
+  std::filesystem::path weights;  ///< OUT/adapter (PEFT), or OUT/model for full fine-tuning
+  Trial trial;
+};
+
+/// `search` and `tune` are ignored. Leaves run.yaml, metrics.jsonl and the weights in run.out: the last ones, or with
+/// train.patience the best. Throws Error before anything is written when the configuration or the data cannot be used,
+/// and when training fails.
+TrainResult train(RunConfig config, const StudyHooks& hooks = {}, bool overwrite = false);
+
+}  // namespace finetune
