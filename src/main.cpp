@@ -5,7 +5,6 @@
 #include <exception>
 #include <string>
 
-#include "cli/arguments.h"
 #include "cli/verbs.h"
 #include "core/error.h"
 
@@ -23,8 +22,8 @@ std::string first_line(const std::string& what) {
 int main(int argc, char** argv) {
   keep_heap_small();
   try {
-    const finetune::Arguments arguments = finetune::parse_arguments(argc, argv);
-    return arguments.done ? 0 : finetune::run_verb(arguments);
+    const finetune::Arguments arguments = finetune::parse_arguments(argc, argv, finetune::all_verbs());
+    return arguments.done ? 0 : arguments.verb.run(arguments);
   } catch (const finetune::Error& error) {
     std::fprintf(stderr, "finetune_tune: %s\n", error.what());
     return error.kind() == finetune::ErrorKind::bad_input ? 2 : 1;

@@ -1,28 +1,31 @@
-// The command line: verbs, flags, and what they mean. Torch-free, so that a mistake is reported at once.
+// The command line: a verb, its flags, and what they mean. Torch-free, so that a mistake is reported at once.
 #pragma once
 
+#include <map>
+#include <span>
 #include <string>
 #include <vector>
 
+#include "cli/verb.h"
 #include "config/config.h"
 
 namespace finetune {
 
 struct Arguments {
-  std::string verb = "tune";
+  Verb verb;
   ConfigSources sources;
-  std::string adapter;                                          ///< eval, export: --adapter
-  std::string per_example;                                      ///< eval: --per-example
-  std::string methods = "grid,random,gp,hyperband,optuna,pbt";  ///< compare: --methods
-  std::string seeds = "5";                                      ///< compare: --seeds
-  std::string concurrency;                                      ///< compare: --concurrency
-  std::string folder;                                           ///< report, resume: the run
-  bool json = false, overwrite = false, no_special = false;
-  bool simulate = false;  ///< compare: --simulate
-  bool done = false;      ///< --help or --version was printed
+  std::map<std::string, std::string> options;  ///< the verb's own flags, by name; a switch that is given has "on"
+  bool done = false;                           ///< --help or --version was printed
+
+  /// "" for one that was not given and has no standard.
+  std::string option(const std::string& name) const;
+  bool has(const std::string& name) const { return !option(name).empty(); }
+  bool json() const { return has("--json"); }
+  bool overwrite() const { return has("--overwrite"); }
 };
 
-/// Throws Error (bad_input) naming the flag. Prints help and version itself.
-Arguments parse_arguments(int argc, char** argv);
+/// The verb is the first word; without one it is the first of `verbs`. Throws Error (bad_input) naming the flag. Prints
+/// help and version itself.
+Arguments parse_arguments(int argc, char** argv, std::span<const Verb> verbs);
 
 }  // namespace finetune

@@ -3,7 +3,6 @@
 
 #include <iosfwd>
 
-#include "cli/arguments.h"
 #include "config/run_config.h"
 #include "tuners/asktell/session.h"
 
@@ -15,6 +14,5 @@ AskTellSetup asktell_setup(const RunConfig& config);
 /// Answers each line of `in` by one of `out`, flushed, until it ends. Throws Error (bad_input) before the first line
 /// when the configuration cannot be used.
 int run_asktell(RunConfig config, std::istream& in, std::ostream& out);
-int run_asktell(const Arguments& arguments);
 
 }  // namespace finetune

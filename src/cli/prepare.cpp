@@ -10,36 +10,28 @@
 namespace finetune {
 namespace {
 
-const char* flag_of(const std::string& key) {
-  if (key == "model.path") return "--model DIR";
-  if (key == "data.train") return "--train FILE";
-  if (key == "data.valid") return "--data FILE";
-  return "--out DIR";
-}
-
 bool in_file(const ConfigNode& root, const std::string& key) {
   const auto dot = key.find('.');
   const ConfigNode* section = root.find(key.substr(0, dot));
   return section != nullptr && section->find(key.substr(dot + 1)) != nullptr;
 }
 
-void require_keys(const ConfigSources& sources, const std::vector<std::string>& required) {
+void require_keys(const ConfigSources& sources, const Verb& verb) {
   const ConfigNode root =
       sources.file.empty() ? ConfigNode{} : parse_config(sources.file, read_file(sources.file, 16 << 20));
-  for (const auto& key : required) {
+  for (const auto& key : verb.required) {
     const auto names = [&](const auto& entry) { return entry.first == key; };
     const bool given = std::any_of(sources.settings.begin(), sources.settings.end(), names) ||
                        std::any_of(sources.lists.begin(), sources.lists.end(), names) || in_file(root, key);
-    if (!given) throw bad_input("", std::string(flag_of(key)) + " is missing (or " + key + " in --config)");
+    if (!given) throw bad_input("", verb.flag_of(key) + " is missing (or " + key + " in --config)");
   }
 }
 
 }  // namespace
 
-RunConfig prepare_config(const Arguments& arguments, const std::vector<std::string>& required, bool asktell) {
-  require_keys(arguments.sources, required);
+RunConfig prepare_config(const Arguments& arguments, bool asktell) {
+  require_keys(arguments.sources, arguments.verb);
   RunConfig config = load_config(arguments.sources);
-  if (!arguments.adapter.empty()) config.model.adapter = arguments.adapter;
   try {
     validate(config, asktell);
   } catch (const Error& error) {

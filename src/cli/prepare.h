@@ -1,16 +1,13 @@
 // From the command line to a checked configuration, before anything else of a verb begins.
 #pragma once
 
-#include <string>
-#include <vector>
-
 #include "cli/arguments.h"
 #include "config/run_config.h"
 
 namespace finetune {
 
-/// Loads and validates the configuration. `required`: keys that must be there (model.path, data.train, run.out); a
-/// missing one is reported, by its flag, before any key's value.
-RunConfig prepare_config(const Arguments& arguments, const std::vector<std::string>& required, bool asktell = false);
+/// Loads and validates the configuration. A required key of the verb that is missing is reported, by its flag, before
+/// any key's value. `asktell`: search parameters may have any name.
+RunConfig prepare_config(const Arguments& arguments, bool asktell = false);
 
 }  // namespace finetune

@@ -4,6 +4,7 @@
 #include <string>
 #include <utility>
 
+#include "cli/arguments.h"
 #include "cli/asktell.h"
 #include "cli/prepare.h"
 #include "config/config.h"
@@ -97,9 +98,11 @@ int run_asktell(RunConfig config, std::istream& in, std::ostream& out) {
   return 0;
 }
 
-int run_asktell(const Arguments& arguments) {
+namespace {
+
+int run(const Arguments& arguments) {
   if (arguments.sources.file.empty()) throw bad_input("", "--config FILE is missing");
-  RunConfig config = prepare_config(arguments, {}, true);
+  RunConfig config = prepare_config(arguments, true);
   std::ios::sync_with_stdio(false);
   try {
     return run_asktell(std::move(config), std::cin, std::cout);
@@ -108,6 +111,15 @@ int run_asktell(const Arguments& arguments) {
     if (error.kind() != ErrorKind::bad_input || std::string(error.what()).starts_with(file)) throw;
     throw bad_input(file, error.what());
   }
+}
+
+}  // namespace
+
+Verb asktell_verb() {
+  return {.name = "asktell",
+          .help = "the tuner alone, for an objective in any language: JSON lines on stdin and stdout",
+          .example = "finetune_tune asktell --config space.yaml",
+          .run = run};
 }
 
 }  // namespace finetune

@@ -5,9 +5,9 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
+#include "cli/flags.h"
 #include "cli/prepare.h"
 #include "cli/show_data.h"
-#include "cli/verbs.h"
 #include "config/config.h"
 #include "core/error.h"
 #include "core/text.h"
@@ -53,21 +53,19 @@ std::string params_text(const Params& params) {
   return join(texts, ", ");
 }
 
-}  // namespace
-
-int run_check(const Arguments& arguments) {
-  RunConfig config = prepare_config(arguments, {"model.path", "data.train"});
+int run(const Arguments& arguments) {
+  RunConfig config = prepare_config(arguments);
   resolve_replay(config);
   choose_defaults(config);
   validate(config);
   make_tuner(config, std::nullopt);
   check_paths(config, false, false);
-  Session session = open_session(std::move(config), Verb::check, true);
-  std::ostream& out = arguments.json ? std::cerr : std::cout;
+  Session session = open_session(std::move(config), {.collect_rejects = true});
+  std::ostream& out = arguments.json() ? std::cerr : std::cout;
   const std::int64_t resident = resident_trials(session);
   for (const auto& note : session.notes) out << note << "\n";
   if (!session.train.examples.empty())
-    show_examples(out, session.train, *session.tokenizer, 3, !arguments.json && isatty(STDOUT_FILENO) != 0);
+    show_examples(out, session.train, *session.tokenizer, 3, !arguments.json() && isatty(STDOUT_FILENO) != 0);
   show_counts(out, "train", session.train);
   show_counts(out, "valid (" + session.valid_source + ")", session.valid);
   const std::int64_t shared = count_shared(session.train.examples, session.valid.examples);
@@ -103,7 +101,7 @@ int run_check(const Arguments& arguments) {
       "scheduler {}; stopping saves most of it)\n",
       session.config.tune.trials, last_step(session.config.train), resident, round, seconds,
       session.config.tune.sampler->name, session.config.tune.scheduler->name);
-  if (arguments.json) {
+  if (arguments.json()) {
     nlohmann::ordered_json json{{"train", data_json(session.train)},
                                 {"valid", data_json(session.valid)},
                                 {"shared_examples", shared},
@@ -114,6 +112,17 @@ int run_check(const Arguments& arguments) {
     std::cout << json.dump() << "\n";
   }
   return 0;
+}
+
+}  // namespace
+
+Verb check_verb() {
+  return {.name = "check",
+          .help = "read everything, train nothing: what will be trained on, rejects, memory, time",
+          .example = "finetune_tune check --model models/qwen --train train.jsonl",
+          .flags = training_flags() + out_flags(),
+          .required = {"model.path", "data.train"},
+          .run = run};
 }
 
 }  // namespace finetune

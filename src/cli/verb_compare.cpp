@@ -3,9 +3,9 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "cli/flags.h"
 #include "cli/interrupt.h"
 #include "cli/prepare.h"
-#include "cli/verbs.h"
 #include "core/error.h"
 #include "core/files.h"
 #include "core/number.h"
@@ -44,10 +44,10 @@ std::vector<std::string> names_of(const std::string& flag, const std::string& te
 }
 
 CompareOptions options_of(const Arguments& arguments) {
-  CompareOptions options{.methods = names_of("--methods", arguments.methods, "random,gp"),
-                         .seeds = whole_of("--seeds", arguments.seeds, kMostSeeds)};
-  if (arguments.concurrency.empty()) return options;
-  for (const auto& width : names_of("--concurrency", arguments.concurrency, "4,16"))
+  CompareOptions options{.methods = names_of("--methods", arguments.option("--methods"), "random,gp"),
+                         .seeds = whole_of("--seeds", arguments.option("--seeds"), kMostSeeds)};
+  if (!arguments.has("--concurrency")) return options;
+  for (const auto& width : names_of("--concurrency", arguments.option("--concurrency"), "4,16"))
     options.widths.push_back(whole_of("--concurrency", width, kMostWidth));
   return options;
 }
@@ -83,20 +83,21 @@ void write_table(const std::filesystem::path& out, const std::string& title, con
   write_file_atomically(out / "compare.json", json.dump(2) + "\n");
 }
 
-int run_simulated(const Arguments& arguments, const CompareOptions& options) {
+int run_simulated(Arguments arguments, const CompareOptions& options) {
   refuse_data_flags(arguments);
-  const RunConfig config = prepare_config(arguments, {"run.out"});
-  check_paths({.run = config.run}, true, arguments.overwrite);
+  arguments.verb.required = {"run.out"};
+  const RunConfig config = prepare_config(arguments);
+  check_paths({.run = config.run}, true, arguments.overwrite());
   const ComparisonTable table = compare_simulated(config, options);
   make_out(config.run.out);
   const std::string text = table_markdown(table) + kSimulatedNote;
   write_table(config.run.out, kSimulatedTitle, text, table_json(table));
-  std::cout << (arguments.json ? table_json(table).dump(2) + "\n" : text);
+  std::cout << (arguments.json() ? table_json(table).dump(2) + "\n" : text);
   return 0;
 }
 
 int run_measured(const Arguments& arguments, const CompareOptions& options) {
-  const RunConfig config = prepare_config(arguments, {"model.path", "data.train", "run.out"});
+  const RunConfig config = prepare_config(arguments);
   const InterruptGuard guard;
   nlohmann::ordered_json runs_json = nlohmann::ordered_json::array();
   const auto write = [&](const ComparisonTable& table) {
@@ -112,17 +113,40 @@ int run_measured(const Arguments& arguments, const CompareOptions& options) {
                                  runs_json.push_back(run_json(runs.back(), table.direction));
                                  write(table);
                                }};
-  const ComparisonTable table = compare(config, options, hooks, arguments.overwrite);
+  const ComparisonTable table = compare(config, options, hooks, arguments.overwrite());
   const nlohmann::ordered_json json = write(table);  // also when no study ended
-  std::cout << (arguments.json ? json.dump(2) + "\n" : table_markdown(table));
+  std::cout << (arguments.json() ? json.dump(2) + "\n" : table_markdown(table));
   return InterruptGuard::requested() ? 130 : 0;
+}
+
+int run(const Arguments& arguments) {
+  const CompareOptions options = options_of(arguments);
+  return arguments.has("--simulate") ? run_simulated(arguments, options) : run_measured(arguments, options);
 }
 
 }  // namespace
 
-int run_compare(const Arguments& arguments) {
-  const CompareOptions options = options_of(arguments);
-  return arguments.simulate ? run_simulated(arguments, options) : run_measured(arguments, options);
+Verb compare_verb() {
+  return {.name = "compare",
+          .help = "several methods of tuning side by side under the same budget, one table",
+          .example =
+              "finetune_tune compare --methods random,gp,hyperband,optuna --seeds 3 --model models/qwen --train "
+              "train.jsonl --steps 100 --trials 16 --out runs/methods",
+          .flags = training_flags("budget of a study in full trials") +
+                   std::vector<Flag>{
+                       {.name = "--methods",
+                        .value = "LIST",
+                        .help = "names as tune.method takes them; commas between",
+                        .standard = "grid,random,gp,hyperband,optuna,pbt"},
+                       {.name = "--seeds", .value = "N", .help = "studies a method, from --seed on", .standard = "5"},
+                       {"--concurrency", "LIST",
+                        "trials side by side; commas between several, of which the first fills the main columns"},
+                       {.name = "--simulate",
+                        .help = "on simulated learning curves of a LoRA sweep: no model, no data",
+                        .takes = Flag::Takes::nothing}} +
+                   out_flags(),
+          .required = {"model.path", "data.train", "run.out"},
+          .run = run};
 }
 
 }  // namespace finetune

@@ -4,8 +4,8 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
+#include "cli/flags.h"
 #include "cli/prepare.h"
-#include "cli/verbs.h"
 #include "core/error.h"
 #include "engine/session.h"
 #include "host/run_paths.h"
@@ -24,12 +24,9 @@ std::vector<Example> probe_examples(std::int64_t vocabulary) {
   return {example};
 }
 
-}  // namespace
-
-int run_export(const Arguments& arguments) {
-  RunConfig config = prepare_config(arguments, {"model.path", "run.out"});
-  if (!config.model.adapter) throw bad_input("", "--adapter DIR is missing (or model.adapter in --config)");
-  check_paths(config, true, arguments.overwrite);
+int run(const Arguments& arguments) {
+  RunConfig config = prepare_config(arguments);
+  check_paths(config, true, arguments.overwrite());
   BaseModel model = load_checkpoint(config.model.path, "float32");
   const PeftAdapter adapter = load_peft_adapter(*config.model.adapter, model.options);
   const auto probe = probe_examples(model.options.vocab_size);
@@ -47,13 +44,24 @@ int run_export(const Arguments& arguments) {
                  fmt::format("the merged model has another loss than the adapter on its base: {:.6f} and {:.6f}", after,
                              before));
   }
-  if (arguments.json) {
+  if (arguments.json()) {
     std::cout << nlohmann::ordered_json{{"out", config.run.out}, {"loss_difference", difference}}.dump() << "\n";
   } else {
     std::cout << fmt::format("merged model in {}; loss on a probe text differs by {:.2g} from adapter on base\n",
                              config.run.out, difference);
   }
   return 0;
+}
+
+}  // namespace
+
+Verb export_verb() {
+  return {.name = "export",
+          .help = "merge an adapter into its base: a HuggingFace checkpoint",
+          .example = "finetune_tune export --model models/qwen --adapter runs/first/best --out merged",
+          .flags = std::vector<Flag>{model_flag(), adapter_flag()} + out_flags(),
+          .required = {"model.path", "model.adapter", "run.out"},
+          .run = run};
 }
 
 }  // namespace finetune

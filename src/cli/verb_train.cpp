@@ -3,10 +3,10 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
+#include "cli/flags.h"
 #include "cli/interrupt.h"
 #include "cli/prepare.h"
 #include "cli/progress.h"
-#include "cli/verbs.h"
 #include "core/number.h"
 #include "host/train.h"
 
@@ -31,19 +31,28 @@ std::string result_text(const TrainResult& result, const std::string& metric) {
   return text + "; weights in " + result.weights.string();
 }
 
-}  // namespace
-
-int run_train(const Arguments& arguments) {
-  const RunConfig config = prepare_config(arguments, {"model.path", "data.train", "run.out"});
+int run(const Arguments& arguments) {
+  const RunConfig config = prepare_config(arguments);
   const InterruptGuard guard;
   Progress progress;
-  const TrainResult result = train(config, progress.hooks(InterruptGuard::requested), arguments.overwrite);
+  const TrainResult result = train(config, progress.hooks(InterruptGuard::requested), arguments.overwrite());
   progress.end();
-  if (arguments.json)
+  if (arguments.json())
     std::cout << result_json(result).dump() << "\n";
   else
     std::cout << result_text(result, config.tune.metric) << "\n";
   return InterruptGuard::requested() ? 130 : 0;
+}
+
+}  // namespace
+
+Verb train_verb() {
+  return {.name = "train",
+          .help = "train one configuration, no search",
+          .example = "finetune_tune train --config runs/first/best.yaml --out runs/again",
+          .flags = training_flags() + out_flags(),
+          .required = {"model.path", "data.train", "run.out"},
+          .run = run};
 }
 
 }  // namespace finetune

@@ -1,25 +1,40 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
+#include "cli/flags.h"
 #include "cli/interrupt.h"
 #include "cli/prepare.h"
 #include "cli/progress.h"
-#include "cli/verbs.h"
 #include "host/tune.h"
 
 namespace finetune {
 
-int run_tune(const Arguments& arguments) {
-  const RunConfig config = prepare_config(arguments, {"model.path", "data.train", "run.out"});
+namespace {
+
+int run(const Arguments& arguments) {
+  const RunConfig config = prepare_config(arguments);
   const InterruptGuard guard;
   Progress progress;
-  const StudySummary summary = tune(config, progress.hooks(InterruptGuard::requested), arguments.overwrite);
+  const StudySummary summary = tune(config, progress.hooks(InterruptGuard::requested), arguments.overwrite());
   progress.end();
-  if (arguments.json)
+  if (arguments.json())
     std::cout << report_json(summary).dump() << "\n";
   else
     std::cout << report_text(summary, config.run.out);
   return InterruptGuard::requested() ? 130 : 0;
+}
+
+}  // namespace
+
+Verb tune_verb() {
+  return {.name = "tune",
+          .help = "search hyperparameters: many LoRA trials side by side over one frozen base",
+          .example =
+              "finetune_tune --model models/qwen --train train.jsonl --valid dev.jsonl --out runs/first --trials 16 "
+              "--steps 100",
+          .flags = training_flags() + out_flags(),
+          .required = {"model.path", "data.train", "run.out"},
+          .run = run};
 }
 
 }  // namespace finetune

@@ -1,21 +1,17 @@
-// One function per verb; each returns the exit code. Errors are thrown (Error) and printed by main.
+// The verbs of the program. Each is a file verb_NAME.cpp, which defines it, and a line in verbs.cpp.
 #pragma once
+
+#include <string>
+#include <vector>
 
 #include "cli/arguments.h"
 
 namespace finetune {
 
-int run_tune(const Arguments& arguments);
-int run_train(const Arguments& arguments);
-int run_eval(const Arguments& arguments);
-int run_check(const Arguments& arguments);
-int run_export(const Arguments& arguments);
-int run_report(const Arguments& arguments);
-int run_resume(const Arguments& arguments);
-int run_demo(const Arguments& arguments);
-int run_compare(const Arguments& arguments);
+/// In the order of --help; the first is the one that runs when none is named.
+std::vector<Verb> all_verbs();
 
-/// Any verb by name.
-int run_verb(const Arguments& arguments);
+/// Runs a verb on sources and options of one's own.
+int run_verb(const std::string& name, Arguments arguments);
 
 }  // namespace finetune

@@ -120,7 +120,6 @@ struct OutputConfig {  // key `run`
   std::string numerics = "reproducible";        ///< reproducible|fast
   std::optional<std::int64_t> tokens_per_pass;  ///< absent = auto
   std::int64_t eval_every = 0;                  ///< steps; 0 = milestones and the end only
-  std::int64_t save_every = 0;
 };
 
 struct RunConfig {

@@ -24,8 +24,7 @@ std::vector<Field> run_fields() {
           optional_whole_field("run.tokens_per_pass", "tokens of one forward and backward: a number or auto",
                                FINETUNE_AT(run.tokens_per_pass), 8, "auto"),
           whole_field("run.eval_every", "evaluate every N steps besides milestones; 0 = off",
-                      FINETUNE_AT(run.eval_every), 0),
-          whole_field("run.save_every", "checkpoint every N steps; 0 = off", FINETUNE_AT(run.save_every), 0)};
+                      FINETUNE_AT(run.eval_every), 0)};
 }
 
 }  // namespace finetune

@@ -63,10 +63,11 @@ void require_examples(const Dataset& data, const std::string& key) {
                              std::to_string(data.dropped_long) + " too long");
 }
 
-void load_data(Session& session, Verb verb, std::int64_t max_length, bool collect) {
+void load_data(Session& session, const SessionOptions& use, std::int64_t max_length) {
+  const bool collect = use.collect_rejects;
   RunConfig& config = session.config;
-  const DataOptions options = data_options(config.data, max_length, verb == Verb::eval);
-  if (verb != Verb::eval) {
+  const DataOptions options = data_options(config.data, max_length, !use.trains);
+  if (use.trains) {
     session.train = load_dataset(config.data.train, options, *session.tokenizer, collect);
     note_losses(session.train, "data.train", max_length, session.notes);
     if (!collect) require_examples(session.train, "data.train");
@@ -79,9 +80,9 @@ void load_data(Session& session, Verb verb, std::int64_t max_length, bool collec
     return;
   }
   double fraction = config.data.valid_fraction;
-  if (!config.data.valid_fraction_given && verb != Verb::train && verb != Verb::eval) fraction = kDefaultValidFraction;
+  if (!config.data.valid_fraction_given && use.holds_out) fraction = kDefaultValidFraction;
   config.data.valid_fraction = fraction;
-  if (fraction <= 0 || verb == Verb::eval) return;
+  if (fraction <= 0 || !use.trains) return;
   session.valid.examples = split_by_hash(session.train.examples, fraction);
   for (const auto& example : session.valid.examples) {
     session.valid.tokens += static_cast<std::int64_t>(example.ids.size());
@@ -190,23 +191,23 @@ void say_on_stderr(const std::string& line) {
   std::fprintf(stderr, "%s\n", line.c_str());
 }
 
-Session open_session(RunConfig config, Verb verb, bool collect_rejects, const FreeMemory& free_memory) {
+Session open_session(RunConfig config, const SessionOptions& options) {
   Session session;
-  session.free_memory = free_memory;
+  session.free_memory = options.free_memory;
   session.config = std::move(config);
   session.devices = resolve_devices(session.config.run.devices);
   session.tokenizer = load_tokenizer(session.config.model.path);
   session.model = load_checkpoint(session.config.model.path, session.config.model.dtype);
   if (session.config.model.adapter) {
     session.start = load_peft_adapter(*session.config.model.adapter, session.model.options);
-    if (verb != Verb::eval) adopt_adapter(session.config, session.start->spec);
+    if (options.trains) adopt_adapter(session.config, session.start->spec);
   }
   if (session.config.train.method == "lora") resolve_targets(session.model.options, session.config.train.lora.targets);
   for (const Value* value : searched_values(session.config, "train.lora.targets")) {
     resolve_targets(session.model.options, {to_text(*value)});
   }
   const std::int64_t max_length = limit_length(session);
-  load_data(session, verb, max_length, collect_rejects);
+  load_data(session, options, max_length);
   check_ids(session.train, session.model.options.vocab_size);
   check_ids(session.valid, session.model.options.vocab_size);
   resolve_steps(session.config, session.train.examples.size());

@@ -23,8 +23,6 @@
 
 namespace finetune {
 
-enum class Verb { tune, train, eval, check };
-
 /// One line; from any thread.
 void say_on_stderr(const std::string& line);
 
@@ -45,10 +43,15 @@ struct Session {
   std::function<void(const std::string&)> say = say_on_stderr;  ///< lines for people while a run is under way
 };
 
-/// Opens data first (cheap, most often wrong), then the model. Throws Error (bad_input). `collect_rejects`: check lists
-/// all bad lines instead of stopping at the first.
-Session open_session(RunConfig config, Verb verb, bool collect_rejects = false,
-                     const FreeMemory& free_memory = available_bytes);
+struct SessionOptions {
+  bool trains = true;     ///< false: only data.valid is read, and examples without a loss token stay in it
+  bool holds_out = true;  ///< where neither data.valid nor data.valid_fraction is given, 5 % of data.train are held out
+  bool collect_rejects = false;  ///< bad lines go to Dataset::rejects; else the first one is an error
+  FreeMemory free_memory = available_bytes;
+};
+
+/// Opens data first (cheap, most often wrong), then the model. Throws Error (bad_input).
+Session open_session(RunConfig config, const SessionOptions& options = {});
 
 /// A lane's trainer and the store behind it.
 struct LaneParts {

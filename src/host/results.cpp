@@ -5,14 +5,13 @@
 #include "config/config.h"
 #include "config/params.h"
 #include "core/text.h"
+#include "core/version.h"
 #include "engine/devices.h"
 #include "engine/schedule.h"
 #include "models/export.h"
 
 namespace finetune {
 namespace {
-
-constexpr const char* kVersion = "0.1.0";
 
 std::string device_text(const Session& session) {
   std::vector<std::string> names;

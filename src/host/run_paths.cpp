@@ -20,7 +20,7 @@ void check_out(const std::string& out, bool overwrite) {
   if (fs::exists(out)) {
     if (!fs::is_directory(out)) throw bad_input(out, "--out exists and is not a folder");
     if (!fs::is_empty(out) && !overwrite)
-      throw bad_input(out, "--out is not empty; choose another folder, add --overwrite, or use 'finetune_tune resume'");
+      throw bad_input(out, "--out is not empty; choose another folder, or add --overwrite");
   }
   fs::path ancestor = fs::absolute(out).lexically_normal();
   while (!fs::exists(ancestor) && ancestor.has_parent_path() && ancestor != ancestor.parent_path())

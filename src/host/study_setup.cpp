@@ -18,8 +18,8 @@ double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-Session open_study(RunConfig config, Verb verb, const Say& say) {
-  Session session = open_session(std::move(config), verb);
+Session open_study(RunConfig config, const SessionOptions& options, const Say& say) {
+  Session session = open_session(std::move(config), options);
   session.say = [say](const std::string& line) {
     if (say) say(line);
   };

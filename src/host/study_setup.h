@@ -19,7 +19,7 @@ using Clock = std::chrono::steady_clock;
 double seconds_since(Clock::time_point start);
 
 /// open_session, with its messages going to `say` (which may be empty).
-Session open_study(RunConfig config, Verb verb, const Say& say);
+Session open_study(RunConfig config, const SessionOptions& options, const Say& say);
 
 /// Model, device and data in a few lines, with everything that is said once.
 void describe_session(const Session& session);

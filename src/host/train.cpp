@@ -54,7 +54,7 @@ StudyOptions train_options(const Session& session, const StudyHooks& hooks) {
 TrainResult train(RunConfig config, const StudyHooks& hooks, bool overwrite) {
   check_paths(config, true, overwrite);
   forget_search(config);
-  const Session session = open_study(std::move(config), Verb::train, hooks.say);
+  const Session session = open_study(std::move(config), {.holds_out = false}, hooks.say);
   const auto tuner = make_tuner(session.config, 1);
   std::vector<LaneParts> lanes = make_lanes(session, 1);
   begin_folder(session);

@@ -39,7 +39,7 @@ StudySummary tune(RunConfig config, const StudyHooks& hooks, bool overwrite) {
   validate(config);
   make_tuner(config, std::nullopt);  // a wrong sampler or scheduler is found before anything is read
   check_paths(config, true, overwrite);
-  Session session = open_study(std::move(config), Verb::tune, hooks.say);
+  Session session = open_study(std::move(config), {}, hooks.say);
   const std::int64_t resident = resident_trials(session);
   if (const auto choice = settle_method(session.config, {.side_by_side = resident}))
     session.notes.push_back("method auto: " + *choice);

@@ -93,7 +93,8 @@ std::vector<Case> all_cases() {
       arguments("report_without_folder", "report", "report"),
       arguments("report_no_folder", "report /nowhere/at/all", "/nowhere/at/all"),
       {"report_no_run", [](const Fixture& f) { return "report '" + f.path("model") + "'"; }, "run.yaml"},
-      {"resume_no_run", [](const Fixture& f) { return "resume '" + f.path("model") + "'"; }, "run.yaml"},
+      arguments("resume_is_not_there_yet", "resume runs/first", "unknown verb resume"),
+      setting("save_every_is_not_there_yet", "run.save_every=5", "run.save_every"),
       {"model_missing",
        [](const Fixture& f) {
          fs::remove_all(f.path("model"));

@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <set>
+#include <sstream>
 
 #include "cli/program.h"
 
@@ -23,6 +25,28 @@ TEST(Program, TheFixtureItselfTrainsAndGivesTheSameBytesAgain) {
   EXPECT_EQ(merged.code, 0) << merged.text;
   EXPECT_TRUE(fs::exists(fixture.path("merged/tokenizer.json")));
   EXPECT_EQ(run("report '" + fixture.path("out") + "'").code, 0);
+}
+
+// What the overview names is there, says how it is used, and nothing else is named.
+TEST(Program, EveryVerbHasHelpWithAnExample) {
+  const Outcome overview = run("--help");
+  ASSERT_EQ(overview.code, 0);
+  std::istringstream lines(overview.text.substr(0, overview.text.find("finetune_tune VERB --help")));
+  std::set<std::string> verbs;
+  for (std::string line; std::getline(lines, line);) {
+    if (line.starts_with("  ")) verbs.insert(line.substr(2, line.find(' ', 2) - 2));
+  }
+  for (const char* verb :
+       {"tune", "train", "eval", "check", "tokenize", "detokenize", "export", "report", "asktell", "compare", "demo"})
+    EXPECT_TRUE(verbs.contains(verb)) << verb;
+  EXPECT_FALSE(verbs.contains("resume"));
+  for (const std::string& verb : verbs) {
+    const Outcome help = run(verb + " --help");
+    EXPECT_EQ(help.code, 0) << help.text;
+    EXPECT_NE(help.text.find("Example:\n  "), std::string::npos) << help.text;
+    EXPECT_NE(help.text.find("finetune_tune " + (verb == "tune" ? "" : verb + " ")), std::string::npos) << help.text;
+    EXPECT_EQ(help.text.find("resume"), std::string::npos) << help.text;
+  }
 }
 
 TEST(Program, RunYamlIsTheWholeConfiguration) {

@@ -1,0 +1,7 @@
+#include "core/version.h"
+
+namespace finetune {
+
+const char* const kVersion = FINETUNE_VERSION;
+
+}  // namespace finetune
