@@ -6,7 +6,7 @@ namespace finetune {
 namespace {
 
 // Names of workspace buffers; those of the backward pass are shared by all layers.
-enum Buffer : int {
+enum BlockBuffer : int {
   kMiddle,
   kRstdAttention,
   kRstdMlp,

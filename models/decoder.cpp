@@ -11,7 +11,7 @@ namespace finetune {
 namespace {
 
 // Names of workspace buffers that are neither a block's nor the head's.
-enum Buffer : int { kResidual = kFirstDecoderBuffer, kGradient };
+enum DecoderBuffer : int { kResidual = kFirstDecoderBuffer, kGradient };
 
 // The residual stream before layer `layer`: one buffer per layer when it is kept for the backward pass, else two that
 // take turns.

@@ -7,7 +7,7 @@
 namespace finetune {
 namespace {
 
-enum Buffer : int { kRows = kFirstHeadBuffer, kNormed, kRstd, kLogits, kDNormed, kHeadBuffers };
+enum HeadBuffer : int { kRows = kFirstHeadBuffer, kHeadNormed, kRstd, kLogits, kHeadDNormed, kHeadBuffers };
 static_assert(kHeadBuffers <= kFirstDecoderBuffer);
 
 constexpr std::int64_t kFewestRows = 64;  // 8 rows for each of 8 threads: the product runs at full rate
@@ -25,7 +25,7 @@ HeadRows normed_rows(const DecoderBase& base, const Pack& pack, const at::Tensor
   const auto get = [&](int name, std::int64_t columns, at::ScalarType type) {
     return workspace.get(name, 0, rows, columns, type, x_TD.device());
   };
-  HeadRows head{get(kRows, width, x_TD.scalar_type()), get(kNormed, width, x_TD.scalar_type()),
+  HeadRows head{get(kRows, width, x_TD.scalar_type()), get(kHeadNormed, width, x_TD.scalar_type()),
                 get(kRstd, 1, wide_dtype(x_TD.scalar_type())).flatten()};
   at::index_select_out(head.x_ND, x_TD, 0, pack.loss_rows_N);
   ops::rmsnorm_forward(head.x_ND, base.final_norm_D, base.options.norm_epsilon, head.normed_ND, head.rstd_N);
@@ -75,7 +75,7 @@ PackLosses head_losses_backward(const DecoderBase& base, const Pack& pack, const
   if (pack.loss_rows_N.size(0) == 0) return losses;
   const HeadRows head = normed_rows(base, pack, x_TD, workspace);
   at::Tensor dnormed_ND =
-      workspace.get(kDNormed, 0, pack.loss_rows_N.size(0), base.options.width, x_TD.scalar_type(), x_TD.device());
+      workspace.get(kHeadDNormed, 0, pack.loss_rows_N.size(0), base.options.width, x_TD.scalar_type(), x_TD.device());
   for_each_chunk(base, head.normed_ND, workspace, [&](std::int64_t first, std::int64_t count, at::Tensor& logits) {
     at::Tensor nll = losses.nll_N.narrow(0, first, count), correct = losses.correct_N.narrow(0, first, count);
     ops::cross_entropy(logits, pack.targets_N.narrow(0, first, count), pack.scale_N.narrow(0, first, count), nll,

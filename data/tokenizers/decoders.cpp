@@ -13,9 +13,9 @@ namespace {
 
 using Tokens = std::vector<std::string>;
 
-class Chain : public Decoder {
+class DecoderChain : public Decoder {
  public:
-  explicit Chain(std::vector<std::unique_ptr<Decoder>> parts) : parts_(std::move(parts)) {}
+  explicit DecoderChain(std::vector<std::unique_ptr<Decoder>> parts) : parts_(std::move(parts)) {}
   void apply(Tokens& tokens) const override {
     for (const auto& part : parts_) part->apply(tokens);
   }
@@ -155,7 +155,7 @@ std::unique_ptr<Decoder> make_decoder(const std::string& where, const nlohmann::
     for (const auto& part : json["decoders"]) {
       if (auto made = make_decoder(where, part)) parts.push_back(std::move(made));
     }
-    return std::make_unique<Chain>(std::move(parts));
+    return std::make_unique<DecoderChain>(std::move(parts));
   }
   if (type == "ByteLevel") return std::make_unique<ByteLevel>();
   if (type == "ByteFallback") return std::make_unique<ByteFallback>();

@@ -23,9 +23,9 @@ bool is_mark(std::uint32_t c) {
   return category == UTF8PROC_CATEGORY_MN || category == UTF8PROC_CATEGORY_MC || category == UTF8PROC_CATEGORY_ME;
 }
 
-class Chain : public Normalizer {
+class NormalizerChain : public Normalizer {
  public:
-  explicit Chain(std::vector<std::unique_ptr<Normalizer>> parts) : parts_(std::move(parts)) {}
+  explicit NormalizerChain(std::vector<std::unique_ptr<Normalizer>> parts) : parts_(std::move(parts)) {}
   void apply(AlignedText& text) const override {
     for (const auto& part : parts_) part->apply(text);
   }
@@ -206,7 +206,7 @@ std::unique_ptr<Normalizer> make_chain(const std::string& where, const nlohmann:
   for (const auto& part : json["normalizers"]) {
     if (auto made = make_normalizer(where, part)) parts.push_back(std::move(made));
   }
-  return std::make_unique<Chain>(std::move(parts));
+  return std::make_unique<NormalizerChain>(std::move(parts));
 }
 
 }  // namespace

@@ -100,9 +100,9 @@ class Split : public PreTokenizer {
   bool invert_;
 };
 
-class Chain : public PreTokenizer {
+class PreTokenizerChain : public PreTokenizer {
  public:
-  explicit Chain(std::vector<std::unique_ptr<PreTokenizer>> parts) : parts_(std::move(parts)) {}
+  explicit PreTokenizerChain(std::vector<std::unique_ptr<PreTokenizer>> parts) : parts_(std::move(parts)) {}
   void apply(Words& words) const override {
     for (const auto& part : parts_) part->apply(words);
   }
@@ -223,7 +223,7 @@ std::unique_ptr<PreTokenizer> make_pre_tokenizer(const std::string& where, const
     for (const auto& part : json["pretokenizers"]) {
       if (auto made = make_pre_tokenizer(where, part, byte_level)) parts.push_back(std::move(made));
     }
-    return std::make_unique<Chain>(std::move(parts));
+    return std::make_unique<PreTokenizerChain>(std::move(parts));
   }
   if (type == "Split") {
     if (!json.contains("pattern")) throw bad_input(where, "pre_tokenizer Split has no pattern");

@@ -35,7 +35,7 @@ std::string choice_json(const Value& value) {
 }
 
 // Optuna computes the last step in decimal; fifteen digits are what a decimal number keeps in a double.
-double last_step(const ParameterSpec& spec) {
+double highest_on_grid(const ParameterSpec& spec) {
   const double last = as_number(nth_value(spec, spec.count().value() - 1));
   if (std::abs(last - spec.high) <= 1e-8 * spec.spacing()) return spec.high;
   char text[400];
@@ -52,7 +52,7 @@ std::string categorical_attributes(const ParameterSpec& spec) {
 
 std::string whole_attributes(const ParameterSpec& spec) {
   const auto text = [](double x) { return std::to_string(std::llround(x)); };
-  const double step = spec.log ? 1 : spec.spacing(), high = spec.log ? spec.high : last_step(spec);
+  const double step = spec.log ? 1 : spec.spacing(), high = spec.log ? spec.high : highest_on_grid(spec);
   return R"({"log": )" + python_bool(spec.log) + R"(, "step": )" + text(step) + R"(, "low": )" + text(spec.low) +
          R"(, "high": )" + text(high) + "}";
 }
@@ -60,7 +60,7 @@ std::string whole_attributes(const ParameterSpec& spec) {
 std::string real_attributes(const ParameterSpec& spec) {
   const std::string step = spec.step ? python_float(*spec.step) : "null";
   return R"({"step": )" + step + R"(, "low": )" + python_float(spec.low) + R"(, "high": )" +
-         python_float(spec.step ? last_step(spec) : spec.high) + R"(, "log": )" + python_bool(spec.log) + "}";
+         python_float(spec.step ? highest_on_grid(spec) : spec.high) + R"(, "log": )" + python_bool(spec.log) + "}";
 }
 
 }  // namespace

@@ -2,15 +2,12 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numbers>
 #include <numeric>
 
 #include "tuners/samplers/tpe/truncated_normal.h"
 
 namespace finetune {
 namespace {
-
-const double kLogRoot = std::log(2 * std::numbers::pi) / 2;
 
 double log_mass_of_range(const AxisKernels& kernels, std::size_t k) {
   const double from = (kernels.from - kernels.centre[k]) * kernels.inverse_sigma[k];
@@ -28,7 +25,7 @@ void normalise(const AxisKernels& kernels, std::vector<double>& log_constant) {
   }
   double sigma = 0, log_scale = 0;  // many kernels are equally wide
   for (std::size_t k = 0; k < log_constant.size(); ++k) {
-    if (!stepped && kernels.sigma[k] != sigma) sigma = kernels.sigma[k], log_scale = std::log(sigma) + kLogRoot;
+    if (!stepped && kernels.sigma[k] != sigma) sigma = kernels.sigma[k], log_scale = std::log(sigma) + kLogSqrtTwoPi;
     const double mass = stepped ? log_mass[static_cast<std::size_t>(kernels.kind[k])] : log_mass_of_range(kernels, k);
     log_constant[k] -= mass + log_scale;
   }

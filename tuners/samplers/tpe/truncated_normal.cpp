@@ -10,7 +10,6 @@ namespace {
 
 constexpr double kHalfSqrt = std::numbers::sqrt2 / 2;
 constexpr double kTail = -20;  // where the series is exact and erfc still far from underflow
-const double kLogRoot = std::log(2 * std::numbers::pi) / 2;  // log sqrt(2 pi)
 
 double normal_cdf(double x) {
   return 0.5 * std::erfc(-x * kHalfSqrt);
@@ -24,7 +23,7 @@ double log_cdf_of_tail(double x) {
     term *= -(2 * k - 1) * inverse_square;
     sum += term;
   }
-  return -x * x / 2 - std::log(-x) - kLogRoot + std::log(sum);
+  return -x * x / 2 - std::log(-x) - kLogSqrtTwoPi + std::log(sum);
 }
 
 // log(exp(a) + exp(b))
@@ -52,7 +51,7 @@ double inverse_log_normal_cdf(double log_p) {
   double x = first_guess(log_p);
   for (int i = 0; i < 100; ++i) {
     const double log_cdf = log_normal_cdf(x);
-    const double inverse_slope = std::exp(log_cdf + x * x / 2 + kLogRoot);
+    const double inverse_slope = std::exp(log_cdf + x * x / 2 + kLogSqrtTwoPi);
     const double newton = (log_cdf - log_p) * inverse_slope;
     const double change = newton / (1 + newton * (x + 1 / inverse_slope) / 2);
     x -= change;

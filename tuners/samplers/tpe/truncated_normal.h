@@ -4,6 +4,8 @@
 
 namespace finetune {
 
+inline constexpr double kLogSqrtTwoPi = 0.9189385332046727;  // log(2 pi) / 2 as doubles give it
+
 /// log P(Z <= x). Below -20 by the asymptotic series of erfc (Abramowitz and Stegun, 26.2.12).
 double log_normal_cdf(double x);
 /// x with log_normal_cdf(x) = log_p, by Halley's method to about 1e-15; log_p < 0.
