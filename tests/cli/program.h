@@ -12,6 +12,7 @@
 
 #include "core/files.h"
 #include "support/goldens.h"
+#include "support/places.h"
 
 namespace finetune::testing {
 
@@ -36,12 +37,12 @@ inline Outcome run_command(const std::string& command) {
 /// The program with these arguments; `input`, with backslash escapes, goes to its stdin.
 inline Outcome run(const std::string& arguments, const std::string& input = "") {
   const std::string feed = input.empty() ? "" : "printf '%b' '" + input + "' | ";
-  return run_command(feed + "'" + FINETUNE_PROGRAM + "' " + arguments);
+  return run_command(feed + "'" + program_path() + "' " + arguments);
 }
 
 /// The program, sent Ctrl-C as soon as `file` is there and not empty: no sleep is long enough for every machine.
 inline Outcome interrupt_once(const std::string& file, const std::string& arguments) {
-  return run_command(std::string("'") + FINETUNE_PROGRAM + "' " + arguments + " & pid=$!; while [ ! -s '" + file +
+  return run_command("'" + program_path() + "' " + arguments + " & pid=$!; while [ ! -s '" + file +
                      "' ] && kill -0 $pid; do sleep 0.05; done; kill -INT $pid; wait $pid");
 }
 

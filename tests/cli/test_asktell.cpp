@@ -81,8 +81,8 @@ TEST(AskTellVerb, AshaIsThePublishedRuleUnlessItsGuardIsAskedFor) {
 
 TEST(AskTellVerb, ThePythonExamplesRun) {
   for (const char* name : {"asktell_function.py", "asktell_processes.py"}) {
-    const Outcome outcome = run_command(std::string("python3 '") + FINETUNE_SOURCE_DIR + "/src/examples/" + name +
-                                        "' '" + FINETUNE_PROGRAM + "'");
+    const Outcome outcome =
+        run_command("python3 '" + source_dir() + "/src/examples/" + name + "' '" + program_path() + "'");
     EXPECT_EQ(outcome.code, 0) << outcome.text;
     EXPECT_NE(outcome.text.find("best"), std::string::npos) << outcome.text;
   }

@@ -131,7 +131,7 @@ TEST(CompareVerb, AnInterruptLeavesTheTableOfWhatHasEnded) {
 
 // Real weights, tokenizer and reviews where they lie beside the repository.
 TEST(CompareVerb, OnTinyStoriesWithMovieReviews) {
-  const fs::path samples = fs::path(FINETUNE_SOURCE_DIR) / ".." / "shared" / "samples";
+  const fs::path samples = fs::path(source_dir()) / ".." / "shared" / "samples";
   if (!fs::exists(samples / "models" / "tinystories-656k")) GTEST_SKIP() << "no sample models here";
   const Fixture fixture;
   const std::string reviews = read_file(samples / "datasets" / "sst2" / "dev.tsv");

@@ -6,12 +6,10 @@
 namespace finetune::testing {
 namespace {
 
-const std::string kBuild = fs::path(FINETUNE_PROGRAM).parent_path().string();
-
 nlohmann::json run_host(const Fixture& fixture, const std::string& name, const std::string& settings) {
   const std::string paths = "'" + fixture.path("model") + "' '" + fixture.path("train.jsonl") + "' '" +
                             fixture.path("train.jsonl") + "' '" + fixture.path("out") + "' ";
-  const Outcome outcome = run_command("'" + kBuild + "/example_" + name + "' " + paths + settings);
+  const Outcome outcome = run_command("'" + build_dir() + "/example_" + name + "' " + paths + settings);
   EXPECT_EQ(outcome.code, 0) << outcome.text;
   return nlohmann::json::parse(fixture.read("out/report.json"));
 }
@@ -73,8 +71,8 @@ TEST(Hosts, WeightsAreCopiedFromBestToWorst) {
 
 TEST(Package, AProjectOutsideTheTreeLinksAndRuns) {
   const Fixture fixture;
-  const std::string script = std::string(FINETUNE_SOURCE_DIR) + "/tests/cli/outside/run.sh";
-  const Outcome outcome = run_command("'" + script + "' '" + kBuild + "' '" FINETUNE_SOURCE_DIR "' '" +
+  const std::string script = source_dir() + "/tests/cli/outside/run.sh";
+  const Outcome outcome = run_command("'" + script + "' '" + build_dir() + "' '" + source_dir() + "' '" +
                                       fixture.path("model") + "' '" + fixture.path("train.jsonl") + "'");
   EXPECT_EQ(outcome.code, 0) << outcome.text;
 }

@@ -9,6 +9,7 @@
 #include "core/files.h"
 #include "core/strict_json.h"
 #include "data/chat.h"
+#include "support/places.h"
 
 namespace finetune::testing {
 namespace {
@@ -16,7 +17,7 @@ namespace {
 namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
 
-const fs::path kSamples = fs::path(FINETUNE_SOURCE_DIR) / ".." / "shared" / "samples" / "chat";
+const fs::path kSamples = fs::path(source_dir()) / ".." / "shared" / "samples" / "chat";
 
 const std::vector<Message> kTalk{
     {"system", "Be kind."}, {"user", "Hello"}, {"assistant", "Hi there"}, {"user", "More"}, {"assistant", "Yes"}};

@@ -4,9 +4,9 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 
+#include "core/error.h"
 #include "host/compare/simulated.h"
 #include "host/compare/table.h"
-#include "core/error.h"
 
 namespace finetune::testing {
 namespace {

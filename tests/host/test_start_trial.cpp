@@ -1,9 +1,9 @@
 // Key `start`: what the first trial is made of.
 #include <gtest/gtest.h>
 
+#include "core/error.h"
 #include "host/search_space.h"
 #include "host/start_trial.h"
-#include "core/error.h"
 
 namespace finetune::testing {
 namespace {

@@ -215,7 +215,7 @@ TEST_F(Sharded, IndexAndShardsMustAgree) {
 }
 
 TEST(RealCheckpoint, HeadStoredForATiedEmbedding) {
-  const fs::path folder = fs::path(FINETUNE_SOURCE_DIR) / ".." / "shared" / "samples" / "models" / "tinystories-656k";
+  const fs::path folder = fs::path(testing::source_dir()) / ".." / "shared" / "samples" / "models" / "tinystories-656k";
   if (!fs::exists(folder.parent_path())) GTEST_SKIP() << "no ../shared beside the sources";
   const BaseModel model = load_checkpoint(folder, "auto");
   EXPECT_TRUE(model.options.tied_head);

@@ -11,9 +11,9 @@
 #include <string>
 #include <vector>
 
+#include "core/random.h"
 #include "host/compare/lora_curve.h"
 #include "host/compare/play_curves.h"
-#include "core/random.h"
 #include "tuners/space/space.h"
 
 namespace finetune::testing {

@@ -10,11 +10,12 @@
 
 #include "core/strict_json.h"
 #include "data/example.h"
+#include "support/places.h"
 
 namespace finetune::testing {
 
 inline std::filesystem::path golden_path(const std::string& name) {
-  return std::filesystem::path(FINETUNE_SOURCE_DIR) / "tests" / "golden" / name;
+  return std::filesystem::path(source_dir()) / "tests" / "golden" / name;
 }
 
 inline nlohmann::ordered_json read_golden(const std::string& name) {

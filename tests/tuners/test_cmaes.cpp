@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
+#include "support/places.h"
 #include "tuners/registry.h"
 #include "tuners/samplers/cmaes/margin.h"
 #include "tuners/samplers/cmaes/run.h"
@@ -19,7 +20,7 @@ namespace {
 constexpr double kGolden = 1e-9;
 
 const nlohmann::json& golden() {
-  static const auto json = nlohmann::json::parse(std::ifstream(FINETUNE_SOURCE_DIR "/tests/golden/cma_es.json"));
+  static const auto json = nlohmann::json::parse(std::ifstream(testing::source_dir() + "/tests/golden/cma_es.json"));
   return json;
 }
 

@@ -6,6 +6,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "support/places.h"
 #include "tuners/registry.h"
 #include "tuners/samplers/gp/acquisition.h"
 #include "tuners/samplers/gp/encoding.h"
@@ -41,7 +42,7 @@ void expect_near(const Eigen::MatrixXd& ours, const Eigen::MatrixXd& theirs, dou
 }
 
 struct Golden {
-  nlohmann::json json = nlohmann::json::parse(std::ifstream(FINETUNE_SOURCE_DIR "/tests/golden/gp.json"));
+  nlohmann::json json = nlohmann::json::parse(std::ifstream(testing::source_dir() + "/tests/golden/gp.json"));
   Points points{matrix_from(json["x"]), {false, false, false, true}};
   Eigen::VectorXd y_N = vector_from(json["y"]);
   Hyperparameters h{vector_from(json["weights"]).array(), json["scale"], json["noise"]};
