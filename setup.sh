@@ -2,9 +2,10 @@
 # Installs everything that finetune_tune needs on a bare Debian 12 and builds build/finetune_tune. Non-interactive and
 # safe to run again: what is already there is left alone.
 #
-#   ./setup.sh          CPU libraries; the CUDA ones too when an NVIDIA GPU is present
-#   ./setup.sh --cuda   the CUDA libraries and nvcc in any case
+#   ./setup.sh              CPU libraries; the CUDA ones too when an NVIDIA GPU is present
+#   ./setup.sh --cuda       the CUDA libraries and nvcc in any case
 #   ./setup.sh --no-build   install only
+#   ./setup.sh --tests [--target NAME]   what the tests need, and NAME instead of the program (all, fast_tests); for test.sh
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -13,21 +14,25 @@ CUDA_WHEELS=(nvidia-cuda-runtime==13.0.96 nvidia-cuda-cupti==13.0.85)
 NVCC_WHEELS=(nvidia-cuda-nvcc==13.0.88 nvidia-cuda-crt==13.0.88 nvidia-nvvm==13.0.88 nvidia-cuda-cccl==13.0.85)
 PACKAGES=(g++ cmake ninja-build ccache git pkg-config python3 python3-pip unzip ca-certificates
   libyaml-cpp-dev libcli11-dev nlohmann-json3-dev libsimdjson-dev libpcre2-dev libutf8proc-dev
-  libfmt-dev libsentencepiece-dev libeigen3-dev libgtest-dev libbenchmark-dev
-  clang-14 clang-format-14 libclang-rt-14-dev)
+  libfmt-dev libsentencepiece-dev libeigen3-dev)
+TEST_PACKAGES=(libgtest-dev libbenchmark-dev clang-14 clang-format-14 clang-tidy-14 libclang-rt-14-dev)
 SPACE_MIB=4000   # wheel 510, unpacked 1,070, build 800, and room to unpack beside them
 
 say() { printf 'setup: %s\n' "$*" >&2; }
 die() { say "$*"; exit 1; }
 
-want_cuda=0 build=1
-for argument in "$@"; do
-  case "$argument" in
+want_cuda=0 build=1 tests=0 target=finetune_tune
+while [ $# -gt 0 ]; do
+  case "$1" in
     --cuda) want_cuda=1 ;;
     --no-build) build=0 ;;
-    *) die "unknown option $argument; known: --cuda --no-build" ;;
+    --tests) tests=1 ;;
+    --target) [ $# -gt 1 ] || die "--target wants a name"; target=$2; shift ;;
+    *) die "unknown option $1; known: --cuda --no-build --tests --target NAME" ;;
   esac
+  shift
 done
+if [ "$tests" = 1 ]; then PACKAGES+=("${TEST_PACKAGES[@]}"); fi
 if command -v nvidia-smi >/dev/null 2>&1 && nvidia-smi -L 2>/dev/null | grep -q GPU; then want_cuda=1; fi
 
 install_packages() {
@@ -107,10 +112,13 @@ build_program() {
       [ -x "$place/nvcc" ] && export PATH="$PATH:$place" && break
     done
   fi
-  cmake --preset release >.deps/configure.log 2>&1 || { tail -n 20 .deps/configure.log >&2; die "cmake failed"; }
+  local options=(-DCMAKE_UNITY_BUILD=ON)  # several sources at once: a third of the time
+  if [ "$tests" = 1 ]; then options+=(-DFINETUNE_TESTS=ON)
+  elif [ ! -f build/CMakeCache.txt ]; then options+=(-DFINETUNE_TESTS=OFF); fi
+  cmake --preset release "${options[@]}" >.deps/configure.log 2>&1 || { tail -n 20 .deps/configure.log >&2; die "cmake failed"; }
   say "building; the first time takes minutes (progress in .deps/build.log)"
-  ninja -C build >.deps/build.log 2>&1 || { grep -E -A8 'error|FAILED' .deps/build.log | head -n 60 >&2; die "the build failed; see .deps/build.log"; }
-  say "built build/finetune_tune"
+  ninja -C build "$target" >.deps/build.log 2>&1 || { grep -E -A8 'error|FAILED' .deps/build.log | head -n 60 >&2; die "the build failed; see .deps/build.log"; }
+  say "built $target in build"
 }
 
 install_packages

@@ -21,7 +21,7 @@ if(FINETUNE_SANITIZE)
   if(NOT FINETUNE_SANITIZE MATCHES "^(address|thread)$")
     message(FATAL_ERROR "FINETUNE_SANITIZE must be address or thread, not '${FINETUNE_SANITIZE}'")
   endif()
-  set(flags -fsanitize=${FINETUNE_SANITIZE} -fno-omit-frame-pointer -g)
+  set(flags -fsanitize=${FINETUNE_SANITIZE} -fno-omit-frame-pointer -O1 -g1)
   if(FINETUNE_SANITIZE STREQUAL "address")
     list(APPEND flags -fsanitize=undefined)
   endif()
@@ -56,24 +56,24 @@ function(finetune_precompile_torch target)
   target_precompile_headers(${target} REUSE_FROM finetune_torch_pch)
 endfunction()
 
+# Seconds after which a test counts as hung: far above what any takes, so that none fails on a slow machine.
+set(FINETUNE_TEST_TIMEOUT 1800)
+add_custom_target(fast_tests)  # what `test.sh fast` builds
+
 # finetune_test(NAME LABEL fast|torch|gpu|slow SOURCES ... LINK ...): a GoogleTest program named test_NAME.
 function(finetune_test name)
-  cmake_parse_arguments(ARG "TORCH" "LABEL;TIMEOUT" "SOURCES;LINK" ${ARGN})
+  cmake_parse_arguments(ARG "TORCH" "LABEL" "SOURCES;LINK" ${ARGN})
   add_executable(test_${name} ${ARG_SOURCES})
-  target_link_libraries(test_${name} PRIVATE finetune_options ${ARG_LINK} GTest::gtest GTest::gtest_main)
+  target_link_libraries(test_${name} PRIVATE finetune_options ${ARG_LINK} finetune_test_places GTest::gtest GTest::gtest_main)
   target_include_directories(test_${name} PRIVATE "${PROJECT_SOURCE_DIR}/tests")
-  target_compile_definitions(test_${name} PRIVATE
-    FINETUNE_SOURCE_DIR="${PROJECT_SOURCE_DIR}" FINETUNE_PROGRAM="${PROJECT_BINARY_DIR}/finetune_tune")
+  set_target_properties(test_${name} PROPERTIES UNITY_BUILD OFF)  # tests share names of cases and fixtures
   if(ARG_TORCH)
     target_link_libraries(test_${name} PRIVATE LibTorch::torch)
     finetune_precompile_torch(test_${name})
   endif()
-  if(NOT ARG_TIMEOUT)
-    set(ARG_TIMEOUT 300)
-  endif()
-  if(FINETUNE_SANITIZE)
-    math(EXPR ARG_TIMEOUT "10 * ${ARG_TIMEOUT}")  # without optimisation, and each access checked
+  if(ARG_LABEL STREQUAL "fast")
+    add_dependencies(fast_tests test_${name})
   endif()
   add_test(NAME ${name} COMMAND test_${name})
-  set_tests_properties(${name} PROPERTIES LABELS "${ARG_LABEL}" TIMEOUT ${ARG_TIMEOUT})
+  set_tests_properties(${name} PROPERTIES LABELS "${ARG_LABEL}" TIMEOUT ${FINETUNE_TEST_TIMEOUT})
 endfunction()
