@@ -100,7 +100,7 @@ int run_asktell(RunConfig config, std::istream& in, std::ostream& out) {
 
 namespace {
 
-int run(const Arguments& arguments) {
+int run_asktell_verb(const Arguments& arguments) {
   if (arguments.sources.file.empty()) throw bad_input("", "--config FILE is missing");
   RunConfig config = prepare_config(arguments, true);
   std::ios::sync_with_stdio(false);
@@ -119,7 +119,7 @@ Verb asktell_verb() {
   return {.name = "asktell",
           .help = "the tuner alone, for an objective in any language: JSON lines on stdin and stdout",
           .example = "finetune_tune asktell --config space.yaml",
-          .run = run};
+          .run = run_asktell_verb};
 }
 
 }  // namespace finetune

@@ -53,7 +53,7 @@ std::string params_text(const Params& params) {
   return join(texts, ", ");
 }
 
-int run(const Arguments& arguments) {
+int run_check(const Arguments& arguments) {
   RunConfig config = prepare_config(arguments);
   resolve_replay(config);
   choose_defaults(config);
@@ -122,7 +122,7 @@ Verb check_verb() {
           .example = "finetune_tune check --model models/qwen --train train.jsonl",
           .flags = training_flags() + out_flags(),
           .required = {"model.path", "data.train"},
-          .run = run};
+          .run = run_check};
 }
 
 }  // namespace finetune

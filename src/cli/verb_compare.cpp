@@ -119,7 +119,7 @@ int run_measured(const Arguments& arguments, const CompareOptions& options) {
   return InterruptGuard::requested() ? 130 : 0;
 }
 
-int run(const Arguments& arguments) {
+int run_compare(const Arguments& arguments) {
   const CompareOptions options = options_of(arguments);
   return arguments.has("--simulate") ? run_simulated(arguments, options) : run_measured(arguments, options);
 }
@@ -146,7 +146,7 @@ Verb compare_verb() {
                         .takes = Flag::Takes::nothing}} +
                    out_flags(),
           .required = {"model.path", "data.train", "run.out"},
-          .run = run};
+          .run = run_compare};
 }
 
 }  // namespace finetune

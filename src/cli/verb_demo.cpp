@@ -11,7 +11,7 @@ namespace finetune {
 namespace {
 
 // Three runs of the ordinary verbs on material of its own: pretrain a tiny base, then tune LoRA on a second task.
-int run(const Arguments& arguments) {
+int run_demo(const Arguments& arguments) {
   const RunConfig config = prepare_config(arguments);
   check_paths(config, true, arguments.overwrite());
   const std::filesystem::path out = config.run.out;
@@ -53,7 +53,7 @@ Verb demo_verb() {
           .example = "finetune_tune demo --out runs/demo",
           .flags = out_flags(),
           .required = {"run.out"},
-          .run = run};
+          .run = run_demo};
 }
 
 }  // namespace finetune

@@ -25,7 +25,7 @@ std::string per_example_lines(const std::vector<ExampleLoss>& losses) {
   return text;
 }
 
-int run(const Arguments& arguments) {
+int run_eval(const Arguments& arguments) {
   const RunConfig config = prepare_config(arguments);
   check_paths(config, false, false);
   const Session session = open_session(config, {.trains = false, .holds_out = false});
@@ -71,7 +71,7 @@ Verb eval_verb() {
                     {"--per-example", "FILE", "write tokens, loss tokens and nll of each line"},
                     devices_flag()},
           .required = {"model.path", "data.valid"},
-          .run = run};
+          .run = run_eval};
 }
 
 }  // namespace finetune

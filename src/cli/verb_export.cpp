@@ -24,7 +24,7 @@ std::vector<Example> probe_examples(std::int64_t vocabulary) {
   return {example};
 }
 
-int run(const Arguments& arguments) {
+int run_export(const Arguments& arguments) {
   RunConfig config = prepare_config(arguments);
   check_paths(config, true, arguments.overwrite());
   BaseModel model = load_checkpoint(config.model.path, "float32");
@@ -61,7 +61,7 @@ Verb export_verb() {
           .example = "finetune_tune export --model models/qwen --adapter runs/first/best --out merged",
           .flags = std::vector<Flag>{model_flag(), adapter_flag()} + out_flags(),
           .required = {"model.path", "model.adapter", "run.out"},
-          .run = run};
+          .run = run_export};
 }
 
 }  // namespace finetune

@@ -18,7 +18,7 @@ void require_run(const std::string& folder) {
     throw bad_input(folder, "is not the folder of a run: it has no run.yaml");
 }
 
-int run(const Arguments& arguments) {
+int run_report(const Arguments& arguments) {
   const std::string folder = arguments.option("folder");
   require_run(folder);
   const std::filesystem::path run = folder;
@@ -42,7 +42,7 @@ Verb report_verb() {
           .help = "write the report of a run again",
           .example = "finetune_tune report runs/first",
           .flags = {{"folder", "DIR", "folder of a run"}},
-          .run = run};
+          .run = run_report};
 }
 
 }  // namespace finetune

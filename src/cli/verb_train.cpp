@@ -31,7 +31,7 @@ std::string result_text(const TrainResult& result, const std::string& metric) {
   return text + "; weights in " + result.weights.string();
 }
 
-int run(const Arguments& arguments) {
+int run_train(const Arguments& arguments) {
   const RunConfig config = prepare_config(arguments);
   const InterruptGuard guard;
   Progress progress;
@@ -52,7 +52,7 @@ Verb train_verb() {
           .example = "finetune_tune train --config runs/first/best.yaml --out runs/again",
           .flags = training_flags() + out_flags(),
           .required = {"model.path", "data.train", "run.out"},
-          .run = run};
+          .run = run_train};
 }
 
 }  // namespace finetune

@@ -11,7 +11,7 @@ namespace finetune {
 
 namespace {
 
-int run(const Arguments& arguments) {
+int run_tune(const Arguments& arguments) {
   const RunConfig config = prepare_config(arguments);
   const InterruptGuard guard;
   Progress progress;
@@ -34,7 +34,7 @@ Verb tune_verb() {
               "--steps 100",
           .flags = training_flags() + out_flags(),
           .required = {"model.path", "data.train", "run.out"},
-          .run = run};
+          .run = run_tune};
 }
 
 }  // namespace finetune
