@@ -78,14 +78,15 @@ void Tuner::report(std::span<const Report> reports, std::vector<Action>& actions
     TrialRecord& trial = trials_.at(static_cast<std::size_t>(report.trial.value));
     if (trial.state != TrialState::running) continue;
     steps_ += report.step - trial.step;
-    trial.step = report.step;
+    trial.step_before = std::exchange(trial.step, report.step);
     trial.train_loss = report.train_loss;
     if (broken(report.metric) || broken(report.train_loss) || broken(report.gradient_norm)) {
       actions.push_back({.trial = trial.id, .what = Action::Do::stop, .reason = "not finite"});
       finish_trial(trial, TrialState::failed, actions);
       continue;
     }
-    if (report.metric) trial.values.emplace_back(report.step, to_minimized(*report.metric, options_.direction));
+    if (report.metric && report.step >= options_.first_look)
+      trial.values.emplace_back(report.step, to_minimized(*report.metric, options_.direction));
     healthy.push_back(&trial);
   }
   scheduler_->on_reports(healthy, trials_, actions);
@@ -210,11 +211,13 @@ void Tuner::end(const std::string& reason, std::vector<Action>& actions) {
 std::int64_t Tuner::next_milestone(TrialId id) const {
   const TrialRecord& trial = trials_.at(static_cast<std::size_t>(id.value));
   // Asked at a step that may itself be one: the first milestone that is not behind the trial.
-  return std::min(options_.max_steps, scheduler_->next_milestone(id, trial.step).value_or(options_.max_steps));
+  const std::int64_t from = std::max(trial.step, options_.first_look);
+  return std::min(options_.max_steps, scheduler_->next_milestone(id, from).value_or(options_.max_steps));
 }
 
 bool Tuner::is_milestone(TrialId id, std::int64_t step) const {
-  return step == options_.max_steps || step == scheduler_->next_milestone(id, step);
+  if (step == options_.max_steps) return true;
+  return step >= options_.first_look && step == scheduler_->next_milestone(id, step);
 }
 
 const TrialRecord* Tuner::find(TrialId id) const {

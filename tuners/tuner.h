@@ -25,6 +25,7 @@ struct TrialRecord {
   TrialState state = TrialState::running;
   std::vector<std::pair<std::int64_t, double>> values;  ///< (step, minimised metric), steps ascending
   std::int64_t step = 0;                                ///< last reported step
+  std::int64_t step_before = 0;                         ///< the one before it; not saved
   std::optional<double> train_loss;                     ///< of the last report; not saved
 };
 
@@ -39,7 +40,16 @@ class Sampler {
   virtual void load(const nlohmann::json& state);
 };
 
-/// Decides how long trials go on. Cohort-fair: outcome does not depend on the order of reports.
+/// At which steps a scheduler compares trials: rungs below the full budget, or multiples of an interval. Neither where
+/// it compares none.
+struct Looks {
+  std::vector<std::int64_t> rungs;
+  std::optional<std::int64_t> interval;
+};
+
+/// Decides how long trials go on. Cohort-fair: outcome does not depend on the order of reports. A trial counts for a
+/// rung or interval with its first value at or past it; who passes several at once is judged at each, the lowest first,
+/// until it is stopped.
 class Scheduler {
  public:
   virtual ~Scheduler() = default;
@@ -58,6 +68,7 @@ class Scheduler {
                        std::vector<Action>& actions);
   /// The first step, `step` itself included, at which the trial must be evaluated; nothing = only at the end.
   virtual std::optional<std::int64_t> next_milestone(TrialId trial, std::int64_t step) const = 0;
+  virtual Looks looks() const = 0;
   virtual nlohmann::json save() const;
   virtual void load(const nlohmann::json& state);
 };
@@ -72,6 +83,7 @@ struct TunerOptions {
   Direction direction = Direction::minimize;
   std::uint64_t seed = 0;
   std::int64_t default_min_steps = 1;  ///< first rung, and steps from look to look, without an option
+  std::int64_t first_look = 1;         ///< before this step no trial has learned anything: values there do not count
   bool default_guard = true;           ///< the halvings, median and percentile look out for misleading values
   std::function<bool(const std::string&)> may_change;  ///< which parameters may change in training; empty: all
 };
@@ -102,6 +114,8 @@ class Tuner {
   void end(const std::string& reason, std::vector<Action>& actions);
   /// Which budget ended the study: steps, target or patience; empty when none did.
   const std::string& ended_by() const { return ended_by_; }
+
+  Looks looks() const { return scheduler_->looks(); }
 
   /// The host program changed a trial's parameters on its own.
   void note_params(TrialId trial, const Params& params);

@@ -3,6 +3,7 @@
 #include <iostream>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "cli/arguments.h"
 #include "cli/asktell.h"
@@ -10,6 +11,7 @@
 #include "config/config.h"
 #include "config/search_fields.h"
 #include "core/error.h"
+#include "core/text.h"
 #include "host/tuner_setup.h"
 #include "tuners/asktell/session.h"
 
@@ -29,6 +31,17 @@ nlohmann::ordered_json identity_of(const RunConfig& config) {
           {"tune.direction", config.tune.direction == Direction::minimize ? "minimize" : "maximize"},
           {"tune.steps", config.tune.steps},
           {"tune.seed", config.tune.seed}};
+}
+
+// What was given and means nothing to an outside objective: said, not refused, so that one file serves both. The flag
+// --seed sets train.seed too.
+std::vector<std::string> idle_keys(const RunConfig& config) {
+  std::vector<std::string> keys;
+  for (const std::string& key : config.given) {
+    const bool used = key.starts_with("search") || (key.starts_with("tune.") && key != "tune.metric");
+    if (!used && key != "train.seed") keys.push_back(key);
+  }
+  return keys;
 }
 
 // Lines of a stream, the last one also without a line break; `out` is flushed before waiting for more. So a caller who
@@ -90,7 +103,9 @@ int run_asktell(RunConfig config, std::istream& in, std::ostream& out) {
   if (config.tune.budget.tokens) throw bad_input("", "tune.budget.tokens has no meaning here: asktell sees no tokens");
   choose_defaults(config, {.asktell = true});
   const auto choice = settle_method(config, {.asktell = true});
+  const auto idle = idle_keys(config);
   AskTellSession session(asktell_setup(config));
+  if (!idle.empty()) std::cerr << "asktell reads search and tune; without meaning here: " << join(idle, ", ") << "\n";
   if (choice) std::cerr << "method auto: " << *choice << "\n";
   Lines lines(in, out);
   for (std::string line; lines.next(line);) out << session.answer(line) << '\n';

@@ -87,6 +87,7 @@ int run_check(const Arguments& arguments) {
   if (start) out << "the first trial starts with " << params_text(*start) << "\n";
   if (const auto choice = settle_method(session.config, {.side_by_side = resident}))
     out << "method auto: " << *choice << "\n";
+  if (const auto moved = describe_first_look(session.config)) out << *moved << "\n";
   const MemoryEstimate memory = session_memory(session, resident + 1);
   const double round = measured_round_seconds(session, resident);
   const double steps = static_cast<double>(session.config.tune.trials * last_step(session.config.train));

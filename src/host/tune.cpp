@@ -43,6 +43,7 @@ StudySummary tune(RunConfig config, const StudyHooks& hooks, bool overwrite) {
   const std::int64_t resident = resident_trials(session);
   if (const auto choice = settle_method(session.config, {.side_by_side = resident}))
     session.notes.push_back("method auto: " + *choice);
+  if (const auto moved = describe_first_look(session.config)) session.notes.push_back(*moved);
   const auto tuner = make_tuner(session.config, resident);
   std::vector<LaneParts> lanes = make_lanes(session, resident + 1);  // one more for the default configuration
   begin_folder(session);

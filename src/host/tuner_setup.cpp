@@ -17,8 +17,21 @@ std::int64_t budget_per_trial(const RunConfig& config, bool asktell) {
   return asktell ? config.tune.steps : config.train.stop_at.value_or(config.train.steps);
 }
 
-std::int64_t first_rung(std::int64_t steps, bool asktell) {
-  return asktell ? 1 : std::max<std::int64_t>(1, steps / 10);
+// The rate at a step of index t = step - 1 below W is t / W of its full one, so the first step of a warm-up moves
+// nothing: after it every trial is still the model it began with. A searched ratio counts by the largest W it may give.
+std::int64_t first_look(const RunConfig& config, bool asktell) {
+  if (asktell) return 1;
+  double ratio = config.train.warmup_ratio;
+  for (const SearchParameter& searched : config.search) {
+    if (searched.name != "train.warmup_ratio") continue;
+    ratio = std::max(ratio, searched.high);
+    for (const Value& choice : searched.choices) ratio = std::max(ratio, as_number(choice));
+  }
+  return ratio > 0 ? std::min<std::int64_t>(2, budget_per_trial(config, asktell)) : 1;
+}
+
+std::int64_t first_rung(const RunConfig& config, bool asktell) {
+  return asktell ? 1 : std::max(first_look(config, asktell), budget_per_trial(config, asktell) / 10);
 }
 
 MethodFacts method_facts(const RunConfig& config, const MethodContext& context) {
@@ -61,6 +74,23 @@ void resolve_method(RunConfig& config, const MethodContext& context) {
   tune.method.reset();
 }
 
+TunerOptions tuner_options(const RunConfig& config, std::optional<std::int64_t> concurrent, bool asktell) {
+  TunerOptions options;
+  options.trials = config.tune.trials;
+  options.max_steps = budget_per_trial(config, asktell);
+  options.concurrent = concurrent;
+  options.budget_steps = config.tune.budget.steps;
+  options.target = config.tune.budget.target;
+  options.patience = config.tune.budget.patience;
+  options.direction = config.tune.direction;
+  options.seed = static_cast<std::uint64_t>(config.tune.seed);
+  options.first_look = first_look(config, asktell);
+  options.default_min_steps = first_rung(config, asktell);
+  options.default_guard = !asktell;  // there schedulers are the published rules to the letter
+  if (!asktell) options.may_change = may_change_during_training;
+  return options;
+}
+
 }  // namespace
 
 void choose_defaults(RunConfig& config, const MethodContext& context) {
@@ -89,27 +119,32 @@ std::optional<std::string> settle_method(RunConfig& config, const MethodContext&
   const MethodFacts facts = method_facts(config, context);
   const MethodChoice choice = choose_method(facts);
   use_method(config.tune, choice.method);
-  return describe(choice, facts, first_rung(facts.steps, context.asktell));
+  return describe(choice, facts, first_rung(config, context.asktell));
 }
 
 std::unique_ptr<Tuner> make_tuner(const RunConfig& config, std::optional<std::int64_t> concurrent, bool asktell) {
-  TunerOptions options;
-  options.trials = config.tune.trials;
-  options.max_steps = budget_per_trial(config, asktell);
-  options.concurrent = concurrent;
-  options.budget_steps = config.tune.budget.steps;
-  options.target = config.tune.budget.target;
-  options.patience = config.tune.budget.patience;
-  options.direction = config.tune.direction;
-  options.seed = static_cast<std::uint64_t>(config.tune.seed);
-  options.default_min_steps = first_rung(options.max_steps, asktell);
-  options.default_guard = !asktell;  // there schedulers are the published rules to the letter
-  if (!asktell) options.may_change = may_change_during_training;
+  TunerOptions options = tuner_options(config, concurrent, asktell);
   const SearchSpace space = search_space(config);
   auto sampler = make_sampler(config.tune.sampler->name, {config.tune.sampler->options, space, options.seed,
                                                           first_trials(config, space, asktell)});
   auto scheduler = make_scheduler(config.tune.scheduler->name, {config.tune.scheduler->options, space, options});
   return std::make_unique<Tuner>(std::move(options), std::move(sampler), std::move(scheduler));
+}
+
+std::optional<std::string> describe_first_look(const RunConfig& config) {
+  TunerOptions options = tuner_options(config, std::nullopt, false);
+  const auto first_rung_with = [&](std::int64_t first_look) -> std::optional<std::int64_t> {
+    options.first_look = first_look;
+    const auto& [name, given] = *config.tune.scheduler;
+    const Looks looks = make_scheduler(name, {given, search_space(config), options})->looks();
+    return looks.rungs.empty() ? std::nullopt : std::optional(looks.rungs.front());
+  };
+  const std::int64_t look = options.first_look;
+  const auto asked = first_rung_with(1), got = first_rung_with(look);
+  if (asked == got || !got) return std::nullopt;
+  return "tune.scheduler: the first rung is step " + std::to_string(*got) + ", not " + std::to_string(*asked) +
+         ": the first step of the warm-up has rate 0, so until step " + std::to_string(look) +
+         " every trial is the same model";
 }
 
 }  // namespace finetune

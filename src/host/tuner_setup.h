@@ -25,7 +25,12 @@ void choose_defaults(RunConfig& config, const MethodContext& context = {});
 /// any other method.
 std::optional<std::string> settle_method(RunConfig& config, const MethodContext& context);
 
-/// Throws Error (bad_input) naming the key for anything that cannot be. `asktell`: the budget is tune.steps, any
+/// Where the first rung asked for lies before any trial has moved, and so is moved itself: what and why, to be said
+/// once. The scheduler must have been chosen.
+std::optional<std::string> describe_first_look(const RunConfig& config);
+
+/// Throws Error (bad_input) naming the key for anything that cannot be. Nobody is judged before the first step at which
+/// a trial's weights have moved (TunerOptions::first_look). `asktell`: the budget is tune.steps, any
 /// parameter may change in training.
 std::unique_ptr<Tuner> make_tuner(const RunConfig& config, std::optional<std::int64_t> concurrent,
                                   bool asktell = false);

@@ -1,9 +1,16 @@
 // Lines a second of asktell, for every scheduler: the session alone, and the verb in a process of its own behind two
 // pipes, once with lines sent ahead and once in turn (each waits for the answer before). Wanted: 50 000 or more.
+//
+// lines64/NAME: 1000 rounds of 64 trials, one line each, in turn, beside a process that gives the same answers without
+// thinking. Microseconds of a report line over the pipe's own time: medians of the first and of the last hundred lines.
+// Wanted: under 50, and as many at the end as at the beginning.
 #include <benchmark/benchmark.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <chrono>
+#include <functional>
 #include <iostream>
 #include <map>
 #include <set>
@@ -18,12 +25,13 @@ namespace {
 
 constexpr std::int64_t kTrials = 200, kSteps = 100, kConcurrent = 8;
 
-RunConfig config_of(const std::string& scheduler) {
+RunConfig config_of(const std::string& scheduler, std::int64_t trials = kTrials, std::int64_t steps = kSteps,
+                    std::int64_t concurrent = kConcurrent) {
   RunConfig config;
   config.search = {{.name = "x", .low = 0, .high = 1}};
-  config.tune.trials = scheduler == "pbt" || scheduler == "pb2" ? kConcurrent : kTrials;
-  config.tune.steps = kSteps;
-  config.tune.concurrent = kConcurrent;
+  config.tune.trials = scheduler == "pbt" || scheduler == "pb2" ? concurrent : trials;
+  config.tune.steps = steps;
+  config.tune.concurrent = concurrent;
   config.tune.sampler = TunerPart{"random", {}};
   config.tune.scheduler = TunerPart{scheduler, {}};
   if (scheduler == "threshold") config.tune.scheduler->options = {{"upper", 1e9}};
@@ -69,10 +77,12 @@ void session(benchmark::State& state, const std::string& scheduler) {
   state.SetItemsProcessed(state.iterations() * static_cast<std::int64_t>(lines.size()));
 }
 
-// The verb behind two pipes.
+// A process behind two pipes: the verb, or whatever else `run` does with stdin and stdout.
 class Child {
  public:
-  explicit Child(const std::string& scheduler) {
+  explicit Child(const std::string& scheduler)
+      : Child([scheduler] { return run_asktell(config_of(scheduler), std::cin, std::cout); }) {}
+  explicit Child(const std::function<int()>& run) {
     int in[2], out[2];
     if (pipe(in) != 0 || pipe(out) != 0) throw Error(ErrorKind::failed, "pipe");
     pid_ = fork();
@@ -80,7 +90,7 @@ class Child {
       dup2(in[0], STDIN_FILENO), dup2(out[1], STDOUT_FILENO);
       for (const int end : {in[0], in[1], out[0], out[1]}) close(end);
       std::ios::sync_with_stdio(false);
-      _exit(run_asktell(config_of(scheduler), std::cin, std::cout));
+      _exit(run());
     }
     close(in[0]), close(out[1]);
     to_ = in[1], from_ = out[0];
@@ -134,8 +144,89 @@ void process(benchmark::State& state, const std::string& scheduler, bool ahead) 
   state.SetItemsProcessed(state.iterations() * static_cast<std::int64_t>(lines.size()));
 }
 
+// Lines of 64 reports with the answers to them. All curves are alike, so that who only compares stops nobody, and every
+// trial that a rung stops makes room for another.
+constexpr std::int64_t kWide = 64, kLong = 1000;
+
+struct Script {
+  std::vector<std::string> lines, answers;
+};
+
+Script wide_study(const std::string& scheduler) {
+  AskTellSession session(asktell_setup(config_of(scheduler, 100'000, kLong, kWide)));
+  Script script;
+  std::map<std::int64_t, std::int64_t> steps;
+  std::set<std::int64_t> running;
+  const auto say = [&](const Json& request) {
+    script.lines.push_back(request.dump() + "\n");
+    script.answers.push_back(session.answer(request.dump()) + "\n");
+    const Json answer = Json::parse(script.answers.back());
+    for (const auto& trial : answer.value("trials", Json::array())) running.insert(trial.at("id").get<std::int64_t>());
+    for (const auto& action : answer.value("actions", Json::array())) {
+      const auto id = action.at("id").get<std::int64_t>();
+      const std::string what = action.at("do");
+      if (what == "stop" || what == "pause") running.erase(id);
+      if (what == "resume") running.insert(id);
+    }
+  };
+  for (std::int64_t round = 0; round < kLong; ++round) {
+    if (static_cast<std::int64_t>(running.size()) < kWide) say({{"ask", kWide}});
+    Json entries = Json::array();
+    for (const std::int64_t id : std::set(running)) {
+      const std::int64_t step = ++steps[id];
+      entries.push_back({{"id", id}, {"step", step}, {"value", 1.0 / static_cast<double>(step)}});
+      if (step == kLong) running.erase(id);
+    }
+    if (entries.empty()) break;
+    say({{"report", entries}});
+  }
+  return script;
+}
+
+int give_back(const std::vector<std::string>& answers) {
+  std::string line;
+  for (std::size_t i = 0; std::getline(std::cin, line); ++i) std::cout << answers.at(i) << std::flush;
+  return 0;
+}
+
+// Microseconds of each report line.
+std::vector<double> times_of(const Child& child, const Script& script) {
+  std::vector<double> times;
+  for (const std::string& line : script.lines) {
+    const auto started = std::chrono::steady_clock::now();
+    child.send(line), child.take(1);
+    const std::chrono::duration<double, std::micro> took = std::chrono::steady_clock::now() - started;
+    if (line.starts_with("{\"report\"")) times.push_back(took.count());
+  }
+  return times;
+}
+
+double median_of(std::vector<double> values) {
+  std::nth_element(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2), values.end());
+  return values[values.size() / 2];
+}
+
+void wide_lines(benchmark::State& state, const std::string& scheduler) {
+  const Script script = wide_study(scheduler);
+  for (auto _ : state) {
+    const auto ours = times_of(
+        Child([&] { return run_asktell(config_of(scheduler, 100'000, kLong, kWide), std::cin, std::cout); }), script);
+    const auto pipes = times_of(Child([&] { return give_back(script.answers); }), script);
+    std::vector<double> over;
+    for (std::size_t i = 0; i < ours.size(); ++i) over.push_back(ours[i] - pipes[i]);
+    const auto part = static_cast<std::ptrdiff_t>(std::min<std::size_t>(100, over.size()));
+    state.counters["first_us"] = median_of({over.begin(), over.begin() + part});
+    state.counters["last_us"] = median_of({over.end() - part, over.end()});
+    state.counters["all_us"] = median_of(over);
+    state.counters["pipe_us"] = median_of(pipes);
+  }
+}
+
 const bool registered = [] {
   for (const auto& name : scheduler_names()) {
+    benchmark::RegisterBenchmark(("lines64/" + name).c_str(), [name](benchmark::State& s) { wide_lines(s, name); })
+        ->Iterations(1)
+        ->UseRealTime();
     benchmark::RegisterBenchmark(("session/" + name).c_str(), [name](benchmark::State& s) { session(s, name); });
     benchmark::RegisterBenchmark(("ahead/" + name).c_str(), [name](benchmark::State& s) {
       process(s, name, true);

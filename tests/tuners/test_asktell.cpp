@@ -41,6 +41,7 @@ TEST(AskTell, AnswersAreExactlyThese) {
   AskTellSession session = session_of({.scheduler = "threshold", .options = {{"upper", 5.0}}, .trials = 5});
   const std::vector<std::pair<std::string, std::string>> table{
       {R"({"best":1})", R"({"best":null})"},
+      {R"({"rungs":1})", R"({"interval":1})"},
       {R"({"report":[{"id":1,"step":1,"value":9},{"step":1,"value":2,"id":0}]})",
        R"({"actions":[{"id":1,"do":"stop"}]})"},
       {R"({"best":1})", R"(0 2.0)"},
@@ -114,6 +115,7 @@ TEST(AskTell, ABadLineIsAnsweredByAnErrorAndChangesNothing) {
       R"({"ask":18446744073709551615})",
       R"({"best":2})",
       R"({"best":null})",
+      R"({"rungs":2})",
       R"({"report":{"id":0,"step":3,"value":1}})",
       R"({"report":[1]})",
       R"({"report":[{"id":0,"step":3}]})",
@@ -191,6 +193,15 @@ TEST(AskTell, AnErrorNamesWhatIsWrong) {
   says(R"({"report":[{"id":0,"step":4,"value":1}]})", "tune.steps = 3");
   says(R"({"report":[{"id":1,"step":2,"value":1}]})", "trial 1 is stopped");
   says(R"({"ask":1,"ask":1})", "is repeated");
+}
+
+TEST(AskTell, RungsSayWhereTrialsAreCompared) {
+  const auto rungs = [](const std::string& scheduler) {
+    return session_of({.scheduler = scheduler, .steps = 10}).answer(R"({"rungs":1})");
+  };
+  EXPECT_EQ(rungs("asha"), R"({"rungs":[1,3,9]})");
+  EXPECT_EQ(rungs("none"), R"({"rungs":[]})");
+  EXPECT_EQ(rungs("median"), R"({"interval":1})");
 }
 
 TEST(AskTell, ATellWithoutReportsIsAFullBudgetResult) {

@@ -56,19 +56,25 @@ std::string name_of(const TrialRecord& trial) {
   return "trial " + std::to_string(trial.id.value);
 }
 
-Report read_report(const Json& entry, const Tuner& tuner, std::int64_t steps, std::set<TrialId>& seen) {
+ReportEntry read_entry(const Json& entry) {
   check_entry(entry, "report", {"id", "step", "value"});
-  const TrialRecord& trial = known_trial(entry, "report", tuner, seen);
-  if (trial.state != TrialState::running)
-    throw bad_input("", name_of(trial) + " is " + to_text(trial.state) + " and cannot report");
-  const std::int64_t step = read_whole(field(entry, "report", "step"), "step", 1);
-  if (step > steps)
-    throw bad_input(
-        "", name_of(trial) + ": step " + std::to_string(step) + " is above tune.steps = " + std::to_string(steps));
-  if (step <= trial.step)
-    throw bad_input("", name_of(trial) + ": step " + std::to_string(step) + " comes after step " +
-                            std::to_string(trial.step) + "; steps must grow");
-  return {.trial = trial.id, .step = step, .metric = read_value(field(entry, "report", "value"))};
+  return {.id = read_whole(field(entry, "report", "id"), "id", 0),
+          .step = read_whole(field(entry, "report", "step"), "step", 1),
+          .value = read_value(field(entry, "report", "value"))};
+}
+
+Report checked_report(const ReportEntry& entry, const Tuner& tuner, std::int64_t steps) {
+  const TrialRecord* trial = tuner.find({entry.id});
+  if (trial == nullptr) throw bad_input("", "there is no trial " + std::to_string(entry.id));
+  if (trial->state != TrialState::running)
+    throw bad_input("", name_of(*trial) + " is " + to_text(trial->state) + " and cannot report");
+  if (entry.step > steps)
+    throw bad_input("", name_of(*trial) + ": step " + std::to_string(entry.step) +
+                            " is above tune.steps = " + std::to_string(steps));
+  if (entry.step <= trial->step)
+    throw bad_input("", name_of(*trial) + ": step " + std::to_string(entry.step) + " comes after step " +
+                            std::to_string(trial->step) + "; steps must grow");
+  return {.trial = trial->id, .step = entry.step, .metric = entry.value};
 }
 
 TrialState read_state(const Json& entry) {
@@ -93,12 +99,22 @@ Ending read_ending(const Json& entry, const Tuner& tuner, const std::set<TrialId
 
 }  // namespace
 
-std::vector<Report> read_reports(const Json& entries, const Tuner& tuner, std::int64_t steps) {
+std::vector<ReportEntry> read_entries(const Json& entries) {
   check_list(entries, "report");
+  std::vector<ReportEntry> list;
+  for (const auto& entry : entries) list.push_back(read_entry(entry));
+  return list;
+}
+
+std::vector<Report> checked_reports(std::span<const ReportEntry> entries, const Tuner& tuner, std::int64_t steps) {
   std::vector<Report> reports;
-  std::set<TrialId> seen;
-  for (const auto& entry : entries) reports.push_back(read_report(entry, tuner, steps, seen));
+  reports.reserve(entries.size());
+  for (const auto& entry : entries) reports.push_back(checked_report(entry, tuner, steps));
   std::sort(reports.begin(), reports.end(), [](const Report& a, const Report& b) { return a.trial < b.trial; });
+  const auto twice = std::adjacent_find(reports.begin(), reports.end(),
+                                        [](const Report& a, const Report& b) { return a.trial == b.trial; });
+  if (twice != reports.end())
+    throw bad_input("", "trial " + std::to_string(twice->trial.value) + " is in the list twice");
   return reports;
 }
 

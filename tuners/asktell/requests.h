@@ -5,15 +5,20 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <vector>
 
+#include "tuners/asktell/report_line.h"
 #include "tuners/tuner.h"
 
 namespace finetune {
 
-/// {"id","step","value"} of running trials, each at most once, steps growing up to `steps`.
-std::vector<Report> read_reports(const nlohmann::ordered_json& entries, const Tuner& tuner, std::int64_t steps);
+/// {"id","step","value"} as they stand, in the line's order.
+std::vector<ReportEntry> read_entries(const nlohmann::ordered_json& entries);
+
+/// Running trials, each at most once, steps growing up to `steps`.
+std::vector<Report> checked_reports(std::span<const ReportEntry> entries, const Tuner& tuner, std::int64_t steps);
 
 struct Ending {
   TrialId trial;

@@ -12,7 +12,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-const std::vector<std::string> kRequests{"ask", "report", "tell", "best", "save", "load"};
+const std::vector<std::string> kRequests{"ask", "report", "tell", "best", "rungs", "save", "load"};
 
 std::string text_of(const Json& json) {
   return json.dump(-1, ' ', false, Json::error_handler_t::replace);
@@ -53,6 +53,7 @@ AskTellSession::AskTellSession(AskTellSetup setup) : setup_(std::move(setup)), t
 
 std::string AskTellSession::answer(std::string_view line) {
   try {
+    if (const auto* entries = report_line_.read(line)) return text_of(report(*entries));
     return text_of(carry_out(parse_strict_json("", line, 8)));
   } catch (const std::exception& error) {
     return text_of({{"error", error.what()}});
@@ -65,15 +66,15 @@ Json AskTellSession::carry_out(const Json& request) {
   const std::string& what = request.begin().key();
   const Json& argument = request.begin().value();
   if (what == "ask") return ask(argument);
-  if (what == "report") return report(argument);
+  if (what == "report") return report(read_entries(argument));
   if (what == "tell") return tell(argument);
   if (what == "save") return save(argument), done();
   if (what == "load") return load(argument), done();
-  if (what != "best")
+  if (what != "best" && what != "rungs")
     throw bad_input(
         "", "unknown request \"" + what + "\"; allowed: " + join(kRequests, ", ") + did_you_mean(what, kRequests));
-  if (argument != 1) throw bad_input("", "best must be 1");
-  return {{"best", best()}};
+  if (argument != 1) throw bad_input("", what + " must be 1");
+  return what == "best" ? Json{{"best", best()}} : rungs();
 }
 
 Json AskTellSession::ask(const Json& count) {
@@ -89,8 +90,8 @@ Json AskTellSession::ask(const Json& count) {
   return with_actions(std::move(answer), actions);
 }
 
-Json AskTellSession::report(const Json& entries) {
-  const std::vector<Report> reports = read_reports(entries, *tuner_, setup_.steps);
+Json AskTellSession::report(std::span<const ReportEntry> entries) {
+  const std::vector<Report> reports = checked_reports(entries, *tuner_, setup_.steps);
   std::vector<Action> actions;
   tuner_->report(reports, actions);
   end_when_out_of_time(actions);
@@ -118,6 +119,12 @@ Json AskTellSession::best() const {
   if (best == nullptr) return nullptr;
   const double value = to_minimized(best->values.back().second, setup_.direction);  // turned back
   return {{"id", best->id.value}, {"params", to_json(best->params)}, {"value", number_to_json(value)}};
+}
+
+Json AskTellSession::rungs() const {
+  const Looks looks = tuner_->looks();
+  if (looks.interval) return {{"interval", *looks.interval}};
+  return {{"rungs", looks.rungs}};
 }
 
 void AskTellSession::save(const Json& path) const {

@@ -5,7 +5,12 @@
 //   {"report": [{"id":0,"step":1,"value":0.4}]}    -> {"actions":[{"id":0,"do":"stop"}]}
 //   {"tell": [{"id":0,"value":0.4}]}               -> {"ok":true}
 //   {"best": 1}                                    -> {"best":{"id":0,"params":{...},"value":0.4}}
+//   {"rungs": 1}                                   -> {"rungs":[1,3,9]} or {"interval":5}
 //   {"save": "FILE"}  {"load": "FILE"}             -> {"ok":true}
+//
+// `rungs` says at which steps the scheduler compares trials; a trial that reports in between counts there with its
+// first report at or past the step. Rungs are those below tune.steps, of every bracket; early_exit's and replay's steps
+// are a list too; a scheduler that looks at every report has the interval 1; `none` compares nobody: {"rungs":[]}.
 //
 // A line that cannot be carried out whole is answered by {"error":"..."} and changes nothing.
 #pragma once
@@ -15,10 +20,12 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <set>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "tuners/asktell/report_line.h"
 #include "tuners/tuner.h"
 
 namespace finetune {
@@ -44,15 +51,17 @@ class AskTellSession {
   using Json = nlohmann::ordered_json;
   Json carry_out(const Json& request);
   Json ask(const Json& count);
-  Json report(const Json& entries);
+  Json report(std::span<const ReportEntry> entries);
   Json tell(const Json& entries);
   Json best() const;
+  Json rungs() const;
   void save(const Json& path) const;
   void load(const Json& path);
   void end_when_out_of_time(std::vector<Action>& actions);
 
   AskTellSetup setup_;
   std::unique_ptr<Tuner> tuner_;
+  ReportLineReader report_line_;
   std::set<TrialId> told_;  // completed trials whose last value was told as well
 };
 

@@ -14,29 +14,23 @@ class Asha : public Scheduler {
   Asha(std::vector<std::int64_t> rungs, std::int64_t max_steps, std::int64_t eta, bool guard)
       : rungs_(std::move(rungs)), max_steps_(max_steps), eta_(eta), guarded_(guard) {}
 
-  // Trials that reach a rung in the same round are entered first and judged together.
+  // Trials that reach a rung in the same round are entered first and judged together; who reaches several is judged at
+  // the lowest first.
   void on_reports(std::span<const TrialRecord* const> reported, std::span<const TrialRecord>,
                   std::vector<Action>& actions) override {
-    std::map<std::int64_t, std::vector<RungEntry>> arrived;
-    for (const TrialRecord* trial : reported) {
-      const auto value = fresh_value(*trial);
-      if (!value) continue;
-      const bool is_rung = std::binary_search(rungs_.begin(), rungs_.end(), trial->step);
-      if (guarded_ && (is_rung || trial->step == max_steps_)) guard_.compare(*trial);
-      if (!is_rung) continue;
-      enter(entries_[trial->step], {*value, trial->id});
-      arrived[trial->step].emplace_back(*value, trial->id);
-    }
-    for (const auto& [step, cohort] : arrived) {
-      if (!guard_.is_trusted_step(step)) continue;
-      const RungEntries& rung = entries_[step];
-      stop_losers(rung, step, cohort, survivors(static_cast<std::int64_t>(rung.size()), eta_), actions);
+    const std::vector<const TrialRecord*> arriving = that_reach(guard_.levels(), reported);
+    if (guarded_) guard_.compare(arriving);
+    const std::size_t first = actions.size();
+    for (const std::int64_t step : rungs_) {
+      const auto cohort = arrivals(arriving, step, std::span(actions).subspan(first));
+      if (!cohort.empty()) judge(step, cohort, actions);
     }
   }
 
   std::optional<std::int64_t> next_milestone(TrialId, std::int64_t step) const override {
     return next_rung(rungs_, step);
   }
+  Looks looks() const override { return {.rungs = rungs_}; }
 
   nlohmann::json save() const override {
     auto entries = nlohmann::json::array();
@@ -55,6 +49,13 @@ class Asha : public Scheduler {
   static std::vector<std::int64_t> with(std::vector<std::int64_t> rungs, std::int64_t max_steps) {
     rungs.push_back(max_steps);
     return rungs;
+  }
+
+  void judge(std::int64_t step, std::span<const RungEntry> cohort, std::vector<Action>& actions) {
+    RungEntries& rung = entries_[step];
+    for (const RungEntry& entry : cohort) enter(rung, entry);
+    if (!guard_.is_trusted_step(step)) return;
+    stop_losers(rung, step, cohort, survivors(static_cast<std::int64_t>(rung.size()), eta_), actions);
   }
 
   std::vector<std::int64_t> rungs_;

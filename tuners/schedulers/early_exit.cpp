@@ -63,20 +63,19 @@ class EarlyExit : public Scheduler {
 
   void on_reports(std::span<const TrialRecord* const> reported, std::span<const TrialRecord>,
                   std::vector<Action>& actions) override {
-    std::vector<RungEntry> arrived;
     for (const TrialRecord* trial : reported) {
-      Trajectory& path = paths_[trial->id];
-      if (trial->train_loss) path.train = smoothed(path.train, *trial->train_loss);
-      const auto value = fresh_value(*trial);
-      if (!value) continue;
-      if (trial->step == options_.warmup_step) {
-        enter(warm_, {*value, trial->id});
-        arrived.emplace_back(*value, trial->id);
+      if (trial->train_loss) {
+        Trajectory& path = paths_[trial->id];
+        path.train = smoothed(path.train, *trial->train_loss);
       }
-      if (trial->step % options_.interval == 0) judge_path(*trial, path, *value, actions);
     }
-    stop_losers(warm_, options_.warmup_step, arrived, kept(static_cast<std::int64_t>(warm_.size()), options_.keep),
-                actions);
+    const std::vector<Action> losers = judge_warm(reported);
+    for (const TrialRecord* trial : reported) {
+      const auto is_own = [&](const Action& stop) { return stop.trial == trial->id; };
+      if (reaches_look(*trial, options_.interval) && std::none_of(losers.begin(), losers.end(), is_own))
+        judge_path(*trial, paths_[trial->id], trial->values.back().second, actions);
+    }
+    actions.insert(actions.end(), losers.begin(), losers.end());
   }
 
   void on_end(const TrialRecord& trial, std::span<const TrialRecord>, std::vector<Action>&) override {
@@ -88,10 +87,27 @@ class EarlyExit : public Scheduler {
     return step <= options_.warmup_step ? std::min(next, options_.warmup_step) : next;
   }
 
+  Looks looks() const override {
+    Looks looks;
+    for (std::int64_t step = 0; (step = *next_milestone({}, step + 1)) < options_.max_steps;)
+      looks.rungs.push_back(step);
+    return looks;
+  }
+
   nlohmann::json save() const override;
   void load(const nlohmann::json& state) override;
 
  private:
+  // The cohort of those that come out of the warm-up this round.
+  std::vector<Action> judge_warm(std::span<const TrialRecord* const> reported) {
+    const auto arrived = options_.warmup_step > 0 ? arrivals(reported, options_.warmup_step, {}) : RungEntries{};
+    for (const RungEntry& entry : arrived) enter(warm_, entry);
+    std::vector<Action> losers;
+    stop_losers(warm_, options_.warmup_step, arrived, kept(static_cast<std::int64_t>(warm_.size()), options_.keep),
+                losers);
+    return losers;
+  }
+
   void judge_path(const TrialRecord& trial, Trajectory& path, double value, std::vector<Action>& actions) {
     follow(path, value, options_.gap);
     if (trial.step >= options_.max_steps || trial.step <= options_.warmup_step) return;
@@ -153,7 +169,7 @@ std::unique_ptr<Scheduler> make_early_exit(const SchedulerRequest& request) {
     return std::max<std::int64_t>(
         1, static_cast<std::int64_t>(std::ceil(part * static_cast<double>(options.max_steps) - 1e-9)));
   };
-  options.warmup_step = warmup > 0 ? share(warmup) : 0;
+  options.warmup_step = warmup > 0 ? std::max(share(warmup), request.tuner.first_look) : 0;
   options.interval = share(0.05);
   options.keep = reader.number("keep", 0.25, 0, 1);
   options.rising = reader.flag("rising", true);

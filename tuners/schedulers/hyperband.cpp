@@ -32,23 +32,27 @@ class Hyperband : public Scheduler {
 
   void on_reports(std::span<const TrialRecord* const> reported, std::span<const TrialRecord>,
                   std::vector<Action>& actions) override {
-    std::map<std::pair<std::size_t, std::int64_t>, std::vector<RungEntry>> arrived;
-    for (const TrialRecord* trial : reported) {
-      const auto value = fresh_value(*trial);
-      if (!value || !std::binary_search(levels_.begin(), levels_.end(), trial->step)) continue;
+    std::vector<std::vector<const TrialRecord*>> arriving(brackets_.size());
+    for (const TrialRecord* trial : that_reach(levels_, reported)) {
       const Member& member = members_.at(trial->id);
       if (guarded_ && !member.judged) guard_.compare(*trial);
-      if (!is_rung_of(member.bracket, trial->step)) continue;
-      enter(entries_[{member.bracket, trial->step}], {*value, trial->id});
-      arrived[{member.bracket, trial->step}].emplace_back(*value, trial->id);
+      arriving[member.bracket].push_back(trial);
     }
-    for (const auto& [rung, cohort] : arrived) judge(rung, cohort, actions);
+    const std::size_t first = actions.size();
+    for (std::size_t bracket = 0; bracket < brackets_.size(); ++bracket) {
+      for (const std::int64_t step : brackets_[bracket].rungs) {
+        const auto cohort = arrivals(arriving[bracket], step, std::span(actions).subspan(first));
+        if (!cohort.empty()) judge({bracket, step}, cohort, actions);
+      }
+    }
   }
 
   std::optional<std::int64_t> next_milestone(TrialId trial, std::int64_t step) const override {
     // The guard wants to see unjudged trials at every rung.
     return next_rung(guarded_ ? levels_ : brackets_[members_.at(trial).bracket].rungs, step);
   }
+
+  Looks looks() const override { return {.rungs = {levels_.begin(), levels_.end() - 1}}; }
 
   nlohmann::json save() const override;
   void load(const nlohmann::json& state) override;
@@ -67,16 +71,13 @@ class Hyperband : public Scheduler {
   std::int64_t share(std::size_t bracket) const {
     return brackets_[bracket].trials * (guard_.is_confirmed(bracket) ? kConfirmed : 1);
   }
-  bool is_rung_of(std::size_t bracket, std::int64_t step) const {
-    const auto& own = brackets_[bracket].rungs;
-    return std::binary_search(own.begin(), own.end(), step);
-  }
 
   void judge(std::pair<std::size_t, std::int64_t> rung, std::span<const RungEntry> cohort,
              std::vector<Action>& actions) {
+    RungEntries& entries = entries_[rung];
+    for (const RungEntry& entry : cohort) enter(entries, entry);
     if (!guard_.is_trusted_step(rung.second)) return;
     for (const RungEntry& entry : cohort) members_.at(entry.second).judged = true;
-    const RungEntries& entries = entries_.at(rung);
     stop_losers(entries, rung.second, cohort, survivors(static_cast<std::int64_t>(entries.size()), eta_), actions);
   }
 

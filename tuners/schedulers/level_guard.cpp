@@ -18,11 +18,18 @@ std::size_t LevelGuard::level_of(std::int64_t step) const {
   return static_cast<std::size_t>(std::lower_bound(levels_.begin(), levels_.end(), step) - levels_.begin());
 }
 
-void LevelGuard::compare(const TrialRecord& trial, std::size_t level) {
-  for (std::size_t lower = 0; lower < level; ++lower) {
-    if (const auto value = value_at_step(trial, levels_[lower]))
-      agreements_[{lower, level}].add(*value, trial.values.back().second);
+void LevelGuard::compare(const TrialRecord& trial) {
+  for (const std::int64_t reached : rungs_reached(levels_, trial)) {
+    const std::size_t level = level_of(reached);
+    for (std::size_t lower = 0; lower < level; ++lower) {
+      const auto* early = value_from(trial, levels_[lower]);
+      if (early->first < trial.step) agreements_[{lower, level}].add(early->second, trial.values.back().second);
+    }
   }
+}
+
+void LevelGuard::compare(std::span<const TrialRecord* const> reported) {
+  for (const TrialRecord* trial : reported) compare(*trial);
 }
 
 bool LevelGuard::is_trusted(std::size_t level) const {
@@ -32,12 +39,6 @@ bool LevelGuard::is_trusted(std::size_t level) const {
     if (found->second.tau() < rule_.low_tau) return false;
   }
   return true;
-}
-
-void LevelGuard::compare_at_levels(std::span<const TrialRecord* const> reported) {
-  for (const TrialRecord* trial : reported) {
-    if (fresh_value(*trial) && std::binary_search(levels_.begin(), levels_.end(), trial->step)) compare(*trial);
-  }
 }
 
 bool LevelGuard::is_trusted_look(std::int64_t step) const {

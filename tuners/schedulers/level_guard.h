@@ -40,21 +40,22 @@ class LevelGuard {
   /// `levels`: steps, ascending; the last is the full budget.
   LevelGuard(std::vector<std::int64_t> levels, GuardRule rule) : levels_(std::move(levels)), rule_(rule) {}
 
-  /// The trial has a fresh value at a level: pairs it with its own values at lower ones.
-  void compare(const TrialRecord& trial) { compare(trial, level_of(trial.step)); }
-  void compare(const TrialRecord& trial, std::size_t level);
+  /// Where the trial's fresh value has reached levels, pairs it with the trial's values at lower ones, as far as those
+  /// are of earlier reports.
+  void compare(const TrialRecord& trial);
+  void compare(std::span<const TrialRecord* const> reported);
 
   /// False when a higher level ranks the trials differently.
   bool is_trusted(std::size_t level) const;
   bool is_trusted_step(std::int64_t step) const { return is_trusted(level_of(step)); }
 
-  /// For looks at any step, which are as good as the level at or below them: compares those of `reported` that have a
-  /// fresh value at a level.
-  void compare_at_levels(std::span<const TrialRecord* const> reported);
+  /// For looks at any step, which are as good as the level at or below them.
   bool is_trusted_look(std::int64_t step) const;
 
   /// True when the highest level that can tell has at least a quarter of the budget and ranks the trials alike.
   bool is_confirmed(std::size_t level) const;
+
+  const std::vector<std::int64_t>& levels() const { return levels_; }
 
   nlohmann::json save() const;
   void load(const nlohmann::json& json);  ///< into an empty guard

@@ -8,6 +8,7 @@ class None : public Scheduler {
  public:
   void on_reports(std::span<const TrialRecord* const>, std::span<const TrialRecord>, std::vector<Action>&) override {}
   std::optional<std::int64_t> next_milestone(TrialId, std::int64_t) const override { return std::nullopt; }
+  Looks looks() const override { return {}; }
 };
 
 }  // namespace

@@ -16,25 +16,40 @@ class Pasha : public Promotion {
 
   void on_reports(std::span<const TrialRecord* const> reported, std::span<const TrialRecord> all,
                   std::vector<Action>& actions) override {
-    const std::size_t before = levels()[top()].entries.size();
+    const std::size_t before = at_top();
     Promotion::on_reports(reported, all, actions);
-    const bool arrived = levels()[top()].entries.size() > before;
-    if (arrived && top() + 1 < levels().size() && !is_ranking_stable(all)) set_top(top() + 1);
+    raise_top(before, all);
   }
 
  private:
+  void settle(std::span<const TrialRecord> all) override {
+    std::size_t before = 0;
+    do {
+      before = at_top();
+      Promotion::settle(all);
+    } while (raise_top(before, all));
+  }
+
+  std::size_t at_top() const { return levels()[top()].entries.size(); }
+
+  bool raise_top(std::size_t before, std::span<const TrialRecord> all) {
+    if (at_top() <= before || top() + 1 == levels().size() || is_ranking_stable(all)) return false;
+    set_top(top() + 1);
+    return true;
+  }
+
+  // Only who reported between the two levels says whether they rank alike; with nobody they may well not.
   bool is_ranking_stable(std::span<const TrialRecord> all) const {
     if (top() == 0) return true;
     std::vector<double> lower, higher;
-    for (const RungEntry& entry : levels()[top()].entries) {
-      const RungEntries& below = levels()[top() - 1].entries;
-      const auto own = std::find_if(below.begin(), below.end(),
-                                    [&](const RungEntry& other) { return other.second == entry.second; });
-      if (own == below.end()) continue;
-      lower.push_back(own->first);
-      higher.push_back(entry.first);
+    for (const auto& [value, id] : levels()[top()].entries) {
+      const TrialRecord& trial = all[static_cast<std::size_t>(id.value)];
+      const auto *below = value_from(trial, levels()[top() - 1].step), *here = value_from(trial, levels()[top()].step);
+      if (below == here) continue;
+      lower.push_back(below->second);
+      higher.push_back(here->second);
     }
-    return ranks_alike(lower, higher, ranking_noise(curves_to_top(all)));
+    return !lower.empty() && ranks_alike(lower, higher, ranking_noise(curves_to_top(all)));
   }
 
   // The curves of the trials at the top level over the steps that all of them have reported.

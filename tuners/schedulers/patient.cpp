@@ -34,6 +34,7 @@ class Patient : public Scheduler {
   std::optional<std::int64_t> next_milestone(TrialId, std::int64_t step) const override {
     return next_look(step, interval_);
   }
+  Looks looks() const override { return {.interval = interval_}; }
   void load(const nlohmann::json&) override { prefixes_.clear(); }
 
  private:

@@ -4,6 +4,7 @@
 
 #include "tuners/schedulers/improvement_model.h"
 #include "tuners/schedulers/population.h"
+#include "tuners/schedulers/rungs.h"
 #include "tuners/schedulers/schedulers.h"
 
 namespace finetune {
@@ -46,15 +47,16 @@ class Pb2 : public Scheduler {
     const auto before = before_.find(trial.id);
     if (trial.state == TrialState::failed) {
       const double rank = before == before_.end() ? 0.5 : before->second.rank;
-      const std::int64_t round = ready_step(trial.step, options_.interval) / options_.interval;
+      const std::int64_t round = next_look(trial.step, options_.interval) / options_.interval;
       rows_.push_back({round, rank, positions(trial.params), 0, true});
     }
     if (before != before_.end()) before_.erase(before);
   }
 
   std::optional<std::int64_t> next_milestone(TrialId, std::int64_t step) const override {
-    return ready_step(step, options_.interval);
+    return next_look(step, options_.interval);
   }
+  Looks looks() const override { return {.interval = options_.interval}; }
 
   nlohmann::json save() const override;
   void load(const nlohmann::json& state) override;

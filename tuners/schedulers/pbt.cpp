@@ -3,6 +3,7 @@
 
 #include "core/number.h"
 #include "tuners/schedulers/population.h"
+#include "tuners/schedulers/rungs.h"
 #include "tuners/schedulers/schedulers.h"
 
 namespace finetune {
@@ -72,8 +73,9 @@ class Pbt : public Scheduler {
   }
 
   std::optional<std::int64_t> next_milestone(TrialId, std::int64_t step) const override {
-    return ready_step(step, options_.interval);
+    return next_look(step, options_.interval);
   }
+  Looks looks() const override { return {.interval = options_.interval}; }
 
   nlohmann::json save() const override { return random_.position(); }
   void load(const nlohmann::json& state) override { random_.seek(state.get<std::uint64_t>()); }

@@ -26,16 +26,12 @@ std::vector<const TrialRecord*> ready_members(std::span<const TrialRecord* const
                                               std::int64_t max_steps) {
   std::vector<const TrialRecord*> ready;
   for (const TrialRecord* trial : reported) {
-    if (trial->step % interval == 0 && trial->step < max_steps && fresh_value(*trial)) ready.push_back(trial);
+    if (trial->step < max_steps && reaches_look(*trial, interval)) ready.push_back(trial);
   }
   std::stable_sort(ready.begin(), ready.end(), [](const TrialRecord* a, const TrialRecord* b) {
     return a->values.back().second < b->values.back().second;  // ties: reports are sorted by id
   });
   return ready;
-}
-
-std::int64_t ready_step(std::int64_t step, std::int64_t interval) {
-  return std::max<std::int64_t>(1, (step + interval - 1) / interval) * interval;
 }
 
 std::int64_t copiers(std::int64_t n, double quantile) {

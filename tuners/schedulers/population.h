@@ -14,13 +14,10 @@
 
 namespace finetune {
 
-/// Members that report a ready step (a multiple of `interval` below max_steps) with a value, best first; ties go to the
-/// lower id. Those of one round are one population.
+/// Members whose fresh value is their first at or past a multiple of `interval`, below max_steps, best first; ties go
+/// to the lower id. Those of one round are one population; who passes several multiples at once is ready once.
 std::vector<const TrialRecord*> ready_members(std::span<const TrialRecord* const> reported, std::int64_t interval,
                                               std::int64_t max_steps);
-
-/// The ready step at or after `step`.
-std::int64_t ready_step(std::int64_t step, std::int64_t interval);
 
 /// How many of n members copy: ceil(quantile n), at most half of them.
 std::int64_t copiers(std::int64_t n, double quantile);

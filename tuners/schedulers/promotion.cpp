@@ -27,23 +27,59 @@ void Promotion::on_start(const TrialRecord& trial) {
 
 void Promotion::on_reports(std::span<const TrialRecord* const> reported, std::span<const TrialRecord>,
                            std::vector<Action>& actions) {
-  std::vector<std::pair<std::size_t, RungEntry>> arrived;
+  std::vector<const TrialRecord*> moving;
   for (const TrialRecord* trial : reported) {
-    const auto value = fresh_value(*trial);
-    std::size_t& head = heads_.at(trial->id);
-    if (!value || head == levels_.size() || trial->step < levels_[head].step) continue;
-    const std::size_t here = head++;
-    enter(levels_[here].entries, {*value, trial->id});
-    if (guarded_) guard_.compare(*trial, here);
-    arrived.push_back({here, {*value, trial->id}});
+    if (fresh_value(*trial) && has_reached(heads_.at(trial->id), *trial)) moving.push_back(trial);
   }
-  for (const auto& [here, entry] : arrived) {
-    const bool complete = here + 1 == levels_.size();
-    if (complete || !guard_.is_trusted(here)) continue;
-    enter(levels_[here].waiting, entry);
-    actions.push_back({.trial = entry.second,
+  if (guarded_) guard_.compare(moving);
+  const std::size_t first = actions.size();
+  for (std::size_t here = 0; here < levels_.size(); ++here) arrive(here, moving, actions);
+  std::sort(actions.begin() + static_cast<std::ptrdiff_t>(first), actions.end(),
+            [](const Action& a, const Action& b) { return a.trial < b.trial; });
+}
+
+bool Promotion::has_reached(std::size_t level, const TrialRecord& trial) const {
+  return level < levels_.size() && trial.step >= levels_[level].step;
+}
+
+// All are entered before one pauses. Who pauses moves no more; who has its full budget has no reason to.
+void Promotion::arrive(std::size_t here, std::vector<const TrialRecord*>& moving, std::vector<Action>& actions) {
+  Level& level = levels_[here];
+  const auto arrives = [&](const TrialRecord* trial) {
+    return heads_.at(trial->id) == here && has_reached(here, *trial);
+  };
+  const auto rest =
+      std::stable_partition(moving.begin(), moving.end(), [&](const TrialRecord* t) { return !arrives(t); });
+  for (auto trial = rest; trial != moving.end(); ++trial) {
+    enter(level.entries, {*fresh_value(**trial), (*trial)->id});
+    ++heads_.at((*trial)->id);
+  }
+  const auto pauses = [&](const TrialRecord* trial) {
+    if (trial->step >= levels_.back().step || !guard_.is_trusted(here)) return false;
+    enter(level.waiting, {*fresh_value(*trial), trial->id});
+    actions.push_back({.trial = trial->id,
                        .what = Action::Do::pause,
-                       .reason = "rung " + std::to_string(levels_[here].step) + ": waits for promotion"});
+                       .reason = "rung " + std::to_string(level.step) + ": waits for promotion"});
+    return true;
+  };
+  moving.erase(std::remove_if(rest, moving.end(), pauses), moving.end());
+}
+
+// Who has passed the next level already is there as soon as it is promoted, and needs no slot for it.
+void Promotion::settle(std::span<const TrialRecord> all) {
+  for (std::size_t here = 0; here < top_; ++here) {
+    Level& level = levels_[here];
+    for (std::size_t k = 0; k < level.waiting.size() && may_go_on(level, level.waiting[k]);) {
+      const RungEntry entry = level.waiting[k];
+      if (!has_reached(here + 1, all[static_cast<std::size_t>(entry.second.value)])) {
+        ++k;
+        continue;
+      }
+      level.waiting.erase(level.waiting.begin() + static_cast<std::ptrdiff_t>(k));
+      enter(levels_[here + 1].entries, entry);
+      enter(levels_[here + 1].waiting, entry);
+      ++heads_.at(entry.second);
+    }
   }
 }
 
@@ -55,7 +91,8 @@ void Promotion::on_end(const TrialRecord& trial, std::span<const TrialRecord>, s
   }
 }
 
-void Promotion::on_idle(std::int64_t free_slots, bool, std::span<const TrialRecord>, std::vector<Action>& actions) {
+void Promotion::on_idle(std::int64_t free_slots, bool, std::span<const TrialRecord> all, std::vector<Action>& actions) {
+  settle(all);
   for (std::size_t below = top_; below-- > 0;) {
     Level& level = levels_[below];
     for (; free_slots > 0; --free_slots) {
@@ -68,11 +105,14 @@ void Promotion::on_idle(std::int64_t free_slots, bool, std::span<const TrialReco
   }
 }
 
+bool Promotion::may_go_on(const Level& level, const RungEntry& entry) const {
+  return is_among_best(level.entries, entry, survivors(static_cast<std::int64_t>(level.entries.size()), eta_));
+}
+
 std::optional<RungEntry> Promotion::take_best_waiting(Level& level) const {
   if (level.waiting.empty()) return std::nullopt;
   const RungEntry best = level.waiting.front();
-  if (!is_among_best(level.entries, best, survivors(static_cast<std::int64_t>(level.entries.size()), eta_)))
-    return std::nullopt;
+  if (!may_go_on(level, best)) return std::nullopt;
   level.waiting.erase(level.waiting.begin());
   return best;
 }
@@ -80,6 +120,12 @@ std::optional<RungEntry> Promotion::take_best_waiting(Level& level) const {
 std::optional<std::int64_t> Promotion::next_milestone(TrialId trial, std::int64_t step) const {
   const std::size_t head = heads_.at(trial);
   return head < levels_.size() ? std::max(step, levels_[head].step) : step;
+}
+
+Looks Promotion::looks() const {
+  Looks looks;
+  for (std::size_t k = 0; k + 1 < levels_.size(); ++k) looks.rungs.push_back(levels_[k].step);
+  return looks;
 }
 
 nlohmann::json Promotion::save() const {

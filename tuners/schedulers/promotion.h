@@ -22,7 +22,8 @@ PromotionOptions read_promotion_options(const SchedulerRequest& request);
 
 /// The books of asha_promotion and pasha. Of the n trials that have reached a level, the best floor(n / eta), at least
 /// 1, may go on to the next; higher levels are served first (Li et al., MLSys 2020, algorithm 2). A failed trial leaves
-/// every level, so that nobody waits because of it.
+/// every level, so that nobody waits because of it. A trial that passes several levels in one report waits at the
+/// lowest; once promoted from there it stands at the next with the same value.
 class Promotion : public Scheduler {
  public:
   explicit Promotion(const PromotionOptions& options);
@@ -34,6 +35,7 @@ class Promotion : public Scheduler {
   void on_idle(std::int64_t free_slots, bool exhausted, std::span<const TrialRecord> all,
                std::vector<Action>& actions) override;
   std::optional<std::int64_t> next_milestone(TrialId trial, std::int64_t step) const override;
+  Looks looks() const override;
   nlohmann::json save() const override;
   void load(const nlohmann::json& state) override;
 
@@ -46,8 +48,12 @@ class Promotion : public Scheduler {
   const std::vector<Level>& levels() const { return levels_; }
   std::size_t top() const { return top_; }
   void set_top(std::size_t level) { top_ = level; }
+  virtual void settle(std::span<const TrialRecord> all);
 
  private:
+  bool has_reached(std::size_t level, const TrialRecord& trial) const;
+  void arrive(std::size_t here, std::vector<const TrialRecord*>& moving, std::vector<Action>& actions);
+  bool may_go_on(const Level& level, const RungEntry& entry) const;
   std::optional<RungEntry> take_best_waiting(Level& level) const;
 
   std::vector<Level> levels_;

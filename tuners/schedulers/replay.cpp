@@ -29,9 +29,8 @@ class Replay : public Scheduler {
   void on_reports(std::span<const TrialRecord* const> reported, std::span<const TrialRecord>,
                   std::vector<Action>& actions) override {
     for (const TrialRecord* trial : reported) {
-      const auto entry = schedule_.find(trial->step);
-      if (entry == schedule_.end() || trial->step >= max_steps_) continue;
-      Params params = differing(entry->second, trial->params);
+      if (trial->step >= max_steps_) continue;
+      Params params = differing(reached_by(*trial), trial->params);
       if (params.empty()) continue;
       actions.push_back({.trial = trial->id,
                          .what = Action::Do::change,
@@ -41,8 +40,23 @@ class Replay : public Scheduler {
   }
 
   std::optional<std::int64_t> next_milestone(TrialId, std::int64_t) const override { return std::nullopt; }
+  Looks looks() const override {
+    Looks looks;
+    for (const auto& [step, params] : schedule_) looks.rungs.push_back(step);
+    return looks;
+  }
 
  private:
+  // What the steps since the report before ask for; of a parameter that changes twice the last value.
+  Params reached_by(const TrialRecord& trial) const {
+    Params wanted;
+    const auto end = schedule_.upper_bound(trial.step);
+    for (auto entry = schedule_.upper_bound(trial.step_before); entry != end; ++entry) {
+      for (const auto& [name, value] : entry->second) set_param(wanted, name, value);
+    }
+    return wanted;
+  }
+
   Schedule schedule_;
   std::int64_t max_steps_;
 };

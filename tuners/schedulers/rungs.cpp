@@ -55,6 +55,48 @@ std::optional<double> value_at_step(const TrialRecord& trial, std::int64_t step)
   return found->second;
 }
 
+const std::pair<std::int64_t, double>* value_from(const TrialRecord& trial, std::int64_t step) {
+  const auto before = [](const auto& entry, std::int64_t wanted) { return entry.first < wanted; };
+  const auto found = std::lower_bound(trial.values.begin(), trial.values.end(), step, before);
+  return found == trial.values.end() ? nullptr : &*found;
+}
+
+std::int64_t valued_before(const TrialRecord& trial) {
+  return trial.values.size() < 2 ? 0 : trial.values[trial.values.size() - 2].first;
+}
+
+std::span<const std::int64_t> rungs_reached(std::span<const std::int64_t> rungs, const TrialRecord& trial) {
+  if (!fresh_value(trial)) return {};
+  const auto first = std::upper_bound(rungs.begin(), rungs.end(), valued_before(trial));
+  return {first, std::upper_bound(first, rungs.end(), trial.step)};
+}
+
+std::vector<const TrialRecord*> that_reach(std::span<const std::int64_t> rungs,
+                                           std::span<const TrialRecord* const> reported) {
+  std::vector<const TrialRecord*> list;
+  for (const TrialRecord* trial : reported) {
+    if (!rungs_reached(rungs, *trial).empty()) list.push_back(trial);
+  }
+  return list;
+}
+
+bool reaches_look(const TrialRecord& trial, std::int64_t interval) {
+  return fresh_value(trial) && valued_before(trial) / interval < trial.step / interval;
+}
+
+std::vector<RungEntry> arrivals(std::span<const TrialRecord* const> reported, std::int64_t rung,
+                                std::span<const Action> decided) {
+  std::vector<RungEntry> entries;
+  for (const TrialRecord* trial : reported) {
+    const auto is_stop = [&](const Action& action) {
+      return action.trial == trial->id && action.what == Action::Do::stop;
+    };
+    if (rungs_reached({&rung, 1}, *trial).empty() || std::any_of(decided.begin(), decided.end(), is_stop)) continue;
+    entries.emplace_back(*fresh_value(*trial), trial->id);
+  }
+  return entries;
+}
+
 void stop_losers(const RungEntries& rung, std::int64_t step, std::span<const RungEntry> judged, std::int64_t keep,
                  std::vector<Action>& actions) {
   for (const RungEntry& entry : judged) {
@@ -82,6 +124,7 @@ RungOptions read_rung_options(OptionReader& options, const TunerOptions& tuner) 
     options.refuse("min_steps", "is " + std::to_string(rungs.min_steps) + ", above the budget of " +
                                     std::to_string(tuner.max_steps) + " steps a trial");
   }
+  rungs.min_steps = std::max(rungs.min_steps, tuner.first_look);
   return rungs;
 }
 

@@ -52,6 +52,27 @@ std::optional<double> fresh_value(const TrialRecord& trial);
 /// The trial's value at exactly `step`.
 std::optional<double> value_at_step(const TrialRecord& trial, std::int64_t step);
 
+/// The first (step, value) at or past `step`: the one that counts for a rung there. Null when there is none.
+const std::pair<std::int64_t, double>* value_from(const TrialRecord& trial, std::int64_t step);
+
+/// The step of the value before the trial's fresh one; 0 when there is none.
+std::int64_t valued_before(const TrialRecord& trial);
+
+/// Those of `rungs` that the trial's fresh value has reached: its first at or past them. A trial that reports now
+/// and then may reach several at once. Empty without a fresh value.
+std::span<const std::int64_t> rungs_reached(std::span<const std::int64_t> rungs, const TrialRecord& trial);
+
+/// Those that reach at least one of `rungs`.
+std::vector<const TrialRecord*> that_reach(std::span<const std::int64_t> rungs,
+                                           std::span<const TrialRecord* const> reported);
+
+/// The trial's fresh value is its first at or past a multiple of `interval`.
+bool reaches_look(const TrialRecord& trial, std::int64_t interval);
+
+/// Those whose fresh value has reached the rung and whom none of `decided` stops, as entries of it, in the given order.
+std::vector<RungEntry> arrivals(std::span<const TrialRecord* const> reported, std::int64_t rung,
+                                std::span<const Action> decided);
+
 /// Stops those of `judged` that are not among the best `keep` of the rung they have entered. They are judged together,
 /// after all of them were entered.
 void stop_losers(const RungEntries& rung, std::int64_t step, std::span<const RungEntry> judged, std::int64_t keep,
@@ -63,7 +84,8 @@ std::string rung_reason(std::int64_t step, std::int64_t keep, std::size_t of);
 /// The first of `rungs` at or after `step`.
 std::optional<std::int64_t> next_rung(std::span<const std::int64_t> rungs, std::int64_t step);
 
-/// Options min_steps and reduction_factor. An explicit min_steps above the budget is refused.
+/// Options min_steps and reduction_factor. An explicit min_steps above the budget is refused, one below
+/// TunerOptions::first_look raised to it.
 struct RungOptions {
   std::int64_t min_steps = 1, reduction_factor = 3;
 };

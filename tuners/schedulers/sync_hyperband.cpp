@@ -19,7 +19,8 @@ struct Cohort {
 
 class SyncHyperband : public Scheduler {
  public:
-  SyncHyperband(std::vector<Bracket> brackets, std::int64_t eta) : brackets_(std::move(brackets)), eta_(eta) {}
+  SyncHyperband(std::vector<Bracket> brackets, std::int64_t eta, std::int64_t max_steps)
+      : brackets_(std::move(brackets)), eta_(eta), max_steps_(max_steps) {}
 
   void on_start(const TrialRecord& trial) override {
     if (cohorts_.empty() || is_filled(cohorts_.back()))
@@ -29,37 +30,37 @@ class SyncHyperband : public Scheduler {
     cohort_of_[trial.id] = cohorts_.size() - 1;
   }
 
-  void on_reports(std::span<const TrialRecord* const> reported, std::span<const TrialRecord>,
+  void on_reports(std::span<const TrialRecord* const> reported, std::span<const TrialRecord> all,
                   std::vector<Action>& actions) override {
-    std::vector<TrialId> arrived;
+    std::vector<const TrialRecord*> arrived;
     for (const TrialRecord* trial : reported) {
       Cohort& cohort = cohorts_[cohort_of_.at(trial->id)];
       const auto value = fresh_value(*trial);
-      const auto& rungs = brackets_[cohort.bracket].rungs;
-      if (!value || cohort.rung >= rungs.size() || trial->step < rungs[cohort.rung]) continue;
+      if (!value || !has_reached(cohort, *trial)) continue;
       enter(cohort.entered, {*value, trial->id});
-      arrived.push_back(trial->id);
+      arrived.push_back(trial);
     }
-    for (const TrialId trial : arrived) halve_when_complete(cohorts_[cohort_of_.at(trial)], actions);
-    for (const TrialId trial : arrived) {
-      if (is_member(trial))
-        actions.push_back({.trial = trial, .what = Action::Do::pause, .reason = "waits for its cohort"});
+    for (const TrialRecord* trial : arrived) halve_when_complete(cohorts_[cohort_of_.at(trial->id)], all, actions);
+    for (const TrialRecord* trial : arrived) {
+      if (is_member(trial->id) && !is_complete(*trial))
+        actions.push_back({.trial = trial->id, .what = Action::Do::pause, .reason = "waits for its cohort"});
     }
   }
 
-  void on_end(const TrialRecord& trial, std::span<const TrialRecord>, std::vector<Action>& actions) override {
+  // Who has come to the end leaves its cohort, which waits no more for it.
+  void on_end(const TrialRecord& trial, std::span<const TrialRecord> all, std::vector<Action>& actions) override {
     Cohort& cohort = cohorts_[cohort_of_.at(trial.id)];
     std::erase(cohort.members, trial.id);
     std::erase_if(cohort.entered, [&](const RungEntry& entry) { return entry.second == trial.id; });
     std::erase(promoted_, trial.id);
-    halve_when_complete(cohort, actions);
+    halve_when_complete(cohort, all, actions);
   }
 
-  void on_idle(std::int64_t free_slots, bool exhausted, std::span<const TrialRecord>,
+  void on_idle(std::int64_t free_slots, bool exhausted, std::span<const TrialRecord> all,
                std::vector<Action>& actions) override {
     if (exhausted && !cohorts_.empty() && !exhausted_) {
       exhausted_ = true;
-      halve_when_complete(cohorts_.back(), actions);
+      halve_when_complete(cohorts_.back(), all, actions);
     }
     for (; free_slots > 0 && !promoted_.empty(); --free_slots) {
       actions.push_back(
@@ -72,6 +73,8 @@ class SyncHyperband : public Scheduler {
     return next_rung(brackets_[cohorts_[cohort_of_.at(trial)].bracket].rungs, step);
   }
 
+  Looks looks() const override { return {.rungs = brackets_.front().rungs}; }
+
   nlohmann::json save() const override;
   void load(const nlohmann::json& state) override;
 
@@ -82,24 +85,42 @@ class SyncHyperband : public Scheduler {
     return std::find(members.begin(), members.end(), trial) != members.end();
   }
 
+  bool has_reached(const Cohort& cohort, const TrialRecord& trial) const {
+    const auto& rungs = brackets_[cohort.bracket].rungs;
+    return cohort.rung < rungs.size() && trial.step >= rungs[cohort.rung];
+  }
+  bool is_complete(const TrialRecord& trial) const { return trial.step >= max_steps_; }
   // All who are left have arrived, and no more will join.
-  void halve_when_complete(Cohort& cohort, std::vector<Action>& actions) {
-    if (cohort.entered.empty() || cohort.entered.size() < cohort.members.size()) return;
-    if (!is_filled(cohort) && !exhausted_) return;
-    const std::int64_t keep = survivors(static_cast<std::int64_t>(cohort.entered.size()), eta_);
-    const std::int64_t step = brackets_[cohort.bracket].rungs[cohort.rung];
-    cohort.members.clear();
-    for (const RungEntry& entry : cohort.entered) {
-      if (is_among_best(cohort.entered, entry, keep)) cohort.members.push_back(entry.second);
+  bool is_complete(const Cohort& cohort) const {
+    if (cohort.entered.empty() || cohort.entered.size() < cohort.members.size()) return false;
+    return is_filled(cohort) || exhausted_;
+  }
+
+  // More than once when all who go on have passed the next rung too.
+  void halve_when_complete(Cohort& cohort, std::span<const TrialRecord> all, std::vector<Action>& actions) {
+    while (is_complete(cohort)) {
+      const RungEntries entered = std::exchange(cohort.entered, {});
+      const std::int64_t keep = survivors(static_cast<std::int64_t>(entered.size()), eta_);
+      stop_losers(entered, brackets_[cohort.bracket].rungs[cohort.rung++], entered, keep, actions);
+      cohort.members.clear();
+      for (const RungEntry& entry : entered) {
+        if (is_among_best(entered, entry, keep))
+          go_on(cohort, entry, all[static_cast<std::size_t>(entry.second.value)]);
+      }
     }
-    stop_losers(cohort.entered, step, cohort.entered, keep, actions);
-    promoted_.insert(promoted_.end(), cohort.members.begin(), cohort.members.end());
-    cohort.entered.clear();
-    ++cohort.rung;
+  }
+
+  void go_on(Cohort& cohort, const RungEntry& entry, const TrialRecord& trial) {
+    cohort.members.push_back(trial.id);
+    if (has_reached(cohort, trial)) {
+      enter(cohort.entered, entry);
+    } else if (!is_complete(trial)) {
+      promoted_.push_back(trial.id);
+    }
   }
 
   std::vector<Bracket> brackets_;
-  std::int64_t eta_;
+  std::int64_t eta_, max_steps_;
   std::vector<Cohort> cohorts_;
   std::map<TrialId, std::size_t> cohort_of_;
   std::deque<TrialId> promoted_;  // paused, and may go on as soon as there is a slot
@@ -119,7 +140,7 @@ nlohmann::json SyncHyperband::save() const {
 }
 
 void SyncHyperband::load(const nlohmann::json& state) {
-  SyncHyperband loaded(brackets_, eta_);
+  SyncHyperband loaded(brackets_, eta_, max_steps_);
   for (const auto& json : state.at("cohorts")) {
     Cohort cohort{.bracket = json.at(0).get<std::size_t>() % brackets_.size(),
                   .rung = json.at(1).get<std::size_t>(),
@@ -143,8 +164,8 @@ std::unique_ptr<Scheduler> make_sync_hyperband(const SchedulerRequest& request) 
   OptionReader options("tune.scheduler", request.options);
   const RungOptions rungs = read_rung_options(options, request.tuner);
   options.finish();
-  return std::make_unique<SyncHyperband>(
-      hyperband_brackets(rungs.min_steps, rungs.reduction_factor, request.tuner.max_steps), rungs.reduction_factor);
+  const std::int64_t eta = rungs.reduction_factor, max_steps = request.tuner.max_steps;
+  return std::make_unique<SyncHyperband>(hyperband_brackets(rungs.min_steps, eta, max_steps), eta, max_steps);
 }
 
 }  // namespace finetune

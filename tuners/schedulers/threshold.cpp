@@ -29,6 +29,7 @@ class Threshold : public Scheduler {
   std::optional<std::int64_t> next_milestone(TrialId, std::int64_t step) const override {
     return next_look(std::max(step, warmup_steps_ + 1), interval_);
   }
+  Looks looks() const override { return {.interval = interval_}; }
 
  private:
   double lower_, upper_;

@@ -72,6 +72,7 @@ class Wilcoxon : public Scheduler {
   std::optional<std::int64_t> next_milestone(TrialId, std::int64_t step) const override {
     return next_look(step, options_.interval);
   }
+  Looks looks() const override { return {.interval = options_.interval}; }
 
  private:
   WilcoxonOptions options_;
