@@ -8,6 +8,7 @@
 #include "data/example_encoder.h"
 #include "data/format.h"
 #include "data/reader.h"
+#include "data/unused_columns.h"
 
 namespace finetune {
 namespace {
@@ -45,6 +46,7 @@ class Loader {
         data_.format = detected.name;
         data_.format_reason = detected.reason;
       }
+      note_columns(record);
       Example example = tokenize(render_record(record.value, data_.format, data_.chat_template, options_, bos_, eos_));
       example.file = file;
       example.line = record.line;
@@ -53,6 +55,13 @@ class Loader {
     } catch (const Error& error) {
       if (data_.format.empty()) throw bad_input(path + ":" + std::to_string(record.line), error.what());
       reject(path, record.line, error.what());
+    }
+  }
+
+  void note_columns(const Record& record) {
+    for (auto& column : unused_columns(record.value, data_.format, options_, false)) {
+      if (std::find(data_.unused_columns.begin(), data_.unused_columns.end(), column) == data_.unused_columns.end())
+        data_.unused_columns.push_back(std::move(column));
     }
   }
 

@@ -40,13 +40,14 @@ struct Dataset {
   std::vector<Reject> rejects;  ///< unreadable lines, missing fields; loading is an error unless asked to collect
   std::int64_t records = 0;     ///< examples read, before any was dropped
   std::int64_t tokens = 0, loss_tokens = 0;
-  std::int64_t truncated = 0;        ///< shortened to max_length
-  std::int64_t dropped_long = 0;     ///< truncate: drop
-  std::int64_t dropped_no_loss = 0;  ///< without a loss token
-  std::int64_t straddling = 0;       ///< tokens that cross the border between prompt and completion
-  std::string format;                ///< as used
-  std::string format_reason;         ///< why auto chose it
-  std::string chat_template;         ///< as used, "" when none
+  std::int64_t truncated = 0;               ///< shortened to max_length
+  std::int64_t dropped_long = 0;            ///< truncate: drop
+  std::int64_t dropped_no_loss = 0;         ///< without a loss token
+  std::int64_t straddling = 0;              ///< tokens that cross the border between prompt and completion
+  std::vector<std::string> unused_columns;  ///< hold something that the format does not read
+  std::string format;                       ///< as used
+  std::string format_reason;                ///< why auto chose it
+  std::string chat_template;                ///< as used, "" when none
 };
 
 /// `collect_rejects`: go on after bad lines and list them all (verb check); otherwise the first bad line throws Error

@@ -5,47 +5,13 @@
 
 #include "core/error.h"
 #include "core/text.h"
+#include "data/alpaca.h"
+#include "data/fields.h"
 
 namespace finetune {
 namespace {
 
 using Json = nlohmann::ordered_json;
-
-std::string column_of(const DataOptions& options, const std::string& field) {
-  for (const auto& [name, column] : options.fields) {
-    if (name == field) return column;
-  }
-  return field;
-}
-
-std::vector<std::string> columns(const Json& record) {
-  std::vector<std::string> names;
-  for (const auto& [name, value] : record.items()) names.push_back(name);
-  return names;
-}
-
-const Json& field(const Json& record, const DataOptions& options, const std::string& name) {
-  const std::string column = column_of(options, name);
-  if (!record.contains(column))
-    throw bad_input("", "field " + column + " is missing; the record has " + join(columns(record), ", "));
-  return record[column];
-}
-
-// Numbers and booleans in a column read as they are written: labels are often 0 and 1.
-std::string text_of(const Json& value, const std::string& name) {
-  if (value.is_string()) return value.get<std::string>();
-  if (value.is_number() || value.is_boolean()) return value.dump();
-  throw bad_input("", "field " + name + " is not a text");
-}
-
-std::string text_field(const Json& record, const DataOptions& options, const std::string& name) {
-  return text_of(field(record, options, name), column_of(options, name));
-}
-
-std::string optional_text(const Json& record, const DataOptions& options, const std::string& name) {
-  const std::string column = column_of(options, name);
-  return record.contains(column) && !record[column].is_null() ? text_of(record[column], column) : "";
-}
 
 // "Review: {sentence}\nSentiment:"; {{ and }} stand for braces.
 std::string fill_pattern(const std::string& key, const std::string& pattern, const Json& record) {
@@ -60,8 +26,8 @@ std::string fill_pattern(const std::string& key, const std::string& pattern, con
       if (end == std::string::npos) throw bad_input("", key + ": { is never closed; write {{ for a brace");
       const std::string column = pattern.substr(i + 1, end - i - 1);
       if (!record.contains(column))
-        throw bad_input(
-            "", key + " names column " + column + ", which is missing; the record has " + join(columns(record), ", "));
+        throw bad_input("", key + " names column " + column + ", which is missing; the record has " +
+                                join(columns_of(record), ", "));
       out += text_of(record[column], column);
       i = end;
     } else if (c == '}') {
@@ -105,29 +71,10 @@ std::vector<Message> messages_of(const Json& list, const std::string& name, cons
   return messages;
 }
 
-// The prompt of Stanford Alpaca, for models without a chat template.
-Rendered alpaca_prompt(const std::string& instruction, const std::string& input, const std::string& output) {
-  std::string prompt = input.empty()
-                           ? "Below is an instruction that describes a task. Write a response that appropriately "
-                             "completes the request.\n\n"
-                           : "Below is an instruction that describes a task, paired with an input that provides "
-                             "further context. Write a response that appropriately completes the request.\n\n";
-  prompt += "### Instruction:\n" + instruction + "\n\n";
-  if (!input.empty()) prompt += "### Input:\n" + input + "\n\n";
-  return prompt_and_completion(prompt + "### Response:\n", output);
-}
-
 Rendered render_alpaca(const Json& record, const std::string& chat_template, const DataOptions& options,
                        const std::string& bos, const std::string& eos) {
-  const std::string instruction = text_field(record, options, "instruction"),
-                    output = text_field(record, options, "output");
-  const std::string input = optional_text(record, options, "input"), system = optional_text(record, options, "system");
-  if (chat_template.empty()) return alpaca_prompt(instruction, input, output);
-  std::vector<Message> messages;
-  if (!system.empty()) messages.push_back({"system", system});
-  messages.push_back({"user", input.empty() ? instruction : instruction + "\n" + input});
-  messages.push_back({"assistant", output});
-  return render_chat(chat_template, messages, bos, eos);
+  const AlpacaRow row = alpaca_row(record, options);
+  return chat_template.empty() ? alpaca_text(row, eos) : render_chat(chat_template, alpaca_messages(row), bos, eos);
 }
 
 }  // namespace
@@ -147,7 +94,7 @@ DetectedFormat detect_format(const Json& record, const DataOptions& options) {
     return {"alpaca",
             "there are columns " + column_of(options, "instruction") + " and " + column_of(options, "output")};
   if (has("text")) return {"text", "there is a column " + column_of(options, "text")};
-  throw bad_input("", "the format cannot be told from the columns " + join(columns(record), ", ") +
+  throw bad_input("", "the format cannot be told from the columns " + join(columns_of(record), ", ") +
                           "; name them with data.fields={prompt: COLUMN, completion: COLUMN}, or give data.prompt and "
                           "data.completion patterns");
 }

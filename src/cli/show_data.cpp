@@ -76,13 +76,9 @@ void show_counts(std::ostream& out, const std::string& name, const Dataset& data
       out << "; warning: one example is more than half of the tokens";
   }
   out << "\n";
-  const auto line = [&](std::int64_t count, const char* what) {
-    if (count > 0) out << fmt::format("  {} {}\n", with_commas(count), what);
-  };
-  line(data.truncated, "examples were cut to data.max_length");
-  line(data.dropped_long, "examples were too long and were dropped");
-  line(data.dropped_no_loss, "examples have no token with loss and were dropped");
-  line(data.straddling, "tokens straddle the border between prompt and completion (they count as completion)");
+  if (data.straddling > 0)
+    out << fmt::format("  {} tokens straddle the border between prompt and completion (they count as completion)\n",
+                       with_commas(data.straddling));
   if (!data.format.empty())
     out << fmt::format("  format {} ({}){}\n", data.format, data.format_reason,
                        data.chat_template.empty() ? "" : ", chat template " + data.chat_template);

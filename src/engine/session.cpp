@@ -13,6 +13,7 @@
 #include "core/error.h"
 #include "core/number.h"
 #include "core/text.h"
+#include "data/dataset_notes.h"
 #include "engine/devices.h"
 #include "kernels/torch/backend.h"
 #include "kernels/torch/graph.h"
@@ -44,17 +45,6 @@ DataOptions data_options(const DataConfig& data, std::int64_t max_length, bool k
   return options;
 }
 
-void note_losses(const Dataset& data, const std::string& what, std::int64_t max_length,
-                 std::vector<std::string>& notes) {
-  const auto note = [&](std::int64_t count, const std::string& text) {
-    if (count > 0) notes.push_back(what + ": " + with_commas(count) + " of " + with_commas(data.records) + " " + text);
-  };
-  note(data.truncated, "examples were cut to data.max_length = " + std::to_string(max_length) + " tokens");
-  note(data.dropped_long,
-       "examples are longer than data.max_length = " + std::to_string(max_length) + " and were dropped");
-  note(data.dropped_no_loss, "examples have no token that carries loss and were dropped");
-}
-
 void require_examples(const Dataset& data, const std::string& key) {
   if (!data.examples.empty()) return;
   const std::string files = join(data.files, ", ");
@@ -67,14 +57,17 @@ void load_data(Session& session, const SessionOptions& use, std::int64_t max_len
   const bool collect = use.collect_rejects;
   RunConfig& config = session.config;
   const DataOptions options = data_options(config.data, max_length, !use.trains);
+  const auto note = [&](const Dataset& data, const std::string& what) {
+    for (auto& line : dataset_notes(data, what, options)) session.notes.push_back(std::move(line));
+  };
   if (use.trains) {
     session.train = load_dataset(config.data.train, options, *session.tokenizer, collect);
-    note_losses(session.train, "data.train", max_length, session.notes);
+    note(session.train, "data.train");
     if (!collect) require_examples(session.train, "data.train");
   }
   if (!config.data.valid.empty()) {
     session.valid = load_dataset(config.data.valid, options, *session.tokenizer, collect);
-    note_losses(session.valid, "data.valid", max_length, session.notes);
+    note(session.valid, "data.valid");
     if (!collect) require_examples(session.valid, "data.valid");
     session.valid_source = join(config.data.valid, ", ");
     return;

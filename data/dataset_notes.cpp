@@ -1,0 +1,25 @@
+#include "data/dataset_notes.h"
+
+#include "core/text.h"
+
+namespace finetune {
+
+std::vector<std::string> dataset_notes(const Dataset& data, const std::string& what, const DataOptions& options) {
+  std::vector<std::string> notes;
+  const auto note = [&](std::int64_t count, const std::string& text) {
+    if (count > 0) notes.push_back(what + ": " + with_commas(count) + " of " + with_commas(data.records) + " " + text);
+  };
+  const std::string limit = "data.max_length = " + std::to_string(options.max_length);
+  note(data.truncated, "examples were cut to " + limit + " tokens");
+  note(data.dropped_long, "examples are longer than " + limit + " tokens and were dropped");
+  note(data.dropped_no_loss, options.keep_without_loss
+                                 ? "examples have no token that carries loss and count for nothing"
+                                 : "examples have no token that carries loss and were dropped");
+  if (!data.unused_columns.empty()) {
+    notes.push_back(what + ": format " + data.format + " does not use column" +
+                    (data.unused_columns.size() > 1 ? "s " : " ") + join(data.unused_columns, ", "));
+  }
+  return notes;
+}
+
+}  // namespace finetune
