@@ -4,6 +4,7 @@
 #include <array>
 #include <limits>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <unordered_set>
 #include <utility>
 
@@ -13,9 +14,10 @@
 namespace finetune {
 namespace {
 
-// Limits of the format's reference reader (header) and of reason (the rest).
+// Limits of the format's reference reader (header) and of reason.
 constexpr std::uint64_t kLongestHeader = 100'000'000;
-constexpr std::size_t kMostTensors = 1'000'000, kMostMetadata = 10'000, kLongestName = 1024, kHighestRank = 8;
+constexpr std::size_t kMostTensors = 1'000'000;
+constexpr std::size_t kLongestShown = 200;  // of a name in a message
 constexpr const char* kMetadata = "__metadata__";
 
 struct DtypeSize {
@@ -38,7 +40,7 @@ std::uint64_t dtype_bits(std::string_view name) {
 }
 
 std::string tensor_text(const std::string& name) {
-  return "tensor " + name + ": ";
+  return "tensor " + name.substr(0, kLongestShown) + (name.size() > kLongestShown ? "...: " : ": ");
 }
 
 // Reads the header as events, so that nothing is held but what is kept: a document of 100 MB of brackets costs no more
@@ -47,10 +49,14 @@ class HeaderReader : public nlohmann::json_sax<nlohmann::json> {
  public:
   HeaderReader(const std::string& path, SafetensorsHeader& header) : path_(path), header_(header) {}
 
-  bool null() override { return unexpected("null"); }
-  bool boolean(bool) override { return unexpected("true or false"); }
-  bool number_integer(number_integer_t value) override { return unexpected(std::to_string(value)); }
-  bool number_float(number_float_t, const string_t& text) override { return unexpected(text.substr(0, 40)); }
+  bool null() override {
+    return (place_ == Place::top && entry_.name == kMetadata) || skip_scalar() || unexpected("null");
+  }
+  bool boolean(bool) override { return skip_scalar() || unexpected("true or false"); }
+  bool number_integer(number_integer_t value) override { return skip_scalar() || unexpected(std::to_string(value)); }
+  bool number_float(number_float_t, const string_t& text) override {
+    return skip_scalar() || unexpected(text.substr(0, 40));
+  }
   bool binary(binary_t&) override { return unexpected("bytes"); }
   bool number_unsigned(number_unsigned_t value) override;
   bool string(string_t& value) override;
@@ -64,7 +70,7 @@ class HeaderReader : public nlohmann::json_sax<nlohmann::json> {
   }
 
  private:
-  enum class Place { start, top, metadata, entry, shape, offsets, end };
+  enum class Place { start, top, metadata, entry, unknown, shape, offsets, end };
   static constexpr unsigned kDtypeField = 1, kShapeField = 2, kOffsetsField = 4, kAllFields = 7;
 
   [[noreturn]] bool unexpected(const std::string& found) const {
@@ -76,6 +82,10 @@ class HeaderReader : public nlohmann::json_sax<nlohmann::json> {
     throw bad_input(path_, tensor_text(entry_.name) + (place_ == Place::entry ? key_ + ": " : "") + "expected " +
                                expected + ", found " + found);
   }
+  // The value of a key that the format does not know is passed over, as the reference reader does.
+  bool skip_scalar();
+  bool skip_begin();
+  bool skip_end();
   void begin_field(const std::string& name);
   void end_entry();
 
@@ -87,13 +97,32 @@ class HeaderReader : public nlohmann::json_sax<nlohmann::json> {
   std::vector<std::uint64_t> offsets_;
   std::string key_;
   unsigned seen_ = 0, field_ = 0;
+  std::set<std::string> unknown_;  // keys of this entry
+  std::size_t depth_ = 0;          // of brackets open inside an unknown key's value
 };
 
+bool HeaderReader::skip_scalar() {
+  if (place_ != Place::unknown) return false;
+  if (depth_ == 0) place_ = Place::entry;
+  return true;
+}
+
+bool HeaderReader::skip_begin() {
+  if (place_ != Place::unknown) return false;
+  ++depth_;
+  return true;
+}
+
+bool HeaderReader::skip_end() {
+  if (place_ != Place::unknown) return false;
+  if (--depth_ == 0) place_ = Place::entry;
+  return true;
+}
+
 bool HeaderReader::number_unsigned(number_unsigned_t value) {
+  if (skip_scalar()) return true;
   if (value > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max())) unexpected(std::to_string(value));
   if (place_ == Place::shape) {
-    if (entry_.shape.size() == kHighestRank)
-      throw bad_input(path_, tensor_text(entry_.name) + "has more than 8 dimensions");
     entry_.shape.push_back(static_cast<std::int64_t>(value));
   } else if (place_ == Place::offsets) {
     if (offsets_.size() == 2) throw bad_input(path_, tensor_text(entry_.name) + "data_offsets is not a pair");
@@ -105,6 +134,7 @@ bool HeaderReader::number_unsigned(number_unsigned_t value) {
 }
 
 bool HeaderReader::string(string_t& value) {
+  if (skip_scalar()) return true;
   if (place_ == Place::metadata) {
     header_.metadata[key_] = std::move(value);
   } else if (place_ == Place::entry && field_ == kDtypeField) {
@@ -118,11 +148,13 @@ bool HeaderReader::string(string_t& value) {
 }
 
 bool HeaderReader::start_object(std::size_t) {
+  if (skip_begin()) return true;
   if (place_ == Place::start) {
     place_ = Place::top;
   } else if (place_ == Place::top) {
     place_ = entry_.name == kMetadata ? Place::metadata : Place::entry;
     seen_ = field_ = 0;
+    unknown_.clear();
   } else {
     unexpected("an object");
   }
@@ -130,17 +162,13 @@ bool HeaderReader::start_object(std::size_t) {
 }
 
 bool HeaderReader::key(string_t& name) {
+  if (place_ == Place::unknown) return true;
   if (place_ == Place::metadata) {
-    if (header_.metadata.size() == kMostMetadata)
-      throw bad_input(path_, "has more than 10,000 entries in __metadata__");
     if (!header_.metadata.emplace(name, "").second) throw bad_input(path_, "key __metadata__." + name + " is repeated");
     key_ = std::move(name);
   } else if (place_ == Place::entry) {
     begin_field(name);
   } else {
-    if (name.empty() || name.size() > kLongestName || name.find('\0') != std::string::npos) {
-      throw bad_input(path_, "a tensor's name is empty, longer than 1024 bytes or holds a NUL byte");
-    }
     if (names_.size() == kMostTensors) throw bad_input(path_, "has more than 1,000,000 tensors");
     if (!names_.insert(name).second) throw bad_input(path_, "key \"" + name + "\" is repeated");
     entry_ = {};
@@ -152,28 +180,29 @@ bool HeaderReader::key(string_t& name) {
 
 void HeaderReader::begin_field(const std::string& name) {
   field_ = name == "dtype" ? kDtypeField : name == "shape" ? kShapeField : name == "data_offsets" ? kOffsetsField : 0u;
-  if (field_ == 0) {
-    throw bad_input(path_, tensor_text(entry_.name) + "unknown key " + name.substr(0, 40) +
-                               "; expected exactly dtype, shape and data_offsets");
-  }
-  if ((seen_ & field_) != 0) throw bad_input(path_, tensor_text(entry_.name) + "key " + name + " is repeated");
+  const bool repeated = field_ == 0 ? !unknown_.insert(name).second : (seen_ & field_) != 0;
+  if (repeated) throw bad_input(path_, tensor_text(entry_.name) + "key " + name + " is repeated");
   seen_ |= field_;
+  if (field_ == 0) place_ = Place::unknown;
   key_ = name;
 }
 
 bool HeaderReader::end_object() {
+  if (skip_end()) return true;
   if (place_ == Place::entry) end_entry();
   place_ = place_ == Place::top ? Place::end : Place::top;
   return true;
 }
 
 bool HeaderReader::start_array(std::size_t) {
+  if (skip_begin()) return true;
   if (place_ != Place::entry || field_ == kDtypeField) unexpected("a list");
   place_ = field_ == kShapeField ? Place::shape : Place::offsets;
   return true;
 }
 
 bool HeaderReader::end_array() {
+  if (skip_end()) return true;
   place_ = Place::entry;
   return true;
 }
@@ -242,7 +271,9 @@ SafetensorsHeader parse_safetensors_header(const std::string& path, std::string_
   const std::uint64_t length = safetensors_header_length(path, prefix, file_size);
   const std::string_view text = prefix.substr(8, length);
   if (text.size() != length) throw bad_input(path, "is cut off inside its header");
-  if (text.empty() || text.front() != '{') throw bad_input(path, "its header does not begin with {");
+  // The parser would pass over a byte order mark, which the reference reader refuses.
+  const std::size_t first = text.find_first_not_of(" \t\r\n");
+  if (first == std::string_view::npos || text[first] != '{') throw bad_input(path, "its header does not begin with {");
   require_utf8(path, text);
   if (text.find('\0') != std::string_view::npos) {  // the parser would take it for the end
     throw bad_input(path, "its header is not valid JSON: it holds a NUL byte");

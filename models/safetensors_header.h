@@ -1,5 +1,6 @@
-// The header of a safetensors file: read and checked without LibTorch. Every rule of the format is an error of its own;
-// nothing in the file is trusted: names, ranks and counts are bounded, and memory stays in proportion to the text.
+// The header of a safetensors file: read and checked without LibTorch. What the safetensors library reads is read (also
+// __metadata__: null, keys it does not know, any padding), save repeated keys, which it lets pass, and entries written
+// as lists. Every rule of the format is an error of its own; memory stays in proportion to the text.
 #pragma once
 
 #include <cstdint>

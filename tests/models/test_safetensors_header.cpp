@@ -53,7 +53,7 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"LengthOverflows", little_endian(~std::uint64_t{0}) + "{}", "at most 100,000,000"},
         Case{"HeaderCut", little_endian(100) + "{}", "cut off inside its header"},
         Case{"NoHeader", file_of("", 0), "does not begin with {"},
-        Case{"LeadingSpace", file_of(" {}", 0), "does not begin with {"},
+        Case{"ByteOrderMark", file_of("\xEF\xBB\xBF{}", 0), "does not begin with {"},
         Case{"ArrayAtTop", file_of("[]", 0), "does not begin with {"},
         Case{"NotUtf8", file_of("{\"\xff\":1}", 0), "UTF-8"},
         Case{"BadJson", file_of("{\"a\":}", 0), "not valid JSON at byte"},
@@ -70,8 +70,12 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"MetadataList", file_of(R"({"__metadata__":[]})", 0), "expected an object"},
         Case{"TensorNull", file_of(R"({"a":null})", 0), "tensor a: expected an object, found null"},
         Case{"TensorNumber", file_of(R"({"a":3})", 0), "tensor a: expected an object, found 3"},
-        Case{"UnknownKey", file_of(R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8],"strides":[1]}})", 8),
-             "unknown key strides"},
+        Case{"RepeatedUnknownKey",
+             file_of(R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8],"strides":[1],"strides":[1]}})", 8),
+             "tensor a: key strides is repeated"},
+        Case{"MetadataFalse", file_of(R"({"__metadata__":false})", 0), "expected an object"},
+        Case{"MetadataValueNull", file_of(R"({"__metadata__":{"x":null}})", 0), "__metadata__.x is not a string"},
+        Case{"EntryAsList", file_of(R"({"a":["F32",[2],[0,8]]})", 8), "tensor a: expected an object, found a list"},
         Case{"NoShape", file_of(R"({"a":{"dtype":"F32","data_offsets":[0,8]}})", 8), "lacks one of"},
         Case{"UnknownDtype", file_of("{" + entry("a", "F128", "2", "0,32") + "}", 32), "unknown dtype F128"},
         Case{"LowerCaseDtype", file_of("{" + entry("a", "f32", "2", "0,8") + "}", 8), "unknown dtype f32"},
@@ -86,8 +90,6 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"SizeAsText", file_of("{" + entry("a", "F32", "\"2\"", "0,8") + "}", 8), "expected a whole number"},
         Case{"ShapeNested", file_of("{" + entry("a", "F32", "[2]", "0,8") + "}", 8),
              "expected a whole number, found a list"},
-        Case{"NineDimensions", file_of("{" + entry("a", "F32", "1,1,1,1,1,1,1,1,2", "0,8") + "}", 8),
-             "more than 8 dimensions"},
         Case{"ProductOverflows", file_of("{" + entry("a", "F32", "4294967296,4294967296", "0,8") + "}", 8),
              "shape is too large"},
         Case{"OneOffset", file_of("{" + entry("a", "F32", "2", "0") + "}", 8), "not a pair"},
@@ -104,9 +106,8 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"DataCut", file_of("{" + kGood + "}", 7), "incomplete"},
         Case{"TrailingByte", file_of("{" + kGood + "}", 9), "1 bytes after the last tensor"},
         Case{"DataWithoutTensors", file_of("{}", 1), "1 bytes after the last tensor"},
-        Case{"EmptyName", file_of("{" + entry("", "F32", "2", "0,8") + "}", 8), "name is empty"},
-        Case{"NulInName", file_of("{" + entry("a\\u0000b", "F32", "2", "0,8") + "}", 8), "NUL byte"},
-        Case{"LongName", file_of("{" + entry(std::string(1025, 'a'), "F32", "2", "0,8") + "}", 8), "longer than 1024"},
+        Case{"LongNameInAMessage", file_of("{" + entry(std::string(5000, 'a'), "X", "2", "0,8") + "}", 8),
+             "tensor " + std::string(200, 'a') + "...: unknown dtype"},
         Case{"LineBreakInName", file_of("{" + entry("a\\nb", "X", "2", "0,8") + "}", 8), "tensor a b: unknown dtype"}),
     [](const auto& info) { return info.param.name; });
 
@@ -145,10 +146,31 @@ TEST(SafetensorsHeader, EveryCutOfAGoodFileIsRefused) {
   for (std::size_t size = 0; size < good.size(); ++size) error_of([&] { parse(good.substr(0, size)); });
 }
 
-TEST(SafetensorsHeader, TooManyMetadataEntriesAreRefused) {
-  std::string text = R"({"__metadata__":{"0":"")";
-  for (int i = 1; i <= 10'000; ++i) text += ",\"" + std::to_string(i) + "\":\"\"";
-  EXPECT_TRUE(holds(error_of([&] { parse(file_of(text + "}}", 0)); }), "10,000 entries"));
+// Each is read by the safetensors library 0.8.0.
+TEST(SafetensorsHeader, ReadsWhatTheLibraryReads) {
+  const auto tensors = [](const std::string& header, std::size_t data = 8) {
+    return parse(file_of(header, data)).tensors;
+  };
+  for (const std::string metadata : {"null", "{}", R"({"format":"mlx"})", R"({"":""})"}) {
+    EXPECT_EQ(tensors(R"({"__metadata__":)" + metadata + "," + kGood + "}").size(), 1u) << metadata;
+    EXPECT_EQ(tensors("{" + kGood + R"(,"__metadata__":)" + metadata + "}").size(), 1u) << metadata;
+  }
+  EXPECT_TRUE(tensors(R"({"\u005f_metadata__":null})", 0).empty()) << "an escaped key";
+  for (const std::string space : {" ", "\n", "\t\r\n  ", "   "})
+    EXPECT_EQ(tensors(space + "{" + space + kGood + space + "}" + space).size(), 1u) << "any length, any padding";
+  for (const std::string value :
+       {"null", "true", "-1", "0.5", "\"x\"", "[1,[{}],{\"dtype\":1}]", R"({"shape":{"a":[]}})"})
+    EXPECT_EQ(tensors(R"({"a":{"strides":)" + value + R"(,"dtype":"F32","shape":[2],"x":)" + value +
+                      R"(,"data_offsets":[0,8]}})")[0]
+                  .end,
+              8u)
+        << value;
+  EXPECT_EQ(tensors("{" + entry("a", "F32", "1,1,1,1,1,1,1,1,2", "0,8") + "}")[0].shape.size(), 9u);
+  for (const std::string& name : {std::string(), std::string("a\\u0000b"), std::string(5000, 'n')})
+    EXPECT_EQ(tensors("{" + entry(name, "F32", "2", "0,8") + "}").size(), 1u) << name.size();
+  std::string many = R"({"__metadata__":{"0":"")";
+  for (int i = 1; i <= 10'000; ++i) many += ",\"" + std::to_string(i) + "\":\"\"";
+  EXPECT_EQ(parse(file_of(many + "}}", 0)).metadata.size(), 10'001u);
 }
 
 }  // namespace
