@@ -20,7 +20,7 @@ struct FormatColumns {
 constexpr const char* kUsePatterns = "name what is wanted in data.prompt and data.completion patterns";
 constexpr const char* kUseTemplate = "set data.template to one that takes it";
 
-const FormatColumns* find_format(const std::string& name) {
+const FormatColumns* columns_for(const std::string& name) {
   static const std::array kFormats{
       FormatColumns{"text", {"text"}, {}, ""},  // the text is all there is to it
       FormatColumns{"prompt_completion", {"prompt", "completion"}, {"system", "history", "tools"}, kUsePatterns},
@@ -36,7 +36,7 @@ const FormatColumns* find_format(const std::string& name) {
 
 std::vector<std::string> unused_columns(const nlohmann::ordered_json& record, const std::string& format,
                                         const DataOptions& options, bool handed_over) {
-  const FormatColumns* known = find_format(format);
+  const FormatColumns* known = columns_for(format);
   std::vector<std::string> unused;
   if (known == nullptr || handed_over) return unused;
   const auto holds = [&](const std::vector<std::string>& fields, const std::string& column) {
