@@ -14,6 +14,7 @@
 #include "core/number.h"
 #include "core/text.h"
 #include "data/dataset_notes.h"
+#include "engine/adopt_adapter.h"
 #include "engine/devices.h"
 #include "kernels/torch/backend.h"
 #include "kernels/torch/graph.h"
@@ -119,30 +120,6 @@ void check_ids(const Dataset& data, std::int64_t vocabulary) {
   }
 }
 
-// With model.adapter the shape of the adapter comes from it; a value given explicitly must agree.
-void adopt_adapter(RunConfig& config, const AdapterSpec& spec) {
-  const auto conflict = [&](const std::string& key, const std::string& value) {
-    if (config.is_given(key)) {
-      throw bad_input("", key + " conflicts with model.adapter, which has " + value + "; leave " + key + " out");
-    }
-  };
-  LoraConfig& lora = config.train.lora;
-  if (lora.rank != spec.rank) conflict("train.lora.rank", "rank " + std::to_string(spec.rank));
-  if (lora.alpha != spec.alpha) conflict("train.lora.alpha", "alpha " + number_to_text(spec.alpha));
-  if (lora.rslora != spec.rslora) conflict("train.lora.rslora", spec.rslora ? "rslora" : "no rslora");
-  std::vector<std::string> names;
-  for (std::size_t p = 0; p < kProjections; ++p) {
-    if (spec.targets[p]) names.emplace_back(kProjectionNames[p]);
-  }
-  conflict("train.lora.targets", "targets " + join(names, ", "));
-  conflict("train.lora.alpha_over_rank", "alpha " + number_to_text(spec.alpha));
-  lora.rank = spec.rank;
-  lora.alpha = spec.alpha;
-  lora.rslora = spec.rslora;
-  lora.targets = names;
-  lora.alpha_over_rank.reset();
-}
-
 void copy_to_devices(Session& session) {
   for (const at::Device& device : session.devices) {
     if (!session.bases.empty() && session.bases.front().embed_VD.device() == device) {
@@ -193,7 +170,7 @@ Session open_session(RunConfig config, const SessionOptions& options) {
   session.model = load_checkpoint(session.config.model.path, session.config.model.dtype);
   if (session.config.model.adapter) {
     session.start = load_peft_adapter(*session.config.model.adapter, session.model.options);
-    if (options.trains) adopt_adapter(session.config, session.start->spec);
+    if (options.trains) adopt_adapter(session.config, session.start->spec, session.model.options);
   }
   if (session.config.train.method == "lora") resolve_targets(session.model.options, session.config.train.lora.targets);
   for (const Value* value : searched_values(session.config, "train.lora.targets")) {

@@ -1,0 +1,47 @@
+#include "engine/adopt_adapter.h"
+
+#include <cmath>
+
+#include "core/error.h"
+#include "core/number.h"
+#include "core/text.h"
+
+namespace finetune {
+namespace {
+
+std::vector<std::string> names_in(const ProjectionSet& targets) {
+  std::vector<std::string> names;
+  for (std::size_t p = 0; p < kProjections; ++p) {
+    if (targets[p]) names.emplace_back(kProjectionNames[p]);
+  }
+  return names;
+}
+
+}  // namespace
+
+void adopt_adapter(RunConfig& config, const AdapterSpec& spec, const DecoderOptions& model) {
+  LoraConfig& lora = config.train.lora;
+  const auto expect = [&](const std::string& key, bool agrees, const std::string& value) {
+    if (config.is_given(key) && !agrees)
+      throw bad_input("", key + " conflicts with model.adapter, which has " + value + "; leave " + key + " out");
+  };
+  const double rank = static_cast<double>(spec.rank);
+  const std::string alpha = "alpha " + number_to_text(spec.alpha);
+  // 0.1 x 30 and 3 are one alpha: a few roundings apart.
+  const bool same_ratio =
+      lora.alpha_over_rank && std::abs(*lora.alpha_over_rank * rank - spec.alpha) <= 1e-12 * std::abs(spec.alpha);
+  const bool same_targets =
+      config.is_given("train.lora.targets") && resolve_targets(model, lora.targets) == spec.targets;
+  expect("train.lora.rank", lora.rank == spec.rank, "rank " + std::to_string(spec.rank));
+  expect("train.lora.alpha", lora.alpha == spec.alpha, alpha);
+  expect("train.lora.alpha_over_rank", same_ratio, alpha + " and rank " + std::to_string(spec.rank));
+  expect("train.lora.rslora", lora.rslora == spec.rslora, spec.rslora ? "rslora" : "no rslora");
+  expect("train.lora.targets", same_targets, "targets " + join(names_in(spec.targets), ", "));
+  lora.rank = spec.rank;
+  lora.alpha = spec.alpha;
+  lora.rslora = spec.rslora;
+  lora.targets = names_in(spec.targets);
+  lora.alpha_over_rank.reset();
+}
+
+}  // namespace finetune
