@@ -19,6 +19,8 @@ std::vector<Field> run_fields() {
            [](const RunConfig& c) {
              return c.run.devices.empty() ? ConfigNode::of(std::string("auto")) : list_node(c.run.devices);
            }},
+          optional_whole_field("run.lanes", "lanes per device, which divide its processors: a number or auto",
+                               FINETUNE_AT(run.lanes), 1, "auto"),
           text_field("run.numerics", "reproducible keeps every bit of a trial independent of its neighbours",
                      FINETUNE_AT(run.numerics), {"reproducible", "fast"}),
           optional_whole_field("run.tokens_per_pass", "tokens of one forward and backward: a number or auto",

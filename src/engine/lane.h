@@ -38,12 +38,18 @@ class TrialImage {
   virtual ~TrialImage() = default;
 };
 
+/// Thrown by submit, step and evaluate when the user asked the run to end: between two passes, so that nobody waits for
+/// a round. The trials of the call stay at the step before; their gradients are undefined.
+struct Interrupted {};
+
 /// All calls for one lane come from one thread at a time. No call depends on which other trials are resident.
 class Lane {
  public:
   virtual ~Lane() = default;
 
   virtual std::int64_t free_slots() const = 0;
+  /// How many lanes work side by side from the next call on, this one included: they divide the processors among them.
+  virtual void share(std::size_t /*lanes*/) {}
   /// Takes a slot and initialises it from config.seed. Needs a free slot.
   virtual void admit(TrialId trial, const TrainConfig& config) = 0;
   /// Frees the slot; its state is gone.
@@ -67,8 +73,8 @@ class Lane {
   virtual void copy(TrialId from, TrialId to, const TrainConfig& config) = 0;
   /// A copy of everything, for pause and for moves between lanes.
   virtual std::shared_ptr<const TrialImage> capture(TrialId trial) const = 0;
-  /// Goes on from an image of a trial (resume; needs a free slot), or takes its weights and moments only (`to` is
-  /// resident; copies between lanes).
+  /// Goes on from an image of a trial, in all respects (resume, move; needs a free slot), or takes its weights and
+  /// moments only (`to` is resident; copies between lanes).
   virtual void restore(TrialId trial, const TrainConfig& config, const TrialImage& image) = 0;
   virtual void copy_from_image(const TrialImage& image, TrialId to, const TrainConfig& config) = 0;
 

@@ -10,6 +10,7 @@
 
 #include "core/error.h"
 #include "engine/schedule.h"
+#include "kernels/torch/threads.h"
 #include "models/adapter_bank.h"
 #include "models/peft.h"
 
@@ -102,6 +103,7 @@ std::vector<PackedTrainer::Resident*> PackedTrainer::find_all(std::span<const Tr
 }
 
 PackedTrainer::Resident& PackedTrainer::place(TrialId trial, const TrainConfig& config) {
+  if (free_.empty()) throw failed(device_.str(), "no slot is free for trial " + std::to_string(trial.value));
   const std::int64_t slot = free_.back();
   free_.pop_back();
   return residents_
@@ -111,6 +113,16 @@ PackedTrainer::Resident& PackedTrainer::place(TrialId trial, const TrainConfig& 
                                .batch_size = config.batch_size,
                                .order_seed = static_cast<std::uint64_t>(config.seed)})
       .first->second;
+}
+
+void PackedTrainer::share(std::size_t lanes) {
+  if (!device_.is_cpu() || options_.threads == 0) return;
+  set_thread_count(std::max(1, options_.threads / static_cast<int>(lanes)));
+  planner_.set_fewest_rows(fewest_rows());
+}
+
+void PackedTrainer::check_interrupt() const {
+  if (options_.interrupted && options_.interrupted()) throw Interrupted();
 }
 
 void PackedTrainer::admit(TrialId trial, const TrainConfig& config) {
@@ -202,6 +214,7 @@ RoundPlan PackedTrainer::forward_backward(std::span<Resident* const> trials, at:
 
 void PackedTrainer::run_passes(std::span<Resident* const> trials, const RoundPlan& plan, at::Tensor& losses_N) {
   for (const RoundPass& pass : plan.passes) {
+    check_interrupt();
     const std::int64_t slot = trials[pass.first_trial]->slot;
     const at::Tensor nll_N =
         runner_.train(store_.base(slot), store_.trainables(slot), store_.packs_together() ? 0 : slot, pass.data);
@@ -267,6 +280,7 @@ void PackedTrainer::run_evaluation(std::span<Resident* const> trials, std::vecto
   at::Tensor nll_N = sums_2N.select(0, 0), correct_N = sums_2N.select(0, 1);
   const std::vector<std::vector<std::int64_t>> all_trials(trials.size(), lengths);
   for (const Pass& pass : plan_passes(all_trials, planner_.tokens_per_pass())) {
+    check_interrupt();
     const PackData data = build_pack_data(pass, parts, fewest_rows());
     const PackLosses losses = runner_.evaluate(base, trainables.bank, data);
     const auto ranges = row_ranges(pass, data, 0);
@@ -313,6 +327,8 @@ std::shared_ptr<const TrialImage> PackedTrainer::capture(TrialId trial) const {
   image->slot = store_.capture(resident.slot);
   image->step = resident.step;
   image->optimizer_steps = store_.optimizer_steps(resident.slot);
+  image->batch_size = resident.batch_size;
+  image->order_seed = resident.order_seed;
   return image;
 }
 
@@ -321,6 +337,8 @@ void PackedTrainer::restore(TrialId trial, const TrainConfig& config, const Tria
   Resident& resident = place(trial, config);
   store_.restore(resident.slot, torch_image.slot);
   resident.step = torch_image.step;
+  resident.batch_size = torch_image.batch_size;
+  resident.order_seed = torch_image.order_seed;
   store_.set_optimizer_steps(resident.slot, torch_image.optimizer_steps);
 }
 

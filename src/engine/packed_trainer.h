@@ -27,9 +27,11 @@ namespace finetune {
 struct TrainerOptions {
   std::int64_t tokens_per_pass = 4096;  ///< a forward/backward works on about this many; bounds activations
   bool shuffle = true;
-  bool ahead = false;        ///< plan the next round on another thread while the device works on this one
-  bool graphs = false;       ///< capture passes by shape and replay them (kernels/torch/graph.h)
-  bool reproducible = true;  ///< run.numerics: the same bits in every run on a GPU
+  bool ahead = false;                 ///< plan the next round on another thread while the device works on this one
+  bool graphs = false;                ///< capture passes by shape and replay them (kernels/torch/graph.h)
+  bool reproducible = true;           ///< run.numerics: the same bits in every run on a GPU
+  int threads = 0;                    ///< CPU: processors that the lanes divide among them; 0 = leave the setting alone
+  std::function<bool()> interrupted;  ///< asked between passes, on the lane's thread: true ends the call
   std::function<void(const std::string&)> say = [](const std::string&) {};  ///< one line for people; any thread
 };
 
@@ -37,6 +39,8 @@ struct TrainerOptions {
 struct TorchImage : TrialImage {
   SlotImage slot;
   std::int64_t step = 0, optimizer_steps = 0;
+  std::int64_t batch_size = 1;  // of the data's order, as the trial began with it
+  std::uint64_t order_seed = 0;
 };
 
 class PackedTrainer : public Lane {
@@ -46,6 +50,7 @@ class PackedTrainer : public Lane {
                 const TrainerOptions& options);
 
   std::int64_t free_slots() const override { return static_cast<std::int64_t>(free_.size()); }
+  void share(std::size_t lanes) override;
   void admit(TrialId trial, const TrainConfig& config) override;
   void release(TrialId trial) override;
   std::vector<StepResult> step(std::span<const TrialId> trials) override;
@@ -97,6 +102,7 @@ class PackedTrainer : public Lane {
   void update(std::span<Resident* const> trials, const at::Tensor& norms_N, const at::Tensor& losses_N);
   void run_evaluation(std::span<Resident* const> trials, std::vector<EvalResult>& results);
   void shrink_passes();
+  void check_interrupt() const;
 
   ParameterStore& store_;
   std::span<const Example> valid_;

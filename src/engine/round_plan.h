@@ -64,6 +64,8 @@ class RoundPlanner {
   void prepare(std::vector<RoundTrial> trials);
   /// From the next plan on; a plan prepared for another size is not used.
   void set_tokens_per_pass(std::int64_t tokens);
+  /// From the next plan on; changes no trial's numbers.
+  void set_fewest_rows(std::int64_t rows) { options_.fewest_rows = rows; }
   std::int64_t tokens_per_pass() const { return options_.tokens_per_pass; }
   /// Plans taken that had been prepared.
   std::int64_t prepared_plans_used() const { return used_; }

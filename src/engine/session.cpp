@@ -17,7 +17,6 @@
 #include "engine/adopt_adapter.h"
 #include "engine/devices.h"
 #include "kernels/torch/backend.h"
-#include "kernels/torch/graph.h"
 #include "models/adapter_bank.h"
 
 namespace finetune {
@@ -183,6 +182,7 @@ Session open_session(RunConfig config, const SessionOptions& options) {
   resolve_steps(session.config, session.train.examples.size());
   copy_to_devices(session);
   const bool cpu = session.devices.front().is_cpu();
+  session.threads = at::get_num_threads();
   if (cpu) session.short_waits = std::make_shared<const ShortWaits>();
   const std::int64_t base_bytes =
       base_parameters(session.model.options) * static_cast<std::int64_t>(at::elementSize(session.model.dtype));
@@ -215,31 +215,6 @@ StoreOptions store_options(const Session& session, std::int64_t slots) {
   return options;
 }
 
-std::vector<LaneParts> make_lanes(const Session& session, std::int64_t slots) {
-  std::vector<LaneParts> lanes;
-  const auto count = static_cast<std::int64_t>(session.devices.size());
-  for (std::int64_t lane = 0; lane < count; ++lane) {
-    const DecoderBase& base = session.bases[static_cast<std::size_t>(lane)];
-    const at::Device device = base.embed_VD.device();
-    const StoreOptions options = store_options(session, (slots + count - 1) / count);
-    LaneParts parts;
-    parts.store = session.config.train.method == "full"
-                      ? make_full_store(base, options)
-                      : make_lora_store(base, options, session.start ? &session.start->tensors : nullptr);
-    parts.trainer = std::make_unique<PackedTrainer>(
-        *parts.store, session.train.examples, session.valid.examples,
-        TrainerOptions{.tokens_per_pass = session.tokens_per_pass,
-                       .shuffle = session.config.data.shuffle,
-                       .ahead = !device.is_cpu(),  // on the processor it would take threads from the products
-                       .graphs = !device.is_cpu() && ops::graphs_problem(device) == nullptr &&
-                                 ops::can_capture(device, session.model.dtype, session.model.options.head_dim),
-                       .reproducible = session.config.run.numerics == "reproducible",
-                       .say = session.say});
-    lanes.push_back(std::move(parts));
-  }
-  return lanes;
-}
-
 // Tokens and loss tokens of the largest pass that a round of `slots` trials fills.
 static std::pair<std::int64_t, std::int64_t> largest_pass(const Session& session, std::int64_t slots) {
   std::int64_t batch = session.config.train.batch_size;
@@ -266,6 +241,9 @@ MemoryEstimate session_memory(const Session& session, std::int64_t slots) {
   // Full fine-tuning takes turns: a pass holds one trial.
   std::tie(plan.tokens_per_pass, plan.loss_rows_per_pass) = largest_pass(session, plan.full ? 1 : slots);
   plan.images = slots;
+  const auto on_host = std::count_if(session.devices.begin(), session.devices.end(),
+                                     [](const at::Device& device) { return device.is_cpu(); });
+  plan.lanes = std::max<std::int64_t>(1, on_host);  // those of the processor share its memory
   return estimate_memory(session.model.options, plan);
 }
 

@@ -37,9 +37,11 @@ struct Session {
   std::vector<DecoderBase> bases;    ///< one per lane; lanes on the same device share storage
   std::optional<PeftAdapter> start;  ///< model.adapter
   std::int64_t tokens_per_pass = 0;
+  int threads = 1;                                ///< processors that lanes on the CPU divide among them
   std::shared_ptr<const ShortWaits> short_waits;  ///< where a lane is on the CPU
   std::int64_t program_bytes = 0;  ///< host memory of the process when all of this was open, without the bases
   FreeMemory free_memory = available_bytes;
+  std::function<bool()> interrupted;  ///< asked between passes by every lane, on its thread: true ends the call
   std::function<void(const std::string&)> say = say_on_stderr;  ///< lines for people while a run is under way
 };
 
@@ -52,15 +54,6 @@ struct SessionOptions {
 
 /// Opens data first (cheap, most often wrong), then the model. Throws Error (bad_input).
 Session open_session(RunConfig config, const SessionOptions& options = {});
-
-/// A lane's trainer and the store behind it.
-struct LaneParts {
-  std::unique_ptr<ParameterStore> store;
-  std::unique_ptr<PackedTrainer> trainer;
-};
-
-/// One per device, `slots` in all (spread evenly), sized for every configuration the search space holds.
-std::vector<LaneParts> make_lanes(const Session& session, std::int64_t slots);
 
 /// Sizes of the store that every configuration of the study fits in: largest rank, union of targets.
 StoreOptions store_options(const Session& session, std::int64_t slots);

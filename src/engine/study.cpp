@@ -2,8 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <exception>
-#include <thread>
 #include <utility>
 
 #include "engine/actions.h"
@@ -14,24 +12,10 @@ namespace {
 
 constexpr TrialId kDefaultRun{-1};  // the default configuration: trained, never shown to the tuner
 
-// Runs one job per lane, side by side when there are several. The first exception wins.
-void for_each_lane(std::size_t lanes, const std::function<void(std::size_t)>& job) {
-  if (lanes == 1) return job(0);
-  std::vector<std::exception_ptr> errors(lanes);
-  std::vector<std::thread> threads;
-  for (std::size_t lane = 0; lane < lanes; ++lane) {
-    threads.emplace_back([&, lane] {
-      try {
-        job(lane);
-      } catch (...) {
-        errors[lane] = std::current_exception();
-      }
-    });
-  }
-  for (auto& thread : threads) thread.join();
-  for (const auto& error : errors) {
-    if (error) std::rethrow_exception(error);
-  }
+std::vector<std::size_t> distinct(std::vector<std::size_t> numbers) {
+  std::sort(numbers.begin(), numbers.end());
+  numbers.erase(std::unique(numbers.begin(), numbers.end()), numbers.end());
+  return numbers;
 }
 
 }  // namespace
@@ -41,13 +25,19 @@ Study::Study(StudyOptions options, Tuner& tuner, std::vector<Lane*> lanes, std::
       tuner_(tuner),
       lanes_(std::move(lanes)),
       observers_(std::move(observers)),
+      threads_(lanes_.size()),
       resident_(lanes_.size(), 0) {}
 
 StudyResult Study::run() {
-  if (options_.with_default) start_default();
-  do {
-    admit_new();
-  } while (step_round());
+  try {
+    if (options_.with_default) start_default();
+    do {
+      admit_new();
+      even_out();
+    } while (step_round());
+  } catch (const Interrupted&) {
+    result_.interrupted = true;  // the round under way counts for nothing
+  }
   finish();
   return std::move(result_);
 }
@@ -60,7 +50,9 @@ void Study::start_default() {
   start(*result_.default_run);
   if (options_.has_validation) {
     // A fresh adapter changes nothing, so the default run before its first step is the untouched base.
-    const auto results = lanes_[result_.default_run->lane]->evaluate(std::span(&kDefaultRun, 1));
+    std::vector<EvalResult> results;
+    on_lanes({result_.default_run->lane},
+             [&](std::size_t lane) { results = lanes_[lane]->evaluate(std::span(&kDefaultRun, 1)); });
     result_.base_metric = metric_of(results.front());
   }
 }
@@ -98,6 +90,35 @@ void Study::admit_new() {
   }
   if (!actions.empty()) collect_all();
   apply(std::move(actions));
+}
+
+// Lanes that trials have left get others of the fuller ones, so that no processor idles while another has a queue.
+void Study::even_out() {
+  for (;;) {
+    const auto [few, many] = std::minmax_element(resident_.begin(), resident_.end());
+    const auto to = static_cast<std::size_t>(few - resident_.begin()),
+               from = static_cast<std::size_t>(many - resident_.begin());
+    if (*many - *few < 2 || lanes_[to]->free_slots() == 0) return;
+    collect_all();
+    Trial* last = nullptr;
+    for (Trial* trial : running()) {
+      if (trial->lane == from) last = trial;
+    }
+    const auto image = lanes_[from]->capture(last->id);
+    lanes_[from]->release(last->id);
+    lanes_[to]->restore(last->id, last->config, *image);
+    last->lane = to;
+    --resident_[from];
+    ++resident_[to];
+  }
+}
+
+// Runs job(lane) on those lanes, side by side. The machine's processors are divided among them.
+void Study::on_lanes(const std::vector<std::size_t>& lanes, const std::function<void(std::size_t)>& job) {
+  threads_.run(lanes, [&](std::size_t lane) {
+    lanes_[lane]->share(lanes.size());
+    job(lane);
+  });
 }
 
 bool Study::step_round() {
@@ -145,24 +166,23 @@ void Study::submit_steps(Round& round) {
     round.lanes.push_back(trial->lane);
     trial->awaits_answer = wants_evaluation(*trial, trial->submitted);
   }
-  for_each_lane(lanes_.size(), [&](std::size_t lane) {
+  on_lanes(distinct(round.lanes), [&](std::size_t lane) {
     std::vector<TrialId> ids;
     for (const Trial* trial : round.trials) {
       if (trial->lane == lane) ids.push_back(trial->id);
     }
-    if (!ids.empty()) lanes_[lane]->submit(ids);
+    lanes_[lane]->submit(ids);
   });
 }
 
 void Study::collect_steps(Round& round) {
   round.collected = true;
   round.steps.resize(round.trials.size());
-  for_each_lane(lanes_.size(), [&](std::size_t lane) {
+  on_lanes(distinct(round.lanes), [&](std::size_t lane) {
     std::vector<std::size_t> where;
     for (std::size_t i = 0; i < round.trials.size(); ++i) {
       if (round.lanes[i] == lane) where.push_back(i);
     }
-    if (where.empty()) return;
     const auto results = lanes_[lane]->collect();
     for (std::size_t k = 0; k < where.size(); ++k) round.steps[where[k]] = results[k];
   });
@@ -205,16 +225,20 @@ bool Study::wants_evaluation(const Trial& trial, std::int64_t step) const {
 void Study::take_evaluations(Round& round) {
   round.metrics.resize(round.trials.size());
   std::vector<std::optional<EvalResult>> results(round.trials.size());
-  for_each_lane(lanes_.size(), [&](std::size_t lane) {
+  const auto evaluated_now = [&](std::size_t i) { return round.steps[i].finite && round.trials[i]->awaits_answer; };
+  std::vector<std::size_t> lanes;
+  for (std::size_t i = 0; i < round.trials.size(); ++i) {
+    if (evaluated_now(i)) lanes.push_back(round.trials[i]->lane);
+  }
+  on_lanes(distinct(lanes), [&](std::size_t lane) {
     std::vector<TrialId> ids;
     std::vector<std::size_t> where;
     for (std::size_t i = 0; i < round.trials.size(); ++i) {
       const Trial& trial = *round.trials[i];
-      if (trial.lane != lane || !round.steps[i].finite || !trial.awaits_answer) continue;
+      if (trial.lane != lane || !evaluated_now(i)) continue;
       ids.push_back(trial.id);
       where.push_back(i);
     }
-    if (ids.empty()) return;
     const auto evaluated = lanes_[lane]->evaluate(ids);
     for (std::size_t k = 0; k < where.size(); ++k) results[where[k]] = evaluated[k];
   });

@@ -20,6 +20,7 @@
 #include "config/run_config.h"
 #include "core/trial.h"
 #include "engine/lane.h"
+#include "engine/lane_threads.h"
 #include "tuners/tuner.h"
 
 namespace finetune {
@@ -104,7 +105,7 @@ struct StudyResult {
   std::optional<double> base_metric;               ///< the untouched base
   std::optional<std::size_t> best;                 ///< index into trials
   std::int64_t steps = 0, tokens = 0, rounds = 0;  ///< of the listed trials
-  bool interrupted = false;                        ///< `stop` said so
+  bool interrupted = false;                        ///< `stop` or a lane said so
   std::string budget_hit;                          ///< "" or which budget ended the study
 };
 
@@ -129,6 +130,8 @@ class Study {
   void start_default();
   void admit_new();
   void start(Trial& trial);
+  void even_out();
+  void on_lanes(const std::vector<std::size_t>& lanes, const std::function<void(std::size_t)>& job);
   bool step_round();
   void judge(Round round);
   void submit_steps(Round& round);
@@ -158,6 +161,7 @@ class Study {
   Tuner& tuner_;
   std::vector<Lane*> lanes_;
   std::vector<StudyObserver*> observers_;
+  LaneThreads threads_;
   StudyResult result_;
   std::vector<std::int64_t> resident_;  // trials per lane
   std::vector<Action> waiting_;         // resumes that found every slot taken: they go before new trials

@@ -1,0 +1,81 @@
+#include "engine/estimate.h"
+
+#include <algorithm>
+
+#include "engine/planner.h"
+#include "engine/schedule.h"
+
+namespace finetune {
+namespace {
+
+constexpr std::int64_t kSampledSteps = 32;  // batches differ in length; this many give their mean to a few per cent
+
+RoundWork batch_work(const Session& session, std::span<const Example* const> batch, std::int64_t trials) {
+  RoundWork one;
+  std::vector<std::int64_t> lengths;
+  for (const Example* example : batch) {
+    lengths.push_back(std::ssize(example->ids));
+    add_example(one, lengths.back(), example->loss_tokens());
+  }
+  const bool together = session.config.train.method != "full";
+  const std::vector<std::vector<std::int64_t>> all(static_cast<std::size_t>(together ? trials : 1), lengths);
+  const auto passes = static_cast<double>(plan_passes(all, session.tokens_per_pass).size());
+  RoundWork work = static_cast<double>(trials) * one;
+  work.passes = together ? passes : passes * static_cast<double>(trials);
+  work.trials = static_cast<double>(trials);
+  return work;
+}
+
+std::int64_t fullest_lane(const Session& session, std::int64_t trials) {
+  const auto lanes = static_cast<std::int64_t>(session.devices.size());
+  return (trials + lanes - 1) / lanes;
+}
+
+}  // namespace
+
+RoundWork planned_work(const Session& session, std::span<const Example> examples, std::int64_t trials) {
+  std::vector<const Example*> batch;
+  for (const Example& example : examples) batch.push_back(&example);
+  return batch_work(session, batch, trials);
+}
+
+RoundWork average_round(const Session& session, std::int64_t trials) {
+  const auto& examples = session.train.examples;
+  const TrainConfig& config = session.config.train;
+  BatchOrder order(std::ssize(examples), config.batch_size, session.config.data.shuffle,
+                   static_cast<std::uint64_t>(config.seed));
+  const std::int64_t steps = last_step(config), sampled = std::min(steps, kSampledSteps);
+  RoundWork sum;
+  for (std::int64_t i = 0; i < sampled; ++i) {
+    std::vector<const Example*> batch;
+    for (const std::int64_t index : order.batch(1 + i * steps / sampled))
+      batch.push_back(&examples[static_cast<std::size_t>(index)]);
+    sum = sum + batch_work(session, batch, trials);
+  }
+  return 1.0 / static_cast<double>(sampled) * sum;
+}
+
+double round_seconds(const Session& session, const LaneCosts& costs, std::int64_t resident) {
+  return seconds_of(costs.step, average_round(session, fullest_lane(session, resident)));
+}
+
+double evaluation_seconds(const Session& session, const LaneCosts& costs, std::int64_t resident) {
+  if (session.valid.examples.empty()) return 0;
+  return seconds_of(costs.evaluation, planned_work(session, session.valid.examples, fullest_lane(session, resident)));
+}
+
+double run_seconds(const Session& session, const LaneCosts& costs, std::int64_t trials, std::int64_t resident,
+                   std::int64_t evaluations, bool with_baselines) {
+  const double rounds = static_cast<double>(trials * last_step(session.config.train)) / static_cast<double>(resident);
+  const double turns = static_cast<double>(trials * evaluations) / static_cast<double>(resident);
+  double seconds =
+      rounds * round_seconds(session, costs, resident) + turns * evaluation_seconds(session, costs, resident);
+  if (with_baselines) {
+    const double beside = round_seconds(session, costs, resident + 1) - round_seconds(session, costs, resident);
+    seconds +=
+        static_cast<double>(last_step(session.config.train)) * beside + 2 * evaluation_seconds(session, costs, 1);
+  }
+  return seconds;
+}
+
+}  // namespace finetune

@@ -1,0 +1,29 @@
+// How long a run takes: what its rounds compute, times what the lanes cost.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "engine/measure.h"
+#include "engine/session.h"
+
+namespace finetune {
+
+/// One step of `trials` trials on one lane, each with these examples as its batch.
+RoundWork planned_work(const Session& session, std::span<const Example> examples, std::int64_t trials);
+
+/// A step of `trials` trials on one lane, on average over the steps of the run.
+RoundWork average_round(const Session& session, std::int64_t trials);
+
+/// One step of `resident` trials spread over the session's lanes.
+double round_seconds(const Session& session, const LaneCosts& costs, std::int64_t resident);
+
+/// One validation of `resident` trials.
+double evaluation_seconds(const Session& session, const LaneCosts& costs, std::int64_t resident);
+
+/// All `trials` trials to the end (nobody stopped), each evaluated `evaluations` times, and, `with_baselines`, the base
+/// evaluated and the default configuration trained beside them.
+double run_seconds(const Session& session, const LaneCosts& costs, std::int64_t trials, std::int64_t resident,
+                   std::int64_t evaluations, bool with_baselines);
+
+}  // namespace finetune

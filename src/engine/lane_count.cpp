@@ -1,0 +1,69 @@
+#include "engine/lane_count.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "engine/estimate.h"
+#include "engine/lanes.h"
+
+namespace finetune {
+namespace {
+
+constexpr double kWorthALane = 0.97;  // every lane has buffers of its own: only for what is not noise
+
+bool fits(const Session& session, std::int64_t trials) {
+  const std::int64_t free = session.free_memory(session.devices.front());
+  return session_memory(session, trials + 1).to_come(true) <= free / 4 * 3;
+}
+
+}  // namespace
+
+std::vector<std::int64_t> lanes_to_try(int threads, std::int64_t trials) {
+  std::vector<std::int64_t> numbers;
+  const std::int64_t most = std::min<std::int64_t>(threads, trials);
+  for (std::int64_t lanes = 1; lanes < most; lanes *= 2) numbers.push_back(lanes);
+  numbers.push_back(std::max<std::int64_t>(1, most));
+  return numbers;
+}
+
+LaneCosts settle_lanes(Session& session, std::int64_t trials, double seconds) {
+  const auto on_lane = [&](std::int64_t lanes) { return (trials + lanes - 1) / lanes; };
+  const bool may_choose =
+      !session.config.run.lanes && session.devices.size() == 1 && session.devices.front().is_cpu() && trials > 1;
+  if (!may_choose) {
+    multiply_lanes(session, session.config.run.lanes.value_or(1));
+    session.config.run.lanes = session.config.run.lanes.value_or(1);
+    return measure_costs(session, on_lane(std::ssize(session.devices)), seconds);
+  }
+  const std::vector<at::Device> devices = session.devices;
+  const std::vector<DecoderBase> bases = session.bases;
+  const auto use = [&](std::int64_t lanes) {
+    session.devices = devices;
+    session.bases = bases;
+    multiply_lanes(session, lanes);
+  };
+  LaneCosts best_costs;
+  std::int64_t best = 0;
+  double single = 0, shortest = 0;
+  for (const std::int64_t lanes : lanes_to_try(session.threads, trials)) {
+    use(lanes);
+    if (lanes > 1 && !fits(session, trials)) break;
+    const LaneCosts costs = measure_costs(session, on_lane(lanes), seconds);
+    const double round = round_seconds(session, costs, trials);
+    if (lanes == 1) single = round;
+    if (best > 0 && round > kWorthALane * shortest) break;  // more lanes still would not pay either
+    best = lanes;
+    best_costs = costs;
+    shortest = round;
+  }
+  use(best);
+  session.config.run.lanes = best;
+  if (best > 1)
+    session.notes.push_back(fmt::format(
+        "run.lanes auto: {} lanes of {} threads share the base; a round takes {:.2g} s, in a single lane {:.2g} s",
+        best, std::max<std::int64_t>(1, session.threads / best), shortest, single));
+  return best_costs;
+}
+
+}  // namespace finetune

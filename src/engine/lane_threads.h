@@ -1,0 +1,41 @@
+// One thread per lane, kept for the whole study: OpenMP holds a team of workers for each thread that asks for one, so a
+// new thread every round would mean new teams every round. Torch-free.
+#pragma once
+
+#include <condition_variable>
+#include <cstddef>
+#include <exception>
+#include <functional>
+#include <mutex>
+#include <span>
+#include <thread>
+#include <vector>
+
+namespace finetune {
+
+class LaneThreads {
+ public:
+  explicit LaneThreads(std::size_t lanes);
+  ~LaneThreads();
+  LaneThreads(const LaneThreads&) = delete;
+  LaneThreads& operator=(const LaneThreads&) = delete;
+
+  /// Runs job(lane) for every lane named (each at most once), each on its own thread, side by side, and returns when
+  /// all are done; a study of one lane works on the calling thread. The exception of the first lane that threw one is
+  /// thrown again here, after the others have ended.
+  void run(std::span<const std::size_t> lanes, const std::function<void(std::size_t)>& job);
+
+ private:
+  void work(std::size_t lane);
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  const std::function<void(std::size_t)>* job_ = nullptr;
+  std::vector<bool> due_;  // lanes that have yet to do the job
+  std::size_t left_ = 0;   // lanes that have not ended it
+  bool ended_ = false;
+  std::vector<std::exception_ptr> errors_;
+  std::vector<std::thread> threads_;  // last: they use what stands above; none for a single lane
+};
+
+}  // namespace finetune

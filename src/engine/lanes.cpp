@@ -1,0 +1,55 @@
+#include "engine/lanes.h"
+
+#include <ATen/ATen.h>
+
+#include "kernels/torch/graph.h"
+
+namespace finetune {
+
+std::unique_ptr<ParameterStore> make_store(const Session& session, std::size_t lane, std::int64_t slots) {
+  const DecoderBase& base = session.bases[lane];
+  const StoreOptions options = store_options(session, slots);
+  if (session.config.train.method == "full") return make_full_store(base, options);
+  return make_lora_store(base, options, session.start ? &session.start->tensors : nullptr);
+}
+
+std::unique_ptr<PackedTrainer> make_trainer(const Session& session, ParameterStore& store,
+                                            std::span<const Example> train, std::span<const Example> valid) {
+  const at::Device device = store.params_SP().device();
+  return std::make_unique<PackedTrainer>(
+      store, train, valid,
+      TrainerOptions{.tokens_per_pass = session.tokens_per_pass,
+                     .shuffle = session.config.data.shuffle,
+                     .ahead = !device.is_cpu(),  // on the processor it would take threads from the products
+                     .graphs = !device.is_cpu() && ops::graphs_problem(device) == nullptr &&
+                               ops::can_capture(device, session.model.dtype, session.model.options.head_dim),
+                     .reproducible = session.config.run.numerics == "reproducible",
+                     .threads = session.threads,
+                     .interrupted = session.interrupted,
+                     .say = session.say});
+}
+
+std::vector<LaneParts> make_lanes(const Session& session, std::int64_t slots) {
+  std::vector<LaneParts> lanes;
+  const auto count = static_cast<std::int64_t>(session.devices.size());
+  for (std::size_t lane = 0; lane < session.devices.size(); ++lane) {
+    LaneParts parts;
+    parts.store = make_store(session, lane, (slots + count - 1) / count);
+    parts.trainer = make_trainer(session, *parts.store, session.train.examples, session.valid.examples);
+    lanes.push_back(std::move(parts));
+  }
+  return lanes;
+}
+
+void multiply_lanes(Session& session, std::int64_t count) {
+  std::vector<at::Device> devices;
+  std::vector<DecoderBase> bases;
+  for (std::size_t lane = 0; lane < session.devices.size(); ++lane) {
+    devices.insert(devices.end(), static_cast<std::size_t>(count), session.devices[lane]);
+    bases.insert(bases.end(), static_cast<std::size_t>(count), session.bases[lane]);  // the tensors are shared
+  }
+  session.devices = std::move(devices);
+  session.bases = std::move(bases);
+}
+
+}  // namespace finetune

@@ -1,0 +1,30 @@
+// The lanes of a session: a store and a trainer for each, sized for every configuration that its search space holds.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "engine/session.h"
+
+namespace finetune {
+
+/// A lane's trainer and the store behind it.
+struct LaneParts {
+  std::unique_ptr<ParameterStore> store;
+  std::unique_ptr<PackedTrainer> trainer;
+};
+
+/// One per entry of session.devices, `slots` in all (spread evenly). The session must outlive them.
+std::vector<LaneParts> make_lanes(const Session& session, std::int64_t slots);
+
+/// The parts of one lane, on session.bases[lane]; the examples must outlive the trainer.
+std::unique_ptr<ParameterStore> make_store(const Session& session, std::size_t lane, std::int64_t slots);
+std::unique_ptr<PackedTrainer> make_trainer(const Session& session, ParameterStore& store,
+                                            std::span<const Example> train, std::span<const Example> valid);
+
+/// Lets every device have `count` lanes: they share its base.
+void multiply_lanes(Session& session, std::int64_t count);
+
+}  // namespace finetune

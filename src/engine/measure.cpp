@@ -1,0 +1,131 @@
+#include "engine/measure.h"
+
+#include <algorithm>
+#include <chrono>
+#include <numeric>
+#include <utility>
+#include <vector>
+
+#include "engine/estimate.h"
+#include "engine/lane_threads.h"
+#include "engine/lanes.h"
+
+namespace finetune {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr std::int64_t kProbeTokens = 16;
+constexpr double kShort = 0.1;  // seconds: a round below is timed again, the best of kRepeats counts
+constexpr int kRepeats = 4;
+constexpr std::int64_t kMostTrials = 8;  // of a measurement, per lane: more only repeat what eight have shown
+
+// The first `tokens` of an example; the last one carries loss, so that there is some.
+Example cut(Example example, std::int64_t tokens) {
+  const auto length = static_cast<std::size_t>(std::max<std::int64_t>(2, tokens));
+  if (example.ids.size() <= length) return example;
+  example.ids.resize(length);
+  example.loss.resize(length);
+  example.loss.back() = 1;
+  return example;
+}
+
+// Examples of the training data at equal shares of its lengths: a batch like many.
+std::vector<Example> typical_batch(std::span<const Example> examples, std::int64_t count) {
+  std::vector<std::size_t> order(examples.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::stable_sort(order.begin(), order.end(),
+                   [&](std::size_t a, std::size_t b) { return examples[a].ids.size() < examples[b].ids.size(); });
+  std::vector<Example> batch;
+  for (std::int64_t i = 0; i < count; ++i) {
+    const double share = (static_cast<double>(i) + 0.5) / static_cast<double>(count);
+    batch.push_back(examples[order[static_cast<std::size_t>(share * static_cast<double>(order.size()))]]);
+  }
+  return batch;
+}
+
+// As many of the examples as have about `tokens` tokens together, spread over all of them; at least one, cut if need
+// be.
+std::vector<Example> part_of(const std::vector<Example>& batch, double tokens) {
+  std::int64_t all = 0;
+  for (const auto& example : batch) all += std::ssize(example.ids);
+  const double share = tokens / static_cast<double>(all);
+  if (share >= 1) return batch;
+  const auto count = static_cast<std::int64_t>(share * static_cast<double>(batch.size()));
+  if (count >= 1) return typical_batch(batch, count);
+  return {cut(typical_batch(batch, 1).front(), static_cast<std::int64_t>(tokens))};
+}
+
+// The lanes of a session, to be timed with one set of examples after the other.
+class Bench {
+ public:
+  Bench(const Session& session, std::int64_t slots) : session_(session), threads_(session.devices.size()) {
+    for (std::size_t lane = 0; lane < session.devices.size(); ++lane)
+      stores_.push_back(make_store(session, lane, slots));
+  }
+
+  TimedRound step(const std::vector<Example>& examples, std::int64_t trials) { return time(examples, trials, true); }
+  TimedRound evaluation(const std::vector<Example>& examples) { return time(examples, 1, false); }
+
+ private:
+  TimedRound time(const std::vector<Example>& examples, std::int64_t trials, bool train) {
+    TrainConfig config = session_.config.train;
+    config.batch_size = std::ssize(examples);
+    std::vector<std::unique_ptr<PackedTrainer>> trainers;
+    std::vector<std::size_t> lanes;
+    std::vector<TrialId> ids;
+    for (std::int64_t trial = 0; trial < trials; ++trial) ids.push_back({trial});
+    for (std::size_t lane = 0; lane < stores_.size(); ++lane) {
+      trainers.push_back(make_trainer(session_, *stores_[lane], examples, examples));
+      for (const TrialId id : ids) trainers.back()->admit(id, config);
+      lanes.push_back(lane);
+    }
+    const auto once = [&] {
+      const auto started = Clock::now();
+      threads_.run(lanes, [&](std::size_t lane) {
+        trainers[lane]->share(lanes.size());
+        if (train)
+          trainers[lane]->step(ids);
+        else
+          trainers[lane]->evaluate(ids);
+      });
+      return std::chrono::duration<double>(Clock::now() - started).count();
+    };
+    TimedRound timed{.work = planned_work(session_, examples, trials), .seconds = once()};
+    for (int again = 1; again < kRepeats && timed.seconds < kShort; ++again)
+      timed.seconds = std::min(timed.seconds, once());
+    return timed;
+  }
+
+  const Session& session_;
+  LaneThreads threads_;
+  std::vector<std::unique_ptr<ParameterStore>> stores_;
+};
+
+}  // namespace
+
+LaneCosts measure_costs(const Session& session, std::int64_t trials, double seconds) {
+  const WorkRatios ratios = work_ratios(session.model.options);
+  const std::vector<Example> batch = typical_batch(session.train.examples, session.config.train.batch_size);
+  Bench bench(session, std::min(trials, kMostTrials));
+  // Each round is as large as what the one before it says may be done in its share of the time.
+  const std::vector<Example> probe{cut(batch[batch.size() / 2], kProbeTokens)};
+  bench.step(probe, 1);  // touches weights and libraries for the first time
+  const TimedRound one = bench.step(probe, 1);
+  const double rate = one.work.tokens / one.seconds;
+  const TimedRound few = bench.step(part_of(batch, rate * seconds / 4), 1);
+  const auto examples = part_of(batch, few.work.tokens / few.seconds * seconds / 4);
+  const TimedRound more = bench.step(examples, 1);
+  const auto together =
+      std::clamp(static_cast<std::int64_t>(seconds / 3 / more.seconds), std::int64_t{1}, std::min(trials, kMostTrials));
+  std::optional<TimedRound> several;
+  if (together > 1) several = bench.step(examples, together);
+  const TimedRound evaluation = bench.evaluation(examples);
+  LaneCosts costs{.step = fit_round_cost(ratios, one, more, several)};
+  costs.evaluation = {.pass = costs.step.pass / 2, .ratios = ratios};
+  const double rest = evaluation.seconds - costs.evaluation.pass * evaluation.work.passes;
+  costs.evaluation.work = std::max(0.0, rest) / seconds_of({.work = 1, .ratios = ratios}, evaluation.work);
+  return costs;
+}
+
+}  // namespace finetune
