@@ -21,13 +21,6 @@ std::pair<int, int> terminal_size() {
   return {size.ws_col, size.ws_row};
 }
 
-std::string duration_text(double seconds) {
-  const auto whole = static_cast<long long>(seconds);
-  if (whole < 60) return fmt::format("{}s", whole);
-  if (whole < 3600) return fmt::format("{}m{:02}s", whole / 60, whole % 60);
-  return fmt::format("{}h{:02}m", whole / 3600, whole / 60 % 60);
-}
-
 std::string name_of(TrialId id) {
   return id.value < 0 ? "default" : fmt::format("trial {}", id.value);
 }

@@ -1,7 +1,6 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <chrono>
 #include <iostream>
 #include <nlohmann/json.hpp>
 
@@ -11,8 +10,8 @@
 #include "config/config.h"
 #include "core/error.h"
 #include "core/text.h"
-#include "engine/schedule.h"
 #include "engine/session.h"
+#include "host/forecast.h"
 #include "host/replay_source.h"
 #include "host/run_paths.h"
 #include "host/start_trial.h"
@@ -20,20 +19,6 @@
 
 namespace finetune {
 namespace {
-
-// Seconds of one round (a step of every resident trial), measured on the real data. The trained state is thrown away.
-double measured_round_seconds(const Session& session, std::int64_t resident) {
-  std::vector<LaneParts> lanes = make_lanes(session, resident);
-  std::vector<TrialId> ids;
-  for (std::int64_t i = 0; i < resident; ++i) {
-    ids.push_back({i});
-    lanes.front().trainer->admit({i}, session.config.train);
-  }
-  lanes.front().trainer->step(ids);  // the first one also allocates
-  const auto started = std::chrono::steady_clock::now();
-  lanes.front().trainer->step(ids);
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
-}
 
 nlohmann::ordered_json data_json(const Dataset& data) {
   return {{"examples", static_cast<std::int64_t>(data.examples.size())},
@@ -53,6 +38,35 @@ std::string params_text(const Params& params) {
   return join(texts, ", ");
 }
 
+void show_notes(std::ostream& out, Session& session) {
+  for (const auto& note : session.notes) out << note << "\n";
+  session.notes.clear();
+}
+
+void show_data(std::ostream& out, const Session& session, std::int64_t shared, bool colours) {
+  if (!session.train.examples.empty()) show_examples(out, session.train, *session.tokenizer, 3, colours);
+  show_counts(out, "train", session.train);
+  show_counts(out, "valid (" + session.valid_source + ")", session.valid);
+  if (shared > 0)
+    out << fmt::format(
+        "warning: {} validation examples also occur in training; their loss says nothing about new data\n",
+        with_commas(shared));
+}
+
+// Lists every bad line and ends with the first.
+void refuse_rejects(std::ostream& out, const Session& session) {
+  const std::size_t rejected = session.train.rejects.size() + session.valid.rejects.size();
+  if (rejected == 0 && !session.train.examples.empty()) return;
+  show_rejects(out, session.train, 50);
+  show_rejects(out, session.valid, 50);
+  if (rejected == 0) throw bad_input(join(session.config.data.train, ", "), "data.train has no usable example");
+  const Reject& first = (session.train.rejects.empty() ? session.valid : session.train).rejects.front();
+  throw bad_input(first.where,
+                  first.reason + " (" + with_commas(static_cast<long long>(rejected)) + " bad lines in all)");
+}
+
+}  // namespace
+
 int run_check(const Arguments& arguments) {
   RunConfig config = prepare_config(arguments);
   resolve_replay(config);
@@ -62,53 +76,27 @@ int run_check(const Arguments& arguments) {
   check_paths(config, false, false);
   Session session = open_session(std::move(config), {.collect_rejects = true});
   std::ostream& out = arguments.json() ? std::cerr : std::cout;
-  const std::int64_t resident = resident_trials(session);
-  for (const auto& note : session.notes) out << note << "\n";
-  if (!session.train.examples.empty())
-    show_examples(out, session.train, *session.tokenizer, 3, !arguments.json() && isatty(STDOUT_FILENO) != 0);
-  show_counts(out, "train", session.train);
-  show_counts(out, "valid (" + session.valid_source + ")", session.valid);
+  show_notes(out, session);
   const std::int64_t shared = count_shared(session.train.examples, session.valid.examples);
-  if (shared > 0)
-    out << fmt::format(
-        "warning: {} validation examples also occur in training; their loss says nothing about new data\n",
-        with_commas(shared));
-  const std::size_t rejected = session.train.rejects.size() + session.valid.rejects.size();
-  if (rejected > 0 || session.train.examples.empty()) {
-    show_rejects(out, session.train, 50);
-    show_rejects(out, session.valid, 50);
-    const Dataset& first = session.train.rejects.empty() ? session.valid : session.train;
-    if (rejected == 0) throw bad_input(join(session.config.data.train, ", "), "data.train has no usable example");
-    throw bad_input(
-        first.rejects.front().where,
-        first.rejects.front().reason + " (" + with_commas(static_cast<long long>(rejected)) + " bad lines in all)");
-  }
+  show_data(out, session, shared, !arguments.json() && isatty(STDOUT_FILENO) != 0);
+  refuse_rejects(out, session);
+  const LaneCosts costs = settle_lanes(session, wanted_trials(session.config), kCheckSeconds);
+  const std::int64_t resident = resident_trials(session);
+  show_notes(out, session);
   const auto start = start_trial(session.config, search_space(session.config));
   if (start) out << "the first trial starts with " << params_text(*start) << "\n";
   if (const auto choice = settle_method(session.config, {.side_by_side = resident}))
     out << "method auto: " << *choice << "\n";
   if (const auto moved = describe_first_look(session.config)) out << *moved << "\n";
-  const MemoryEstimate memory = session_memory(session, resident + 1);
-  const double round = measured_round_seconds(session, resident);
-  const double steps = static_cast<double>(session.config.tune.trials * last_step(session.config.train));
-  const double seconds = round * steps / static_cast<double>(resident);
-  const auto mib = [](std::int64_t bytes) { return static_cast<double>(bytes) / (1 << 20); };
-  out << fmt::format(
-      "memory about {:.0f} MiB: base {:.0f}, {} slots {:.0f}, kept states {:.0f}, activations {:.0f}, program {:.0f}\n",
-      mib(memory.total()), mib(memory.base), resident + 1, mib(memory.slots), mib(memory.images),
-      mib(memory.activations), mib(memory.program));
-  out << fmt::format(
-      "{} trials of {} steps, {} side by side: a round takes {:.3f} s, all to the end at most {:.0f} s (sampler {}, "
-      "scheduler {}; stopping saves most of it)\n",
-      session.config.tune.trials, last_step(session.config.train), resident, round, seconds,
-      session.config.tune.sampler->name, session.config.tune.scheduler->name);
+  const Forecast forecast = make_forecast(session, costs, resident, true);
+  out << memory_text(forecast) << "\n";
+  out << fmt::format("{} (sampler {}, scheduler {}; stopping saves most of it)\n", time_text(forecast),
+                     session.config.tune.sampler->name, session.config.tune.scheduler->name);
   if (arguments.json()) {
-    nlohmann::ordered_json json{{"train", data_json(session.train)},
-                                {"valid", data_json(session.valid)},
-                                {"shared_examples", shared},
-                                {"memory_bytes", memory.total()},
-                                {"seconds", seconds},
-                                {"concurrent", resident}};
+    nlohmann::ordered_json json{{"train", data_json(session.train)},  {"valid", data_json(session.valid)},
+                                {"shared_examples", shared},          {"memory_bytes", forecast.memory.total()},
+                                {"seconds", forecast.seconds},        {"round_seconds", forecast.round_seconds},
+                                {"lanes", *session.config.run.lanes}, {"concurrent", resident}};
     if (start) json["start"] = to_json(*start);
     std::cout << json.dump() << "\n";
   }

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cmath>
+#include <cstdio>
 #include <numeric>
 
 namespace finetune {
@@ -81,6 +83,28 @@ std::string with_commas(long long number) {
   for (auto i = static_cast<long long>(text.size()) - 3; i > (number < 0 ? 1 : 0); i -= 3) {
     text.insert(static_cast<std::size_t>(i), ",");
   }
+  return text;
+}
+
+std::string duration_text(double seconds) {
+  char text[64];
+  if (seconds < 9.95) {
+    std::snprintf(text, sizeof text, "%.2g s", seconds);
+    return text;
+  }
+  struct Unit {
+    double seconds;
+    const char *name, *rest_name;
+    double rest_seconds;
+  };
+  for (const Unit& unit : {Unit{86400, "d", "h", 3600}, Unit{3600, "h", "min", 60}, Unit{60, "min", "s", 1}}) {
+    const double rests = std::round(seconds / unit.rest_seconds), per_unit = unit.seconds / unit.rest_seconds;
+    if (rests < per_unit) continue;
+    std::snprintf(text, sizeof text, "%.0f %s %.0f %s", std::floor(rests / per_unit), unit.name,
+                  std::fmod(rests, per_unit), unit.rest_name);
+    return text;
+  }
+  std::snprintf(text, sizeof text, "%.0f s", seconds);
   return text;
 }
 

@@ -22,4 +22,7 @@ std::string_view trim(std::string_view text);
 /// 1234567 -> "1,234,567".
 std::string with_commas(long long number);
 
+/// Seconds for people, two figures or so: "0.35 s", "12 s", "4 min 10 s", "2 h 5 min", "3 d 4 h".
+std::string duration_text(double seconds);
+
 }  // namespace finetune

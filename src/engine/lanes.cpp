@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 
+#include "kernels/torch/backend.h"
 #include "kernels/torch/graph.h"
 
 namespace finetune {

@@ -247,11 +247,15 @@ MemoryEstimate session_memory(const Session& session, std::int64_t slots) {
   return estimate_memory(session.model.options, plan);
 }
 
-std::int64_t resident_trials(Session& session) {
-  const RunConfig& config = session.config;
+std::int64_t wanted_trials(const RunConfig& config) {
   // More trials side by side than this no longer make a pass fuller, and asynchronous halving learns from what ended.
   const std::int64_t rule = config.train.method == "full" ? 4 : 16;
-  const std::int64_t wanted = std::min(config.tune.concurrent.value_or(rule), config.tune.trials);
+  return std::min(config.tune.concurrent.value_or(rule), config.tune.trials);
+}
+
+std::int64_t resident_trials(Session& session) {
+  const RunConfig& config = session.config;
+  const std::int64_t wanted = wanted_trials(config);
   const at::Device device = session.devices.front();
   const auto lanes = static_cast<std::int64_t>(session.devices.size());
   // Lanes on the processor share its memory; each GPU holds its own part of the slots, one of which may be the default

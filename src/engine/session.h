@@ -61,7 +61,10 @@ StoreOptions store_options(const Session& session, std::int64_t slots);
 /// What the run will need, for check and for admission.
 MemoryEstimate session_memory(const Session& session, std::int64_t slots);
 
-/// How many trials to keep resident: tune.concurrent or a rule of thumb, at most tune.trials, and no more than the
+/// Trials side by side where memory allows: tune.concurrent or a rule of thumb, at most tune.trials.
+std::int64_t wanted_trials(const RunConfig& config);
+
+/// How many trials to keep resident: wanted_trials, and no more than the
 /// devices' free memory holds (a tune.concurrent that is lowered is said in session.notes).
 std::int64_t resident_trials(Session& session);
 

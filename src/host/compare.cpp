@@ -104,7 +104,7 @@ ComparisonTable compare(RunConfig config, CompareOptions options, const CompareH
   if (early.widths.empty()) early.widths = {config.tune.concurrent.value_or(kConcurrent)};
   plan_sweep(config, early);  // a method that cannot be is found before anything is read
   check_paths(config, true, overwrite);
-  Session session = open_study(std::move(config), {}, hooks.say);
+  Session session = open_study(std::move(config), {}, hooks.say, hooks.stop);
   if (options.widths.empty()) options.widths = default_widths(session);
   const Sweep sweep = plan_sweep(session.config, options);
   const std::int64_t widest = *std::max_element(options.widths.begin(), options.widths.end());

@@ -18,11 +18,13 @@ double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-Session open_study(RunConfig config, const SessionOptions& options, const Say& say) {
+Session open_study(RunConfig config, const SessionOptions& options, const Say& say,
+                   const std::function<bool()>& stop) {
   Session session = open_session(std::move(config), options);
   session.say = [say](const std::string& line) {
     if (say) say(line);
   };
+  session.interrupted = stop;
   return session;
 }
 

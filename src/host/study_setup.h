@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/lanes.h"
 #include "engine/session.h"
 #include "engine/study.h"
 #include "host/hooks.h"
@@ -18,8 +19,9 @@ using Clock = std::chrono::steady_clock;
 
 double seconds_since(Clock::time_point start);
 
-/// open_session, with its messages going to `say` (which may be empty).
-Session open_study(RunConfig config, const SessionOptions& options, const Say& say);
+/// open_session, with its messages going to `say`; `stop` ends a round under way (both may be empty).
+Session open_study(RunConfig config, const SessionOptions& options, const Say& say,
+                   const std::function<bool()>& stop);
 
 /// Model, device and data in a few lines, with everything that is said once.
 void describe_session(const Session& session);

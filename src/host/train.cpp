@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "core/error.h"
+#include "host/forecast.h"
 #include "host/results.h"
 #include "host/run_paths.h"
 #include "host/study_setup.h"
@@ -54,11 +55,13 @@ StudyOptions train_options(const Session& session, const StudyHooks& hooks) {
 TrainResult train(RunConfig config, const StudyHooks& hooks, bool overwrite) {
   check_paths(config, true, overwrite);
   forget_search(config);
-  const Session session = open_study(std::move(config), {.holds_out = false}, hooks.say);
+  Session session = open_study(std::move(config), {.holds_out = false}, hooks.say, hooks.stop);
+  const LaneCosts costs = settle_lanes(session, 1, kMeasuringSeconds);
   const auto tuner = make_tuner(session.config, 1);
   std::vector<LaneParts> lanes = make_lanes(session, 1);
   begin_folder(session);
   for (const auto& note : session.notes) session.say(note);
+  session.say(time_text(make_forecast(session, costs, 1, false)));
   if (hooks.on_begin) hooks.on_begin(study_plan(session.config));
 
   const std::filesystem::path out = session.config.run.out;

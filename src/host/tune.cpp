@@ -6,6 +6,7 @@
 
 #include "core/files.h"
 #include "engine/schedule.h"
+#include "host/forecast.h"
 #include "host/replay_source.h"
 #include "host/results.h"
 #include "host/run_paths.h"
@@ -16,11 +17,13 @@
 namespace finetune {
 namespace {
 
-void announce(const Session& session, std::int64_t resident) {
+void announce(const Session& session, const LaneCosts& costs, std::int64_t resident) {
   const RunConfig& config = session.config;
   describe_session(session);
-  session.say(fmt::format("{} trials of {} steps, {} side by side; sampler {}, scheduler {}", config.tune.trials,
-                          last_step(config.train), resident, config.tune.sampler->name, config.tune.scheduler->name));
+  session.say(fmt::format("sampler {}, scheduler {}", config.tune.sampler->name, config.tune.scheduler->name));
+  const Forecast forecast = make_forecast(session, costs, resident, true);
+  session.say(time_text(forecast) + (config.tune.scheduler->name == "none" ? "" : "; stopping saves most of it"));
+  session.say(memory_text(forecast));
 }
 
 void write_best(const Session& session, const StudyResult& result, std::vector<LaneParts>& lanes) {
@@ -39,7 +42,8 @@ StudySummary tune(RunConfig config, const StudyHooks& hooks, bool overwrite) {
   validate(config);
   make_tuner(config, std::nullopt);  // a wrong sampler or scheduler is found before anything is read
   check_paths(config, true, overwrite);
-  Session session = open_study(std::move(config), {}, hooks.say);
+  Session session = open_study(std::move(config), {}, hooks.say, hooks.stop);
+  const LaneCosts costs = settle_lanes(session, wanted_trials(session.config), kMeasuringSeconds);
   const std::int64_t resident = resident_trials(session);
   if (const auto choice = settle_method(session.config, {.side_by_side = resident}))
     session.notes.push_back("method auto: " + *choice);
@@ -47,7 +51,7 @@ StudySummary tune(RunConfig config, const StudyHooks& hooks, bool overwrite) {
   const auto tuner = make_tuner(session.config, resident);
   std::vector<LaneParts> lanes = make_lanes(session, resident + 1);  // one more for the default configuration
   begin_folder(session);
-  announce(session, resident);
+  announce(session, costs, resident);
   if (hooks.on_begin) hooks.on_begin(study_plan(session.config));
 
   const auto started = Clock::now();

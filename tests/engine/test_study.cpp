@@ -23,7 +23,9 @@ class FakeLane : public Lane {
   void admit(TrialId id, const TrainConfig& config) override { trials_[id] = {config, 0, 0}; }
   void release(TrialId id) override { trials_.erase(id); }
   std::vector<StepResult> step(std::span<const TrialId> ids) override {
+    if (interrupt_at > 0 && --interrupt_at == 0) throw Interrupted();
     widest = std::max(widest, ids.size());
+    widths.push_back(ids.size());
     std::vector<StepResult> results;
     for (const TrialId id : ids) {
       auto& trial = trials_.at(id);
@@ -68,6 +70,8 @@ class FakeLane : public Lane {
     trials_.at(to).config = config;
   }
   std::size_t widest = 0;
+  std::vector<std::size_t> widths;  // trials of each step
+  int interrupt_at = 0;             // the step that the user interrupts; 0 = none
 
  private:
   struct State {
@@ -250,6 +254,39 @@ TEST(Study, TwoLanesGiveWhatOneLaneGives) {
     EXPECT_EQ(a.trials[i].step, b.trials[i].step);
     EXPECT_EQ(a.trials[i].best_metric, b.trials[i].best_metric);
   }
+}
+
+TEST(Study, ALaneThatItsTrialsLeftGetsOthers) {
+  // The default run and trials 1, 3, 5 lie on the left lane, 0, 2, 4 on the right one, where all break at once.
+  FakeLane left(8), right(8);
+  const auto tuner = tuner_over({1000.0, 0.1, 2000.0, 0.2, 3000.0, 0.3}, "none", 4);
+  const StudyResult result = Study(options_for(4), *tuner, {&left, &right}, {}).run();
+  EXPECT_EQ(left.widths, (std::vector<std::size_t>{4, 2, 2, 2}));
+  EXPECT_EQ(right.widths, (std::vector<std::size_t>{3, 2, 2, 2}));
+  for (const std::size_t i : {1u, 3u, 5u}) {
+    EXPECT_EQ(result.trials[i].state, TrialState::completed);
+    EXPECT_EQ(result.trials[i].step, 4);
+  }
+  EXPECT_EQ(left.free_slots() + right.free_slots(), 16);
+}
+
+TEST(Study, AnInterruptDropsTheRoundUnderWay) {
+  FakeLane lane(8);
+  lane.interrupt_at = 3;
+  const auto tuner = tuner_over({0.1, 0.2}, "none", 9);
+  StudyOptions options = options_for(9);
+  options.eval_every = 1;
+  const StudyResult result = Study(options, *tuner, {&lane}, {}).run();
+  EXPECT_TRUE(result.interrupted);
+  ASSERT_EQ(result.trials.size(), 2u);
+  for (const Trial& trial : result.trials) {
+    EXPECT_EQ(trial.step, 2);
+    EXPECT_EQ(trial.best_step, 2);
+    EXPECT_EQ(trial.state, TrialState::stopped);
+    EXPECT_EQ(trial.reason, "interrupted");
+  }
+  EXPECT_EQ(result.best, 1u) << "what was evaluated before counts";
+  EXPECT_EQ(lane.free_slots(), 8);
 }
 
 TEST(Study, ABudgetOfTokensEndsTheStudy) {

@@ -1,0 +1,31 @@
+// What a run will take, said before its first step.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "engine/lane_count.h"
+#include "engine/memory.h"
+
+namespace finetune {
+
+/// Seconds that verbs which train spend on trying one number of lanes; `check` takes its time.
+inline constexpr double kMeasuringSeconds = 0.4, kCheckSeconds = 2;
+
+struct Forecast {
+  std::int64_t trials = 1, steps = 1;  ///< of one trial that nobody stops
+  std::int64_t resident = 1;           ///< trials side by side
+  double round_seconds = 0;            ///< a step of all of them
+  double seconds = 0;                  ///< all trials to the end: the most that the run takes
+  MemoryEstimate memory;
+};
+
+/// For `resident` trials side by side on the session's lanes. With `baselines` the base is evaluated and the default
+/// configuration trained besides.
+Forecast make_forecast(const Session& session, const LaneCosts& costs, std::int64_t resident, bool baselines);
+
+/// Time and memory in two lines without line ends.
+std::string time_text(const Forecast& forecast);
+std::string memory_text(const Forecast& forecast);
+
+}  // namespace finetune
