@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "core/error.h"
 #include "engine/estimate.h"
 #include "engine/lanes.h"
 
@@ -32,8 +33,12 @@ LaneCosts settle_lanes(Session& session, std::int64_t trials, double seconds) {
   const bool may_choose =
       !session.config.run.lanes && session.devices.size() == 1 && session.devices.front().is_cpu() && trials > 1;
   if (!may_choose) {
-    multiply_lanes(session, session.config.run.lanes.value_or(1));
-    session.config.run.lanes = session.config.run.lanes.value_or(1);
+    const std::int64_t lanes = std::min(session.config.run.lanes.value_or(1), trials);  // a trial is on one lane
+    const bool gpu = std::any_of(session.devices.begin(), session.devices.end(),
+                                 [](const at::Device& device) { return !device.is_cpu(); });
+    if (gpu && lanes > 1) throw bad_input("", fmt::format("run.lanes = {}: a GPU has one lane; give 1 or auto", lanes));
+    multiply_lanes(session, lanes);
+    session.config.run.lanes = lanes;
     return measure_costs(session, on_lane(std::ssize(session.devices)), seconds);
   }
   const std::vector<at::Device> devices = session.devices;

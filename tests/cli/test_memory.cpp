@@ -21,8 +21,8 @@ TEST(Memory, PeakIsWithin15PercentOfCheck) {
   for (int i = 0; i < 64; ++i) lines += R"({"text": ")" + std::string(60, static_cast<char>('a' + i % 26)) + "\"}\n";
   fixture.write("long.jsonl", lines);
   for (const std::string& plan :
-       {std::string("--trials 4 --steps 2 --set train.batch_size=16"),
-        std::string("--trials 24 --steps 2 --set train.batch_size=32 --set tune.concurrent=24 "
+       {std::string("--trials 4 --steps 2 --set train.batch_size=16 --set run.lanes=1"),
+        std::string("--trials 24 --steps 2 --set train.batch_size=32 --set tune.concurrent=24 --set run.lanes=2 "
                     "--set 'search.train.lora.rank={choices: [128]}' --set run.tokens_per_pass=32768")}) {
     const std::string common = "--model '" + fixture.path("model") + "' --train '" + fixture.path("long.jsonl") +
                                "' --valid '" + fixture.path("long.jsonl") + "' --set tune.scheduler=none " + plan;
