@@ -65,8 +65,6 @@ void refuse_rejects(std::ostream& out, const Session& session) {
                   first.reason + " (" + with_commas(static_cast<long long>(rejected)) + " bad lines in all)");
 }
 
-}  // namespace
-
 int run_check(const Arguments& arguments) {
   RunConfig config = prepare_config(arguments);
   resolve_replay(config);

@@ -8,6 +8,7 @@
 #include "config/config.h"
 #include "core/error.h"
 #include "engine/devices.h"
+#include "host/forecast.h"
 #include "host/run_paths.h"
 #include "host/study_setup.h"
 #include "host/tuner_setup.h"
@@ -108,6 +109,7 @@ ComparisonTable compare(RunConfig config, CompareOptions options, const CompareH
   if (options.widths.empty()) options.widths = default_widths(session);
   const Sweep sweep = plan_sweep(session.config, options);
   const std::int64_t widest = *std::max_element(options.widths.begin(), options.widths.end());
+  settle_lanes(session, widest, kMeasuringSeconds);
   check_memory(session, widest);
   std::vector<LaneParts> lanes = make_lanes(session, widest);
   begin_folder(session);
