@@ -9,68 +9,69 @@
 namespace finetune {
 namespace {
 
-template <typename Made, typename Request>
-struct Entry {
-  const char* name;
-  std::unique_ptr<Made> (*make)(const Request&);
-};
-
-constexpr Entry<Sampler, SamplerRequest> kSamplers[] = {
-    {"random", make_random}, {"grid", make_grid}, {"sobol", make_sobol}, {"halton", make_halton},
-    {"tpe", make_tpe},       {"gp", make_gp},     {"cmaes", make_cmaes},
-};
-
-constexpr Entry<Scheduler, SchedulerRequest> kSchedulers[] = {{"none", make_none},
-                                                              {"asha", make_asha},
-                                                              {"median", make_median},
-                                                              {"percentile", make_percentile},
-                                                              {"threshold", make_threshold},
-                                                              {"patient", make_patient},
-                                                              {"pbt", make_pbt},
-                                                              {"pb2", make_pb2},
-                                                              {"replay", make_replay},
-                                                              {"wilcoxon", make_wilcoxon},
-                                                              {"early_exit", make_early_exit},
-                                                              {"asha_promotion", make_asha_promotion},
-                                                              {"pasha", make_pasha},
-                                                              {"hyperband", make_hyperband},
-                                                              {"sync_hyperband", make_sync_hyperband}};
-
-template <typename Table>
-std::vector<std::string> names(const Table& table) {
+template <typename Kind>
+std::vector<std::string> names(const std::vector<Kind>& kinds) {
   std::vector<std::string> list;
-  for (const auto& entry : table) list.emplace_back(entry.name);
+  for (const auto& kind : kinds) list.push_back(kind.name);
   return list;
 }
 
-template <typename Table, typename Request>
-auto make(const Table& table, const std::string& key, const std::string& name, const Request& request) {
-  for (const auto& entry : table) {
-    if (name == entry.name) return entry.make(request);
+template <typename Kind, typename Request>
+auto make(const std::vector<Kind>& kinds, const std::string& prefix, const std::string& name, const Request& request) {
+  for (const auto& kind : kinds) {
+    if (name == kind.name) return kind.make(OptionReader(prefix, kind.options, request.options), request);
   }
-  throw bad_input("",
-                  key + " is " + name + "; allowed: " + join(names(table), ", ") + did_you_mean(name, names(table)));
+  throw bad_input(
+      "", prefix + ".name is " + name + "; allowed: " + join(names(kinds), ", ") + did_you_mean(name, names(kinds)));
+}
+
+template <typename Kind>
+std::string help_of(const std::vector<Kind>& kinds, const std::string& key) {
+  std::string text = key + ", by name, with the options beside it:\n";
+  for (const auto& kind : kinds) {
+    text += "  " + kind.name + ": " + kind.what + "\n";
+    for (const auto& option : kind.options) text += "      " + describe(option) + "\n";
+  }
+  return text;
 }
 
 }  // namespace
 
+const std::vector<SamplerKind>& samplers() {
+  static const std::vector<SamplerKind> kinds{random_kind(), grid_kind(), sobol_kind(), halton_kind(),
+                                              tpe_kind(),    gp_kind(),   cmaes_kind()};
+  return kinds;
+}
+
+const std::vector<SchedulerKind>& schedulers() {
+  static const std::vector<SchedulerKind> kinds{
+      none_kind(),  asha_kind(),      median_kind(),        percentile_kind(), threshold_kind(),  patient_kind(),
+      pbt_kind(),   pb2_kind(),       replay_kind(),        wilcoxon_kind(),   early_exit_kind(), asha_promotion_kind(),
+      pasha_kind(), hyperband_kind(), sync_hyperband_kind()};
+  return kinds;
+}
+
 std::vector<std::string> sampler_names() {
-  return names(kSamplers);
+  return names(samplers());
 }
 std::vector<std::string> scheduler_names() {
-  return names(kSchedulers);
+  return names(schedulers());
+}
+
+std::string tuners_help() {
+  return help_of(samplers(), "tune.sampler") + "\n" + help_of(schedulers(), "tune.scheduler");
 }
 
 std::unique_ptr<Sampler> make_sampler(const std::string& name, const SamplerRequest& request) {
   validate(request.space);
-  auto sampler = make(kSamplers, "tune.sampler.name", name, request);
+  auto sampler = make(samplers(), "tune.sampler", name, request);
   if (request.enqueue.empty()) return sampler;
   return make_enqueued(request.space, checked_enqueue(request.space, request.enqueue), request.seed,
                        std::move(sampler));
 }
 
 std::unique_ptr<Scheduler> make_scheduler(const std::string& name, const SchedulerRequest& request) {
-  return make(kSchedulers, "tune.scheduler.name", name, request);
+  return make(schedulers(), "tune.scheduler", name, request);
 }
 
 }  // namespace finetune

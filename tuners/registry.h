@@ -1,4 +1,5 @@
-// Samplers and schedulers by name. Adding one: its file, one line in registry.cpp, one line in the contract test.
+// Samplers and schedulers by name, each with its options. Adding one: its file, its declaration in samplers.h or
+// schedulers.h and one line in registry.cpp; help, checks of options and the contract tests follow.
 #pragma once
 
 #include <memory>
@@ -6,6 +7,7 @@
 #include <vector>
 
 #include "core/value.h"
+#include "tuners/options.h"
 #include "tuners/tuner.h"
 
 namespace finetune {
@@ -23,8 +25,26 @@ struct SchedulerRequest {
   TunerOptions tuner;
 };
 
+/// What there is to choose from: `what` and the options are what --help shows. The reader has checked each option by
+/// its range; what options and space must have between them is for `make` to refuse.
+struct SamplerKind {
+  std::string name, what;
+  std::vector<OptionSpec> options;
+  std::unique_ptr<Sampler> (*make)(const OptionReader& options, const SamplerRequest& request);
+};
+struct SchedulerKind {
+  std::string name, what;
+  std::vector<OptionSpec> options;
+  std::unique_ptr<Scheduler> (*make)(const OptionReader& options, const SchedulerRequest& request);
+};
+
+const std::vector<SamplerKind>& samplers();
+const std::vector<SchedulerKind>& schedulers();
 std::vector<std::string> sampler_names();
 std::vector<std::string> scheduler_names();
+
+/// Every sampler and scheduler with its options, for people.
+std::string tuners_help();
 
 /// Throw Error (bad_input) for unknown names and options and for values out of range, naming the key
 /// (tune.scheduler.min_steps) and what is allowed.

@@ -119,7 +119,8 @@ Arguments parse_arguments(int argc, char** argv, std::span<const Verb> verbs) {
   const Verb& verb = arguments.verb;
   CLI::App app(verb.help, "finetune_tune " + verb.name);
   app.allow_extras();
-  app.footer("Example:\n  " + verb.example + "\n" + (verb.takes_key("data.train") ? keys_help() : ""));
+  app.footer("Example:\n  " + verb.example + "\n" + (verb.takes_key("data.train") ? keys_help() : "") +
+             (verb.notes.empty() ? "" : "\n" + verb.notes));
   std::vector<Given> given;
   for (const Flag& flag : std::vector<Flag>{json_flag()} + verb.flags) given.push_back({flag});
   add_flag(app, given.front());

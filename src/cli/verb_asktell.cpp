@@ -14,6 +14,7 @@
 #include "core/text.h"
 #include "host/tuner_setup.h"
 #include "tuners/asktell/session.h"
+#include "tuners/registry.h"
 
 namespace finetune {
 namespace {
@@ -134,7 +135,8 @@ Verb asktell_verb() {
   return {.name = "asktell",
           .help = "the tuner alone, for an objective in any language: JSON lines on stdin and stdout",
           .example = "finetune_tune asktell --config space.yaml",
-          .run = run_asktell_verb};
+          .run = run_asktell_verb,
+          .notes = tuners_help()};
 }
 
 }  // namespace finetune

@@ -6,6 +6,7 @@
 #include "cli/prepare.h"
 #include "cli/progress.h"
 #include "host/tune.h"
+#include "tuners/registry.h"
 
 namespace finetune {
 
@@ -34,7 +35,8 @@ Verb tune_verb() {
               "--steps 100",
           .flags = training_flags() + out_flags(),
           .required = {"model.path", "data.train", "run.out"},
-          .run = run_tune};
+          .run = run_tune,
+          .notes = tuners_help()};
 }
 
 }  // namespace finetune

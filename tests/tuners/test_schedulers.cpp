@@ -7,6 +7,7 @@
 #include <map>
 
 #include "core/error.h"
+#include "core/random.h"
 #include "support/simulate.h"
 #include "tuners/game.h"
 #include "tuners/schedulers/improvement_model.h"
@@ -139,19 +140,44 @@ TEST(SoftRanking, ForgivesDifferencesUpToEpsilon) {
   EXPECT_TRUE(ranks_alike(lower, swapped, 0.2));
   const std::vector<std::vector<double>> curves{{0, 2, 0}, {1, 1, 1}, {5, 5, 5}, {0.5, 0.5, 3}};
   // Curves 0 and 1 flip and flip back, last distance 1; 0 and 3 do, 3; 1 and 3 flip once.
-  EXPECT_DOUBLE_EQ(ranking_noise(curves), 1 + 0.9 * 2) << "90th percentile of 1 and 3";
-  EXPECT_DOUBLE_EQ(ranking_noise(std::span(curves).first(1)), 0);
+  RankingNoise noise;
+  noise.add(curves[0]);
+  EXPECT_DOUBLE_EQ(noise.epsilon(), 0);
+  for (std::size_t i = 1; i < curves.size(); ++i) noise.add(curves[i]);
+  EXPECT_DOUBLE_EQ(noise.epsilon(), 1 + 0.9 * 2) << "90th percentile of 1 and 3";
 }
 
 TEST(WilcoxonTest, MatchesScipy) {
   // The maize heights of scipy's documentation: two-sided p 0.041259765625, exactly twice the one-sided one.
   const std::vector<double> heights{6, 8, 14, 16, 23, 24, 28, 29, 41, -48, 49, 56, 60, -67, 75};
-  EXPECT_DOUBLE_EQ(wilcoxon_greater(heights), 0.041259765625 / 2);
-  EXPECT_DOUBLE_EQ(wilcoxon_greater(std::vector<double>{1, 2, 3}), 1.0 / 8) << "one sign pattern of eight";
+  EXPECT_DOUBLE_EQ(WilcoxonTest().greater(heights), 0.041259765625 / 2);
+  EXPECT_DOUBLE_EQ(WilcoxonTest().greater(std::vector<double>{1, 2, 3}), 1.0 / 8) << "one sign pattern of eight";
   // Rank sum 5.5 with the zero's rank halved, mean 3, variance 3.5.
-  EXPECT_NEAR(wilcoxon_greater(std::vector<double>{0, 1, 2}), 0.5 * std::erfc(2.5 / std::sqrt(2 * 3.5)), 1e-12);
+  EXPECT_NEAR(WilcoxonTest().greater(std::vector<double>{0, 1, 2}), 0.5 * std::erfc(2.5 / std::sqrt(2 * 3.5)), 1e-12);
   // Ties: ranks 1.5 1.5 3, sum 6, variance 3.5 - 6/48.
-  EXPECT_NEAR(wilcoxon_greater(std::vector<double>{1, 1, 2}), 0.5 * std::erfc(3 / std::sqrt(2 * 3.375)), 1e-12);
+  EXPECT_NEAR(WilcoxonTest().greater(std::vector<double>{1, 1, 2}), 0.5 * std::erfc(3 / std::sqrt(2 * 3.375)), 1e-12);
+}
+
+// What may still come is anything: more of either sign, of any size, ties and zeros.
+TEST(WilcoxonTest, IsIdleOnlyWhileNoDifferencesCanMakeItSignificant) {
+  Random random(3, Purpose::test);
+  std::int64_t promised = 0;
+  for (int round = 0; round < 300; ++round) {
+    WilcoxonTest test;
+    std::vector<double> differences;
+    const double grid = round % 3 == 0 ? 4 : 1e6;  // few different values, or hardly any equal ones
+    const auto draw = [&](double shift) { return std::round(grid * (random.normal() + shift)) / grid; };
+    for (std::uint64_t n = 1 + random.below(120); n > 0; --n) differences.push_back(draw(0.1));
+    const std::int64_t idle = test.idle(differences, 0.1);
+    promised += idle;
+    const double worst = 10 + random.uniform();
+    for (std::int64_t k = 0; k <= idle; ++k) {
+      if (idle == 0) break;  // it may be significant already
+      EXPECT_GE(test.greater(differences), 0.1) << "round " << round << ", " << k << " of " << idle;
+      differences.push_back(round % 2 == 0 ? worst + static_cast<double>(k) : draw(2));
+    }
+  }
+  EXPECT_GT(promised, 300) << "more steps without a test than tests";
 }
 
 TEST(Wilcoxon, StopsWhoIsWorseStepByStep) {

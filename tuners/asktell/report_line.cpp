@@ -10,13 +10,13 @@
 namespace finetune {
 namespace {
 
-using simdjson::ondemand::value;
+using JsonValue = simdjson::ondemand::value;
 
-bool read_whole(value json, std::int64_t low, std::int64_t& into) {
+bool read_whole(JsonValue json, std::int64_t low, std::int64_t& into) {
   return json.get_int64().get(into) == simdjson::SUCCESS && into >= low;
 }
 
-bool read_value(value json, double& into) {
+bool read_value(JsonValue json, double& into) {
   std::string_view text;
   if (json.get_double().get(into) == simdjson::SUCCESS) return std::isfinite(into);
   if (json.get_string().get(text) != simdjson::SUCCESS) return false;

@@ -49,12 +49,8 @@ class Grid : public Sampler {
   std::size_t enqueued_;
 };
 
-}  // namespace
-
-std::unique_ptr<Sampler> make_grid(const SamplerRequest& request) {
-  OptionReader options("tune.sampler", request.options);
-  const bool shuffled = options.choice("order", "product", {"product", "shuffled"}) == "shuffled";
-  options.finish();
+std::unique_ptr<Sampler> make_grid(const OptionReader& options, const SamplerRequest& request) {
+  const bool shuffled = options.choice("order") == "shuffled";
   check_discrete(request.space);
   std::vector<Params> cells;
   Params cell;
@@ -68,6 +64,16 @@ std::unique_ptr<Sampler> make_grid(const SamplerRequest& request) {
     cells = std::move(reordered);
   }
   return std::make_unique<Grid>(std::move(cells), request.enqueue.size());
+}
+
+}  // namespace
+
+SamplerKind grid_kind() {
+  return {
+      "grid",
+      "every cell once; needs choices, int or step",
+      {choice_option("order", "as written, the last key fastest; or shuffled by the seed", {"product", "shuffled"})},
+      make_grid};
 }
 
 }  // namespace finetune

@@ -18,11 +18,14 @@ class HaltonSampler : public Sampler {
   ScrambledHalton points_;
 };
 
+std::unique_ptr<Sampler> make_halton(const OptionReader&, const SamplerRequest& request) {
+  return std::make_unique<HaltonSampler>(request.space, request.seed);
+}
+
 }  // namespace
 
-std::unique_ptr<Sampler> make_halton(const SamplerRequest& request) {
-  OptionReader("tune.sampler", request.options).finish();
-  return std::make_unique<HaltonSampler>(request.space, request.seed);
+SamplerKind halton_kind() {
+  return {"halton", "points of a scrambled Halton sequence", {}, make_halton};
 }
 
 }  // namespace finetune

@@ -17,11 +17,14 @@ class RandomSampler : public Sampler {
   std::uint64_t seed_;
 };
 
+std::unique_ptr<Sampler> make_random(const OptionReader&, const SamplerRequest& request) {
+  return std::make_unique<RandomSampler>(request.space, request.seed);
+}
+
 }  // namespace
 
-std::unique_ptr<Sampler> make_random(const SamplerRequest& request) {
-  OptionReader("tune.sampler", request.options).finish();
-  return std::make_unique<RandomSampler>(request.space, request.seed);
+SamplerKind random_kind() {
+  return {"random", "independent uniform draws", {}, make_random};
 }
 
 }  // namespace finetune

@@ -1,31 +1,26 @@
-// The samplers there are. Each is one file; the registry knows them by name.
+// The samplers there are. Each is one file, with its options; the registry lists them.
 #pragma once
 
-#include <cstdint>
-#include <memory>
-
 #include "tuners/registry.h"
-#include "tuners/tuner.h"
 
 namespace finetune {
 
 /// Bayesian optimisation with a Gaussian process that fits itself (gp/): Matern 5/2 with a length scale for each
 /// parameter, log expected improvement, fantasies for running trials, a model of where trials fail. A proposal depends
-/// on the seed, the id and the trials alone. Option `startup` (10): trials spread over the space before the model
-/// is used.
-std::unique_ptr<Sampler> make_gp(const SamplerRequest& request);
+/// on the seed, the id and the trials alone.
+SamplerKind gp_kind();
 /// CMA-ES (cmaes/) over the numbers that are always active, with a margin for whole numbers and steps; categories and
 /// conditional parameters are drawn uniformly. Learns from each `population` trials that have come to rest, ranked by
 /// how far they got, then by value; failed ones are the worst. Starts from trials that others chose (listed ones) where
-/// there are any. Options: `population` (4 + 3 ln n), `sigma` (1/6 of the range), `restarts: ipop|none`.
-std::unique_ptr<Sampler> make_cmaes(const SamplerRequest& request);
+/// there are any.
+SamplerKind cmaes_kind();
 /// Every cell of the product once, in the order of the keys as written, last key fastest; inactive parameters collapse.
-/// Needs choices, int or step. Listed trials come before and use up no cell. Option `order: product|shuffled`.
-std::unique_ptr<Sampler> make_grid(const SamplerRequest& request);
+/// Needs choices, int or step. Listed trials come before and use up no cell.
+SamplerKind grid_kind();
 /// Point k of the Halton sequence, scrambled by the seed (halton_points.h), for trial k: a parameter an axis, in order.
-std::unique_ptr<Sampler> make_halton(const SamplerRequest& request);
+SamplerKind halton_kind();
 /// Independent uniform draws (Bergstra and Bengio, 2012); trial k's draw depends on the seed and k alone.
-std::unique_ptr<Sampler> make_random(const SamplerRequest& request);
+SamplerKind random_kind();
 /// Tree-structured Parzen estimator (Bergstra et al., NIPS 2011; Watanabe, arXiv 2304.11127): the best of `candidates:
 /// 24` draws from the density of good trials, by its ratio to that of bad ones; random until `startup: 10` trials
 /// finished. `mode: standard` follows Optuna 5.0: `multivariate: true` (one density over all parameters),
@@ -33,8 +28,8 @@ std::unique_ptr<Sampler> make_random(const SamplerRequest& request);
 /// always occur with). It learns from unfinished trials (observe()), and failed ones are bad. `mode: optuna4` is
 /// Optuna 4.9.0's TPESampler but for its random numbers: the three options default to false and failed trials are
 /// ignored.
-std::unique_ptr<Sampler> make_tpe(const SamplerRequest& request);
+SamplerKind tpe_kind();
 /// Point k of the Sobol sequence, scrambled by the seed (sobol_points.h), for trial k: a parameter an axis, in order.
-std::unique_ptr<Sampler> make_sobol(const SamplerRequest& request);
+SamplerKind sobol_kind();
 
 }  // namespace finetune

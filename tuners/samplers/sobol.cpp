@@ -17,11 +17,14 @@ class SobolSampler : public Sampler {
   std::uint64_t seed_;
 };
 
+std::unique_ptr<Sampler> make_sobol(const OptionReader&, const SamplerRequest& request) {
+  return std::make_unique<SobolSampler>(request.space, request.seed);
+}
+
 }  // namespace
 
-std::unique_ptr<Sampler> make_sobol(const SamplerRequest& request) {
-  OptionReader("tune.sampler", request.options).finish();
-  return std::make_unique<SobolSampler>(request.space, request.seed);
+SamplerKind sobol_kind() {
+  return {"sobol", "points of a scrambled Sobol sequence", {}, make_sobol};
 }
 
 }  // namespace finetune

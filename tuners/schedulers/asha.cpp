@@ -65,15 +65,20 @@ class Asha : public Scheduler {
   std::map<std::int64_t, RungEntries> entries_;
 };
 
+std::unique_ptr<Scheduler> make_asha(const OptionReader& options, const SchedulerRequest& request) {
+  const RungOptions rungs = read_rung_options(options, request.tuner);
+  const std::int64_t eta = rungs.reduction_factor, max_steps = request.tuner.max_steps;
+  return std::make_unique<Asha>(rung_steps(rungs.min_steps, eta, max_steps), max_steps, eta,
+                                options.flag("guard", request.tuner.default_guard));
+}
+
 }  // namespace
 
-std::unique_ptr<Scheduler> make_asha(const SchedulerRequest& request) {
-  OptionReader options("tune.scheduler", request.options);
-  const RungOptions rungs = read_rung_options(options, request.tuner);
-  const bool guard = options.flag("guard", request.tuner.default_guard);
-  options.finish();
-  const std::int64_t eta = rungs.reduction_factor, max_steps = request.tuner.max_steps;
-  return std::make_unique<Asha>(rung_steps(rungs.min_steps, eta, max_steps), max_steps, eta, guard);
+SchedulerKind asha_kind() {
+  return {"asha",
+          "successive halving without waiting: stops who is not among the best at a rung",
+          {min_steps_option(), reduction_factor_option(), guard_option()},
+          make_asha};
 }
 
 }  // namespace finetune

@@ -158,25 +158,34 @@ void EarlyExit::load(const nlohmann::json& state) {
   *this = std::move(loaded);
 }
 
-}  // namespace
-
-std::unique_ptr<Scheduler> make_early_exit(const SchedulerRequest& request) {
-  OptionReader reader("tune.scheduler", request.options);
+std::unique_ptr<Scheduler> make_early_exit(const OptionReader& reader, const SchedulerRequest& request) {
   EarlyExitOptions options;
   options.max_steps = request.tuner.max_steps;
-  const double warmup = reader.number("warmup", 0.05, 0, 1);
+  const double warmup = reader.number("warmup");
   const auto share = [&](double part) {
     return std::max<std::int64_t>(
         1, static_cast<std::int64_t>(std::ceil(part * static_cast<double>(options.max_steps) - 1e-9)));
   };
   options.warmup_step = warmup > 0 ? std::max(share(warmup), request.tuner.first_look) : 0;
   options.interval = share(0.05);
-  options.keep = reader.number("keep", 0.25, 0, 1);
-  options.rising = reader.flag("rising", true);
-  options.gap = reader.number("gap", 0.1, 0, std::numeric_limits<double>::max());
+  options.keep = reader.number("keep");
+  options.rising = reader.flag("rising");
+  options.gap = reader.number("gap");
   if (request.tuner.direction == Direction::maximize) options.gap = 0;  // such a metric is not a loss
-  reader.finish();
   return std::make_unique<EarlyExit>(options);
+}
+
+}  // namespace
+
+SchedulerKind early_exit_kind() {
+  return {
+      "early_exit",
+      "exits by the shape of the loss: the best after a warm-up go on, while it falls and fits",
+      {number_option("warmup", "share of the steps after which only the best go on; 0 = off", 0.05, 0, 1),
+       number_option("keep", "share of the trials that do", 0.25, 0, 1),
+       flag_option("rising", "stops a validation loss that rises over two intervals of a twentieth of the steps", true),
+       number_option("gap", "stops at two evaluations this much above the training loss, relatively; 0 = off", 0.1, 0)},
+      make_early_exit};
 }
 
 }  // namespace finetune

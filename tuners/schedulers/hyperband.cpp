@@ -112,15 +112,27 @@ void Hyperband::load(const nlohmann::json& state) {
   *this = std::move(loaded);
 }
 
+std::unique_ptr<Scheduler> make_hyperband(const OptionReader& options, const SchedulerRequest& request) {
+  const RungOptions rungs = read_rung_options(options, request.tuner);
+  const std::int64_t eta = rungs.reduction_factor, max_steps = request.tuner.max_steps;
+  return std::make_unique<Hyperband>(hyperband_brackets(rungs.min_steps, eta, max_steps), eta, max_steps,
+                                     options.flag("guard"));
+}
+
+OptionSpec own_guard_option() {
+  OptionSpec spec = guard_option();
+  spec.help += ", and start no more there";
+  spec.otherwise = true;
+  return spec;
+}
+
 }  // namespace
 
-std::unique_ptr<Scheduler> make_hyperband(const SchedulerRequest& request) {
-  OptionReader options("tune.scheduler", request.options);
-  const RungOptions rungs = read_rung_options(options, request.tuner);
-  const bool guard = options.flag("guard", true);
-  options.finish();
-  const std::int64_t eta = rungs.reduction_factor, max_steps = request.tuner.max_steps;
-  return std::make_unique<Hyperband>(hyperband_brackets(rungs.min_steps, eta, max_steps), eta, max_steps, guard);
+SchedulerKind hyperband_kind() {
+  return {"hyperband",
+          "brackets of asha with different first rungs, side by side",
+          {min_steps_option(), reduction_factor_option(), own_guard_option()},
+          make_hyperband};
 }
 
 }  // namespace finetune

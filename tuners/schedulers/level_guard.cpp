@@ -14,6 +14,12 @@ std::vector<std::int64_t> guard_levels(std::int64_t warmup_steps, std::int64_t i
   return levels;
 }
 
+OptionSpec guard_option() {
+  return without(
+      flag_option("guard", "stop nobody where later values contradict the ranking of early ones", std::nullopt),
+      "true, in asktell false");
+}
+
 std::size_t LevelGuard::level_of(std::int64_t step) const {
   return static_cast<std::size_t>(std::lower_bound(levels_.begin(), levels_.end(), step) - levels_.begin());
 }

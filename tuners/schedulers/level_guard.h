@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "tuners/options.h"
 #include "tuners/schedulers/rank_agreement.h"
 #include "tuners/tuner.h"
 
@@ -34,6 +35,9 @@ constexpr GuardRule kUnselected{.enough_pairs = 4, .low_tau = 0.3};
 /// too: on simulated curves that do not mislead, 100 trials of asha take up to a fifth more steps, and at equal steps
 /// end as well. With 0.3 they take up to half as many more; six pairs 2.5 deviations below 0 are seen too late.
 constexpr GuardRule kSurvivors{.enough_pairs = 4, .low_tau = 0};
+
+/// Option `guard`.
+OptionSpec guard_option();
 
 class LevelGuard {
  public:

@@ -11,11 +11,14 @@ class None : public Scheduler {
   Looks looks() const override { return {}; }
 };
 
+std::unique_ptr<Scheduler> make_none(const OptionReader&, const SchedulerRequest&) {
+  return std::make_unique<None>();
+}
+
 }  // namespace
 
-std::unique_ptr<Scheduler> make_none(const SchedulerRequest& request) {
-  OptionReader("tune.scheduler", request.options).finish();
-  return std::make_unique<None>();
+SchedulerKind none_kind() {
+  return {"none", "every trial runs to the end", {}, make_none};
 }
 
 }  // namespace finetune

@@ -55,14 +55,19 @@ class Patient : public Scheduler {
   std::map<TrialId, Prefix> prefixes_;  // a function of the trials' values: not saved
 };
 
+std::unique_ptr<Scheduler> make_patient(const OptionReader& options, const SchedulerRequest& request) {
+  return std::make_unique<Patient>(options.whole("patience"), options.number("min_delta"),
+                                   request.tuner.default_min_steps);
+}
+
 }  // namespace
 
-std::unique_ptr<Scheduler> make_patient(const SchedulerRequest& request) {
-  OptionReader options("tune.scheduler", request.options);
-  const std::int64_t patience = options.whole("patience", 3, 0);
-  const double min_delta = options.number("min_delta", 0, 0, std::numeric_limits<double>::max());
-  options.finish();
-  return std::make_unique<Patient>(patience, min_delta, request.tuner.default_min_steps);
+SchedulerKind patient_kind() {
+  return {"patient",
+          "stops a trial that has not improved for a while",
+          {whole_option("patience", "values without improvement, besides the last, that are waited for", 3, 0),
+           number_option("min_delta", "worse by no more than this is not worse", 0.0, 0)},
+          make_patient};
 }
 
 }  // namespace finetune

@@ -184,16 +184,19 @@ void Pb2::load(const nlohmann::json& state) {
   before_ = std::move(before);
 }
 
+std::unique_ptr<Scheduler> make_pb2(const OptionReader& reader, const SchedulerRequest& request) {
+  Pb2Options options;
+  options.interval = reader.whole("interval");
+  options.quantile = reader.number("quantile");
+  options.mutate = read_mutated_names(reader, request);
+  return std::make_unique<Pb2>(std::move(options), request.space, request.tuner.max_steps, request.tuner.seed);
+}
+
 }  // namespace
 
-std::unique_ptr<Scheduler> make_pb2(const SchedulerRequest& request) {
-  OptionReader reader("tune.scheduler", request.options);
-  Pb2Options options;
-  options.interval = reader.whole("interval", 10, 1);
-  options.quantile = reader.number("quantile", 0.25, 0, 0.5);
-  options.mutate = read_mutated_names(reader, request);
-  reader.finish();
-  return std::make_unique<Pb2>(std::move(options), request.space, request.tuner.max_steps, request.tuner.seed);
+SchedulerKind pb2_kind() {
+  return {"pb2", "pbt whose new numbers maximise a Gaussian process of the improvement in an interval",
+          population_options(), make_pb2};
 }
 
 }  // namespace finetune

@@ -96,7 +96,7 @@ class Pbt : public Scheduler {
   Random random_;
 };
 
-std::vector<double> read_factors(OptionReader& reader) {
+std::vector<double> read_factors(const OptionReader& reader) {
   std::vector<double> factors;
   for (const auto& text : reader.list("factors")) {
     const auto factor = number_from_text(text);
@@ -106,21 +106,31 @@ std::vector<double> read_factors(OptionReader& reader) {
   return factors.empty() ? PbtOptions().factors : factors;
 }
 
-}  // namespace
-
-std::unique_ptr<Scheduler> make_pbt(const SchedulerRequest& request) {
-  OptionReader reader("tune.scheduler", request.options);
+std::unique_ptr<Scheduler> make_pbt(const OptionReader& reader, const SchedulerRequest& request) {
   PbtOptions options;
-  options.interval = reader.whole("interval", 10, 1);
-  options.quantile = reader.number("quantile", 0.25, 0, 0.5);
-  options.resample_probability = reader.number("resample_probability", 0.25, 0, 1);
+  options.interval = reader.whole("interval");
+  options.quantile = reader.number("quantile");
+  options.resample_probability = reader.number("resample_probability");
   options.factors = read_factors(reader);
   options.mutate = read_mutated_names(reader, request);
-  options.tournament = reader.choice("exploit", "truncation", {"truncation", "tournament"}) == "tournament";
-  options.min_diversity = reader.number("min_diversity", 0.02, 0, 1);
-  options.fresh_rate = reader.number("fresh_rate", 0.5, 0, 1);
-  reader.finish();
+  options.tournament = reader.choice("exploit") == "tournament";
+  options.min_diversity = reader.number("min_diversity");
+  options.fresh_rate = reader.number("fresh_rate");
   return std::make_unique<Pbt>(std::move(options), request.space, request.tuner.max_steps, request.tuner.seed);
+}
+
+}  // namespace
+
+SchedulerKind pbt_kind() {
+  std::vector<OptionSpec> options = population_options();
+  options.push_back(number_option("resample_probability", "of a mutated parameter to be drawn anew", 0.25, 0, 1));
+  options.push_back(without(list_option("factors", "a mutated number is multiplied by one of them"), "0.8, 1.2"));
+  options.push_back(choice_option("exploit", "the worst copy the best, or each meets one other and the worse copies",
+                                  {"truncation", "tournament"}));
+  options.push_back(number_option("min_diversity", "a population below it has collapsed; 0 = off", 0.02, 0, 1));
+  options.push_back(number_option("fresh_rate", "share of the copies that get new parameters then", 0.5, 0, 1));
+  return {"pbt", "population-based training: the worst copy weights and parameters of the best and explore", options,
+          make_pbt};
 }
 
 }  // namespace finetune

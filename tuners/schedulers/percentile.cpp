@@ -95,27 +95,45 @@ class Percentile : public Scheduler {
   LevelGuard guard_{guard_levels(options_.warmup_steps, options_.interval, options_.max_steps), kSurvivors};
 };
 
-std::unique_ptr<Scheduler> make(const SchedulerRequest& request, bool median) {
-  OptionReader reader("tune.scheduler", request.options);
+std::unique_ptr<Scheduler> make_percentile_or_median(const OptionReader& reader, const SchedulerRequest& request,
+                                                     bool median) {
   PercentileOptions options;
-  if (!median) options.percentile = reader.number("percentile", 50, 0, 100);
-  options.warmup_steps = reader.whole("warmup_steps", 0, 0);
-  options.interval = reader.whole("interval", request.tuner.default_min_steps, 1);
-  options.min_peers = reader.whole("min_peers", 5, 1);
-  options.completed_only = reader.choice("peers", "running", {"running", "completed"}) == "completed";
+  if (!median) options.percentile = reader.number("percentile");
+  options.warmup_steps = reader.whole("warmup_steps");
+  options.interval = reader.whole("interval", request.tuner.default_min_steps);
+  options.min_peers = reader.whole("min_peers");
+  options.completed_only = reader.choice("peers") == "completed";
   options.guard = reader.flag("guard", request.tuner.default_guard);
-  reader.finish();
   options.max_steps = request.tuner.max_steps;
   return std::make_unique<Percentile>(options);
 }
 
+std::unique_ptr<Scheduler> make_percentile(const OptionReader& options, const SchedulerRequest& request) {
+  return make_percentile_or_median(options, request, false);
+}
+std::unique_ptr<Scheduler> make_median(const OptionReader& options, const SchedulerRequest& request) {
+  return make_percentile_or_median(options, request, true);
+}
+
+std::vector<OptionSpec> shared_options() {
+  return {whole_option("warmup_steps", "nobody is stopped at these steps", 0, 0),
+          without(whole_option("interval", "steps from look to look", std::nullopt, 1),
+                  "a tenth of the budget, in asktell 1"),
+          whole_option("min_peers", "other trials with a value that a look needs", 5, 1),
+          choice_option("peers", "who is compared with", {"running", "completed"}), guard_option()};
+}
+
 }  // namespace
 
-std::unique_ptr<Scheduler> make_percentile(const SchedulerRequest& request) {
-  return make(request, false);
+SchedulerKind percentile_kind() {
+  std::vector<OptionSpec> options = shared_options();
+  options.insert(options.begin(), number_option("percentile", "which one: 25 keeps the best quarter", 50.0, 0, 100));
+  return {"percentile", "stops a trial whose best value is worse than a percentile of its peers'", options,
+          make_percentile};
 }
-std::unique_ptr<Scheduler> make_median(const SchedulerRequest& request) {
-  return make(request, true);
+
+SchedulerKind median_kind() {
+  return {"median", "percentile with percentile 50", shared_options(), make_median};
 }
 
 }  // namespace finetune

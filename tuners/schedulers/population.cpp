@@ -88,7 +88,13 @@ double diversity(const SearchSpace& space, std::span<const std::string> mutate,
   return counted == 0 ? 0 : sum / static_cast<double>(counted);
 }
 
-std::vector<std::string> read_mutated_names(OptionReader& options, const SchedulerRequest& request) {
+std::vector<OptionSpec> population_options() {
+  return {whole_option("interval", "steps from one exchange to the next", 10, 1),
+          number_option("quantile", "share of the members that copies the best", 0.25, 0, 0.5),
+          without(list_option("mutate", "parameters that change with a copy"), "all that may change during training")};
+}
+
+std::vector<std::string> read_mutated_names(const OptionReader& options, const SchedulerRequest& request) {
   std::vector<std::string> all, changeable;
   for (const auto& spec : request.space.parameters) {
     all.push_back(spec.name);

@@ -38,6 +38,9 @@ double diversity(const SearchSpace& space, std::span<const std::string> mutate,
                  std::span<const TrialRecord* const> members);
 
 /// Option `mutate`: names of searched parameters that may change during training; absent: all of those.
-std::vector<std::string> read_mutated_names(OptionReader& options, const SchedulerRequest& request);
+std::vector<std::string> read_mutated_names(const OptionReader& options, const SchedulerRequest& request);
+
+/// Options `interval`, `quantile` and `mutate`.
+std::vector<OptionSpec> population_options();
 
 }  // namespace finetune

@@ -5,12 +5,14 @@
 
 namespace finetune {
 
-PromotionOptions read_promotion_options(const SchedulerRequest& request) {
-  OptionReader reader("tune.scheduler", request.options);
+std::vector<OptionSpec> promotion_options() {
+  return {min_steps_option(), reduction_factor_option(), guard_option()};
+}
+
+PromotionOptions read_promotion_options(const OptionReader& reader, const SchedulerRequest& request) {
   const RungOptions rungs = read_rung_options(reader, request.tuner);
   PromotionOptions options{.eta = rungs.reduction_factor};
   options.guard = reader.flag("guard", request.tuner.default_guard);
-  reader.finish();
   options.levels = rung_steps(rungs.min_steps, rungs.reduction_factor, request.tuner.max_steps);
   options.levels.push_back(request.tuner.max_steps);
   return options;

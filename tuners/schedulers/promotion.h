@@ -18,7 +18,8 @@ struct PromotionOptions {
   std::int64_t eta = 3;
   bool guard = false;  ///< nobody pauses at a level that misleads (level_guard.h)
 };
-PromotionOptions read_promotion_options(const SchedulerRequest& request);
+PromotionOptions read_promotion_options(const OptionReader& options, const SchedulerRequest& request);
+std::vector<OptionSpec> promotion_options();
 
 /// The books of asha_promotion and pasha. Of the n trials that have reached a level, the best floor(n / eta), at least
 /// 1, may go on to the next; higher levels are served first (Li et al., MLSys 2020, algorithm 2). A failed trial leaves

@@ -60,14 +60,15 @@ bool ranks_alike(std::span<const double> lower, std::span<const double> higher, 
   return true;
 }
 
-double ranking_noise(std::span<const std::vector<double>> curves) {
-  std::vector<double> distances;
-  for (std::size_t i = 0; i < curves.size(); ++i) {
-    for (std::size_t j = 0; j < i; ++j) {
-      if (flips_twice(curves[i], curves[j])) distances.push_back(std::abs(curves[i].back() - curves[j].back()));
-    }
+void RankingNoise::add(std::vector<double> curve) {
+  for (const auto& other : curves_) {
+    if (flips_twice(curve, other)) distances_.push_back(std::abs(curve.back() - other.back()));
   }
-  return distances.empty() ? 0 : percentile_of(std::move(distances), 90);
+  curves_.push_back(std::move(curve));
+}
+
+double RankingNoise::epsilon() const {
+  return distances_.empty() ? 0 : percentile_of(distances_, 90);
 }
 
 double percentile_of(std::vector<double> values, double percentile) {

@@ -32,8 +32,17 @@ class RankAgreement {
 bool ranks_alike(std::span<const double> lower, std::span<const double> higher, double epsilon);
 
 /// PASHA's epsilon (section 4.2): the 90th percentile (linear interpolation) of the last distance of those pairs of
-/// curves whose order flips and flips back. One curve a trial, all over the same steps. 0 when there is no such pair.
-double ranking_noise(std::span<const std::vector<double>> curves);
+/// curves whose order flips and flips back. One curve a trial, all over the same steps, one by one: each costs one pass
+/// over those before it.
+class RankingNoise {
+ public:
+  void add(std::vector<double> curve);
+  double epsilon() const;  ///< 0 when there is no such pair
+
+ private:
+  std::vector<std::vector<double>> curves_;
+  std::vector<double> distances_;
+};
 
 /// Percentile 0..100 with linear interpolation between the two nearest ranks, as numpy does it. Not for empty lists.
 double percentile_of(std::vector<double> values, double percentile);

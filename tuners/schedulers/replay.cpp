@@ -88,7 +88,7 @@ std::int64_t step_of(const OptionReader& reader, const std::string& text) {
   return static_cast<std::int64_t>(*step);
 }
 
-Schedule read_schedule(OptionReader& reader, const SchedulerRequest& request) {
+Schedule read_schedule(const OptionReader& reader, const SchedulerRequest& request) {
   Schedule schedule;
   for (const std::string& entry : reader.list("schedule")) {
     std::vector<std::string> words = split(entry, ' ');
@@ -111,13 +111,17 @@ Schedule read_schedule(OptionReader& reader, const SchedulerRequest& request) {
   return schedule;
 }
 
+std::unique_ptr<Scheduler> make_replay(const OptionReader& reader, const SchedulerRequest& request) {
+  return std::make_unique<Replay>(read_schedule(reader, request), request.tuner.max_steps);
+}
+
 }  // namespace
 
-std::unique_ptr<Scheduler> make_replay(const SchedulerRequest& request) {
-  OptionReader reader("tune.scheduler", request.options);
-  Schedule schedule = read_schedule(reader, request);
-  reader.finish();
-  return std::make_unique<Replay>(std::move(schedule), request.tuner.max_steps);
+SchedulerKind replay_kind() {
+  return {"replay",
+          "changes parameters at the steps of a schedule that a population found; stops nobody",
+          {list_option("schedule", "\"STEP NAME=VALUE ...\" a step, ascending; must be given")},
+          make_replay};
 }
 
 }  // namespace finetune

@@ -116,10 +116,20 @@ std::optional<std::int64_t> next_rung(std::span<const std::int64_t> rungs, std::
   return *found;
 }
 
-RungOptions read_rung_options(OptionReader& options, const TunerOptions& tuner) {
+OptionSpec min_steps_option() {
+  return without(whole_option("min_steps", "the first rung, in steps", std::nullopt, 1),
+                 "a tenth of the budget, in asktell 1");
+}
+
+OptionSpec reduction_factor_option() {
+  return whole_option("reduction_factor", "each rung has so many times the steps, and keeps one of so many trials", 3,
+                      2, 1000);
+}
+
+RungOptions read_rung_options(const OptionReader& options, const TunerOptions& tuner) {
   RungOptions rungs;
-  rungs.min_steps = options.whole("min_steps", std::min(tuner.default_min_steps, tuner.max_steps), 1);
-  rungs.reduction_factor = options.whole("reduction_factor", 3, 2, 1000);
+  rungs.min_steps = options.whole("min_steps", std::min(tuner.default_min_steps, tuner.max_steps));
+  rungs.reduction_factor = options.whole("reduction_factor");
   if (rungs.min_steps > tuner.max_steps) {
     options.refuse("min_steps", "is " + std::to_string(rungs.min_steps) + ", above the budget of " +
                                     std::to_string(tuner.max_steps) + " steps a trial");

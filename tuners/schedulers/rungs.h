@@ -89,7 +89,9 @@ std::optional<std::int64_t> next_rung(std::span<const std::int64_t> rungs, std::
 struct RungOptions {
   std::int64_t min_steps = 1, reduction_factor = 3;
 };
-RungOptions read_rung_options(OptionReader& options, const TunerOptions& tuner);
+RungOptions read_rung_options(const OptionReader& options, const TunerOptions& tuner);
+OptionSpec min_steps_option();
+OptionSpec reduction_factor_option();
 
 nlohmann::json rung_to_json(const RungEntries& entries);
 RungEntries rung_from_json(const nlohmann::json& json);

@@ -158,14 +158,19 @@ void SyncHyperband::load(const nlohmann::json& state) {
   *this = std::move(loaded);
 }
 
-}  // namespace
-
-std::unique_ptr<Scheduler> make_sync_hyperband(const SchedulerRequest& request) {
-  OptionReader options("tune.scheduler", request.options);
+std::unique_ptr<Scheduler> make_sync_hyperband(const OptionReader& options, const SchedulerRequest& request) {
   const RungOptions rungs = read_rung_options(options, request.tuner);
-  options.finish();
   const std::int64_t eta = rungs.reduction_factor, max_steps = request.tuner.max_steps;
   return std::make_unique<SyncHyperband>(hyperband_brackets(rungs.min_steps, eta, max_steps), eta, max_steps);
+}
+
+}  // namespace
+
+SchedulerKind sync_hyperband_kind() {
+  return {"sync_hyperband",
+          "Hyperband as in the paper: a bracket is halved when its whole cohort has come to a rung",
+          {min_steps_option(), reduction_factor_option()},
+          make_sync_hyperband};
 }
 
 }  // namespace finetune

@@ -37,18 +37,26 @@ class Threshold : public Scheduler {
   Direction direction_;
 };
 
-}  // namespace
-
-std::unique_ptr<Scheduler> make_threshold(const SchedulerRequest& request) {
-  OptionReader options("tune.scheduler", request.options);
+std::unique_ptr<Scheduler> make_threshold(const OptionReader& options, const SchedulerRequest& request) {
   constexpr double kInfinity = std::numeric_limits<double>::infinity();
-  const auto lower = options.optional_number("lower"), upper = options.optional_number("upper");
-  const std::int64_t warmup = options.whole("warmup_steps", 0, 0);
-  options.finish();
+  const auto lower = options.number_if_given("lower"), upper = options.number_if_given("upper");
   if (!lower && !upper) options.refuse("lower", "or upper must be given");
   if (lower && upper && *lower > *upper) options.refuse("lower", "must be at most upper");
-  return std::make_unique<Threshold>(lower.value_or(-kInfinity), upper.value_or(kInfinity), warmup,
-                                     request.tuner.default_min_steps, request.tuner.direction);
+  return std::make_unique<Threshold>(lower.value_or(-kInfinity), upper.value_or(kInfinity),
+                                     options.whole("warmup_steps"), request.tuner.default_min_steps,
+                                     request.tuner.direction);
+}
+
+}  // namespace
+
+SchedulerKind threshold_kind() {
+  constexpr double kAny = OptionSpec::kNoLimit;
+  return {"threshold",
+          "stops a trial whose metric leaves the bounds; one of them must be given",
+          {without(number_option("lower", "stops below it", std::nullopt, -kAny), "no bound"),
+           without(number_option("upper", "stops above it", std::nullopt, -kAny), "no bound"),
+           whole_option("warmup_steps", "nobody is stopped at these steps", 0, 0)},
+          make_threshold};
 }
 
 }  // namespace finetune

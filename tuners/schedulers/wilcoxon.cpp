@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "tuners/options.h"
@@ -59,36 +60,66 @@ class Wilcoxon : public Scheduler {
     for (const TrialRecord* trial : reported) {
       if (!fresh_value(*trial)) continue;
       if (best == nullptr) best = leader(all, options_.completed_only);
-      if (best == nullptr || best->id == trial->id) continue;
-      const std::vector<double> differences = paired_differences(*trial, *best);
-      if (static_cast<std::int64_t>(differences.size()) < options_.warmup_steps || sum_of(differences) <= 0) continue;
-      if (wilcoxon_greater(differences) >= options_.p_threshold) continue;
+      if (best == nullptr || best->id == trial->id || !is_worth_testing(*trial, *best)) continue;
+      if (!is_worse(*trial, *best)) continue;
       actions.push_back({.trial = trial->id,
                          .what = Action::Do::stop,
                          .reason = "step " + std::to_string(trial->step) + ": significantly worse than trial " +
                                    std::to_string(best->id.value)});
+      next_tests_.erase(trial->id);
     }
   }
+
+  void on_end(const TrialRecord& trial, std::span<const TrialRecord>, std::vector<Action>&) override {
+    next_tests_.erase(trial.id);
+  }
+
   std::optional<std::int64_t> next_milestone(TrialId, std::int64_t step) const override {
     return next_look(step, options_.interval);
   }
   Looks looks() const override { return {.interval = options_.interval}; }
+  void load(const nlohmann::json&) override { next_tests_.clear(); }
 
  private:
+  // A test reads the whole history, and one that fails says for how long the next ones must fail too. A value brings at
+  // most one pair: the leader is ahead.
+  bool is_worth_testing(const TrialRecord& trial, const TrialRecord& leader) {
+    return trial.values.size() >= next_tests_[trial.id][leader.id];
+  }
+
+  bool is_worse(const TrialRecord& trial, const TrialRecord& leader) {
+    const std::vector<double> differences = paired_differences(trial, leader);
+    const bool enough = static_cast<std::int64_t>(differences.size()) >= options_.warmup_steps;
+    if (enough && sum_of(differences) > 0 && test_.greater(differences) < options_.p_threshold) return true;
+    const auto idle = static_cast<std::size_t>(test_.idle(differences, options_.p_threshold));
+    next_tests_[trial.id][leader.id] = trial.values.size() + idle + 1;
+    return false;
+  }
+
   WilcoxonOptions options_;
+  WilcoxonTest test_;
+  // By trial and leader: how many values the trial must have for a test to be able to succeed. Not saved.
+  std::map<TrialId, std::map<TrialId, std::size_t>> next_tests_;
 };
+
+std::unique_ptr<Scheduler> make_wilcoxon(const OptionReader& reader, const SchedulerRequest& request) {
+  WilcoxonOptions options;
+  options.p_threshold = reader.number("p_threshold");
+  options.warmup_steps = reader.whole("warmup_steps");
+  options.completed_only = reader.choice("peers") == "completed";
+  options.interval = request.tuner.default_min_steps;
+  return std::make_unique<Wilcoxon>(options);
+}
 
 }  // namespace
 
-std::unique_ptr<Scheduler> make_wilcoxon(const SchedulerRequest& request) {
-  OptionReader reader("tune.scheduler", request.options);
-  WilcoxonOptions options;
-  options.p_threshold = reader.number("p_threshold", 0.1, 0, 1);
-  options.warmup_steps = reader.whole("warmup_steps", 2, 0);
-  options.completed_only = reader.choice("peers", "running", {"running", "completed"}) == "completed";
-  reader.finish();
-  options.interval = request.tuner.default_min_steps;
-  return std::make_unique<Wilcoxon>(options);
+SchedulerKind wilcoxon_kind() {
+  return {"wilcoxon",
+          "stops a trial that is worse than the leader step by step, by a signed-rank test",
+          {number_option("p_threshold", "stops below this probability of being no worse", 0.1, 0, 1),
+           whole_option("warmup_steps", "steps that both must have a value at", 2, 0),
+           choice_option("peers", "who may be the leader", {"running", "completed"})},
+          make_wilcoxon};
 }
 
 }  // namespace finetune

@@ -2,28 +2,29 @@
 
 #include <algorithm>
 #include <cmath>
-#include <vector>
 
 namespace finetune {
 namespace {
 
 constexpr std::size_t kMostExact = 50;
+constexpr double kRounding = 1 - 1e-9;  // two ways to the same p value differ by less
 
-struct SignedRanks {
-  double positive = 0;  // sum of ranks of positive differences, half of the zeros'
-  double ties = 0;      // sum of t^3 - t over groups of equal ranks
-  bool has_zeros = false;
-};
+double cubed(double t) {
+  return t * t * t - t;
+}
 
-SignedRanks rank(std::span<const double> differences) {
+}  // namespace
+
+WilcoxonTest::SignedRanks WilcoxonTest::rank(std::span<const double> differences) {
   std::vector<double> sorted(differences.begin(), differences.end());
   std::sort(sorted.begin(), sorted.end(), [](double a, double b) { return std::abs(a) < std::abs(b); });
-  SignedRanks result;
+  SignedRanks result{.count = sorted.size()};
   for (std::size_t first = 0, last = 0; first < sorted.size(); first = last) {
     while (last < sorted.size() && std::abs(sorted[last]) == std::abs(sorted[first])) ++last;
     const auto count = static_cast<double>(last - first);
     const double mean_rank = (static_cast<double>(first + 1) + static_cast<double>(last)) / 2;
-    result.ties += count * count * count - count;
+    result.ties += cubed(count);
+    result.largest = std::max(result.largest, count);
     if (sorted[first] == 0) result.has_zeros = true;
     for (std::size_t i = first; i < last; ++i) {
       result.positive += sorted[i] > 0 ? mean_rank : sorted[i] == 0 ? mean_rank / 2 : 0;
@@ -33,30 +34,57 @@ SignedRanks rank(std::span<const double> differences) {
 }
 
 // The share of the 2^n sign patterns whose positive ranks sum to at least `sum`.
-double exact_tail(std::size_t n, double sum) {
-  const std::size_t most = n * (n + 1) / 2;
-  std::vector<double> share(most + 1, 0);  // of the patterns of the first k ranks, by their sum
-  share[0] = 1;
-  for (std::size_t k = 1; k <= n; ++k) {
-    for (std::size_t s = most + 1; s-- > 0;) share[s] = (share[s] + (s >= k ? share[s - k] : 0)) / 2;
+double WilcoxonTest::exact_tail(std::size_t count, double sum) {
+  if (shares_.empty()) shares_.push_back({1});
+  while (shares_.size() <= count) {
+    const std::size_t k = shares_.size();
+    std::vector<double> share(k * (k + 1) / 2 + 1, 0);
+    const std::vector<double>& before = shares_.back();
+    for (std::size_t s = 0; s < share.size(); ++s) {
+      const double without = s < before.size() ? before[s] : 0, with = s >= k ? before[s - k] : 0;
+      share[s] = (without + with) / 2;
+    }
+    shares_.push_back(std::move(share));
   }
+  const std::vector<double>& share = shares_[count];
   double tail = 0;
-  for (auto s = static_cast<std::size_t>(std::ceil(sum)); s <= most; ++s) tail += share[s];
+  for (auto s = static_cast<std::size_t>(std::ceil(sum)); s < share.size(); ++s) tail += share[s];
   return std::min(tail, 1.0);
 }
 
-}  // namespace
+double WilcoxonTest::normal_tail(double count, double positive, double ties) {
+  const double mean = count * (count + 1) / 4;
+  const double variance = count * (count + 1) * (2 * count + 1) / 24 - ties / 48;
+  return 0.5 * std::erfc((positive - mean) / std::sqrt(2 * variance));
+}
 
-double wilcoxon_greater(std::span<const double> differences) {
-  if (differences.empty()) return 1;
+double WilcoxonTest::p_value(const SignedRanks& ranks) {
+  if (ranks.count == 0) return 1;
+  if (ranks.count <= kMostExact && ranks.ties == 0 && !ranks.has_zeros) return exact_tail(ranks.count, ranks.positive);
+  return normal_tail(static_cast<double>(ranks.count), ranks.positive, ranks.ties);
+}
+
+// All that come are positive and above the rest; for the variance all of them join the largest group of equals.
+double WilcoxonTest::least_p_value(const SignedRanks& ranks, std::size_t more) {
+  const auto before = static_cast<double>(ranks.count), count = before + static_cast<double>(more);
+  const double negative = before * (before + 1) / 2 - ranks.positive;
+  const double positive = count * (count + 1) / 2 - negative;
+  const double ties = ranks.ties + cubed(ranks.largest + static_cast<double>(more)) - cubed(ranks.largest);
+  const double normal = normal_tail(count, positive, ties);
+  const std::size_t whole = ranks.count + more;
+  return whole > kMostExact ? normal : std::min(normal, exact_tail(whole, positive));
+}
+
+double WilcoxonTest::greater(std::span<const double> differences) {
+  return p_value(rank(differences));
+}
+
+std::int64_t WilcoxonTest::idle(std::span<const double> differences, double threshold) {
   const SignedRanks ranks = rank(differences);
-  if (differences.size() <= kMostExact && ranks.ties == 0 && !ranks.has_zeros) {
-    return exact_tail(differences.size(), ranks.positive);
-  }
-  const auto n = static_cast<double>(differences.size());
-  const double mean = n * (n + 1) / 4;
-  const double variance = n * (n + 1) * (2 * n + 1) / 24 - ranks.ties / 48;
-  return 0.5 * std::erfc((ranks.positive - mean) / std::sqrt(2 * variance));
+  if (ranks.count == 0) return 0;
+  std::size_t more = 0;
+  while (more < ranks.count && least_p_value(ranks, more + 1) * kRounding >= threshold) ++more;
+  return static_cast<std::int64_t>(more);
 }
 
 }  // namespace finetune

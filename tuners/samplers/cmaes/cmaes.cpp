@@ -206,17 +206,25 @@ class Cmaes : public Sampler {
   std::uint64_t restarts_ = 0;
 };
 
+std::unique_ptr<Sampler> make(const OptionReader& reader, const SamplerRequest& request) {
+  Options options;
+  options.population = reader.whole("population", 0);
+  options.sigma = reader.number_if_given("sigma").value_or(options.sigma);
+  options.restarts = reader.choice("restarts") == "ipop";
+  return std::make_unique<Cmaes>(request.space, request.seed, options);
+}
+
 }  // namespace
 }  // namespace cmaes
 
-std::unique_ptr<Sampler> make_cmaes(const SamplerRequest& request) {
-  OptionReader reader("tune.sampler", request.options);
-  cmaes::Options options;
-  options.population = reader.whole("population", 0, 4, 10000);
-  options.sigma = reader.number("sigma", options.sigma, 1e-6, 10);
-  options.restarts = reader.choice("restarts", "ipop", {"ipop", "none"}) == "ipop";
-  reader.finish();
-  return std::make_unique<cmaes::Cmaes>(request.space, request.seed, options);
+SamplerKind cmaes_kind() {
+  return {"cmaes",
+          "CMA-ES over the numbers that are always active, the rest drawn uniformly",
+          {without(whole_option("population", "trials that it learns from at once", std::nullopt, 4, 10000),
+                   "4 + 3 ln n for n numbers"),
+           without(number_option("sigma", "first deviation, as a share of the range", std::nullopt, 1e-6, 10), "1/6"),
+           choice_option("restarts", "with a larger population when it has converged, or not", {"ipop", "none"})},
+          cmaes::make};
 }
 
 }  // namespace finetune

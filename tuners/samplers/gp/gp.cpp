@@ -140,13 +140,18 @@ class GaussianProcess : public Sampler {
   std::int64_t startup_;
 };
 
+std::unique_ptr<Sampler> make_gp(const OptionReader& options, const SamplerRequest& request) {
+  const std::int64_t startup = options.whole("startup");
+  return std::make_unique<GaussianProcess>(request.space, request.seed, startup);
+}
+
 }  // namespace
 
-std::unique_ptr<Sampler> make_gp(const SamplerRequest& request) {
-  OptionReader options("tune.sampler", request.options);
-  const std::int64_t startup = options.whole("startup", 10, 1, 1000);
-  options.finish();
-  return std::make_unique<GaussianProcess>(request.space, request.seed, startup);
+SamplerKind gp_kind() {
+  return {"gp",
+          "Bayesian optimisation with a Gaussian process",
+          {whole_option("startup", "trials spread over the space before the model is used", 10, 1, 1000)},
+          make_gp};
 }
 
 }  // namespace finetune

@@ -13,16 +13,14 @@ struct TpeOptions {
   std::size_t startup = 10, candidates = 24;
 };
 
-TpeOptions read_options(const Params& given) {
-  OptionReader reader("tune.sampler", given);
+TpeOptions read_options(const OptionReader& reader) {
   TpeOptions options;
-  options.optuna4 = reader.choice("mode", "standard", {"standard", "optuna4"}) == "optuna4";
+  options.optuna4 = reader.choice("mode") == "optuna4";
   options.multivariate = reader.flag("multivariate", !options.optuna4);
   options.group = reader.flag("group", options.multivariate && !options.optuna4);
   options.constant_liar = reader.flag("constant_liar", !options.optuna4);
-  options.startup = static_cast<std::size_t>(reader.whole("startup", 10, 0));
-  options.candidates = static_cast<std::size_t>(reader.whole("candidates", 24, 1, 1'000'000));
-  reader.finish();
+  options.startup = static_cast<std::size_t>(reader.whole("startup"));
+  options.candidates = static_cast<std::size_t>(reader.whole("candidates"));
   if (options.group && !options.multivariate) reader.refuse("group", "needs multivariate: true");
   return options;
 }
@@ -109,10 +107,27 @@ class Tpe : public Sampler {
   std::uint64_t seed_;
 };
 
+std::unique_ptr<Sampler> make_tpe(const OptionReader& reader, const SamplerRequest& request) {
+  return std::make_unique<Tpe>(request.space, read_options(reader), request.seed);
+}
+
 }  // namespace
 
-std::unique_ptr<Sampler> make_tpe(const SamplerRequest& request) {
-  return std::make_unique<Tpe>(request.space, read_options(request.options), request.seed);
+SamplerKind tpe_kind() {
+  const std::string by_mode = "true, with mode optuna4 false";
+  return {"tpe",
+          "tree-structured Parzen estimator",
+          {choice_option("mode", "Optuna 5.0's rules, or Optuna 4.9's to the letter", {"standard", "optuna4"}),
+           without(flag_option("multivariate", "one density over all parameters", std::nullopt), by_mode),
+           without(flag_option("group",
+                               "conditional parameters together with those they always occur with; needs "
+                               "multivariate",
+                               std::nullopt),
+                   "as multivariate, with mode optuna4 false"),
+           without(flag_option("constant_liar", "pending trials count as bad", std::nullopt), by_mode),
+           whole_option("startup", "random trials that must have finished first", 10, 0),
+           whole_option("candidates", "draws of which the best is taken", 24, 1, 1'000'000)},
+          make_tpe};
 }
 
 }  // namespace finetune
