@@ -1,6 +1,9 @@
 #include "cli/interrupt.h"
 
+#include <unistd.h>
+
 #include <csignal>
+#include <string_view>
 
 namespace finetune {
 namespace {
@@ -8,12 +11,17 @@ namespace {
 // A signal handler can reach nothing but a global.
 volatile std::sig_atomic_t interrupted = 0;
 
+constexpr std::string_view kFirst =
+    "\ninterrupted: ending with a report of what there is; once more ends at once, without one\n";
+
 void on_signal(int signal) {
   if (interrupted != 0) {
     std::signal(signal, SIG_DFL);
     std::raise(signal);
   }
   interrupted = 1;
+  // write() alone may be called here; where it fails there is nobody to tell.
+  if (::write(STDERR_FILENO, kFirst.data(), kFirst.size()) < 0) return;
 }
 
 }  // namespace

@@ -1,4 +1,5 @@
-// Ctrl-C and SIGTERM: the study ends after the round under way; a second one ends the process at once.
+// Ctrl-C and SIGTERM: the study ends after the pass under way with a report of what there is, and says so at once; a
+// second one ends the process.
 #pragma once
 
 namespace finetune {

@@ -13,7 +13,7 @@
 namespace finetune {
 namespace {
 
-constexpr std::chrono::milliseconds kRedrawEvery{120};
+constexpr std::chrono::milliseconds kRedrawEvery{120}, kRedrawAtLeast{1000};
 
 std::pair<int, int> terminal_size() {
   winsize size = {};
@@ -27,7 +27,18 @@ std::string name_of(TrialId id) {
 
 }  // namespace
 
-Progress::Progress() : terminal_(isatty(STDERR_FILENO) != 0) {}
+ProgressOptions progress_on_stderr() {
+  return {.terminal = isatty(STDERR_FILENO) != 0, .put = [](const std::string& text) {
+            std::fputs(text.c_str(), stderr);
+            std::fflush(stderr);
+          }};
+}
+
+Progress::Progress(ProgressOptions options)
+    : options_(std::move(options)),
+      started_(Clock::now()),
+      drawn_(started_),
+      speaker_([this](const std::stop_token& stopped) { speak_now_and_then(stopped); }) {}
 
 Progress::~Progress() {
   end();
@@ -40,80 +51,114 @@ StudyHooks Progress::hooks(std::function<bool()> stop) {
           .on_begin = [this](const StudyPlan& plan) { begin(plan); }};
 }
 
+void Progress::end() {
+  speaker_.request_stop();
+  if (speaker_.joinable()) speaker_.join();
+  clear();
+}
+
 void Progress::begin(const StudyPlan& plan) {
+  const std::lock_guard lock(mutex_);
   plan_ = plan;
   started_ = drawn_ = Clock::now();
 }
 
-// May come from any thread: one write, and the live table is drawn again below it.
 void Progress::say(const std::string& line) {
-  std::fprintf(stderr, "%s\n", line.c_str());
+  const std::lock_guard lock(mutex_);
+  put_line(line);
 }
 
-void Progress::end() {
-  clear();
+// Without a terminal `drawn_` is when the last line on progress was written.
+void Progress::speak_now_and_then(const std::stop_token& stopped) {
+  const auto every = options_.terminal ? kRedrawAtLeast : options_.status_every;
+  std::unique_lock lock(mutex_);
+  while (!wake_.wait_until(lock, stopped, drawn_ + every, [] { return false; }) && !stopped.stop_requested()) {
+    if (Clock::now() < drawn_ + every) continue;  // something was shown meanwhile
+    drawn_ = Clock::now();
+    if (!options_.terminal)
+      options_.put(status_line() + "\n");
+    else if (plan_)
+      redraw();
+  }
 }
 
 void Progress::on_start(const Trial& trial) {
+  const std::lock_guard lock(mutex_);
   running_[trial.id] = {};
 }
 
 void Progress::on_steps(std::span<const StepResult> results, std::span<const Trial* const> trials) {
+  const std::lock_guard lock(mutex_);
   for (std::size_t i = 0; i < results.size(); ++i) {
     Line& line = running_[trials[i]->id];
     line.step = results[i].step;
     line.loss = results[i].train_loss;
     tokens_ += results[i].tokens;
+    if (trials[i]->id.value >= 0) ++steps_;
   }
-  if (!terminal_ || Clock::now() - drawn_ < kRedrawEvery) return;
-  redraw();
+  if (options_.terminal && Clock::now() - drawn_ >= kRedrawEvery) redraw();
 }
 
 void Progress::on_evaluation(const Trial& trial, const EvalResult&, double metric) {
+  const std::lock_guard lock(mutex_);
   running_[trial.id].metric = metric;
-  const bool better =
-      trial.id.value >= 0 && (!best_ || to_minimized(metric, plan_.direction) < to_minimized(*best_, plan_.direction));
-  if (better) {
-    best_ = metric;
-    best_trial_ = trial.id;
-  }
-  if (!terminal_ && better)
-    std::fprintf(
-        stderr, "%s\n",
-        fmt::format("step {:>5}  {}  {} {:.5g}  best so far", trial.step, name_of(trial.id), plan_.metric, metric)
-            .c_str());
+  const Direction direction = plan_->direction;
+  if (trial.id.value < 0 || (best_ && to_minimized(metric, direction) >= to_minimized(*best_, direction))) return;
+  best_ = metric;
+  best_trial_ = trial.id;
+  if (!options_.terminal)
+    put_line(
+        fmt::format("step {:>5}  {}  {} {:.5g}  best so far", trial.step, name_of(trial.id), plan_->metric, metric));
 }
 
 void Progress::on_end(const Trial& trial) {
+  const std::lock_guard lock(mutex_);
   running_.erase(trial.id);
-  if (trial.id.value >= 0) {
-    ++ended_;
-    ended_steps_ += trial.step;
-  }
-  if (terminal_) return;
-  const std::string metric = trial.best_metric ? fmt::format("  {} {:.5g}", plan_.metric, *trial.best_metric) : "";
+  if (trial.id.value >= 0) ++ended_;
+  if (options_.terminal) return;
+  const std::string metric = trial.best_metric ? fmt::format("  {} {:.5g}", plan_->metric, *trial.best_metric) : "";
   const std::string reason = trial.reason.empty() ? "" : "  (" + trial.reason + ")";
-  std::fprintf(
-      stderr, "%s\n",
-      fmt::format("step {:>5}  {}  {}{}{}", trial.step, name_of(trial.id), to_text(trial.state), metric, reason)
-          .c_str());
+  put_line(fmt::format("step {:>5}  {}  {}{}{}", trial.step, name_of(trial.id), to_text(trial.state), metric, reason));
 }
 
-std::string Progress::bar_line() const {
-  // A trial that was stopped counts as whole: its steps will not be run.
+// A trial that was stopped counts as whole: its steps will not be run. Whichever budget ends first counts.
+double Progress::share_done() const {
   double done = static_cast<double>(ended_);
   for (const auto& [id, line] : running_) {
-    if (id.value >= 0) done += static_cast<double>(line.step) / static_cast<double>(plan_.steps_per_trial);
+    if (id.value >= 0) done += static_cast<double>(line.step) / static_cast<double>(plan_->steps_per_trial);
   }
-  const double share = std::clamp(done / static_cast<double>(std::max<std::int64_t>(1, plan_.trials)), 0.0, 1.0),
-               elapsed = seconds();
-  const auto filled = static_cast<std::size_t>(share * 24);
-  const std::string left = share > 0.01 ? duration_text(elapsed * (1 - share) / share) : "?";
-  const std::string best = best_ ? fmt::format("best {:.5g} ({})", *best_, name_of(best_trial_)) : "";
-  return fmt::format("[{}{}] {:3.0f} %  {}/{} trials  {} tokens/s  {} gone, {} left  {}", std::string(filled, '#'),
-                     std::string(24 - filled, '.'), 100 * share, ended_, plan_.trials,
-                     with_commas(static_cast<long long>(static_cast<double>(tokens_) / std::max(1e-3, elapsed))),
-                     duration_text(elapsed), left, best);
+  double share = done / static_cast<double>(std::max<std::int64_t>(1, plan_->trials));
+  const BudgetConfig& budget = plan_->budget;
+  if (budget.steps) share = std::max(share, static_cast<double>(steps_) / static_cast<double>(*budget.steps));
+  if (budget.tokens) share = std::max(share, static_cast<double>(tokens_) / static_cast<double>(*budget.tokens));
+  if (budget.seconds) share = std::max(share, seconds() / *budget.seconds);
+  return std::clamp(share, 0.0, 1.0);
+}
+
+std::string Progress::status_line() const {
+  const double elapsed = seconds();
+  if (!plan_) return fmt::format("still reading model and data, {} gone", duration_text(elapsed));
+  const double share = share_done();
+  std::string text;
+  if (options_.terminal) {
+    const auto filled = static_cast<std::size_t>(share * 24);
+    text = fmt::format("[{}{}] ", std::string(filled, '#'), std::string(24 - filled, '.'));
+  }
+  text += fmt::format("{:3.0f} %  {}/{} trials  ", 100 * share, ended_, plan_->trials);
+  if (plan_->trials == 1 && !running_.empty())
+    text += fmt::format("step {}/{}  loss {:.5g}  ", running_.rbegin()->second.step, plan_->steps_per_trial,
+                        running_.rbegin()->second.loss);
+  text += fmt::format("{} tokens/s  {} gone, {} left",
+                      with_commas(static_cast<long long>(static_cast<double>(tokens_) / std::max(1e-3, elapsed))),
+                      duration_text(elapsed), share > 0.01 ? duration_text(elapsed * (1 - share) / share) : "?");
+  if (best_) text += fmt::format("  best {} {:.5g} ({})", plan_->metric, *best_, name_of(best_trial_));
+  return text;
+}
+
+// Above the live table, where there is one.
+void Progress::put_line(const std::string& line) {
+  clear();
+  options_.put(line + "\n");
 }
 
 void Progress::redraw() {
@@ -125,21 +170,21 @@ void Progress::redraw() {
       lines.push_back(fmt::format("... and {} more running", running_.size() - room));
       break;
     }
-    const std::string metric = line.metric ? fmt::format("  {} {:.5g}", plan_.metric, *line.metric) : "";
-    lines.push_back(fmt::format("{:<10} step {:>5}/{}  loss {:.5g}{}", name_of(id), line.step, plan_.steps_per_trial,
+    const std::string metric = line.metric ? fmt::format("  {} {:.5g}", plan_->metric, *line.metric) : "";
+    lines.push_back(fmt::format("{:<10} step {:>5}/{}  loss {:.5g}{}", name_of(id), line.step, plan_->steps_per_trial,
                                 line.loss, metric));
   }
-  lines.push_back(bar_line());
+  lines.push_back(status_line());
   clear();
-  for (const auto& line : lines)
-    std::fprintf(stderr, "%s\n", line.substr(0, static_cast<std::size_t>(width - 1)).c_str());
-  std::fflush(stderr);
+  std::string text;
+  for (const auto& line : lines) text += line.substr(0, static_cast<std::size_t>(width - 1)) + "\n";
+  options_.put(text);
   lines_drawn_ = static_cast<int>(lines.size());
   drawn_ = Clock::now();
 }
 
 void Progress::clear() {
-  if (lines_drawn_ > 0) std::fprintf(stderr, "\x1b[%dA\x1b[J", lines_drawn_);
+  if (lines_drawn_ > 0) options_.put(fmt::format("\x1b[{}A\x1b[J", lines_drawn_));
   lines_drawn_ = 0;
 }
 

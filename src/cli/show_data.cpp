@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <ostream>
-#include <set>
 
 #include "core/text.h"
 
@@ -90,12 +89,6 @@ void show_rejects(std::ostream& out, const Dataset& data, std::size_t most) {
   if (data.rejects.size() > most)
     out << fmt::format("... and {} more rejected lines\n",
                        with_commas(static_cast<long long>(data.rejects.size() - most)));
-}
-
-std::int64_t count_shared(const std::vector<Example>& train, const std::vector<Example>& valid) {
-  std::set<std::vector<std::int32_t>> seen;
-  for (const auto& example : train) seen.insert(example.ids);
-  return std::count_if(valid.begin(), valid.end(), [&](const Example& example) { return seen.contains(example.ids); });
 }
 
 }  // namespace finetune

@@ -14,7 +14,4 @@ void show_examples(std::ostream& out, const Dataset& data, const Tokenizer& toke
 void show_counts(std::ostream& out, const std::string& name, const Dataset& data);
 void show_rejects(std::ostream& out, const Dataset& data, std::size_t most);
 
-/// Validation examples whose ids also occur in training.
-std::int64_t count_shared(const std::vector<Example>& train, const std::vector<Example>& valid);
-
 }  // namespace finetune

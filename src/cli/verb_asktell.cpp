@@ -11,6 +11,7 @@
 #include "config/config.h"
 #include "config/search_fields.h"
 #include "core/error.h"
+#include "core/metric.h"
 #include "core/text.h"
 #include "host/tuner_setup.h"
 #include "tuners/asktell/session.h"
@@ -29,7 +30,7 @@ nlohmann::ordered_json identity_of(const RunConfig& config) {
   return {{"search", to_yaml(search_node(config.search))},
           {"tune.sampler", part(*config.tune.sampler)},
           {"tune.scheduler", part(*config.tune.scheduler)},
-          {"tune.direction", config.tune.direction == Direction::minimize ? "minimize" : "maximize"},
+          {"tune.direction", to_text(config.tune.direction)},
           {"tune.steps", config.tune.steps},
           {"tune.seed", config.tune.seed}};
 }

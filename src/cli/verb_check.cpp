@@ -10,6 +10,7 @@
 #include "config/config.h"
 #include "core/error.h"
 #include "core/text.h"
+#include "data/shared_examples.h"
 #include "engine/session.h"
 #include "host/forecast.h"
 #include "host/replay_source.h"
@@ -47,10 +48,7 @@ void show_data(std::ostream& out, const Session& session, std::int64_t shared, b
   if (!session.train.examples.empty()) show_examples(out, session.train, *session.tokenizer, 3, colours);
   show_counts(out, "train", session.train);
   show_counts(out, "valid (" + session.valid_source + ")", session.valid);
-  if (shared > 0)
-    out << fmt::format(
-        "warning: {} validation examples also occur in training; their loss says nothing about new data\n",
-        with_commas(shared));
+  if (shared > 0) out << shared_warning(shared, session.valid.examples.size()) << "\n";
 }
 
 // Lists every bad line and ends with the first.

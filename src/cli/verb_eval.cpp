@@ -1,11 +1,11 @@
 #include <algorithm>
-#include <cmath>
 #include <iostream>
 #include <nlohmann/json.hpp>
 
 #include "cli/flags.h"
 #include "cli/prepare.h"
 #include "core/files.h"
+#include "core/metric.h"
 #include "core/number.h"
 #include "engine/session.h"
 #include "host/run_paths.h"
@@ -25,13 +25,8 @@ std::string per_example_lines(const std::vector<ExampleLoss>& losses) {
   return text;
 }
 
-int run_eval(const Arguments& arguments) {
-  const RunConfig config = prepare_config(arguments);
-  check_paths(config, false, false);
-  const Session session = open_session(config, {.trains = false, .holds_out = false});
-  for (const auto& note : session.notes) std::cerr << note << "\n";
-  const std::vector<ExampleLoss> losses = evaluate_examples(session);
-
+// Every metric under its own name; valid_loss is plainly the loss here.
+nlohmann::ordered_json result_json(const std::vector<ExampleLoss>& losses) {
   double nll = 0;
   std::int64_t tokens = 0, loss_tokens = 0, correct = 0;
   for (const auto& loss : losses) {
@@ -40,16 +35,26 @@ int run_eval(const Arguments& arguments) {
     loss_tokens += loss.loss_tokens;
     correct += loss.correct;
   }
-  const double mean = nll / static_cast<double>(std::max<std::int64_t>(1, loss_tokens));
-  const double accuracy = static_cast<double>(correct) / static_cast<double>(std::max<std::int64_t>(1, loss_tokens));
+  const auto all = static_cast<double>(std::max<std::int64_t>(1, loss_tokens));
+  const EvalResult evaluation{.loss = nll / all, .token_accuracy = static_cast<double>(correct) / all};
+  nlohmann::ordered_json json{{"loss", number_to_json(evaluation.loss)}};
+  for (const Metric& metric : metrics().subspan(1)) json[metric.name] = number_to_json(metric.of(evaluation));
+  json["loss_tokens"] = loss_tokens;
+  json["tokens"] = tokens;
+  json["examples"] = static_cast<std::int64_t>(losses.size());
+  return json;
+}
+
+int run_eval(const Arguments& arguments) {
+  const RunConfig config = prepare_config(arguments);
+  check_paths(config, false, false);
+  const Session session = open_session(config, {.trains = false, .holds_out = false});
+  for (const auto& note : session.notes) std::cerr << note << "\n";
+  const std::vector<ExampleLoss> losses = evaluate_examples(session);
+
+  const nlohmann::ordered_json result = result_json(losses);
   if (const std::string file = arguments.option("--per-example"); !file.empty())
     write_file_atomically(file, per_example_lines(losses));
-  const nlohmann::ordered_json result = {{"loss", number_to_json(mean)},
-                                         {"perplexity", number_to_json(std::exp(mean))},
-                                         {"token_accuracy", accuracy},
-                                         {"loss_tokens", loss_tokens},
-                                         {"tokens", tokens},
-                                         {"examples", static_cast<std::int64_t>(losses.size())}};
   if (arguments.json()) {
     std::cout << result.dump() << "\n";
   } else {

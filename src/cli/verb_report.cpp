@@ -27,11 +27,13 @@ int run_report(const Arguments& arguments) {
     throw bad_input(where, "does not exist; only a tuning run that ended has a report");
   StudySummary study = summary_from_json(where, read_json_file(where));
   read_curves(run, study);
+  compare_parameters(study);
+  find_results(run, study);
   write_reports(run, study);
   if (arguments.json())
     std::cout << report_json(study).dump() << "\n";
   else
-    std::cout << report_text(study, folder);
+    std::cout << report_text(study);
   return 0;
 }
 

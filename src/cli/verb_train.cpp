@@ -7,28 +7,40 @@
 #include "cli/interrupt.h"
 #include "cli/prepare.h"
 #include "cli/progress.h"
+#include "core/metric.h"
 #include "core/number.h"
+#include "core/shell.h"
 #include "host/train.h"
 
 namespace finetune {
 namespace {
 
-nlohmann::ordered_json result_json(const TrainResult& result) {
+nlohmann::ordered_json result_json(const TrainResult& result, const Metric& tuned) {
   const Trial& trial = result.trial;
   nlohmann::ordered_json json = {{"out", result.weights.string()},
                                  {"steps", trial.step},
                                  {"tokens", trial.tokens},
                                  {"train_loss", number_to_json(trial.train_loss)}};
   if (trial.best_metric) json["best"] = {{"metric", number_to_json(*trial.best_metric)}, {"step", trial.best_step}};
-  if (trial.metric) json["valid_loss"] = number_to_json(*trial.metric);
+  if (!trial.metric) return json;
+  for (const Metric& metric : {metrics().front(), tuned})
+    json[metric.name] = number_to_json(metric.of(trial.evaluation));
   return json;
 }
 
 std::string result_text(const TrainResult& result, const std::string& metric) {
   const Trial& trial = result.trial;
-  std::string text = fmt::format("{} steps, train loss {:.5g}", trial.step, trial.train_loss);
+  std::string text = fmt::format("{} steps", trial.step);
+  if (!trial.reason.empty()) text += " (" + trial.reason + ")";
+  if (trial.step > 0) text += fmt::format(", train loss {:.5g}", trial.train_loss);
   if (trial.metric) text += fmt::format(", {} {:.5g}", metric, *trial.metric);
-  return text + "; weights in " + result.weights.string();
+  const std::string weights = result.weights.string();
+  if (result.full)
+    return text + "\nmodel    " + weights + "   (HuggingFace checkpoint)\nnext:\n  finetune_tune eval --model " +
+           shell_word(weights) + " --data FILE";
+  const std::string both = " --model " + shell_word(result.base) + " --adapter " + shell_word(weights);
+  return text + "\nadapter  " + weights + "   (PEFT)\nnext:\n  finetune_tune eval" + both +
+         " --data FILE\n  finetune_tune export" + both + " --out NEW";
 }
 
 int run_train(const Arguments& arguments) {
@@ -38,7 +50,7 @@ int run_train(const Arguments& arguments) {
   const TrainResult result = train(config, progress.hooks(InterruptGuard::requested), arguments.overwrite());
   progress.end();
   if (arguments.json())
-    std::cout << result_json(result).dump() << "\n";
+    std::cout << result_json(result, metric_named(config.tune.metric)).dump() << "\n";
   else
     std::cout << result_text(result, config.tune.metric) << "\n";
   return InterruptGuard::requested() ? 130 : 0;

@@ -5,6 +5,7 @@
 #include "cli/interrupt.h"
 #include "cli/prepare.h"
 #include "cli/progress.h"
+#include "core/error.h"
 #include "host/tune.h"
 #include "tuners/registry.h"
 
@@ -21,7 +22,8 @@ int run_tune(const Arguments& arguments) {
   if (arguments.json())
     std::cout << report_json(summary).dump() << "\n";
   else
-    std::cout << report_text(summary, config.run.out);
+    std::cout << report_text(summary);
+  if (!InterruptGuard::requested() && all_failed(summary)) throw failed(config.run.out, "every trial failed");
   return InterruptGuard::requested() ? 130 : 0;
 }
 

@@ -9,6 +9,7 @@
 #include "config/search_fields.h"
 #include "core/error.h"
 #include "core/files.h"
+#include "core/metric.h"
 #include "core/text.h"
 
 namespace finetune {
@@ -104,6 +105,7 @@ RunConfig load_config(const ConfigSources& sources) {
     throw bad_input(sources.file, "train.lora.alpha and train.lora.alpha_over_rank are both given; use one");
   }
   resolve_alpha(config.train.lora);
+  if (!config.is_given("tune.direction")) config.tune.direction = metric_named(config.tune.metric).direction;
   return config;
 }
 
@@ -123,9 +125,14 @@ void validate(const RunConfig& config, bool asktell) {
     throw bad_input("", "data.valid and data.valid_fraction are both given; use one");
   }
   if (asktell) return;
+  if (const Metric& metric = metric_named(config.tune.metric); config.tune.direction != metric.direction) {
+    throw bad_input("", std::string("tune.direction is ") + to_text(config.tune.direction) + ", but " + metric.name +
+                            " is better the " + (metric.direction == Direction::minimize ? "lower" : "higher") +
+                            " it is; leave tune.direction out");
+  }
   for (const auto& parameter : config.search) check_search_parameter(config, parameter);
   for (const auto& parameter : config.search) {
-    if (config.train.method == "full" && parameter.name.starts_with("train.lora.")) {
+    if (config.train.full() && parameter.name.starts_with("train.lora.")) {
       throw bad_input("", "search." + parameter.name + " has no meaning with train.method: full");
     }
   }

@@ -34,6 +34,13 @@ Field text_field(const std::string& key, const std::string& help, At at, std::ve
           [=](const RunConfig& c) { return ConfigNode::of(at(const_cast<RunConfig&>(c))); }};
 }
 
+template <typename Enum, typename At>
+Field choice_field(const std::string& key, const std::string& help, At at) {
+  return {key, help + ": " + join(choice_names<Enum>(), "|"),
+          [=](RunConfig& c, const ConfigNode& n) { at(c) = choice_from<Enum>(key, text_of(key, n)); },
+          [=](const RunConfig& c) { return ConfigNode::of(std::string(to_text(at(const_cast<RunConfig&>(c))))); }};
+}
+
 template <typename At>
 Field optional_text_field(const std::string& key, const std::string& help, At at) {
   return {key, help,

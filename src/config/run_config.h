@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "config/choices.h"
 #include "core/trial.h"
 #include "core/value.h"
 
@@ -53,13 +54,15 @@ struct HyperparameterChange {
 };
 
 struct TrainConfig {
-  std::string method = "lora";          ///< lora|full
+  bool full() const { return method == TrainMethod::full; }
+
+  TrainMethod method = TrainMethod::lora;
   std::int64_t steps = 200;             ///< optimizer steps of a full-budget trial (T of the schedule)
   std::optional<double> epochs;         ///< instead of steps; turned into steps when the data is known
   std::optional<std::int64_t> stop_at;  ///< stop after this step; the schedule's horizon stays `steps`
   std::int64_t batch_size = 16;         ///< examples per optimizer step
   double learning_rate = 3e-4;
-  std::string schedule = "linear";  ///< linear|cosine|constant|wsd
+  RateSchedule schedule = RateSchedule::linear;
   double warmup_ratio = 0.03;
   double decay_ratio = 0.1;  ///< wsd: last share of the steps, linear to 0
   double weight_decay = 0;
@@ -107,8 +110,8 @@ struct TuneConfig {
   bool method_is_auto = false;                  ///< not a key: sampler and scheduler were chosen by `method: auto`
   std::vector<Params> enqueue;                  ///< trials that come first; some parameters or all
   std::string metric = "valid_loss";
-  Direction direction = Direction::minimize;
-  std::optional<std::int64_t> concurrent;  ///< trials resident at once; absent = auto
+  Direction direction = Direction::minimize;  ///< the metric's own; in asktell the user's
+  std::optional<std::int64_t> concurrent;     ///< trials resident at once; absent = auto
   BudgetConfig budget;
   std::int64_t seed = 0;
   std::int64_t steps = 1;  ///< asktell only: full budget per trial

@@ -55,7 +55,7 @@ std::vector<Field> train_fields() {
   const Range share{.low = 0, .high = 1}, positive{.low = 0, .open_low = true};
   const Range below_one{.low = 0, .high = 1, .open_high = true};
   return {
-      text_field("train.method", "what is trained", FINETUNE_AT(train.method), {"lora", "full"}),
+      choice_field<TrainMethod>("train.method", "what is trained", FINETUNE_AT(train.method)),
       whole_field("train.steps", "optimizer steps of a full-budget trial", FINETUNE_AT(train.steps), 1),
       optional_number_field("train.epochs", "passes over the data, instead of steps", FINETUNE_AT(train.epochs),
                             positive),
@@ -63,8 +63,7 @@ std::vector<Field> train_fields() {
                            FINETUNE_AT(train.stop_at), 1, ""),
       whole_field("train.batch_size", "examples per optimizer step", FINETUNE_AT(train.batch_size), 1, 1 << 24),
       number_field("train.learning_rate", "peak learning rate", FINETUNE_AT(train.learning_rate), positive),
-      text_field("train.schedule", "learning-rate schedule", FINETUNE_AT(train.schedule),
-                 {"linear", "cosine", "constant", "wsd"}),
+      choice_field<RateSchedule>("train.schedule", "learning-rate schedule", FINETUNE_AT(train.schedule)),
       number_field("train.warmup_ratio", "share of the steps to warm up", FINETUNE_AT(train.warmup_ratio), share),
       number_field("train.decay_ratio", "wsd: last share of the steps, linear to 0", FINETUNE_AT(train.decay_ratio),
                    share),

@@ -1,8 +1,26 @@
 #include "config/field_makers.h"
 #include "config/search_fields.h"
 #include "config/sections.h"
+#include "core/metric.h"
 
 namespace finetune {
+namespace {
+
+Field direction_field() {
+  return {"tune.direction", "which way is better: minimize|maximize; by itself the metric's own",
+          [](RunConfig& c, const ConfigNode& n) {
+            const std::string text = text_of("tune.direction", n);
+            for (const Direction direction : {Direction::minimize, Direction::maximize}) {
+              if (text != to_text(direction)) continue;
+              c.tune.direction = direction;
+              return;
+            }
+            throw bad_input("", "tune.direction is " + text + "; allowed: minimize, maximize");
+          },
+          [](const RunConfig& c) { return ConfigNode::of(std::string(to_text(c.tune.direction))); }};
+}
+
+}  // namespace
 
 std::vector<Field> tune_fields() {
   const Range positive{.low = 0, .open_low = true};
@@ -14,19 +32,8 @@ std::vector<Field> tune_fields() {
       optional_text_field("tune.method",
                           "stands for sampler and scheduler: auto, bohb, mobster, optuna, SAMPLER+SCHEDULER",
                           FINETUNE_AT(tune.method)),
-      text_field("tune.metric", "what is tuned", FINETUNE_AT(tune.metric),
-                 {"valid_loss", "perplexity", "token_accuracy"}),
-      {"tune.direction", "minimize|maximize",
-       [](RunConfig& c, const ConfigNode& n) {
-         const std::string text = text_of("tune.direction", n);
-         if (text != "minimize" && text != "maximize") {
-           throw bad_input("", "tune.direction is " + text + "; allowed: minimize, maximize");
-         }
-         c.tune.direction = text == "minimize" ? Direction::minimize : Direction::maximize;
-       },
-       [](const RunConfig& c) {
-         return ConfigNode::of(std::string(c.tune.direction == Direction::minimize ? "minimize" : "maximize"));
-       }},
+      text_field("tune.metric", "what is tuned", FINETUNE_AT(tune.metric), metric_names()),
+      direction_field(),
       optional_whole_field("tune.concurrent", "trials resident at once: a number or auto", FINETUNE_AT(tune.concurrent),
                            1, "auto"),
       optional_whole_field("tune.budget.steps", "stop the study after this many steps of all trials",

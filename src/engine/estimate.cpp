@@ -17,7 +17,7 @@ RoundWork batch_work(const Session& session, std::span<const Example* const> bat
     lengths.push_back(std::ssize(example->ids));
     add_example(one, lengths.back(), example->loss_tokens());
   }
-  const bool together = session.config.train.method != "full";
+  const bool together = !session.config.train.full();
   const std::vector<std::vector<std::int64_t>> all(static_cast<std::size_t>(together ? trials : 1), lengths);
   const auto passes = static_cast<double>(plan_passes(all, session.tokens_per_pass).size());
   RoundWork work = static_cast<double>(trials) * one;

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "config/run_config.h"
+#include "core/metric.h"
 #include "core/trial.h"
 
 namespace finetune {
@@ -23,13 +24,6 @@ struct StepResult {
   double gradient_norm = 0;  ///< before clipping
   double learning_rate = 0;  ///< the rate this step used
   bool finite = true;        ///< false: the update was skipped, the weights are those before the step
-};
-
-/// Validation of one trial, over all loss tokens of the validation set.
-struct EvalResult {
-  TrialId trial;
-  double loss = 0;            ///< mean NLL in nats
-  double token_accuracy = 0;  ///< share of loss tokens whose argmax is right
 };
 
 /// The complete state of a trial off the device: weights, moments, optimizer and data position. Opaque; immutable.

@@ -10,7 +10,7 @@ namespace finetune {
 std::unique_ptr<ParameterStore> make_store(const Session& session, std::size_t lane, std::int64_t slots) {
   const DecoderBase& base = session.bases[lane];
   const StoreOptions options = store_options(session, slots);
-  if (session.config.train.method == "full") return make_full_store(base, options);
+  if (session.config.train.full()) return make_full_store(base, options);
   return make_lora_store(base, options, session.start ? &session.start->tensors : nullptr);
 }
 

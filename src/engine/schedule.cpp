@@ -12,11 +12,17 @@ double schedule_multiplier(const TrainConfig& config, std::int64_t step) {
   const auto t = static_cast<double>(step - 1);
   if (t < warmup) return t / std::max(1.0, warmup);
   const double span = std::max(1.0, total - warmup);
-  if (config.schedule == "linear") return std::max(0.0, (total - t) / span);
-  if (config.schedule == "cosine") return std::max(0.0, 0.5 * (1.0 + std::cos(std::numbers::pi * (t - warmup) / span)));
-  if (config.schedule == "wsd") {
-    const double decay = std::ceil(config.decay_ratio * total);
-    return t < total - decay ? 1.0 : std::max(0.0, (total - t) / std::max(1.0, decay));
+  switch (config.schedule) {
+    case RateSchedule::linear:
+      return std::max(0.0, (total - t) / span);
+    case RateSchedule::cosine:
+      return std::max(0.0, 0.5 * (1.0 + std::cos(std::numbers::pi * (t - warmup) / span)));
+    case RateSchedule::wsd: {
+      const double decay = std::ceil(config.decay_ratio * total);
+      return t < total - decay ? 1.0 : std::max(0.0, (total - t) / std::max(1.0, decay));
+    }
+    case RateSchedule::constant:
+      break;
   }
   return 1.0;
 }

@@ -149,7 +149,7 @@ static MemoryPlan memory_plan(const Session& session, std::int64_t slots) {
   return {.slots = slots,
           .rank = computed_rank(options.max_rank),
           .targets = options.targets,
-          .full = session.config.train.method == "full",
+          .full = session.config.train.full(),
           .element_bytes = static_cast<std::int64_t>(at::elementSize(session.model.dtype)),
           .logits_per_chunk = ops::logits_per_chunk(session.devices.front()),
           .composed = !session.devices.front().is_cpu(),
@@ -171,7 +171,7 @@ Session open_session(RunConfig config, const SessionOptions& options) {
     session.start = load_peft_adapter(*session.config.model.adapter, session.model.options);
     if (options.trains) adopt_adapter(session.config, session.start->spec, session.model.options);
   }
-  if (session.config.train.method == "lora") resolve_targets(session.model.options, session.config.train.lora.targets);
+  if (!session.config.train.full()) resolve_targets(session.model.options, session.config.train.lora.targets);
   for (const Value* value : searched_values(session.config, "train.lora.targets")) {
     resolve_targets(session.model.options, {to_text(*value)});
   }
@@ -249,7 +249,7 @@ MemoryEstimate session_memory(const Session& session, std::int64_t slots) {
 
 std::int64_t wanted_trials(const RunConfig& config) {
   // More trials side by side than this no longer make a pass fuller, and asynchronous halving learns from what ended.
-  const std::int64_t rule = config.train.method == "full" ? 4 : 16;
+  const std::int64_t rule = config.train.full() ? 4 : 16;
   return std::min(config.tune.concurrent.value_or(rule), config.tune.trials);
 }
 

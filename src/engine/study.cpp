@@ -36,7 +36,7 @@ StudyResult Study::run() {
       even_out();
     } while (step_round());
   } catch (const Interrupted&) {
-    result_.interrupted = true;  // the round under way counts for nothing
+    ended_ = EndReason::interrupted;  // the round under way counts for nothing
   }
   finish();
   return std::move(result_);
@@ -53,7 +53,7 @@ void Study::start_default() {
     std::vector<EvalResult> results;
     on_lanes({result_.default_run->lane},
              [&](std::size_t lane) { results = lanes_[lane]->evaluate(std::span(&kDefaultRun, 1)); });
-    result_.base_metric = metric_of(results.front());
+    result_.base_metric = options_.metric.of(results.front());
   }
 }
 
@@ -122,7 +122,6 @@ void Study::on_lanes(const std::vector<std::size_t>& lanes, const std::function<
 }
 
 bool Study::step_round() {
-  find_trials_again();
   Round round;
   round.trials = ready();
   const bool goes_on = !round.trials.empty();
@@ -141,7 +140,7 @@ bool Study::step_round() {
   Round oldest = std::move(in_flight_.front());
   in_flight_.pop_front();
   judge(std::move(oldest));
-  return !result_.interrupted && result_.budget_hit.empty();
+  return !ended_;
 }
 
 void Study::judge(Round round) {
@@ -154,15 +153,21 @@ void Study::judge(Round round) {
   ask_tuner(round);
   for (auto* observer : observers_) observer->on_round(result_.rounds);
   ++result_.rounds;
-  if (options_.budget.tokens && result_.tokens >= *options_.budget.tokens) result_.budget_hit = "tokens";
-  if (options_.budget.steps && result_.steps >= *options_.budget.steps) result_.budget_hit = "steps";
-  result_.interrupted = options_.stop && options_.stop();
+  ended_ = why_over();
+}
+
+// A target or patience leaves the default configuration to run to its end: it is what the winner is compared with.
+std::optional<EndReason> Study::why_over() const {
+  const auto told = options_.stop ? options_.stop() : std::nullopt;
+  if (told) return told;
+  if (tuner_.ended_by() == to_text(EndReason::steps)) return EndReason::steps;
+  if (options_.budget_tokens && result_.tokens >= *options_.budget_tokens) return EndReason::tokens;
+  return std::nullopt;
 }
 
 void Study::submit_steps(Round& round) {
   for (Trial* trial : round.trials) {
     ++trial->submitted;
-    round.ids.push_back(trial->id);
     round.lanes.push_back(trial->lane);
     trial->awaits_answer = wants_evaluation(*trial, trial->submitted);
   }
@@ -200,16 +205,8 @@ void Study::collect_steps(Round& round) {
     observer->on_steps(round.steps, std::span<const Trial* const>(round.trials.data(), round.trials.size()));
 }
 
-// New trials may have moved the list.
-void Study::find_trials_again() {
-  for (Round& round : in_flight_) {
-    for (std::size_t i = 0; i < round.ids.size(); ++i) round.trials[i] = find(round.ids[i]);
-  }
-}
-
 // Waits for every step under way. They have to be logged before a trial ends, and their results come in order.
 void Study::collect_all() {
-  find_trials_again();
   for (Round& round : in_flight_) {
     if (!round.collected) collect_steps(round);
   }
@@ -244,7 +241,7 @@ void Study::take_evaluations(Round& round) {
   });
   for (std::size_t i = 0; i < round.trials.size(); ++i) {
     if (!results[i]) continue;
-    round.metrics[i] = metric_of(*results[i]);
+    round.metrics[i] = options_.metric.of(*results[i]);
     note_evaluation(*round.trials[i], *results[i], *round.metrics[i]);
   }
   drop_images_that_lost();
@@ -254,6 +251,7 @@ void Study::note_evaluation(Trial& trial, const EvalResult& result, double metri
   for (auto* observer : observers_) observer->on_evaluation(trial, result, metric);
   if (!std::isfinite(metric)) return;
   trial.metric = metric;
+  trial.evaluation = result;
   trial.metric_step = trial.step;
   if (trial.best_metric && !better(metric, *trial.best_metric)) return;
   trial.best_metric = metric;
@@ -263,17 +261,21 @@ void Study::note_evaluation(Trial& trial, const EvalResult& result, double metri
   if (trial.id != kDefaultRun) trial.best_image = lanes_[trial.lane]->capture(trial.id);
 }
 
+bool Study::Round::is_broken(std::size_t i) const {
+  return !steps[i].finite || (metrics[i] && !std::isfinite(*metrics[i]));
+}
+
 void Study::ask_tuner(Round& round) {
+  carry_out(round, decide(reports_of(round)));
+}
+
+// Of those that still run, sorted by id; the default configuration is not the tuner's.
+std::vector<Report> Study::reports_of(const Round& round) const {
   std::vector<Report> reports;
   for (std::size_t i = 0; i < round.trials.size(); ++i) {
-    Trial& trial = *round.trials[i];
+    const Trial& trial = *round.trials[i];
     const StepResult& step = round.steps[i];
-    if (trial.state != TrialState::running) continue;  // ended or paused while this step was under way
-    const bool broken = !step.finite || (round.metrics[i] && !std::isfinite(*round.metrics[i]));
-    if (trial.id == kDefaultRun) {
-      if (broken) end(trial, TrialState::failed, "loss or gradient is not finite");
-      continue;
-    }
+    if (trial.id == kDefaultRun || trial.state != TrialState::running) continue;  // ended or paused meanwhile
     reports.push_back({.trial = trial.id,
                        .step = step.step,
                        .tokens = round.tokens[i],
@@ -282,18 +284,29 @@ void Study::ask_tuner(Round& round) {
                        .gradient_norm = step.gradient_norm});
     if (!options_.has_validation && step.step == last_step(trial.config)) reports.back().metric = step.train_loss;
   }
+  return reports;
+}
+
+std::vector<Action> Study::decide(const std::vector<Report>& reports) {
   std::vector<Action> actions;
   for (auto* observer : observers_) observer->before_decision();
   tuner_.report(reports, actions);
   for (auto* observer : observers_) observer->after_decision();
   if (options_.on_step) merge_callback(options_.on_step, reports, tuner_, actions);
-  const bool any_broken =
-      std::any_of(round.steps.begin(), round.steps.end(), [](const StepResult& step) { return !step.finite; });
-  if (!actions.empty() || any_broken) collect_all();
+  return actions;
+}
+
+// What broke fails, then come the actions, then what has done all its steps is complete; resumes are last, into the
+// slots that the others left. Steps under way are waited for where anything changes.
+void Study::carry_out(const Round& round, std::vector<Action> actions) {
+  std::vector<std::size_t> broken;
   for (std::size_t i = 0; i < round.trials.size(); ++i) {
+    if (round.is_broken(i)) broken.push_back(i);
+  }
+  if (!actions.empty() || !broken.empty()) collect_all();
+  for (const std::size_t i : broken) {
     Trial& trial = *round.trials[i];
-    const bool broken = !round.steps[i].finite || (round.metrics[i] && !std::isfinite(*round.metrics[i]));
-    if (broken && trial.state == TrialState::running) end(trial, TrialState::failed, failure_reason(round.steps[i]));
+    if (trial.state == TrialState::running) end(trial, TrialState::failed, failure_reason(round.steps[i]));
   }
   const auto resumes = std::stable_partition(actions.begin(), actions.end(),
                                              [](const Action& action) { return action.what != Action::Do::resume; });
@@ -302,11 +315,10 @@ void Study::ask_tuner(Round& round) {
   apply(std::move(actions));
   for (std::size_t i = 0; i < round.trials.size(); ++i) {
     Trial& trial = *round.trials[i];
-    if (trial.state == TrialState::running && trial.resident && round.steps[i].step >= last_step(trial.config)) {
+    if (trial.state == TrialState::running && trial.resident && round.steps[i].step >= last_step(trial.config))
       end(trial, TrialState::completed, "");
-    }
   }
-  apply(std::move(later));  // into the slots that the others left
+  apply(std::move(later));
 }
 
 void Study::end(Trial& trial, TrialState state, const std::string& reason) {
@@ -325,13 +337,17 @@ void Study::end(Trial& trial, TrialState state, const std::string& reason) {
 
 void Study::finish() {
   collect_all();
-  const std::string why = result_.interrupted ? "interrupted" : "budget of " + result_.budget_hit + " used up";
+  if (!ended_) ended_ = end_reason_from(tuner_.ended_by());
+  result_.ended = ended_.value_or(EndReason::exhausted);
+  const std::string text = to_text(result_.ended);
+  const std::string why = ended_ == EndReason::interrupted ? text : "budget." + text + " used up";
   for (Trial* trial : running()) end(*trial, TrialState::stopped, why);
   for (Trial& trial : result_.trials) {
     if (trial.state == TrialState::paused) end(trial, TrialState::stopped, "not resumed");
   }
-  result_.best = best_trial();
-  if (result_.budget_hit.empty() && !result_.interrupted) result_.budget_hit = tuner_.ended_by();
+  const bool all_failed = std::all_of(result_.trials.begin(), result_.trials.end(),
+                                      [](const Trial& trial) { return trial.state == TrialState::failed; });
+  if (!all_failed) result_.best = best_trial();
 }
 
 // Only a trial that may still win needs its best weights.
@@ -394,14 +410,8 @@ std::int64_t Study::free_slots() const {
   return free;
 }
 
-double Study::metric_of(const EvalResult& result) const {
-  if (options_.metric == "perplexity") return std::exp(result.loss);
-  if (options_.metric == "token_accuracy") return result.token_accuracy;
-  return result.loss;
-}
-
 bool Study::better(double a, double b) const {
-  return to_minimized(a, options_.direction) < to_minimized(b, options_.direction);
+  return to_minimized(a, options_.metric.direction) < to_minimized(b, options_.metric.direction);
 }
 
 }  // namespace finetune

@@ -8,6 +8,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <limits>
 #include <list>
@@ -19,6 +20,7 @@
 
 #include "config/run_config.h"
 #include "core/trial.h"
+#include "engine/end_reason.h"
 #include "engine/lane.h"
 #include "engine/lane_threads.h"
 #include "tuners/tuner.h"
@@ -43,6 +45,7 @@ struct Trial {
   std::int64_t step = 0, tokens = 0;
   double train_loss = std::numeric_limits<double>::quiet_NaN();  ///< last finite one
   std::optional<double> metric;  ///< last finite evaluation of tune.metric, in the user's direction
+  EvalResult evaluation;         ///< the one that `metric` is of
   std::int64_t metric_step = 0;
   std::optional<double> best_metric;  ///< best evaluation
   std::int64_t best_step = 0;
@@ -70,7 +73,7 @@ class StudyObserver {
   virtual void on_start(const Trial&) {}
   virtual void on_steps(std::span<const StepResult>, std::span<const Trial* const>) {}
   virtual void on_evaluation(const Trial&, const EvalResult&, double /*metric*/) {}
-  virtual void on_action(const Trial&, const Action&) {}
+  virtual void on_action(const Trial&, const Action&) {}  ///< carried out; of a stop just before on_end
   virtual void on_end(const Trial&) {}
   virtual void before_decision() {}  ///< around each call of the tuner's ask and report
   virtual void after_decision() {}
@@ -83,30 +86,29 @@ using StepCallback = std::function<void(std::span<const Report>, std::vector<Act
 
 struct StudyOptions {
   std::function<TrainConfig(const Params&)> configure;  ///< a trial's configuration from its parameters
-  std::string metric = "valid_loss";                    ///< valid_loss|perplexity|token_accuracy
-  Direction direction = Direction::minimize;
+  Metric metric = metrics().front();                    ///< what is tuned, and which way is better
   bool has_validation = true;
-  std::int64_t eval_every = 0;             ///< besides milestones and the end
-  std::optional<std::int64_t> concurrent;  ///< nothing = as many as the lanes hold
-  BudgetConfig budget;                     ///< steps and tokens here; seconds through `stop`
-  bool keep_last = false;                  ///< keep each trial's last state (verb train)
-  bool with_default = true;                ///< also train the default configuration, as a baseline
+  std::int64_t eval_every = 0;                ///< besides milestones and the end
+  std::optional<std::int64_t> concurrent;     ///< nothing = as many as the lanes hold
+  std::optional<std::int64_t> budget_tokens;  ///< of all trials; steps, target and patience are the tuner's
+  bool keep_last = false;                     ///< keep each trial's last state (verb train)
+  bool with_default = true;                   ///< also train the default configuration, as a baseline
   /// Rounds that may be under way while the tuner is asked: 0, or 1 to keep a device busy meanwhile. A trial that was
   /// evaluated waits for the answer in any case, so decisions at milestones are the same; others take effect one step
   /// later, after the step under way, which is logged.
   std::size_t lag = 0;
   StepCallback on_step;
-  std::function<bool()> stop;  ///< asked after each round: true ends the study early
+  /// Asked after each round: a reason (interrupted, or seconds by the host's clock) ends the study early.
+  std::function<std::optional<EndReason>()> stop;
 };
 
 struct StudyResult {
-  std::vector<Trial> trials;                       ///< index = id
+  std::deque<Trial> trials;                        ///< index = id
   std::optional<Trial> default_run;                ///< the default configuration, id -1
   std::optional<double> base_metric;               ///< the untouched base
-  std::optional<std::size_t> best;                 ///< index into trials
+  std::optional<std::size_t> best;                 ///< index into trials; nothing when every trial failed
   std::int64_t steps = 0, tokens = 0, rounds = 0;  ///< of the listed trials
-  bool interrupted = false;                        ///< `stop` or a lane said so
-  std::string budget_hit;                          ///< "" or which budget ended the study
+  EndReason ended = EndReason::exhausted;          ///< why there are no more rounds
 };
 
 class Study {
@@ -119,13 +121,14 @@ class Study {
  private:
   // What one round collects, in the order of `trials` (sorted by id, the default run first).
   struct Round {
-    std::vector<TrialId> ids;
-    std::vector<Trial*> trials;      // the same; found again where trials may have moved
+    std::vector<Trial*> trials;
     std::vector<std::size_t> lanes;  // where each was submitted
     std::vector<StepResult> steps;
     std::vector<std::int64_t> tokens;  // of the trial, up to this step
     std::vector<std::optional<double>> metrics;
     bool collected = false;
+
+    bool is_broken(std::size_t i) const;  // its loss, gradient or metric is not finite
   };
   void start_default();
   void admit_new();
@@ -137,11 +140,14 @@ class Study {
   void submit_steps(Round& round);
   void collect_steps(Round& round);
   void collect_all();
-  void find_trials_again();
   void take_evaluations(Round& round);
   void note_evaluation(Trial& trial, const EvalResult& result, double metric);
   bool wants_evaluation(const Trial& trial, std::int64_t step) const;
   void ask_tuner(Round& round);
+  std::vector<Report> reports_of(const Round& round) const;
+  std::vector<Action> decide(const std::vector<Report>& reports);
+  void carry_out(const Round& round, std::vector<Action> actions);
+  std::optional<EndReason> why_over() const;
   void apply(std::vector<Action> actions);
   void apply_copies(std::span<const Action> copies);
   void apply_one(const Action& action);
@@ -154,7 +160,6 @@ class Study {
   std::vector<Trial*> ready();
   std::size_t lane_for_new() const;
   std::int64_t free_slots() const;
-  double metric_of(const EvalResult& result) const;
   bool better(double a, double b) const;
 
   StudyOptions options_;
@@ -163,6 +168,7 @@ class Study {
   std::vector<StudyObserver*> observers_;
   LaneThreads threads_;
   StudyResult result_;
+  std::optional<EndReason> ended_;      // the one place that knows
   std::vector<std::int64_t> resident_;  // trials per lane
   std::vector<Action> waiting_;         // resumes that found every slot taken: they go before new trials
   std::list<Round> in_flight_;          // submitted and not yet judged, oldest first

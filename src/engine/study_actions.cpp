@@ -66,6 +66,7 @@ void Study::apply_one(const Action& action) {
       if (trial.state != TrialState::running && trial.state != TrialState::paused) return;
       if (trial.step >= last_step(trial.config))
         return end(trial, TrialState::completed, "");  // it has done everything
+      for (auto* observer : observers_) observer->on_action(trial, action);
       return end(trial, TrialState::stopped, action.reason);
     case Action::Do::pause:
       if (trial.state != TrialState::running) return;

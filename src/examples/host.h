@@ -6,8 +6,8 @@
 #include <utility>
 #include <vector>
 
-#include "host/tune.h"
 #include "core/error.h"
+#include "host/tune.h"
 
 namespace finetune {
 
@@ -22,7 +22,7 @@ inline int host_main(int count, char** words, std::vector<std::pair<std::string,
     const std::string word = words[i];
     settings.emplace_back(word.substr(0, word.find('=')), word.substr(word.find('=') + 1));
   }
-  std::cout << report_text(tune(load_config({.settings = settings}), hooks), words[4]);
+  std::cout << report_text(tune(load_config({.settings = settings}), hooks));
   return 0;
 } catch (const Error& error) {
   std::cerr << error.what() << "\n";

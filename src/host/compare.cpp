@@ -61,7 +61,7 @@ std::optional<ComparedRun> run_compared(const Session& session, const ComparedSt
   StudyOptions options = study_options(session, study.config, study.concurrent, started, stop);
   options.with_default = false;
   const StudyResult result = run_study(std::move(options), *tuner, lanes, {&watch});
-  if (stop && stop()) return std::nullopt;
+  if (result.ended == EndReason::interrupted) return std::nullopt;
   run.seconds = seconds_since(started);
   if (!result.best) return run;
   const Trial& best = result.trials[*result.best];
@@ -106,6 +106,7 @@ ComparisonTable compare(RunConfig config, CompareOptions options, const CompareH
   plan_sweep(config, early);  // a method that cannot be is found before anything is read
   check_paths(config, true, overwrite);
   Session session = open_study(std::move(config), {}, hooks.say, hooks.stop);
+  require_validation(session, "methods are compared on");
   if (options.widths.empty()) options.widths = default_widths(session);
   const Sweep sweep = plan_sweep(session.config, options);
   const std::int64_t widest = *std::max_element(options.widths.begin(), options.widths.end());

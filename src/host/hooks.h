@@ -18,6 +18,7 @@ struct StudyPlan {
   std::int64_t steps_per_trial = 1;  ///< of one that nobody stops
   std::string metric;
   Direction direction = Direction::minimize;
+  BudgetConfig budget;  ///< of the whole study
 };
 
 struct StudyHooks {

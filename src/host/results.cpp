@@ -37,7 +37,7 @@ std::string run_yaml(const Session& session) {
 void write_weights(const Session& session, ParameterStore& store, const Trial& trial, const TrialImage& image,
                    const std::filesystem::path& folder) {
   const SlotImage& slot = dynamic_cast<const TorchImage&>(image).slot;
-  if (session.config.train.method == "full") {
+  if (session.config.train.full()) {
     store.restore(0, slot);  // every trial has ended: the slots are free
     BaseModel model = unstack(store.base(0), session.model);
     write_checkpoint(model, session.model.file_dtype, session.config.model.path, folder);
@@ -102,9 +102,8 @@ StudySummary summarize(const Session& session, const StudyResult& result, double
   study.seconds = seconds;
   study.steps = result.steps;
   study.tokens = result.tokens;
-  study.interrupted = result.interrupted;
-  study.stopped_by = result.budget_hit;
-  study.importance = importance_of(study.trials);
+  study.interrupted = result.ended == EndReason::interrupted;
+  if (!study.interrupted && result.ended != EndReason::exhausted) study.stopped_by = to_text(result.ended);
   return study;
 }
 

@@ -5,8 +5,11 @@
 #include <filesystem>
 #include <utility>
 
+#include "core/error.h"
 #include "core/files.h"
+#include "core/metric.h"
 #include "core/text.h"
+#include "data/shared_examples.h"
 #include "engine/devices.h"
 #include "engine/schedule.h"
 #include "host/results.h"
@@ -18,14 +21,19 @@ double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-Session open_study(RunConfig config, const SessionOptions& options, const Say& say,
-                   const std::function<bool()>& stop) {
+Session open_study(RunConfig config, const SessionOptions& options, const Say& say, const std::function<bool()>& stop) {
   Session session = open_session(std::move(config), options);
   session.say = [say](const std::string& line) {
     if (say) say(line);
   };
   session.interrupted = stop;
   return session;
+}
+
+void require_validation(const Session& session, const std::string& why) {
+  if (session.valid.examples.empty())
+    throw bad_input("", "there is no validation data, which " + why +
+                            "; give data.valid (--valid FILE), or data.valid_fraction above 0");
 }
 
 void describe_session(const Session& session) {
@@ -36,7 +44,13 @@ void describe_session(const Session& session) {
   session.say(fmt::format("train {} examples ({}), valid {} examples ({})",
                           with_commas(static_cast<long long>(session.train.examples.size())), session.train.format,
                           with_commas(static_cast<long long>(session.valid.examples.size())), session.valid_source));
+  say_notes(session);
+}
+
+void say_notes(const Session& session) {
   for (const auto& note : session.notes) session.say(note);
+  const auto shared = count_shared(session.train.examples, session.valid.examples);
+  if (shared > 0) session.say(shared_warning(shared, session.valid.examples.size()));
 }
 
 void begin_folder(const Session& session) {
@@ -49,22 +63,24 @@ StudyPlan study_plan(const RunConfig& config) {
   return {.trials = config.tune.trials,
           .steps_per_trial = last_step(config.train),
           .metric = config.tune.metric,
-          .direction = config.tune.direction};
+          .direction = config.tune.direction,
+          .budget = config.tune.budget};
 }
 
 StudyOptions study_options(const Session& session, const RunConfig& config, std::int64_t resident,
                            Clock::time_point started, std::function<bool()> stop) {
   StudyOptions options;
   options.configure = [&config](const Params& params) { return configure_trial(config, params); };
-  options.metric = config.tune.metric;
-  options.direction = config.tune.direction;
+  options.metric = metric_named(config.tune.metric);
   options.has_validation = !session.valid.examples.empty();
   options.eval_every = config.run.eval_every;
   options.concurrent = resident;
   options.lag = session.devices.front().is_cpu() ? 0 : 1;
-  options.budget = config.tune.budget;
-  options.stop = [budget = config.tune.budget.seconds, started, stop = std::move(stop)] {
-    return (stop && stop()) || (budget && seconds_since(started) >= *budget);
+  options.budget_tokens = config.tune.budget.tokens;
+  options.stop = [budget = config.tune.budget.seconds, started, stop = std::move(stop)]() -> std::optional<EndReason> {
+    if (stop && stop()) return EndReason::interrupted;
+    if (budget && seconds_since(started) >= *budget) return EndReason::seconds;
+    return std::nullopt;
   };
   return options;
 }

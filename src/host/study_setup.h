@@ -20,11 +20,16 @@ using Clock = std::chrono::steady_clock;
 double seconds_since(Clock::time_point start);
 
 /// open_session, with its messages going to `say`; `stop` ends a round under way (both may be empty).
-Session open_study(RunConfig config, const SessionOptions& options, const Say& say,
-                   const std::function<bool()>& stop);
+Session open_study(RunConfig config, const SessionOptions& options, const Say& say, const std::function<bool()>& stop);
+
+/// Throws Error (bad_input) where there is nothing to measure on. `why`: "tune compares trials on".
+void require_validation(const Session& session, const std::string& why);
 
 /// Model, device and data in a few lines, with everything that is said once.
 void describe_session(const Session& session);
+
+/// What is said once: limits lowered, examples left out, and those that stand in training and in validation.
+void say_notes(const Session& session);
 
 /// Makes run.out, empty, with run.yaml in it.
 void begin_folder(const Session& session);

@@ -17,17 +17,19 @@ namespace {
 // metrics.jsonl in the output folder itself.
 class TrainWriter : public StudyObserver {
  public:
-  explicit TrainWriter(const std::filesystem::path& folder) : file_(folder / "metrics.jsonl") {}
+  TrainWriter(const std::filesystem::path& folder, const Metric& metric)
+      : file_(folder / "metrics.jsonl"), metric_(metric) {}
   void on_steps(std::span<const StepResult> results, std::span<const Trial* const> trials) override {
     for (std::size_t i = 0; i < results.size(); ++i) file_.step(results[i], trials[i]->tokens);
   }
   void on_evaluation(const Trial& trial, const EvalResult& result, double) override {
-    file_.evaluation(trial.step, result.loss);
+    file_.evaluation(trial.step, result, metric_);
   }
   void on_round(std::int64_t) override { file_.flush(); }
 
  private:
   MetricsFile file_;
+  Metric metric_;
 };
 
 void forget_search(RunConfig& config) {
@@ -56,23 +58,27 @@ TrainResult train(RunConfig config, const StudyHooks& hooks, bool overwrite) {
   check_paths(config, true, overwrite);
   forget_search(config);
   Session session = open_study(std::move(config), {.holds_out = false}, hooks.say, hooks.stop);
+  if (session.config.train.patience > 0) require_validation(session, "train.patience waits for a better value on");
   const LaneCosts costs = settle_lanes(session, 1, kMeasuringSeconds);
   const auto tuner = make_tuner(session.config, 1);
   std::vector<LaneParts> lanes = make_lanes(session, 1);
   begin_folder(session);
-  for (const auto& note : session.notes) session.say(note);
+  say_notes(session);
   session.say(time_text(make_forecast(session, costs, 1, false)));
   if (hooks.on_begin) hooks.on_begin(study_plan(session.config));
 
   const std::filesystem::path out = session.config.run.out;
   StudyResult result;
   {
-    TrainWriter writer(out);
+    TrainWriter writer(out, metric_named(session.config.tune.metric));
     std::vector<StudyObserver*> observers = hooks.observers;
     observers.insert(observers.begin(), &writer);
     result = run_study(train_options(session, hooks), *tuner, lanes, observers);
   }
-  TrainResult trained{.weights = out / (session.config.train.method == "full" ? "model" : "adapter"),
+  const bool full = session.config.train.full();
+  TrainResult trained{.weights = out / (full ? "model" : "adapter"),
+                      .full = full,
+                      .base = session.config.model.path,
                       .trial = std::move(result.trials.front())};
   const Trial& trial = trained.trial;
   if (trial.state == TrialState::failed) throw failed(out.string(), "training failed: " + trial.reason);

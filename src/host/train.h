@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <string>
 
 #include "config/config.h"
 #include "engine/study.h"
@@ -11,6 +12,8 @@ namespace finetune {
 
 struct TrainResult {
   std::filesystem::path weights;  ///< OUT/adapter (PEFT), or OUT/model for full fine-tuning
+  bool full = false;              ///< a whole model
+  std::string base;               ///< model.path
   Trial trial;
 };
 

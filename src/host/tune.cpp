@@ -43,6 +43,7 @@ StudySummary tune(RunConfig config, const StudyHooks& hooks, bool overwrite) {
   make_tuner(config, std::nullopt);  // a wrong sampler or scheduler is found before anything is read
   check_paths(config, true, overwrite);
   Session session = open_study(std::move(config), {}, hooks.say, hooks.stop);
+  require_validation(session, "tune compares trials on");
   const LaneCosts costs = settle_lanes(session, wanted_trials(session.config), kMeasuringSeconds);
   const std::int64_t resident = resident_trials(session);
   if (const auto choice = settle_method(session.config, {.side_by_side = resident}))
@@ -55,18 +56,17 @@ StudySummary tune(RunConfig config, const StudyHooks& hooks, bool overwrite) {
   if (hooks.on_begin) hooks.on_begin(study_plan(session.config));
 
   const auto started = Clock::now();
-  TrialWriter writer(session.config.run.out);
+  TrialWriter writer(session.config.run.out, metric_named(session.config.tune.metric));
   std::vector<StudyObserver*> observers = hooks.observers;
   observers.insert(observers.begin(), &writer);
   StudyOptions options = study_options(session, session.config, resident, started, hooks.stop);
   options.on_step = hooks.on_step;
-  StudyResult result = run_study(std::move(options), *tuner, lanes, observers);
-  const bool by_host = hooks.stop && hooks.stop();
-  if (result.interrupted && !by_host) result.budget_hit = "seconds";
-  result.interrupted = by_host;
+  const StudyResult result = run_study(std::move(options), *tuner, lanes, observers);
   StudySummary summary = summarize(session, result, seconds_since(started));
   write_best(session, result, lanes);
   read_curves(session.config.run.out, summary);
+  compare_parameters(summary);
+  find_results(session.config.run.out, summary);
   write_reports(session.config.run.out, summary);
   return summary;
 }

@@ -98,7 +98,7 @@ void choose_defaults(RunConfig& config, const MethodContext& context) {
   // LoRA's best rates lie about ten times above full fine-tuning's; alpha stays twice the rank, so that changing the
   // rank does not change the scale too.
   if (config.search.empty() && !context.asktell) {
-    const bool full = config.train.method == "full";
+    const bool full = config.train.full();
     config.search.push_back(
         {.name = "train.learning_rate", .low = full ? 2e-6 : 2e-5, .high = full ? 2e-4 : 2e-3, .log = true});
     if (!full && !config.model.adapter && !config.is_given("train.lora.rank")) {

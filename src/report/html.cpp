@@ -56,12 +56,16 @@ struct Frame {
 };
 
 // The range of the y axis leaves out the worst tenth: a diverging trial must not flatten the others.
-void fit_y(Frame& frame, std::vector<double> values) {
+void fit_y(Frame& frame, std::vector<double> values, Direction direction) {
   std::sort(values.begin(), values.end());
-  frame.y_low = values.front();
-  frame.y_high = values[static_cast<std::size_t>(0.9 * static_cast<double>(values.size() - 1))];
-  if (!(frame.y_high > frame.y_low))
+  const std::size_t last = values.size() - 1, tenth = last - static_cast<std::size_t>(0.9 * static_cast<double>(last));
+  const bool low_is_bad = direction == Direction::maximize;
+  frame.y_low = values[low_is_bad ? tenth : 0];
+  frame.y_high = values[last - (low_is_bad ? 0 : tenth)];
+  if (!(frame.y_high > frame.y_low)) {  // nearly all are equal
+    frame.y_low = values.front();
     frame.y_high = std::max(values.back(), frame.y_low + 1e-9 + std::fabs(frame.y_low) * 1e-3);
+  }
   const double margin = 0.05 * (frame.y_high - frame.y_low);
   frame.y_low -= margin;
   frame.y_high += margin;
@@ -111,7 +115,7 @@ std::vector<CurvePoint> smoothed(const std::vector<CurvePoint>& points) {
 
 using Curve = std::vector<CurvePoint> TrialSummary::*;
 
-std::string curves(const StudySummary& study, Curve which, bool smooth) {
+std::string curves(const StudySummary& study, Curve which, Direction direction, bool smooth) {
   Frame frame;
   std::vector<double> values;
   for (const auto& trial : study.trials) {
@@ -122,7 +126,7 @@ std::string curves(const StudySummary& study, Curve which, bool smooth) {
     }
   }
   if (values.empty()) return "<p class=\"soft\">nothing was recorded</p>";
-  fit_y(frame, values);
+  fit_y(frame, values, direction);
   std::string svg = fmt::format("<svg viewBox=\"0 0 {0:.0f} {1:.0f}\" width=\"{0:.0f}\" height=\"{1:.0f}\">",
                                 frame.width, frame.height) +
                     axes(frame);
@@ -136,6 +140,15 @@ std::string curves(const StudySummary& study, Curve which, bool smooth) {
   return svg + "</svg>";
 }
 
+// Which trials stand beside each other where parameters are compared.
+std::string compared_text(const StudySummary& study) {
+  const auto count = std::count_if(study.trials.begin(), study.trials.end(), [&](const TrialSummary& trial) {
+    return metric_at(trial, study.compared_step).has_value();
+  });
+  return fmt::format("at step {}, the highest that at least half of the evaluated trials reached ({} trials)",
+                     study.compared_step, count);
+}
+
 std::string scatter(const StudySummary& study, const std::string& name) {
   Frame frame{.width = 480, .height = 200, .left = 55};
   std::vector<std::pair<double, std::size_t>> points;
@@ -143,11 +156,10 @@ std::string scatter(const StudySummary& study, const std::string& name) {
   bool positive = true;
   for (std::size_t i = 0; i < study.trials.size(); ++i) {
     const Value* value = find_param(study.trials[i].params, name);
-    if (value == nullptr || std::holds_alternative<std::string>(*value) || !study.trials[i].metric ||
-        !std::isfinite(*study.trials[i].metric))
-      continue;
+    const auto metric = metric_at(study.trials[i], study.compared_step);
+    if (value == nullptr || std::holds_alternative<std::string>(*value) || !metric) continue;
     points.emplace_back(as_number(*value), i);
-    metrics.push_back(*study.trials[i].metric);
+    metrics.push_back(*metric);
     positive = positive && as_number(*value) > 0;
   }
   if (points.size() < 2) return "";
@@ -157,7 +169,7 @@ std::string scatter(const StudySummary& study, const std::string& name) {
   frame.x_low = position(low->first);
   frame.x_high = position(high->first);
   if (!(frame.x_high > frame.x_low)) return "";
-  fit_y(frame, metrics);
+  fit_y(frame, metrics, study.direction);
   std::string svg = fmt::format(
       "<figure style=\"display:inline-block;margin:.4rem\"><svg viewBox=\"0 0 {0:.0f} {1:.0f}\" width=\"{0:.0f}\" "
       "height=\"{1:.0f}\">",
@@ -173,9 +185,10 @@ std::string scatter(const StudySummary& study, const std::string& name) {
                        frame.height - 8, log ? std::pow(10, at) : at);
   }
   for (const auto& [value, i] : points) {
-    svg += fmt::format("<circle class=\"{}\" cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"4\"/>",
-                       study.best && *study.best == i ? "winnerdot" : "dot", frame.x(position(value)),
-                       frame.y(std::clamp(*study.trials[i].metric, frame.y_low, frame.y_high)));
+    svg +=
+        fmt::format("<circle class=\"{}\" cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"4\"/>",
+                    study.best && *study.best == i ? "winnerdot" : "dot", frame.x(position(value)),
+                    frame.y(std::clamp(*metric_at(study.trials[i], study.compared_step), frame.y_low, frame.y_high)));
   }
   return svg + "</svg><figcaption class=\"soft\">" + escape(name) + (log ? " (log)" : "") + "</figcaption></figure>";
 }
@@ -211,9 +224,9 @@ std::string trial_table(const StudySummary& study) {
 
 std::string importance_table(const StudySummary& study) {
   if (study.importance.empty()) return "";
-  std::string html =
-      "<h2>What mattered</h2><p class=\"soft\">Share of the metric's variance that each parameter explains on its own; "
-      "rough with few trials.</p><table>";
+  std::string html = "<h2>What mattered</h2><p class=\"soft\">Share of the variance of " + escape(study.metric) +
+                     " that each parameter explains on its own, " + compared_text(study) +
+                     "; rough with few trials.</p><table>";
   for (const auto& [name, share] : study.importance) {
     html += fmt::format(
         "<tr><td>{}</td><td class=\"n\">{:.0f} %</td><td style=\"width:60%\"><div class=\"bar\" "
@@ -239,24 +252,28 @@ std::string report_html(const StudySummary& study) {
   if (study.interrupted) html += "<p>The study was interrupted; this is what there was.</p>";
   if (!study.stopped_by.empty()) html += "<p>The study was ended by tune.budget." + escape(study.stopped_by) + ".</p>";
   html += "<h2>Trials</h2>" + trial_table(study);
-  html += "<h2>Validation</h2>" + curves(study, &TrialSummary::valid_loss, false);
+  html += "<h2>Validation: " + escape(study.metric) + "</h2><p class=\"soft\">" +
+          (study.direction == Direction::minimize ? "lower" : "higher") + " is better; the best trial in colour</p>" +
+          curves(study, &TrialSummary::metrics, study.direction, false);
   html += "<h2>Training loss</h2><p class=\"soft\">smoothed; the best trial in colour</p>" +
-          curves(study, &TrialSummary::train_loss, true);
+          curves(study, &TrialSummary::train_loss, Direction::minimize, true);
   if (!study.trials.empty()) {
     std::string plots;
     for (const auto& [name, value] : study.trials.front().params) plots += scatter(study, name);
-    if (!plots.empty()) html += "<h2>Parameters and " + escape(study.metric) + "</h2>" + plots;
+    if (!plots.empty())
+      html += "<h2>Parameters and " + escape(study.metric) + "</h2><p class=\"soft\">" + compared_text(study) + "</p>" +
+              plots;
   }
   html += importance_table(study);
   html += fmt::format(
       "<h2>Cost</h2><p>{} steps, {} more saved by stopping early; {} tokens; {:.1f} seconds ({} tokens/s).</p>",
       with_commas(study.steps), with_commas(study.saved_steps), with_commas(study.tokens), study.seconds,
       with_commas(static_cast<long long>(static_cast<double>(study.tokens) / std::max(1e-9, study.seconds))));
-  html +=
-      "<h2>Use it</h2><pre>finetune_tune train --config best.yaml --out again      # the same bytes\nfinetune_tune "
-      "export --model " +
-      escape(study.model) +
-      " --adapter best --out merged\npython: peft.PeftModel.from_pretrained(base, \"best\")</pre></body></html>\n";
+  const std::vector<NextStep> steps = next_steps(study);
+  if (!steps.empty()) html += "<h2>Use it</h2><pre>";
+  for (const auto& [command, what] : steps) html += "# " + escape(what) + "\n" + escape(command) + "\n";
+  if (!steps.empty()) html += "</pre>";
+  html += "</body></html>\n";
   return html;
 }
 

@@ -51,9 +51,16 @@ std::string report_markdown(const StudySummary& study) {
   text += fmt::format("\nCost: {} steps, {} saved by stopping, {} tokens, {:.1f} s.\n", with_commas(study.steps),
                       with_commas(study.saved_steps), with_commas(study.tokens), study.seconds);
   if (!study.importance.empty()) {
-    text += "\nShare of the metric's variance that each parameter explains alone (rough):\n\n";
+    text += fmt::format(
+        "\nShare of the metric's variance that each parameter explains alone, at step {}, the highest that at least "
+        "half "
+        "of the evaluated trials reached (rough):\n\n",
+        study.compared_step);
     for (const auto& [name, share] : study.importance) text += fmt::format("- {}: {:.0f} %\n", cell(name), 100 * share);
   }
+  const std::vector<NextStep> steps = next_steps(study);
+  if (!steps.empty()) text += "\nNext:\n\n";
+  for (const auto& [command, what] : steps) text += "    # " + what + "\n    " + cell(command) + "\n";
   return text;
 }
 

@@ -4,10 +4,10 @@
 
 #include <algorithm>
 #include <cmath>
-#include <map>
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
+#include "core/metric.h"
 #include "core/number.h"
 #include "core/text.h"
 
@@ -31,60 +31,11 @@ Json trial_json(const TrialSummary& trial) {
           {"steps", trial.steps}};
 }
 
-// Groups of values: equal choices, or thirds of the range for numbers with many values.
-std::map<std::string, std::vector<double>> grouped(const std::vector<const TrialSummary*>& trials,
-                                                   const std::string& name) {
-  std::vector<double> numbers;
-  std::map<std::string, std::vector<double>> by_value;
-  for (const auto* trial : trials) {
-    const Value* value = find_param(trial->params, name);
-    if (value == nullptr) continue;
-    by_value[to_text(*value)].push_back(*trial->metric);
-    if (!std::holds_alternative<std::string>(*value)) numbers.push_back(as_number(*value));
-  }
-  if (by_value.size() <= 4 || numbers.empty()) return by_value;
-  std::sort(numbers.begin(), numbers.end());
-  std::map<std::string, std::vector<double>> thirds;
-  for (const auto* trial : trials) {
-    const Value* value = find_param(trial->params, name);
-    if (value == nullptr) continue;
-    const auto rank = std::lower_bound(numbers.begin(), numbers.end(), as_number(*value)) - numbers.begin();
-    thirds[std::to_string(3 * static_cast<std::size_t>(rank) / numbers.size())].push_back(*trial->metric);
-  }
-  return thirds;
-}
-
-double mean_of(const std::vector<double>& values) {
-  double sum = 0;
-  for (const double value : values) sum += value;
-  return sum / static_cast<double>(values.size());
-}
-
 }  // namespace
 
-std::vector<std::pair<std::string, double>> importance_of(const std::vector<TrialSummary>& trials) {
-  std::vector<const TrialSummary*> measured;
-  std::vector<double> all;
-  for (const auto& trial : trials) {
-    if (!trial.metric || !std::isfinite(*trial.metric)) continue;
-    measured.push_back(&trial);
-    all.push_back(*trial.metric);
-  }
-  if (measured.size() < 5) return {};
-  const double mean = mean_of(all);
-  double total = 0;
-  for (const double value : all) total += (value - mean) * (value - mean);
-  std::vector<std::pair<std::string, double>> shares;
-  for (const auto& [name, unused] : measured.front()->params) {
-    double between = 0;
-    for (const auto& [group, values] : grouped(measured, name)) {
-      const double difference = mean_of(values) - mean;
-      between += static_cast<double>(values.size()) * difference * difference;
-    }
-    shares.emplace_back(name, total > 0 ? between / total : 0);
-  }
-  std::stable_sort(shares.begin(), shares.end(), [](const auto& a, const auto& b) { return a.second > b.second; });
-  return shares;
+bool all_failed(const StudySummary& study) {
+  return !study.trials.empty() && std::all_of(study.trials.begin(), study.trials.end(),
+                                              [](const TrialSummary& trial) { return trial.state == "failed"; });
 }
 
 Json report_json(const StudySummary& study) {
@@ -106,18 +57,12 @@ Json report_json(const StudySummary& study) {
       {"seconds", study.seconds}, {"steps", study.steps}, {"tokens", study.tokens}, {"saved_steps", study.saved_steps}};
   json["importance"] = Json::object();
   for (const auto& [name, share] : study.importance) json["importance"][name] = number_to_json(share);
-  json["study"] = {{"model", study.model},
-                   {"train_data", study.train_data},
-                   {"valid_data", study.valid_data},
-                   {"device", study.device},
-                   {"version", study.version},
-                   {"sampler", study.sampler},
-                   {"scheduler", study.scheduler},
-                   {"metric", study.metric},
-                   {"direction", study.direction == Direction::minimize ? "minimize" : "maximize"},
-                   {"full_steps", study.full_steps},
-                   {"interrupted", study.interrupted},
-                   {"stopped_by", study.stopped_by}};
+  json["importance_step"] = study.compared_step;
+  json["study"] = {
+      {"model", study.model},           {"train_data", study.train_data},   {"valid_data", study.valid_data},
+      {"device", study.device},         {"version", study.version},         {"sampler", study.sampler},
+      {"scheduler", study.scheduler},   {"metric", study.metric},           {"direction", to_text(study.direction)},
+      {"full_steps", study.full_steps}, {"interrupted", study.interrupted}, {"stopped_by", study.stopped_by}};
   return json;
 }
 
@@ -150,6 +95,7 @@ StudySummary summary_from_json(const std::string& where, const Json& json) {
     study.saved_steps = cost.at("saved_steps").get<std::int64_t>();
     for (const auto& [name, share] : json.at("importance").items())
       study.importance.emplace_back(name, number_from_json(share));
+    study.compared_step = json.value("importance_step", std::int64_t{0});
     const Json& about = json.at("study");
     const auto text = [&](const char* key) { return about.at(key).get<std::string>(); };
     study.model = text("model");
@@ -171,6 +117,9 @@ StudySummary summary_from_json(const std::string& where, const Json& json) {
 }
 
 std::string verdict(const StudySummary& study) {
+  if (all_failed(study))
+    return fmt::format("Every trial failed, so there is no winner. Trial {}: {}.", study.trials.front().id,
+                       study.trials.front().reason);
   if (!study.best) return "No trial was evaluated, so there is no winner.";
   const TrialSummary& best = study.trials[*study.best];
   const double sign = study.direction == Direction::minimize ? 1 : -1;
@@ -184,24 +133,6 @@ std::string verdict(const StudySummary& study) {
   if (gain <= 0) return text + ", which no trial beats: use the defaults, or search longer.";
   text += fmt::format(", {:.2g} % worse.", 100 * relative);
   if (relative < 0.005) text += " That is within what another seed may change: do not read much into it.";
-  return text;
-}
-
-std::string report_text(const StudySummary& study, const std::string& folder) {
-  std::string text = verdict(study) + "\n";
-  if (study.best) {
-    for (const auto& [name, value] : study.trials[*study.best].params)
-      text += fmt::format("  {} = {}\n", name, to_text(value));
-  }
-  std::map<std::string, int> states;
-  for (const auto& trial : study.trials) ++states[trial.state];
-  text += fmt::format("{} trials", study.trials.size());
-  for (const auto& [state, count] : states) text += fmt::format(", {} {}", count, state);
-  text += fmt::format("; {} steps ({} saved by stopping), {} tokens, {:.1f} s\n", with_commas(study.steps),
-                      with_commas(study.saved_steps), with_commas(study.tokens), study.seconds);
-  text += fmt::format(
-      "adapter {0}/best   report {0}/report.html   again: finetune_tune train --config {0}/best.yaml --out NEW\n",
-      folder);
   return text;
 }
 

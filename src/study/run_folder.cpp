@@ -61,8 +61,11 @@ void MetricsFile::step(const StepResult& result, std::int64_t cumulative_tokens)
   buffer_ += line.dump() + "\n";
 }
 
-void MetricsFile::evaluation(std::int64_t step, double valid_loss) {
-  buffer_ += Json{{"step", step}, {"valid_loss", number_to_json(valid_loss)}}.dump() + "\n";
+void MetricsFile::evaluation(std::int64_t step, const EvalResult& result, const Metric& metric) {
+  const Metric& always = metrics().front();
+  Json line = {{"step", step}};
+  for (const Metric& one : {always, metric}) line[one.name] = number_to_json(one.of(result));
+  buffer_ += line.dump() + "\n";
 }
 
 void MetricsFile::flush() {
@@ -95,7 +98,8 @@ void TrialWriter::on_steps(std::span<const StepResult> results, std::span<const 
 }
 
 void TrialWriter::on_evaluation(const Trial& trial, const EvalResult& result, double) {
-  if (const auto file = files_.find(trial.id); file != files_.end()) file->second->evaluation(trial.step, result.loss);
+  if (const auto file = files_.find(trial.id); file != files_.end())
+    file->second->evaluation(trial.step, result, metric_);
 }
 
 void TrialWriter::on_end(const Trial& trial) {
@@ -130,9 +134,17 @@ void read_curves(const std::filesystem::path& run, StudySummary& study) {
         throw bad_input(where, "is not a line of metrics");
       const auto step = json["step"].get<std::int64_t>();
       if (json.contains("train_loss")) trial.train_loss.push_back({step, number_from_json(json["train_loss"])});
-      if (json.contains("valid_loss")) trial.valid_loss.push_back({step, number_from_json(json["valid_loss"])});
+      if (json.contains(study.metric)) trial.metrics.push_back({step, number_from_json(json[study.metric])});
     }
   }
+}
+
+void find_results(const std::filesystem::path& run, StudySummary& study) {
+  study.folder = run.string();
+  study.best_weights = BestWeights::none;
+  if (std::filesystem::exists(run / "best" / "adapter_config.json")) study.best_weights = BestWeights::adapter;
+  if (std::filesystem::exists(run / "best" / "config.json")) study.best_weights = BestWeights::model;
+  study.has_best_yaml = std::filesystem::exists(run / "best.yaml");
 }
 
 void write_reports(const std::filesystem::path& run, const StudySummary& study) {

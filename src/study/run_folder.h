@@ -20,7 +20,8 @@ class MetricsFile {
   MetricsFile(const MetricsFile&) = delete;
   MetricsFile& operator=(const MetricsFile&) = delete;
   void step(const StepResult& result, std::int64_t cumulative_tokens);
-  void evaluation(std::int64_t step, double valid_loss);
+  /// valid_loss, and `metric` where that is another; each under its own name.
+  void evaluation(std::int64_t step, const EvalResult& result, const Metric& metric);
   void flush();
 
  private:
@@ -33,7 +34,8 @@ class MetricsFile {
 /// hyperparameters changed: [{"step": 0, "params": {...}}, {"step": 20, ...}], through copies, for its last weights.
 class TrialWriter : public StudyObserver {
  public:
-  explicit TrialWriter(std::filesystem::path folder) : folder_(std::move(folder)) {}
+  explicit TrialWriter(std::filesystem::path folder, const Metric& metric = metrics().front())
+      : folder_(std::move(folder)), metric_(metric) {}
   void on_start(const Trial& trial) override;
   void on_steps(std::span<const StepResult> results, std::span<const Trial* const> trials) override;
   void on_evaluation(const Trial& trial, const EvalResult& result, double metric) override;
@@ -42,15 +44,19 @@ class TrialWriter : public StudyObserver {
 
  private:
   std::filesystem::path folder_;
+  Metric metric_;
   std::map<TrialId, std::unique_ptr<MetricsFile>> files_;
 };
 
 /// trials/000007
 std::filesystem::path trial_folder(const std::filesystem::path& run, std::int64_t id);
 
-/// Reads metrics.jsonl of every trial into the curves. A missing file leaves a curve empty; a damaged line is an error
-/// naming file:line.
+/// Reads metrics.jsonl of every trial into the curves, of the training loss and of study.metric. A missing file leaves
+/// a curve empty; a damaged line is an error naming file:line.
 void read_curves(const std::filesystem::path& run, StudySummary& study);
+
+/// Looks which of best/ and best.yaml are there, and as what, for the reports to name.
+void find_results(const std::filesystem::path& run, StudySummary& study);
 
 /// report.json, report.md and report.html, each atomically.
 void write_reports(const std::filesystem::path& run, const StudySummary& study);

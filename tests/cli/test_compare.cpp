@@ -105,8 +105,7 @@ TEST(CompareVerb, OnTheUsersOwnModelAStudyIsWhatTuneWouldHaveDone) {
 TEST(CompareVerb, HigherIsBetterWhereTheMetricIsMaximized) {
   const Fixture fixture;
   const Outcome outcome =
-      run("compare --json --methods random --seeds 3 " +
-          fixture.tune("--set tune.metric=token_accuracy --set tune.direction=maximize 2>/dev/null"));
+      run("compare --json --methods random --seeds 3 " + fixture.tune("--set tune.metric=token_accuracy  2>/dev/null"));
   ASSERT_EQ(outcome.code, 0) << outcome.text;
   const auto json = nlohmann::json::parse(outcome.text);
   const auto& row = json.at("methods")[0];

@@ -7,6 +7,7 @@
 #include <sstream>
 
 #include "cli/program.h"
+#include "core/metric.h"
 
 namespace finetune::testing {
 namespace {
@@ -46,6 +47,76 @@ TEST(Program, EveryVerbHasHelpWithAnExample) {
     EXPECT_NE(help.text.find("Example:\n  "), std::string::npos) << help.text;
     EXPECT_NE(help.text.find("finetune_tune " + (verb == "tune" ? "" : verb + " ")), std::string::npos) << help.text;
     EXPECT_EQ(help.text.find("resume"), std::string::npos) << help.text;
+  }
+}
+
+// Whatever is tuned: the best trial is the best in that metric's direction, and every file has the metric by its name.
+TEST(Program, EveryMetricIsTunedInItsOwnDirection) {
+  for (const Metric& metric : metrics()) {
+    SCOPED_TRACE(metric.name);
+    const Fixture fixture;
+    const std::string rates = "--set 'search.train.learning_rate={choices: [1e-4, 0.3, 0.03]}' ";
+    const std::string of = std::string("--set tune.metric=") + metric.name + " ";
+    const Outcome tuned = run(fixture.tune(
+        rates + of + "--trials 3 --set tune.sampler=grid --set tune.scheduler=none --set train.warmup_ratio=0"));
+    ASSERT_EQ(tuned.code, 0) << tuned.text;
+    const auto report = nlohmann::json::parse(fixture.read("out/report.json"));
+    const auto minimized = [&](const auto& value) {
+      return to_minimized(value.template get<double>(), metric.direction);
+    };
+    for (const auto& trial : report.at("trials")) {
+      if (trial.at("metric").is_null()) continue;  // it failed
+      EXPECT_LE(minimized(report.at("best").at("metric")), minimized(trial.at("metric")));
+    }
+    EXPECT_EQ(report.at("study").at("direction"), to_text(metric.direction));
+    const std::string lines = fixture.read("out/trials/000001/metrics.jsonl");
+    for (const std::string name : {"valid_loss", metric.name})
+      EXPECT_NE(lines.find("\"" + name + "\":"), std::string::npos) << lines;
+    const Outcome trained = run("train --json --config '" + fixture.path("out/best.yaml") + "' --out '" +
+                                fixture.path("again") + "' 2>/dev/null");
+    ASSERT_EQ(trained.code, 0) << trained.text;
+    const auto json = nlohmann::json::parse(trained.text);
+    EXPECT_EQ(json.at(metric.name), report.at("best").at("metric"));
+    EXPECT_TRUE(json.contains("valid_loss"));
+  }
+}
+
+TEST(Program, AStudyInWhichEveryTrialFailsIsAFailure) {
+  const Fixture fixture;
+  const std::string rates =
+      "--set 'search.train.learning_rate={choices: [1e35, 1e36]}' --set tune.sampler=grid --set train.max_grad_norm=0 ";
+  const Outcome outcome = run(fixture.tune(rates + "--set tune.scheduler=none --set train.warmup_ratio=0"));
+  EXPECT_EQ(outcome.code, 1) << outcome.text;
+  EXPECT_EQ(outcome.text.find("out/best"), std::string::npos) << outcome.text;
+  EXPECT_NE(outcome.text.find("every trial failed"), std::string::npos) << outcome.text;
+  EXPECT_FALSE(fs::exists(fixture.path("out/best")));
+  EXPECT_FALSE(fs::exists(fixture.path("out/best.yaml")));
+  EXPECT_TRUE(nlohmann::json::parse(fixture.read("out/report.json")).at("best").is_null());
+  EXPECT_EQ(fixture.read("out/report.html").find("best.yaml"), std::string::npos);
+}
+
+// What the end of a study tells a user to do can be done as it stands there.
+TEST(Program, TheCommandsItEndsWithWork) {
+  for (const std::string method : {"lora", "full"}) {
+    SCOPED_TRACE(method);
+    const Fixture fixture;
+    const Outcome outcome = run(fixture.tune("--set train.method=" + method));
+    ASSERT_EQ(outcome.code, 0) << outcome.text;
+    std::istringstream lines(outcome.text.substr(outcome.text.find("\nnext:\n") + 7));
+    int commands = 0;
+    for (std::string line; std::getline(lines, line);) {
+      if (!line.starts_with("  finetune_tune ")) continue;
+      std::string command = line.substr(16, line.find(" # ") - 16);
+      const auto put = [&](const std::string& word, const std::string& value) {
+        if (const auto at = command.find(word); at != std::string::npos) command.replace(at, word.size(), value);
+      };
+      put("FILE", fixture.path("train.jsonl"));
+      put("NEW", fixture.path("new" + std::to_string(commands)));
+      const Outcome done = run(command);
+      EXPECT_EQ(done.code, 0) << command << "\n" << done.text;
+      ++commands;
+    }
+    EXPECT_EQ(commands, method == "lora" ? 3 : 2) << outcome.text;
   }
 }
 

@@ -88,7 +88,7 @@ class Gpu : public ::testing::Test {
     for (const std::size_t i : who) {
       ids.push_back({static_cast<std::int64_t>(i)});
       TrainConfig trial = config(i);
-      if (full) trial.method = "full";
+      if (full) trial.method = TrainMethod::full;
       trainer.admit(ids.back(), trial);
     }
     Curves curves;

@@ -75,7 +75,7 @@ TEST_F(Graphs, CapturedPassesGiveTheSameBits) {
 
 TEST_F(Graphs, FullFineTuningIsCapturedPerModel) {
   TrainConfig full = config(0);
-  full.method = "full";
+  full.method = TrainMethod::full;
   const auto run = [&](bool graphs) {
     const auto rows = make_full_store(base_, {.slots = 2});
     PackedTrainer trainer(*rows, train_, valid_, {.tokens_per_pass = 64, .graphs = graphs});

@@ -31,7 +31,7 @@ std::vector<TrainConfig> unlike_configs() {
   }
   configs[1].lora.targets = {"attention"};
   configs[4].lora.targets = {"down_proj", "q_proj"};
-  configs[5].schedule = "cosine";
+  configs[5].schedule = RateSchedule::cosine;
   return configs;
 }
 
@@ -223,7 +223,7 @@ TEST_F(Isolation, DropoutIsDrawnAnewEachStepAndOffInEvaluation) {
 
 TEST_F(Isolation, FullTrialsTakeTurnsAndDoNotMix) {
   TrainConfig a, b;
-  a.method = b.method = "full";
+  a.method = b.method = TrainMethod::full;
   a.steps = b.steps = 10;
   a.batch_size = b.batch_size = 3;
   a.learning_rate = 1e-3;

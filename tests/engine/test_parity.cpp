@@ -51,7 +51,7 @@ TrainConfig config_from(const nlohmann::ordered_json& golden) {
   config.learning_rate = golden.at("learning_rate_peak").get<double>();
   config.warmup_ratio = golden.at("warmup_ratio").get<double>();
   config.weight_decay = golden.at("weight_decay").get<double>();
-  config.schedule = golden.value("schedule", "linear");
+  config.schedule = choice_from<RateSchedule>("schedule", golden.value("schedule", "linear"));
   return config;
 }
 
@@ -129,7 +129,7 @@ TEST_P(FullParity, TenSteps) {
   BaseModel model = load_checkpoint(golden_path("models") / GetParam(), "auto");
   const DecoderBase base = make_base(model, at::kCPU);
   TrainConfig config = config_from(golden);
-  config.method = "full";
+  config.method = TrainMethod::full;
   const auto store = make_full_store(base, {.slots = 1});
   const auto examples = examples_from(golden.at("examples")), held_out = examples_from(golden.at("held_out"));
   PackedTrainer trainer(*store, examples, held_out, {.tokens_per_pass = 30, .shuffle = false});

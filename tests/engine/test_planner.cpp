@@ -61,7 +61,7 @@ TEST(Schedule, MultipliersOfEverySchedule) {
   config.steps = 10;
   config.warmup_ratio = 0.15;  // ceil(1.5) = 2 steps
   const auto all = [&](const char* name) {
-    config.schedule = name;
+    config.schedule = choice_from<RateSchedule>("train.schedule", name);
     std::vector<double> factors;
     for (std::int64_t step = 1; step <= 10; ++step) factors.push_back(schedule_multiplier(config, step));
     return factors;

@@ -277,7 +277,7 @@ TEST(Study, AnInterruptDropsTheRoundUnderWay) {
   StudyOptions options = options_for(9);
   options.eval_every = 1;
   const StudyResult result = Study(options, *tuner, {&lane}, {}).run();
-  EXPECT_TRUE(result.interrupted);
+  EXPECT_EQ(result.ended, EndReason::interrupted);
   ASSERT_EQ(result.trials.size(), 2u);
   for (const Trial& trial : result.trials) {
     EXPECT_EQ(trial.step, 2);
@@ -292,10 +292,10 @@ TEST(Study, AnInterruptDropsTheRoundUnderWay) {
 TEST(Study, ABudgetOfTokensEndsTheStudy) {
   FakeLane lane(8);
   auto options = options_for(100);
-  options.budget.tokens = 55;
+  options.budget_tokens = 55;
   const auto tuner = tuner_over({0.1, 0.2}, "none", 100);
   const StudyResult result = Study(options, *tuner, {&lane}, {}).run();
-  EXPECT_EQ(result.budget_hit, "tokens");
+  EXPECT_EQ(result.ended, EndReason::tokens);
   EXPECT_EQ(result.tokens, 60) << "the round in which 55 is passed is the last";
   for (const auto& trial : result.trials) EXPECT_EQ(trial.state, TrialState::stopped);
 }
@@ -308,9 +308,9 @@ TEST(Study, SaysWhichBudgetEndedIt) {
     auto options = options_for(4);
     options.with_default = false;
     const StudyResult result = Study(options, tuner, {&lane}, {}).run();
-    return result.budget_hit + " after " + std::to_string(result.trials.size());
+    return std::string(to_text(result.ended)) + " after " + std::to_string(result.trials.size());
   };
-  EXPECT_EQ(ended_by({.trials = 4, .max_steps = 4}), " after 4");
+  EXPECT_EQ(ended_by({.trials = 4, .max_steps = 4}), "exhausted after 4");
   EXPECT_EQ(ended_by({.trials = 4, .max_steps = 4, .target = 0.1}), "target after 1");
   EXPECT_EQ(ended_by({.trials = 4, .max_steps = 4, .patience = 2}), "patience after 3");
   EXPECT_EQ(ended_by({.trials = 4, .max_steps = 4, .budget_steps = 8}), "steps after 2");
@@ -332,12 +332,53 @@ TEST(Study, AnInterruptEndsItAfterTheRound) {
   FakeLane lane(8);
   auto options = options_for(100);
   int rounds = 0;
-  options.stop = [&] { return ++rounds == 4; };
+  options.stop = [&] { return ++rounds == 4 ? std::optional(EndReason::interrupted) : std::nullopt; };
   const auto tuner = tuner_over({0.1, 0.2}, "none", 100);
   const StudyResult result = Study(options, *tuner, {&lane}, {}).run();
-  EXPECT_TRUE(result.interrupted);
+  EXPECT_EQ(result.ended, EndReason::interrupted);
   EXPECT_EQ(result.rounds, 4);
   EXPECT_EQ(result.trials[0].reason, "interrupted");
+}
+
+// Of each trial: what was done to it, and how it ended.
+TEST(Study, EveryActionIsSeenAStopBeforeItsEnd) {
+  struct Watch : StudyObserver {
+    void on_action(const Trial& trial, const Action& action) override {
+      lines[trial.id.value] += std::string(to_text(action.what)) + " ";
+    }
+    void on_end(const Trial& trial) override { lines[trial.id.value] += to_text(trial.state); }
+    std::map<std::int64_t, std::string> lines;
+  } watch;
+  FakeLane lane(4);
+  const auto tuner = tuner_over({0.1, 0.2}, "none", 3);
+  StudyOptions options = options_for(3);
+  options.with_default = false;
+  options.on_step = [](std::span<const Report> reports, std::vector<Action>& actions) {
+    if (reports.front().step != 1) return;
+    actions.push_back({.trial = {0}, .what = Action::Do::stop});
+    actions.push_back({.trial = {1}, .what = Action::Do::change, .params = {{"learning_rate", 0.5}}});
+  };
+  Study(options, *tuner, {&lane}, {&watch}).run();
+  EXPECT_EQ(watch.lines.at(0), "stop stopped");
+  EXPECT_EQ(watch.lines.at(1), "change completed");
+}
+
+TEST(Study, OneInWhichEveryTrialFailedHasNoBest) {
+  FakeLane lane(4);
+  StudyOptions options = options_for(4);
+  options.eval_every = 1;
+  // The second one has a metric before it breaks.
+  options.on_step = [](std::span<const Report> reports, std::vector<Action>& actions) {
+    for (const Report& report : reports) {
+      if (report.trial.value == 1 && report.step == 2)
+        actions.push_back({.trial = {1}, .what = Action::Do::change, .params = {{"learning_rate", 1000.0}}});
+    }
+  };
+  const auto tuner = tuner_over({1000.0, 0.5}, "none", 4);
+  const StudyResult result = Study(options, *tuner, {&lane}, {}).run();
+  for (const auto& trial : result.trials) EXPECT_EQ(trial.state, TrialState::failed);
+  EXPECT_TRUE(result.trials[1].best_metric.has_value());
+  EXPECT_FALSE(result.best.has_value());
 }
 
 TEST(Study, TheBestEvaluationOfATrialCounts) {

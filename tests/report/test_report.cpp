@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
+#include "core/metric.h"
 #include "report/summary.h"
 
 namespace finetune::testing {
@@ -20,7 +21,7 @@ StudySummary study() {
     TrialSummary trial{.id = id, .state = "completed", .metric = 2.0 + 0.1 * static_cast<double>(id), .step = 9};
     trial.params = {{"train.learning_rate", 1e-4 * static_cast<double>(id + 1)}, {"train.schedule", kEvil}};
     trial.train_loss = {{1, 3.0}, {2, std::nan("")}, {3, 2.5}};
-    trial.valid_loss = {{9, *trial.metric}};
+    trial.metrics = {{9, *trial.metric}};
     study.trials.push_back(trial);
   }
   study.trials[5].state = "failed";
@@ -31,7 +32,7 @@ StudySummary study() {
   study.default_metric = 0.1 + 0.2;
   study.seconds = 1.25;
   study.saved_steps = 7;
-  study.importance = importance_of(study.trials);
+  compare_parameters(study);
   return study;
 }
 
@@ -56,6 +57,68 @@ TEST(ReportJson, ReadsBackAsItWas) {
   EXPECT_EQ(report_json(summary_from_json("f", nlohmann::ordered_json::parse(json.dump()))), json);
   EXPECT_THROW(summary_from_json("f", nlohmann::ordered_json::parse(R"({"best":null})")), Error);
   EXPECT_THROW(summary_from_json("f", nlohmann::ordered_json::parse("[]")), Error);
+}
+
+// Trials that a scheduler stopped early have not had the time to be good.
+TEST(Importance, ComparesTrialsAtOneStep) {
+  StudySummary study;
+  for (std::int64_t id = 0; id < 8; ++id) {
+    TrialSummary trial{.id = id, .state = id < 2 ? "completed" : "stopped"};
+    trial.params = {{"a", id % 2}, {"b", id < 2}};
+    trial.metrics = {{10, 5.0 + static_cast<double>(id % 2)}};
+    if (id < 2) trial.metrics.push_back({100, 1.0});
+    trial.metric = trial.metrics.back().value;
+    study.trials.push_back(trial);
+  }
+  compare_parameters(study);
+  EXPECT_EQ(study.compared_step, 10) << "only two of eight reached step 100";
+  ASSERT_EQ(study.importance.size(), 2u);
+  EXPECT_EQ(study.importance[0].first, "a");
+  EXPECT_NEAR(study.importance[0].second, 1, 1e-12) << "at step 10 a alone makes the difference";
+  EXPECT_NEAR(study.importance[1].second, 0, 1e-12) << "b says who was trained on, not what is better";
+  EXPECT_NE(report_html(study).find("at step 10"), std::string::npos);
+  EXPECT_NE(report_markdown(study).find("at step 10"), std::string::npos);
+  for (std::size_t i = 2; i < 5; ++i) study.trials[i].metrics.push_back({100, 1.0});
+  EXPECT_EQ(comparable_step(study.trials), 100) << "now more than half, and five, did";
+  study.trials.resize(4);
+  compare_parameters(study);
+  EXPECT_EQ(study.compared_step, 0) << "four trials say nothing";
+  EXPECT_TRUE(study.importance.empty());
+}
+
+// A trial at the good end must stay inside the plot, whichever end that is.
+TEST(ReportHtml, TheBestPointIsNotClipped) {
+  for (const Metric& metric : metrics()) {
+    SCOPED_TRACE(metric.name);
+    StudySummary study;
+    study.metric = metric.name;
+    study.direction = metric.direction;
+    const double sign = metric.direction == Direction::minimize ? 1 : -1;
+    for (std::int64_t id = 0; id < 20; ++id) {
+      const double loss = id == 0 ? -1000 : id == 1 ? -900 : static_cast<double>(id);
+      TrialSummary trial{.id = id, .state = "completed", .metric = sign * loss, .step = 5};
+      trial.metrics = {{5, *trial.metric}};
+      study.trials.push_back(trial);
+    }
+    study.best = 0;
+    // The best of 20 is drawn elsewhere than the second; where both are clipped they meet at the border.
+    const std::string html = report_html(study);
+    const auto y_of = [&](const std::string& style) {
+      const auto at = html.find("<circle class=\"" + style + "\"");
+      return html.substr(html.find("cy=", at), 11);
+    };
+    EXPECT_NE(y_of("winner"), y_of("curve"));
+  }
+}
+
+TEST(Verdict, AStudyInWhichEveryTrialFailedHasNoWinner) {
+  StudySummary study;
+  EXPECT_FALSE(all_failed(study)) << "nothing was started";
+  study.trials = {{.id = 0, .state = "failed", .reason = "loss is nan at step 3"}, {.id = 1, .state = "failed"}};
+  EXPECT_TRUE(all_failed(study));
+  EXPECT_NE(verdict(study).find("loss is nan at step 3"), std::string::npos) << verdict(study);
+  study.trials[1].state = "stopped";
+  EXPECT_FALSE(all_failed(study));
 }
 
 TEST(ReportHtml, IsOneFileAndEscapesWhatTheUserWrote) {

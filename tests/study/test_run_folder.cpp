@@ -69,6 +69,57 @@ TEST_F(RunFolder, StepsAndEvaluationsAreLinesInTheOrderTheyHappened) {
             "\n");
 }
 
+// valid_loss stands in every run; what is tuned beside it under its own name, and that is what curves are of.
+TEST_F(RunFolder, EveryMetricIsWrittenAndReadUnderItsOwnName) {
+  for (const Metric& metric : finetune::metrics()) {
+    SCOPED_TRACE(metric.name);
+    TrialWriter writer(run_.path() / metric.name, metric);
+    Trial trial = trial_of(0);
+    writer.on_start(trial);
+    take_step(writer, trial, 2.25);
+    const EvalResult result{.trial = trial.id, .loss = 1.75, .token_accuracy = 0.5};
+    writer.on_evaluation(trial, result, metric.of(result));
+    writer.on_end(trial);
+    const std::string lines = read_text(trial_folder(run_.path() / metric.name, 0) / "metrics.jsonl");
+    Json expected = {{"step", 1}, {"valid_loss", 1.75}};
+    expected[metric.name] = metric.of(result);
+    EXPECT_NE(lines.find(expected.dump() + "\n"), std::string::npos) << lines;
+    StudySummary study;
+    study.metric = metric.name;
+    study.trials = {{.id = 0}};
+    read_curves(run_.path() / metric.name, study);
+    ASSERT_EQ(study.trials[0].metrics.size(), 1u);
+    EXPECT_EQ(study.trials[0].metrics[0].value, metric.of(result));
+  }
+}
+
+TEST_F(RunFolder, OnlyWhatIsThereIsNamed) {
+  StudySummary study;
+  study.model = "base";
+  study.trials = {{.id = 0, .state = "completed", .metric = 2.0, .step = 3}};
+  study.best = 0;
+  find_results(run_.path(), study);
+  for (const std::string& text : {report_text(study), report_html(study), report_markdown(study)}) {
+    EXPECT_EQ(text.find("/best"), std::string::npos) << text;
+    EXPECT_EQ(text.find("best.yaml"), std::string::npos) << text;
+  }
+  const fs::path best = run_.path() / "best";
+  for (const char* kind : {"adapter_config.json", "config.json"}) {
+    fs::remove_all(best);
+    fs::create_directories(best);
+    write_text(best / kind, "{}");
+    write_text(run_.path() / "best.yaml", "");
+    find_results(run_.path(), study);
+    const bool adapter = study.best_weights == BestWeights::adapter;
+    EXPECT_EQ(adapter, kind == std::string("adapter_config.json"));
+    for (const std::string& text : {report_text(study), report_html(study), report_markdown(study)}) {
+      EXPECT_NE(text.find("train --config " + (run_.path() / "best.yaml").string()), std::string::npos) << text;
+      EXPECT_EQ(text.find("--adapter " + best.string()) != std::string::npos, adapter) << text;
+      EXPECT_EQ(text.find("eval --model " + best.string()) != std::string::npos, !adapter) << text;
+    }
+  }
+}
+
 TEST_F(RunFolder, NumbersThatJsonLacksAreStringsAndReadBack) {
   Trial trial = trial_of(0);
   writer_.on_start(trial);
@@ -82,8 +133,8 @@ TEST_F(RunFolder, NumbersThatJsonLacksAreStringsAndReadBack) {
   read_curves(run_.path(), study);
   ASSERT_EQ(study.trials[0].train_loss.size(), 1u);
   EXPECT_TRUE(std::isnan(study.trials[0].train_loss[0].value));
-  ASSERT_EQ(study.trials[0].valid_loss.size(), 1u);
-  EXPECT_EQ(study.trials[0].valid_loss[0].value, -kInf);
+  ASSERT_EQ(study.trials[0].metrics.size(), 1u);
+  EXPECT_EQ(study.trials[0].metrics[0].value, -kInf);
 }
 
 TEST_F(RunFolder, WhatIsWrittenOfTwoTrialsStaysApart) {
@@ -141,8 +192,8 @@ TEST_F(RunFolder, CurvesAreReadByTrialAndAMissingFileLeavesThemEmpty) {
   ASSERT_EQ(study.trials[1].train_loss.size(), 1u);
   EXPECT_EQ(study.trials[1].train_loss[0].step, 1);
   EXPECT_EQ(study.trials[1].train_loss[0].value, 2.0);
-  ASSERT_EQ(study.trials[1].valid_loss.size(), 1u);
-  EXPECT_EQ(study.trials[1].valid_loss[0].value, 3.0);
+  ASSERT_EQ(study.trials[1].metrics.size(), 1u);
+  EXPECT_EQ(study.trials[1].metrics[0].value, 3.0);
 }
 
 TEST_F(RunFolder, ADamagedLineIsNamed) {

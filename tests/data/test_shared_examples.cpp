@@ -1,0 +1,29 @@
+// Validation rows that also stand in training.
+#include <gtest/gtest.h>
+
+#include "data/shared_examples.h"
+
+namespace finetune::testing {
+namespace {
+
+std::vector<Example> examples(const std::vector<std::vector<std::int32_t>>& all) {
+  std::vector<Example> list;
+  for (const auto& ids : all) list.push_back({.ids = ids});
+  return list;
+}
+
+TEST(SharedExamples, AreCountedInValidation) {
+  const auto train = examples({{1, 2}, {3}, {3}, {4, 5}});
+  EXPECT_EQ(count_shared(train, examples({{3}, {3}, {1, 2, 3}, {4, 5}})), 3);
+  EXPECT_EQ(count_shared(train, examples({{2, 1}})), 0);
+  EXPECT_EQ(count_shared(train, {}), 0);
+  EXPECT_EQ(count_shared({}, examples({{3}})), 0);
+}
+
+TEST(SharedExamples, TheWarningSaysHowMany) {
+  EXPECT_EQ(shared_warning(0, 10), "");
+  EXPECT_NE(shared_warning(1234, 5000).find("1,234 of 5,000"), std::string::npos) << shared_warning(1234, 5000);
+}
+
+}  // namespace
+}  // namespace finetune::testing
