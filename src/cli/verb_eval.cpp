@@ -45,7 +45,14 @@ nlohmann::ordered_json result_json(const std::vector<ExampleLoss>& losses) {
   return json;
 }
 
-int run_eval(const Arguments& arguments) {
+// The configuration of a run may hold out a share of its training data; here --data is all there is.
+Arguments without_fraction(Arguments arguments) {
+  arguments.sources.settings.insert(arguments.sources.settings.begin(), {"data.valid_fraction", "0"});
+  return arguments;
+}
+
+int run_eval(const Arguments& given) {
+  const Arguments arguments = without_fraction(given);
   const RunConfig config = prepare_config(arguments);
   check_paths(config, false, false);
   const Session session = open_session(config, {.trains = false, .holds_out = false});

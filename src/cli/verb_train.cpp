@@ -28,19 +28,25 @@ nlohmann::ordered_json result_json(const TrainResult& result, const Metric& tune
   return json;
 }
 
+// run.yaml says how the data is read: prompt, template, length.
 std::string result_text(const TrainResult& result, const std::string& metric) {
   const Trial& trial = result.trial;
   std::string text = fmt::format("{} steps", trial.step);
   if (!trial.reason.empty()) text += " (" + trial.reason + ")";
   if (trial.step > 0) text += fmt::format(", train loss {:.5g}", trial.train_loss);
   if (trial.metric) text += fmt::format(", {} {:.5g}", metric, *trial.metric);
-  const std::string weights = result.weights.string();
+  const std::string weights = shell_word(result.weights.string()), base = shell_word(result.base),
+                    config = shell_word((result.weights.parent_path() / "run.yaml").string());
   if (result.full)
-    return text + "\nmodel    " + weights + "   (HuggingFace checkpoint)\nnext:\n  finetune_tune eval --model " +
-           shell_word(weights) + " --data FILE";
-  const std::string both = " --model " + shell_word(result.base) + " --adapter " + shell_word(weights);
-  return text + "\nadapter  " + weights + "   (PEFT)\nnext:\n  finetune_tune eval" + both +
-         " --data FILE\n  finetune_tune export" + both + " --out NEW";
+    return text + fmt::format(
+                      "\nmodel    {0}   (HuggingFace checkpoint)\nnext:\n"
+                      "  finetune_tune eval --config {1} --model {0} --data FILE\n",
+                      weights, config);
+  return text + fmt::format(
+                    "\nadapter  {0}   (PEFT)\nnext:\n"
+                    "  finetune_tune eval --config {1} --adapter {0} --data FILE\n"
+                    "  finetune_tune export --model {2} --adapter {0} --out NEW\n",
+                    weights, config, base);
 }
 
 int run_train(const Arguments& arguments) {
@@ -52,7 +58,7 @@ int run_train(const Arguments& arguments) {
   if (arguments.json())
     std::cout << result_json(result, metric_named(config.tune.metric)).dump() << "\n";
   else
-    std::cout << result_text(result, config.tune.metric) << "\n";
+    std::cout << result_text(result, config.tune.metric);
   return InterruptGuard::requested() ? 130 : 0;
 }
 

@@ -93,7 +93,9 @@ StudySummary summarize(const Session& session, const StudyResult& result, double
                             .metric = trial.best_metric,
                             .step = trial.best_step,
                             .steps = trial.step});
-    study.saved_steps += study.full_steps - trial.step;
+    // What an interruption cut off is not saved, nor is what a trial that broke did not do.
+    const bool cut = trial.state != TrialState::stopped || trial.reason == to_text(EndReason::interrupted);
+    if (!cut) study.saved_steps += study.full_steps - trial.step;
   }
   study.best = result.best;
   study.base_metric = result.base_metric;

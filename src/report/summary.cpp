@@ -131,7 +131,8 @@ std::string verdict(const StudySummary& study) {
   text += fmt::format(" The default configuration reaches {:.5g}", *study.default_metric);
   const double relative = std::fabs(*study.default_metric) > 0 ? gain / std::fabs(*study.default_metric) : 0;
   if (gain <= 0) return text + ", which no trial beats: use the defaults, or search longer.";
-  text += fmt::format(", {:.2g} % worse.", 100 * relative);
+  text += fmt::format("; the best is {:.2g} % {}.", 100 * relative,
+                      study.direction == Direction::minimize ? "below" : "above");
   if (relative < 0.005) text += " That is within what another seed may change: do not read much into it.";
   return text;
 }

@@ -37,15 +37,19 @@ std::string best_text(const StudySummary& study) {
 std::vector<NextStep> next_steps(const StudySummary& study) {
   std::vector<NextStep> steps;
   const std::string best = shell_word(study.folder + "/best"), model = shell_word(study.model);
+  // The configuration says how the data is read: prompt, template, length.
+  const std::string config = study.has_best_yaml ? "--config " + shell_word(study.folder + "/best.yaml") : "";
   if (study.best_weights == BestWeights::adapter) {
     steps.push_back(
-        {"finetune_tune eval --model " + model + " --adapter " + best + " --data FILE", "score it on other data"});
+        {"finetune_tune eval " + (config.empty() ? "--model " + model : config) + " --adapter " + best + " --data FILE",
+         "score it on other data"});
     steps.push_back({"finetune_tune export --model " + model + " --adapter " + best + " --out NEW",
                      "base and adapter as one checkpoint"});
     steps.push_back(
         {"python: peft.PeftModel.from_pretrained(base, \"" + study.folder + "/best\")", "load it in Python"});
   } else if (study.best_weights == BestWeights::model) {
-    steps.push_back({"finetune_tune eval --model " + best + " --data FILE", "score it on other data"});
+    steps.push_back({"finetune_tune eval " + (config.empty() ? "" : config + " ") + "--model " + best + " --data FILE",
+                     "score it on other data"});
     steps.push_back({"python: transformers.AutoModelForCausalLM.from_pretrained(\"" + study.folder + "/best\")",
                      "load it in Python"});
   }

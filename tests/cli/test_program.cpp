@@ -95,28 +95,35 @@ TEST(Program, AStudyInWhichEveryTrialFailsIsAFailure) {
   EXPECT_EQ(fixture.read("out/report.html").find("best.yaml"), std::string::npos);
 }
 
-// What the end of a study tells a user to do can be done as it stands there.
+// What the end of a run tells a user to do can be done as it stands there, also where data is read through a pattern.
 TEST(Program, TheCommandsItEndsWithWork) {
   for (const std::string method : {"lora", "full"}) {
     SCOPED_TRACE(method);
     const Fixture fixture;
-    const Outcome outcome = run(fixture.tune("--set train.method=" + method));
-    ASSERT_EQ(outcome.code, 0) << outcome.text;
-    std::istringstream lines(outcome.text.substr(outcome.text.find("\nnext:\n") + 7));
+    fixture.write("columns.jsonl",
+                  "{\"q\": \"ab\", \"r\": \"c\"}\n{\"q\": \"cd\", \"r\": \"e\"}\n{\"q\": \"f\", \"r\": \"g\"}\n");
     int commands = 0;
-    for (std::string line; std::getline(lines, line);) {
-      if (!line.starts_with("  finetune_tune ")) continue;
-      std::string command = line.substr(16, line.find(" # ") - 16);
-      const auto put = [&](const std::string& word, const std::string& value) {
-        if (const auto at = command.find(word); at != std::string::npos) command.replace(at, word.size(), value);
-      };
-      put("FILE", fixture.path("train.jsonl"));
-      put("NEW", fixture.path("new" + std::to_string(commands)));
-      const Outcome done = run(command);
-      EXPECT_EQ(done.code, 0) << command << "\n" << done.text;
-      ++commands;
+    for (const std::string verb : {"tune", "train"}) {
+      const Outcome outcome = run(
+          verb + " " +
+          fixture.tune_with("columns.jsonl", verb + " out",
+                            "--set train.method=" + method + " --set 'data.prompt=q {q}:' --set 'data.completion= {r}'"));
+      ASSERT_EQ(outcome.code, 0) << outcome.text;
+      std::istringstream lines(outcome.text.substr(outcome.text.find("\nnext:\n") + 7));
+      for (std::string line; std::getline(lines, line);) {
+        if (!line.starts_with("  finetune_tune ")) continue;
+        std::string command = line.substr(16, line.find(" # ") - 16);
+        const auto put = [&](const std::string& word, const std::string& value) {
+          if (const auto at = command.find(word); at != std::string::npos) command.replace(at, word.size(), value);
+        };
+        put("FILE", fixture.path("columns.jsonl"));
+        put("NEW", fixture.path("new" + std::to_string(commands)));
+        const Outcome done = run(command);
+        EXPECT_EQ(done.code, 0) << command << "\n" << done.text;
+        ++commands;
+      }
     }
-    EXPECT_EQ(commands, method == "lora" ? 3 : 2) << outcome.text;
+    EXPECT_EQ(commands, method == "lora" ? 3 + 2 : 2 + 1);
   }
 }
 
@@ -225,6 +232,9 @@ TEST(Program, AnInterruptEndsWithAReport) {
   const auto report = nlohmann::json::parse(fixture.read("out/report.json"));
   ASSERT_EQ(report.at("trials").size(), 2u);
   for (const auto& trial : report.at("trials")) EXPECT_EQ(trial.at("reason"), "interrupted");
+  EXPECT_EQ(report.at("cost").at("saved_steps"), 0) << "a tuner saves steps, Ctrl-C does not";
+  EXPECT_TRUE(report.at("best").is_null()) << "nothing was evaluated";
+  EXPECT_EQ(outcome.text.find("out/best"), std::string::npos) << outcome.text;
   EXPECT_TRUE(fs::exists(fixture.path("out/report.html")));
 }
 

@@ -115,7 +115,7 @@ TEST_F(RunFolder, OnlyWhatIsThereIsNamed) {
     for (const std::string& text : {report_text(study), report_html(study), report_markdown(study)}) {
       EXPECT_NE(text.find("train --config " + (run_.path() / "best.yaml").string()), std::string::npos) << text;
       EXPECT_EQ(text.find("--adapter " + best.string()) != std::string::npos, adapter) << text;
-      EXPECT_EQ(text.find("eval --model " + best.string()) != std::string::npos, !adapter) << text;
+      EXPECT_EQ(text.find("--model " + best.string() + " ") != std::string::npos, !adapter) << text;
     }
   }
 }
