@@ -209,21 +209,6 @@ const std::vector<std::string>& chat_template_names() {
   return kNames;
 }
 
-std::string recognise_chat_template(const std::string& jinja) {
-  const auto has = [&](const char* text) { return jinja.find(text) != std::string::npos; };
-  // Relatives that write other marks between the same words are not the format.
-  if (has("<|im_sep|>") || has("[SYSTEM_PROMPT]") || has("<|EOT|>")) return "";
-  if (has("<|im_start|>")) return has("You are Qwen, created by Alibaba Cloud") ? "qwen2.5" : "chatml";
-  if (has("<|start_header_id|>")) return has("Cutting Knowledge Date") ? "llama3.1" : "llama3";
-  if (has("<<SYS>>")) return has("bos_token") && (has(".strip()") || has("| trim")) ? "llama2" : "";
-  if (has("[INST]") && !has("[INST] ")) return "mistral";
-  if (has("<start_of_turn>")) return "gemma";
-  if (has("<|end|>") && has("<|user|>")) return has("<|system|>") ? "phi3" : "";
-  if (has("<|user|>") && has("<|system|>") && has("eos_token")) return "zephyr";
-  if (has("### Instruction:")) return "alpaca";
-  return "";
-}
-
 Rendered render_chat(const std::string& name, const std::vector<Message>& messages, const std::string& bos,
                      const std::string& eos) {
   const Format& format = find_format(name);
@@ -247,6 +232,7 @@ Rendered render_chat(const std::string& name, const std::vector<Message>& messag
   const std::string system_text =
       has_system ? filled(format.system.before, eos) + system + filled(format.system.after, eos) : "";
   if (format.system_place == SystemPlace::turn || format.system_place == SystemPlace::before) out.text += system_text;
+  if (has_system && !out.text.empty()) out.roles.emplace_back("system", out.text.size());
   const auto is_user = [](const Message& message) { return message.role == "user"; };
   const auto last_user = std::find_if(messages.rbegin(), messages.rend(), is_user);
   for (std::size_t i = first; i < messages.size(); ++i) {
@@ -259,6 +245,7 @@ Rendered render_chat(const std::string& name, const std::vector<Message>& messag
       if (std::string_view(format.name) == "llama2" && i > first) out.text += bos;
       out.text += filled(format.user.before, eos) + (takes_system ? system_text : "") + content_of(message) +
                   filled(format.user.after, eos);
+      out.roles.emplace_back("user", out.text.size());
       continue;
     }
     out.text += format.assistant.before;
@@ -267,6 +254,7 @@ Rendered render_chat(const std::string& name, const std::vector<Message>& messag
     if (message.trained) out.trained.emplace_back(begin, out.text.size());
     const bool last = i + 1 == messages.size();
     if (!last || !is_blank_line(format.between)) out.text += format.between;
+    out.roles.emplace_back("assistant", out.text.size());
   }
   out.text += filled(format.end, eos);
   return out;

@@ -1,4 +1,5 @@
-// Chat templates as declarative formats: how a conversation becomes text, and which parts of it are the assistant's.
+// Chat formats by name, for base checkpoints that have no template of their own: how a conversation becomes text, and
+// which parts of it are the assistant's.
 #pragma once
 
 #include <string>
@@ -16,14 +17,13 @@ struct Message {
 struct Rendered {
   std::string text;
   std::vector<std::pair<std::size_t, std::size_t>> trained;
-  bool conversation = false;  ///< the template ends turns itself: no EOS is appended
+  bool conversation = false;  ///< a template ends turns itself: no EOS is appended
+  bool complete = false;      ///< special tokens are written out too: the tokenizer adds none
+  std::vector<std::pair<std::string, std::size_t>> roles;  ///< by message: its role, and where its text ends
 };
 
 /// Names for data.template.
 const std::vector<std::string>& chat_template_names();
-
-/// The format a checkpoint's own Jinja template stands for, or "" for an unknown one.
-std::string recognise_chat_template(const std::string& jinja);
 
 /// The assistant's content and the mark that ends its turn carry loss. `bos` and `eos`: the tokenizer's texts, where
 /// the format writes them. Throws Error (bad_input, no location) for roles out of order or a role the format has no

@@ -42,16 +42,20 @@ class Loader {
     try {
       if (data_.format.empty()) {
         const DetectedFormat detected = detect_format(record.value, options_);
-        data_.chat_template = choose_chat_template(options_, detected.name, tokenizer_);
+        template_ = choose_chat_template(options_, detected.name, tokenizer_);
+        if (template_ != nullptr) data_.chat_template = template_->name();
+        if (template_ != nullptr) data_.reads_date = template_->reads_date();
         data_.format = detected.name;
         data_.format_reason = detected.reason;
       }
       note_columns(record);
-      Example example = tokenize(render_record(record.value, data_.format, data_.chat_template, options_, bos_, eos_));
+      const Rendered rendered = render_record(record.value, data_.format, template_.get(), options_, eos_);
+      const Encoding encoding = encode(rendered);
+      Example example = masked(rendered, encoding);
       example.file = file;
       example.line = record.line;
       ++data_.records;
-      keep(path, std::move(example));
+      keep(path, std::move(example), rendered, encoding);
     } catch (const Error& error) {
       if (data_.format.empty()) throw bad_input(path + ":" + std::to_string(record.line), error.what());
       reject(path, record.line, error.what());
@@ -59,17 +63,22 @@ class Loader {
   }
 
   void note_columns(const Record& record) {
-    for (auto& column : unused_columns(record.value, data_.format, options_, false)) {
+    for (auto& column : unused_columns(record.value, data_.format, options_, hands_over())) {
       if (std::find(data_.unused_columns.begin(), data_.unused_columns.end(), column) == data_.unused_columns.end())
         data_.unused_columns.push_back(std::move(column));
     }
   }
 
-  Example tokenize(const Rendered& rendered) {
-    // A template that writes BOS itself must not get a second one.
+  // A template that takes all columns; the formats by name take none.
+  bool hands_over() const { return template_ != nullptr && template_->takes_columns(); }
+
+  Encoding encode(const Rendered& rendered) const {
+    if (!rendered.conversation) return encoder_.encode(rendered.text);
     const bool has_bos = !bos_.empty() && rendered.text.starts_with(bos_);
-    const Encoding encoding =
-        rendered.conversation ? tokenizer_.encode(rendered.text, !has_bos) : encoder_.encode(rendered.text);
+    return tokenizer_.encode(rendered.text, !rendered.complete && !has_bos);
+  }
+
+  Example masked(const Rendered& rendered, const Encoding& encoding) {
     Example example;
     example.ids = encoding.ids;
     example.loss.assign(example.ids.size(), 0);
@@ -98,7 +107,7 @@ class Loader {
     if (options_.train_on == "all") loss = 1;
   }
 
-  void keep(const std::string& path, Example example) {
+  void keep(const std::string& path, Example example, const Rendered& rendered, const Encoding& encoding) {
     const auto limit = static_cast<std::size_t>(options_.max_length);
     if (example.ids.size() > limit) {
       if (options_.truncate == "error") {
@@ -120,13 +129,30 @@ class Loader {
     }
     data_.tokens += static_cast<std::int64_t>(example.ids.size());
     data_.loss_tokens += example.loss_tokens();
+    if (options_.by_role) count_roles(example, rendered, encoding);
     data_.examples.push_back(std::move(example));
+  }
+
+  // A token is the role's in whose text its last byte lies.
+  void count_roles(const Example& example, const Rendered& rendered, const Encoding& encoding) {
+    std::size_t message = 0;
+    for (std::size_t i = 0; i < std::min(example.ids.size(), encoding.ids.size()) && !rendered.roles.empty(); ++i) {
+      while (message + 1 < rendered.roles.size() && encoding.spans[i].second > rendered.roles[message].second)
+        ++message;
+      const std::string& role = rendered.roles[message].first;
+      auto found =
+          std::find_if(data_.roles.begin(), data_.roles.end(), [&](const auto& one) { return one.role == role; });
+      if (found == data_.roles.end()) found = data_.roles.insert(data_.roles.end(), RoleCount{role});
+      ++found->tokens;
+      found->loss_tokens += example.loss[i];
+    }
   }
 
   const DataOptions& options_;
   const Tokenizer& tokenizer_;
   const ExampleEncoder encoder_;
   std::string bos_, eos_;
+  std::unique_ptr<ChatTemplate> template_;
   Dataset data_;
 };
 
@@ -158,6 +184,18 @@ Dataset load_dataset(const std::vector<std::string>& files, const DataOptions& o
                                                        : ""));
   }
   return data;
+}
+
+std::string share_problem(const Dataset& data, const DataOptions& options) {
+  const auto examples = static_cast<std::int64_t>(data.examples.size());
+  if (data.chat_template.empty() || data.records == 0) return "";
+  if (data.loss_tokens == 0) {
+    return "no token of the conversations is trained: the template " + data.chat_template +
+           " writes nothing for the assistant's messages, all of them are left out, or data.max_length cuts them off";
+  }
+  if (options.train_on == "all" || data.loss_tokens < data.tokens - examples) return "";  // the first is no target
+  return "every token of the conversations is trained, prompts included; look at the rows with check, or set "
+         "data.train_on: all where that is meant";
 }
 
 std::vector<Example> split_by_hash(std::vector<Example>& examples, double fraction) {

@@ -18,8 +18,11 @@ struct DataOptions {
   std::vector<std::pair<std::string, std::string>> fields;  ///< our name -> column name
   std::string prompt, completion;                           ///< patterns; "" = none
   bool has_pattern = false;
-  std::string chat_template = "auto";
-  std::int64_t max_length = 1024;  ///< already lowered to the model's limit
+  std::string chat_template = "auto";  ///< auto, none, a name or FILE.jinja
+  std::string date = "1970-01-01";     ///< YYYY-MM-DD: what strftime_now of a template writes
+  std::string assumed_template;        ///< for `auto` and a checkpoint without one; "" = refuse conversations
+  bool by_role = false;                ///< count the tokens of each role, for conversations
+  std::int64_t max_length = 1024;      ///< already lowered to the model's limit
   std::string truncate = "end";
   std::string train_on = "completion";
   bool append_eos = true;
@@ -31,6 +34,11 @@ struct DataOptions {
 struct Reject {
   std::string where;  ///< file:line
   std::string reason;
+};
+
+struct RoleCount {
+  std::string role;
+  std::int64_t tokens = 0, loss_tokens = 0;
 };
 
 /// Everything that was read from one list of files.
@@ -47,8 +55,14 @@ struct Dataset {
   std::vector<std::string> unused_columns;  ///< hold something that the format does not read
   std::string format;                       ///< as used
   std::string format_reason;                ///< why auto chose it
-  std::string chat_template;                ///< as used, "" when none
+  std::string chat_template;                ///< as used: its name, or file and hash; "" when none
+  bool reads_date = false;                  ///< the template's text depends on DataOptions::date
+  /// By role, in order of appearance: tokens, and those of them that carry loss. Empty unless asked for.
+  std::vector<RoleCount> roles;
 };
+
+/// Why these examples cannot teach a conversation, or "": no token or every token of a conversation carries loss.
+std::string share_problem(const Dataset& data, const DataOptions& options);
 
 /// `collect_rejects`: go on after bad lines and list them all (verb check); otherwise the first bad line throws Error
 /// naming it and how many there are.

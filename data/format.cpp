@@ -51,32 +51,6 @@ Rendered whole_text(std::string text) {
   return out;
 }
 
-std::vector<Message> messages_of(const Json& list, const std::string& name, const char* role_key,
-                                 const char* content_key) {
-  if (!list.is_array() || list.empty()) throw bad_input("", "field " + name + " is not a list of messages");
-  std::vector<Message> messages;
-  for (const auto& item : list) {
-    if (!item.is_object() || !item.contains(role_key) || !item.contains(content_key) || !item[role_key].is_string() ||
-        !item[content_key].is_string()) {
-      throw bad_input("", "a message of " + name + " has no " + role_key + " or no " + content_key + " text");
-    }
-    Message message{.role = item[role_key].get<std::string>(), .content = item[content_key].get<std::string>()};
-    if (message.role == "human") message.role = "user";
-    if (message.role == "gpt" || message.role == "model" || message.role == "bot") message.role = "assistant";
-    if (item.contains("loss_weight") && item["loss_weight"].is_number())
-      message.trained = item["loss_weight"].get<double>() > 0;
-    if (item.contains("train") && item["train"].is_boolean()) message.trained = item["train"].get<bool>();
-    messages.push_back(std::move(message));
-  }
-  return messages;
-}
-
-Rendered render_alpaca(const Json& record, const std::string& chat_template, const DataOptions& options,
-                       const std::string& bos, const std::string& eos) {
-  const AlpacaRow row = alpaca_row(record, options);
-  return chat_template.empty() ? alpaca_text(row, eos) : render_chat(chat_template, alpaca_messages(row), bos, eos);
-}
-
 }  // namespace
 
 DetectedFormat detect_format(const Json& record, const DataOptions& options) {
@@ -99,33 +73,22 @@ DetectedFormat detect_format(const Json& record, const DataOptions& options) {
                           "data.completion patterns");
 }
 
-std::string choose_chat_template(const DataOptions& options, const std::string& format, const Tokenizer& tokenizer) {
+std::unique_ptr<ChatTemplate> choose_chat_template(const DataOptions& options, const std::string& format,
+                                                   const Tokenizer& tokenizer) {
   const bool chat = format == "messages" || format == "sharegpt";
-  if (!chat && format != "alpaca") return "";
-  if (options.chat_template == "none") {
-    if (chat)
-      throw bad_input("", "data.template is none, but data.format " + format +
-                              " needs a template; allowed: " + join(chat_template_names(), ", "));
-    return "";
-  }
-  if (options.chat_template != "auto") {
-    const auto& names = chat_template_names();
-    if (std::find(names.begin(), names.end(), options.chat_template) == names.end()) {
-      throw bad_input("", "data.template is " + options.chat_template + "; allowed: auto, none, " + join(names, ", ") +
-                              did_you_mean(options.chat_template, names));
-    }
-    return options.chat_template == "alpaca" && !chat ? "" : options.chat_template;
-  }
-  if (tokenizer.chat_template.empty()) return chat ? "chatml" : "";
-  const std::string known = recognise_chat_template(tokenizer.chat_template);
-  if (known.empty())
-    throw bad_input("", "the checkpoint's chat template is not a known one; set data.template to one of " +
-                            join(chat_template_names(), ", "));
-  return known;
+  if (!chat && format != "alpaca") return nullptr;
+  if (!chat && options.chat_template == "alpaca") return nullptr;  // the format's own prompt
+  auto chosen = open_chat_template(options.chat_template, options.date, tokenizer);
+  if (chosen != nullptr || !chat) return chosen;
+  const std::string choices = "set data.template to FILE.jinja or one of " + join(chat_template_names(), ", ");
+  if (options.chat_template == "none")
+    throw bad_input("", "data.template is none, but format " + format + " needs a template; " + choices);
+  if (options.assumed_template.empty()) throw bad_input("", "the checkpoint has no chat template; " + choices);
+  return open_chat_template(options.assumed_template, options.date, tokenizer);
 }
 
-Rendered render_record(const Json& record, const std::string& format, const std::string& chat_template,
-                       const DataOptions& options, const std::string& bos, const std::string& eos) {
+Rendered render_record(const Json& record, const std::string& format, const ChatTemplate* chat_template,
+                       const DataOptions& options, const std::string& eos) {
   if (format == "pattern") {
     const std::string prompt = fill_pattern("data.prompt", options.prompt, record);
     return options.completion.empty()
@@ -135,15 +98,12 @@ Rendered render_record(const Json& record, const std::string& format, const std:
   if (format == "text") return whole_text(text_field(record, options, "text"));
   if (format == "prompt_completion")
     return prompt_and_completion(text_field(record, options, "prompt"), text_field(record, options, "completion"));
-  if (format == "alpaca") return render_alpaca(record, chat_template, options, bos, eos);
-  const bool sharegpt = format == "sharegpt";
-  const std::string name = column_of(options, sharegpt ? "conversations" : "messages");
-  const Json& list = field(record, options, sharegpt ? "conversations" : "messages");
-  std::vector<Message> messages = messages_of(list, name, sharegpt ? "from" : "role", sharegpt ? "value" : "content");
-  const std::string system = optional_text(record, options, "system");
-  if (!system.empty() && messages.front().role != "system")
-    messages.insert(messages.begin(), Message{"system", system});
-  return render_chat(chat_template, messages, bos, eos);
+  if (format == "alpaca") {
+    const AlpacaRow row = alpaca_row(record, options);
+    if (chat_template == nullptr) return alpaca_text(row, eos);
+    return chat_template->render(conversation_of(alpaca_messages(row)), options.by_role);
+  }
+  return chat_template->render(conversation_of(record, format, options), options.by_role);
 }
 
 }  // namespace finetune

@@ -1,10 +1,11 @@
 // What a record means: detection of the format, and from record to text with its trained parts.
 #pragma once
 
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
 
-#include "data/chat.h"
+#include "data/chat_template.h"
 #include "data/dataset.h"
 
 namespace finetune {
@@ -17,12 +18,14 @@ struct DetectedFormat {
 /// From the columns of the first record. Throws Error (bad_input, no location) listing the columns when none fits.
 DetectedFormat detect_format(const nlohmann::ordered_json& record, const DataOptions& options);
 
-/// The chat template that is used: data.template, the checkpoint's own where it is a known one, or "" (none).
-std::string choose_chat_template(const DataOptions& options, const std::string& format, const Tokenizer& tokenizer);
+/// The chat template for a format, or null where it needs none. Throws Error (bad_input, no location) where a
+/// conversation has none: `data.template: none`, or `auto` and a checkpoint without one.
+std::unique_ptr<ChatTemplate> choose_chat_template(const DataOptions& options, const std::string& format,
+                                                   const Tokenizer& tokenizer);
 
-/// Throws Error (bad_input, no location) naming the field that is missing or has the wrong type.
+/// `chat_template` may be null; `eos`: the tokenizer's text. Throws Error (bad_input, no location) naming the field
+/// that is missing or has the wrong type, or what the template says.
 Rendered render_record(const nlohmann::ordered_json& record, const std::string& format,
-                       const std::string& chat_template, const DataOptions& options, const std::string& bos,
-                       const std::string& eos);
+                       const ChatTemplate* chat_template, const DataOptions& options, const std::string& eos);
 
 }  // namespace finetune

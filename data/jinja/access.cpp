@@ -111,8 +111,10 @@ Value Evaluator::slice(const Value& object, const Value& begin, const Value& end
   if (object.is_undefined()) throw Fault(object.as<Undefined>()->message());
   std::int64_t stride = 1;
   const bool sliceable = object.is_text() || (object.sequence() != nullptr && indexable(*object.sequence()));
-  if (!sliceable || !is_slice_bound(begin) || !is_slice_bound(end) || !is_slice_bound(step))
-    return missing(object, std::make_shared<const std::string>("slice"));
+  if (!sliceable) throw Fault(std::string("a value of type ") + type_name(object) + " has no slices");
+  for (const Value* bound : {&begin, &end, &step}) {
+    if (!is_slice_bound(*bound)) throw Fault("the bounds of a slice are whole numbers");
+  }
   step.whole(stride);
   if (stride == 0) throw Fault("the step of a slice is 0");
   if (!object.is_text()) {
@@ -181,8 +183,8 @@ Value Evaluator::loop_attribute(Loop& loop, const std::string& name) {
   if (name == "length") return {size};
   if (name == "revindex") return {size - at};
   if (name == "revindex0") return {size - at - 1};
-  if (name == "depth") return {std::int64_t{loop.depth}};
-  if (name == "depth0") return {std::int64_t{loop.depth - 1}};
+  if (name == "depth") return {std::int64_t{1}};  // of loops that are not recursive
+  if (name == "depth0") return {std::int64_t{0}};
   if (name == "previtem")
     return at > 0 && at <= size ? loop.items->items[loop.at - 1]
                                 : Value(Undefined{.owner = "there is no previous item"});

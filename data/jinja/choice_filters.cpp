@@ -52,7 +52,8 @@ const std::string& name_at(const Arguments& all, std::size_t at, const char* wha
 Value map(Evaluator& e, const Value& input, const Bound& bound) {
   const Arguments& all = bound.all();
   std::vector<Value> made;
-  const auto items = items_of(e, input);
+  if (!truthy(input)) return e.list({}, Sequence::Kind::generator);  // the filter's name does not matter then
+  const auto items = e.iterate(input);
   if (all.positional.empty() && !all.named.empty()) {
     static const std::string kName = "map";
     static const Signature kSignature{{"attribute", "default"}, 1};

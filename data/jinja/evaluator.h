@@ -38,7 +38,6 @@ struct Callable {
 struct Loop {
   std::shared_ptr<const Sequence> items;
   std::size_t at = 0;
-  int depth = 1;
   std::vector<Value> changed;  // what loop.changed saw last
 };
 

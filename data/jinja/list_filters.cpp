@@ -82,7 +82,7 @@ Value sort(Evaluator& e, const Value& input, const Bound& arguments) {
   const Getter getter(e, arguments.given(2));
   std::vector<std::pair<Value, Value>> keyed;
   const auto items = e.iterate(input);
-  for (const auto& one : items->items) keyed.emplace_back(folded(e, getter(one), case_sensitive), one);
+  for (const auto& one : items->items) keyed.emplace_back(e.list({folded(e, getter(one), case_sensitive)}), one);
   sort_by(e, keyed, arguments.flag(0, false));
   std::vector<Value> sorted;
   for (auto& entry : keyed) sorted.push_back(std::move(entry.second));

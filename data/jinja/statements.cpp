@@ -121,15 +121,16 @@ Evaluator::Flow Evaluator::run_loop(const Statement& statement) {
     items = iterate(list(std::move(kept)));
   }
   Loop& loop = loops_.emplace_back(Loop{.items = items});
-  if (const Value* outer = find_name(scope_, statement.symbol); outer != nullptr && outer->is<Loop*>())
-    loop.depth = (*outer->as<Loop*>())->depth + 1;
+  bool completed = false;  // a body that ends early does not count, as in Jinja
   for (loop.at = 0; loop.at < items->items.size(); ++loop.at) {
     const Inside inside(*this, body.captured);
     set_name(*scope_, statement.symbol, Value(&loop));
     assign(statement.targets[0], items->items[loop.at]);
-    if (run_body(body) == Flow::stop) break;
+    const Flow flow = run_body(body);
+    completed = completed || flow == Flow::on;
+    if (flow == Flow::stop) break;
   }
-  if (items->items.empty() && statement.bodies.size() > 1) {
+  if (!completed && statement.bodies.size() > 1) {
     const Inside inside(*this, statement.bodies[1].captured);
     return run_body(statement.bodies[1]);
   }

@@ -70,7 +70,8 @@ Value remove_affix(Evaluator& e, const Value& self, Name name, const Arguments& 
 
 Value replace(Evaluator& e, const Value& self, Name name, const Arguments& arguments) {
   const Bound bound(name, {{"old", "new", "count"}, 2}, arguments);
-  const std::string &from = bound.text(0), &to = bound.text(1), &text = self.bytes();
+  const std::string &from = bound.text(0), &text = self.bytes();
+  const std::string to = self.markup() && !bound[1]->markup() ? escaped(bound.text(1)) : bound.text(1);
   e.spend(static_cast<std::int64_t>((text.size() + 1) / std::max<std::size_t>(1, from.size()) * to.size() / 16));
   return e.text(replaced(text, from, to, bound.whole(2, -1)), self.markup());
 }
@@ -82,7 +83,7 @@ std::vector<std::string_view> words(std::string_view text, std::int64_t most) {
   for (; !text.empty(); text = strip_left(text)) {
     std::size_t end = 0;
     if (most >= 0 && static_cast<std::int64_t>(parts.size()) == most) {
-      parts.push_back(strip_right(text));
+      parts.push_back(text);
       break;
     }
     for (std::size_t at = 0; at < text.size() && !is_space(next_point(text, at));) end = at;
@@ -98,7 +99,7 @@ std::vector<std::string_view> words_from_right(std::string_view text, std::int64
   for (; !text.empty(); text = strip_right(text)) {
     std::size_t begin = 0;
     if (most >= 0 && static_cast<std::int64_t>(parts.size()) == most) {
-      parts.push_back(strip_left(text));
+      parts.push_back(text);
       break;
     }
     for (std::size_t at = text.size(); at > 0;) {

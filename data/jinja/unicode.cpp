@@ -30,12 +30,12 @@ void append_upper(std::string& out, char32_t point, bool title) {
   }
   const char32_t single =
       title ? static_cast<char32_t>(utf8proc_totitle(static_cast<utf8proc_int32_t>(point))) : simple_upper(point);
-  if (category(point) == UTF8PROC_CATEGORY_LU || (title && single != point)) return append_point(out, single);
   std::array<utf8proc_int32_t, 8> folded{};
   int boundary = 0;
   const auto count = utf8proc_decompose_char(static_cast<utf8proc_int32_t>(point), folded.data(), folded.size(),
                                              UTF8PROC_CASEFOLD, &boundary);
-  if (count < 2 || (title && category(point) == UTF8PROC_CATEGORY_LT)) return append_point(out, single);
+  if (count < 2 || category(point) == UTF8PROC_CATEGORY_LU || (title && category(single) == UTF8PROC_CATEGORY_LT))
+    return append_point(out, single);
   for (utf8proc_ssize_t i = 0; i < count; ++i) {
     const auto part = static_cast<char32_t>(folded[static_cast<std::size_t>(i)]);
     append_point(out, title && i > 0 ? part : simple_upper(part));

@@ -137,19 +137,35 @@ void set_special_ids(Tokenizer& tokenizer, const fs::path& folder, const Json& c
   find("pad_token", "pad_token_id", tokenizer.pad_id);
 }
 
-std::string chat_template_of(const fs::path& folder, const Json& config) {
-  if (fs::exists(folder / "chat_template.jinja")) return read_file(folder / "chat_template.jinja", 16 << 20);
-  if (!config.contains("chat_template")) return "";
+// chat_template.jinja, else chat_template of tokenizer_config.json: a text, or of a list the one named default.
+void set_chat_template(Tokenizer& tokenizer, const fs::path& folder, const Json& config) {
+  tokenizer.chat_template_file = (folder / "chat_template.jinja").string();
+  if (fs::exists(tokenizer.chat_template_file)) {
+    tokenizer.chat_template = read_file(tokenizer.chat_template_file, 16 << 20);
+    require_utf8(tokenizer.chat_template_file, tokenizer.chat_template);
+    return;
+  }
+  tokenizer.chat_template_file = (folder / "tokenizer_config.json").string();
+  if (!config.contains("chat_template")) return;
   const Json& value = config["chat_template"];
-  if (value.is_string()) return value.get<std::string>();
-  if (value.is_array()) {
-    for (const auto& entry : value) {
-      if (entry.is_object() && entry.value("name", "") == "default" && entry.contains("template") &&
-          entry["template"].is_string())
-        return entry["template"].get<std::string>();
+  if (value.is_string()) tokenizer.chat_template = value.get<std::string>();
+  for (const auto& entry : value.is_array() ? value : Json::array()) {
+    if (entry.is_object() && entry.value("name", "") == "default" && entry.contains("template"))
+      tokenizer.chat_template = entry["template"].get<std::string>();
+  }
+}
+
+// The named special tokens, as templates get them; tokenizer_config.json goes before special_tokens_map.json.
+void set_special_tokens(Tokenizer& tokenizer, const fs::path& folder, const Json& config) {
+  const Json map = read_if_there(folder / "special_tokens_map.json");
+  for (const char* name :
+       {"bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"}) {
+    for (const Json* json : {&config, &map}) {
+      if (!json->contains(name) || token_text((*json)[name]).empty()) continue;
+      tokenizer.special_tokens.emplace_back(name, token_text((*json)[name]));
+      break;
     }
   }
-  return "";
 }
 
 }  // namespace
@@ -161,7 +177,8 @@ std::unique_ptr<Tokenizer> load_tokenizer(const fs::path& folder) {
   try {
     auto tokenizer = open_tokenizer(folder, config);
     set_special_ids(*tokenizer, folder, config);
-    tokenizer->chat_template = chat_template_of(folder, config);
+    set_special_tokens(*tokenizer, folder, config);
+    set_chat_template(*tokenizer, folder, config);
     return tokenizer;
   } catch (const nlohmann::json::exception&) {
     throw bad_input(where, "has a value of the wrong type");

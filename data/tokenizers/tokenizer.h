@@ -33,6 +33,9 @@ class Tokenizer {
   virtual std::string id_to_token(std::int32_t id) const = 0;  ///< the piece as stored; "" when unknown
   std::optional<std::int32_t> bos_id, eos_id, pad_id;  ///< from tokenizer_config.json, special_tokens_map, config.json
   std::string chat_template;                           ///< the checkpoint's Jinja source; "" when it has none
+  std::string chat_template_file;                      ///< the file that it stands in
+  /// bos_token, eos_token, unk_token ... by name, where the checkpoint names a text.
+  std::vector<std::pair<std::string, std::string>> special_tokens;
 };
 
 /// From a checkpoint folder: tokenizer.json where there is one, else tokenizer.model, else vocab.json + merges.txt.

@@ -83,6 +83,14 @@ void show_counts(std::ostream& out, const std::string& name, const Dataset& data
                        data.chat_template.empty() ? "" : ", chat template " + data.chat_template);
 }
 
+void show_roles(std::ostream& out, const Dataset& data) {
+  for (const auto& role : data.roles) {
+    out << fmt::format("  {}: {} tokens, {} trained ({:.1f} %)\n", role.role, with_commas(role.tokens),
+                       with_commas(role.loss_tokens),
+                       100.0 * static_cast<double>(role.loss_tokens) / static_cast<double>(role.tokens));
+  }
+}
+
 void show_rejects(std::ostream& out, const Dataset& data, std::size_t most) {
   for (std::size_t i = 0; i < std::min(most, data.rejects.size()); ++i)
     out << "rejected " << data.rejects[i].where << ": " << data.rejects[i].reason << "\n";

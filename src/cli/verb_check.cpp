@@ -22,6 +22,8 @@ namespace finetune {
 namespace {
 
 nlohmann::ordered_json data_json(const Dataset& data) {
+  auto roles = nlohmann::ordered_json::object();
+  for (const auto& role : data.roles) roles[role.role] = {{"tokens", role.tokens}, {"loss_tokens", role.loss_tokens}};
   return {{"examples", static_cast<std::int64_t>(data.examples.size())},
           {"tokens", data.tokens},
           {"loss_tokens", data.loss_tokens},
@@ -30,7 +32,9 @@ nlohmann::ordered_json data_json(const Dataset& data) {
           {"dropped_no_loss", data.dropped_no_loss},
           {"straddling", data.straddling},
           {"rejects", static_cast<std::int64_t>(data.rejects.size())},
-          {"format", data.format}};
+          {"format", data.format},
+          {"chat_template", data.chat_template},
+          {"roles", roles}};
 }
 
 std::string params_text(const Params& params) {
@@ -47,6 +51,7 @@ void show_notes(std::ostream& out, Session& session) {
 void show_data(std::ostream& out, const Session& session, std::int64_t shared, bool colours) {
   if (!session.train.examples.empty()) show_examples(out, session.train, *session.tokenizer, 3, colours);
   show_counts(out, "train", session.train);
+  show_roles(out, session.train);
   show_counts(out, "valid (" + session.valid_source + ")", session.valid);
   if (shared > 0) out << shared_warning(shared, session.valid.examples.size()) << "\n";
 }

@@ -1,3 +1,5 @@
+#include <chrono>
+
 #include "config/field_makers.h"
 #include "config/sections.h"
 
@@ -32,6 +34,34 @@ Field valid_fraction_field() {
           }};
 }
 
+Field date_field() {
+  return {"data.date", "YYYY-MM-DD: what a chat template gets for today; absent: the day of the run",
+          [](RunConfig& c, const ConfigNode& n) {
+            const std::string text = n.kind == ConfigNode::Kind::null ? "" : text_of("data.date", n);
+            const auto number = [&](std::size_t at, std::size_t size) {
+              int value = 0;
+              for (const char digit : text.substr(at, size)) value = value * 10 + (digit - '0');
+              return value;
+            };
+            const bool shaped =
+                text.size() == 10 && text[4] == '-' && text[7] == '-' &&
+                (text.substr(0, 4) + text.substr(5, 2) + text.substr(8)).find_first_not_of("0123456789") ==
+                    std::string::npos;
+            const auto day = [&] {
+              return std::chrono::year_month_day(std::chrono::year(number(0, 4)),
+                                                 std::chrono::month(static_cast<unsigned>(number(5, 2))),
+                                                 std::chrono::day(static_cast<unsigned>(number(8, 2))));
+            };
+            if (!text.empty() && (!shaped || !day().ok() || number(0, 4) < 1900))
+              wrong("data.date", "a day, YYYY-MM-DD", n);
+            c.data.date = text;
+          },
+          [](const RunConfig& c) -> std::optional<ConfigNode> {
+            if (c.data.date.empty()) return std::nullopt;
+            return ConfigNode::of(c.data.date);
+          }};
+}
+
 }  // namespace
 
 std::vector<Field> model_fields() {
@@ -51,7 +81,9 @@ std::vector<Field> data_fields() {
           optional_text_field("data.prompt", "pattern over columns: \"Review: {sentence}\\nSentiment:\"",
                               FINETUNE_AT(data.prompt)),
           optional_text_field("data.completion", "pattern over columns: \" {label}\"", FINETUNE_AT(data.completion)),
-          text_field("data.template", "chat template: auto, none or a name", FINETUNE_AT(data.chat_template)),
+          text_field("data.template", "chat template: auto (the checkpoint's own), none, a name, or FILE.jinja",
+                     FINETUNE_AT(data.chat_template)),
+          date_field(),
           whole_field("data.max_length", "tokens of an example, special ones included", FINETUNE_AT(data.max_length), 2,
                       1 << 26),
           text_field("data.truncate", "longer examples", FINETUNE_AT(data.truncate), {"end", "drop", "error"}),

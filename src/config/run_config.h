@@ -29,7 +29,8 @@ struct DataConfig {
   std::map<std::string, std::string> fields;  ///< our name -> column name
   std::optional<std::string> prompt;          ///< pattern over columns: "Review: {sentence}\nSentiment:"
   std::optional<std::string> completion;      ///< likewise: " {label}"
-  std::string chat_template = "auto";         ///< key `template`: auto|none|NAME
+  std::string chat_template = "auto";         ///< key `template`: auto|none|NAME|FILE.jinja
+  std::string date;                           ///< YYYY-MM-DD for strftime_now; "" = the day of the run
   std::int64_t max_length = 1024;             ///< tokens, special ones included
   std::string truncate = "end";               ///< end|drop|error
   std::string train_on = "completion";        ///< completion|all

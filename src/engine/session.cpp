@@ -2,11 +2,13 @@
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
+#include <fmt/chrono.h>
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <ctime>
 #include <tuple>
 
 #include "config/params.h"
@@ -28,7 +30,7 @@ constexpr std::int64_t kCpuTokensPerPass = 2048, kGpuTokensPerPass = 16384;
 
 constexpr double kDefaultValidFraction = 0.05;
 
-DataOptions data_options(const DataConfig& data, std::int64_t max_length, bool keep_without_loss) {
+DataOptions data_options(const DataConfig& data, std::int64_t max_length, const SessionOptions& use) {
   DataOptions options;
   options.format = data.format;
   options.fields.assign(data.fields.begin(), data.fields.end());
@@ -36,12 +38,17 @@ DataOptions data_options(const DataConfig& data, std::int64_t max_length, bool k
   options.prompt = data.prompt.value_or("");
   options.completion = data.completion.value_or("");
   options.chat_template = data.chat_template;
+  options.date = data.date;
+  // A measurement of a model without a template is comparable whatever the form, and says which; nothing is trained on
+  // a guess.
+  if (!use.trains) options.assumed_template = "chatml";
+  options.by_role = use.collect_rejects;
   options.max_length = max_length;
   options.truncate = data.truncate;
   options.train_on = data.train_on;
   options.append_eos = data.append_eos;
   options.separator = data.separator.value_or("");
-  options.keep_without_loss = keep_without_loss;
+  options.keep_without_loss = !use.trains;
   return options;
 }
 
@@ -53,21 +60,27 @@ void require_examples(const Dataset& data, const std::string& key) {
                              std::to_string(data.dropped_long) + " too long");
 }
 
-void load_data(Session& session, const SessionOptions& use, std::int64_t max_length) {
+void require_shares(const Dataset& data, const DataOptions& options) {
+  const std::string problem = share_problem(data, options);
+  if (!problem.empty() && data.rejects.empty()) throw bad_input(join(data.files, ", "), problem);
+}
+
+void load_files(Session& session, const SessionOptions& use, const DataOptions& options) {
   const bool collect = use.collect_rejects;
   RunConfig& config = session.config;
-  const DataOptions options = data_options(config.data, max_length, !use.trains);
   const auto note = [&](const Dataset& data, const std::string& what) {
     for (auto& line : dataset_notes(data, what, options)) session.notes.push_back(std::move(line));
   };
   if (use.trains) {
     session.train = load_dataset(config.data.train, options, *session.tokenizer, collect);
     note(session.train, "data.train");
+    require_shares(session.train, options);
     if (!collect) require_examples(session.train, "data.train");
   }
   if (!config.data.valid.empty()) {
     session.valid = load_dataset(config.data.valid, options, *session.tokenizer, collect);
     note(session.valid, "data.valid");
+    if (use.trains) require_shares(session.valid, options);
     if (!collect) require_examples(session.valid, "data.valid");
     session.valid_source = join(config.data.valid, ", ");
     return;
@@ -87,6 +100,32 @@ void load_data(Session& session, const SessionOptions& use, std::int64_t max_len
   if (!collect) require_examples(session.train, "data.train");
 }
 
+// Today's date where none is given: the one thing about a run that comes from a clock, so it is kept in the
+// configuration, but only where a template reads it.
+class DateOfRun {
+ public:
+  explicit DateOfRun(DataConfig& data) : data_(data), given_(!data.date.empty()) {
+    if (!given_) data.date = fmt::format("{:%Y-%m-%d}", fmt::localtime(std::time(nullptr)));
+  }
+  void keep_if(bool read) {
+    if (!given_ && !read) data_.date.clear();
+  }
+
+ private:
+  DataConfig& data_;
+  bool given_;
+};
+
+void load_data(Session& session, const SessionOptions& use, std::int64_t max_length) {
+  DateOfRun date(session.config.data);
+  const DataOptions options = data_options(session.config.data, max_length, use);
+  load_files(session, use, options);
+  date.keep_if(session.train.reads_date || session.valid.reads_date);
+  for (const Dataset* data : {&session.train, &session.valid}) {
+    if (session.chat_template.empty()) session.chat_template = data->chat_template;
+  }
+  if (!session.chat_template.empty()) session.notes.push_back("chat template " + session.chat_template);
+}
 void resolve_steps(RunConfig& config, std::size_t examples) {
   if (!config.train.epochs) return;
   const double steps =

@@ -31,6 +31,7 @@ struct Session {
   std::unique_ptr<Tokenizer> tokenizer;
   Dataset train, valid;              ///< eval: the data is in `valid`
   std::string valid_source;          ///< for people: "dev.tsv", "5 % of the training data", ""
+  std::string chat_template;         ///< name, or file and hash, of what the conversations are rendered with; "" = none
   std::vector<std::string> notes;    ///< said once: limits lowered, examples truncated or dropped
   BaseModel model;                   ///< names and config; its tensors are views of bases[0]
   std::vector<at::Device> devices;   ///< one lane each
@@ -48,7 +49,8 @@ struct Session {
 struct SessionOptions {
   bool trains = true;     ///< false: only data.valid is read, and examples without a loss token stay in it
   bool holds_out = true;  ///< where neither data.valid nor data.valid_fraction is given, 5 % of data.train are held out
-  bool collect_rejects = false;  ///< bad lines go to Dataset::rejects; else the first one is an error
+  bool collect_rejects = false;  ///< bad lines go to Dataset::rejects, tokens are counted by role; else the first bad
+                                 ///< line is an error
   FreeMemory free_memory = available_bytes;
 };
 

@@ -31,7 +31,7 @@ std::string run_yaml(const Session& session) {
   RunConfig config = session.config;
   config.run.tokens_per_pass = session.tokens_per_pass;
   return std::string("# finetune_tune ") + kVersion + ", LibTorch 2.11.0, " + device_text(session) + "\n" +
-         to_yaml(config);
+         (session.chat_template.empty() ? "" : "# chat template " + session.chat_template + "\n") + to_yaml(config);
 }
 
 void write_weights(const Session& session, ParameterStore& store, const Trial& trial, const TrialImage& image,
@@ -65,6 +65,8 @@ RunConfig best_config(const Session& session, const Trial& best) {
     config.model.adapter = std::filesystem::absolute(*config.model.adapter).lexically_normal().string();
   config.data.train = absolute_paths(config.data.train);
   config.data.valid = absolute_paths(config.data.valid);
+  if (config.data.chat_template.ends_with(".jinja"))
+    config.data.chat_template = absolute_paths({config.data.chat_template}).front();
   config.run.out.clear();
   config.run.tokens_per_pass = session.tokens_per_pass;  // where a batch is cut is part of the numbers
   config.train.changes = best.best_schedule;

@@ -203,7 +203,7 @@ std::vector<Case> all_cases() {
       data("json_not_a_list", "bad.json", "{\"prompt\": \"a\"}", "bad.json"),
       data("parquet", "bad.parquet", "PAR1", "to_json"),
       data("unknown_ending", "bad.xyz", "x", ".jsonl"),
-      data("messages_bad_role", "bad.jsonl", R"({"messages": [{"role": "robot", "content": "x"}]})", "robot"),
+      data("chat_without_template", "bad.jsonl", R"({"messages": [{"role": "user", "content": "x"}]})", "no chat template"),
       model("config_not_json", "{", "x{", "config.json"),
       model("config_family", "\"llama\"", "\"gpt9\"", "llama, mistral"),
       model("config_huge_width", "\"hidden_size\": 24", "\"hidden_size\": 99999999999", "hidden_size"),

@@ -1,23 +1,11 @@
-// Chat templates: text as Jinja renders it, where the loss lies, and which format a checkpoint's template stands for.
+// Chat formats by name: their text, and where the loss lies.
 #include <gtest/gtest.h>
 
-#include <filesystem>
-#include <map>
-#include <nlohmann/json.hpp>
-
 #include "core/error.h"
-#include "core/files.h"
-#include "core/strict_json.h"
 #include "data/chat.h"
-#include "support/places.h"
 
 namespace finetune::testing {
 namespace {
-
-namespace fs = std::filesystem;
-using Json = nlohmann::ordered_json;
-
-const fs::path kSamples = fs::path(source_dir()) / ".." / "shared" / "samples" / "chat";
 
 const std::vector<Message> kTalk{
     {"system", "Be kind."}, {"user", "Hello"}, {"assistant", "Hi there"}, {"user", "More"}, {"assistant", "Yes"}};
@@ -101,81 +89,6 @@ TEST(Chat, RefusesWhatItCannotRender) {
   EXPECT_THROW(render_chat("chatml", {{"user", "a"}, {"system", "s"}, {"assistant", "b"}}, "", ""), Error);
   EXPECT_THROW(render_chat("llama2", {{"user", "a"}, {"user", "a"}, {"assistant", "b"}}, "", ""), Error);
   EXPECT_THROW(render_chat("chatm", kTalk, "", ""), Error);
-}
-
-std::vector<Message> messages_of(const Json& list) {
-  std::vector<Message> messages;
-  for (const auto& message : list)
-    messages.push_back({message["role"].get<std::string>(), message["content"].get<std::string>()});
-  return messages;
-}
-
-std::string without(std::string text, const std::string& start) {
-  return !start.empty() && text.starts_with(start) ? text.substr(start.size()) : text;
-}
-
-// Renderings that end with an assistant's turn equal ours; ones that end earlier begin with ours, up to that turn.
-void compare(const std::string& format, const std::vector<Message>& messages, const std::string& expected,
-             const std::string& bos, const std::string& eos) {
-  auto whole = messages;
-  const bool open = whole.back().role != "assistant";
-  if (open) whole.push_back({"assistant", "\x01"});
-  const std::string text = without(render_chat(format, whole, bos, eos).text, bos), wanted = without(expected, bos);
-  if (!open) {
-    EXPECT_EQ(text, wanted) << format;
-    return;
-  }
-  // A generation prompt is the part of the assistant's turn before its content.
-  const std::string prompt = text.substr(0, text.find('\x01'));
-  EXPECT_TRUE(prompt.starts_with(wanted) || wanted.starts_with(prompt) ||
-              (wanted.ends_with(eos) && prompt.starts_with(wanted.substr(0, wanted.size() - eos.size()))))
-      << format << "\n"
-      << prompt << "\n--- wanted\n"
-      << wanted;
-}
-
-TEST(ChatSamples, AKnownTemplateIsRenderedAsJinjaRendersIt) {
-  if (!fs::exists(kSamples)) GTEST_SKIP() << kSamples << " is absent";
-  int compared = 0;
-  const Json cases = read_json_file((kSamples / "template_renderings_jinja2.json").string())["cases"];
-  for (const auto& one : cases) {
-    const std::string jinja = read_file(kSamples / "templates" / one["template"].get<std::string>());
-    const std::string format = recognise_chat_template(jinja);
-    ASSERT_NE(format, "") << one["template"];
-    const bool prompted = one["add_generation_prompt"].get<bool>() && one["messages"].back()["role"] == "assistant";
-    if (!one["error"].is_null() || prompted) continue;  // nobody trains on an answer that another begins after
-    SCOPED_TRACE(one["template"].get<std::string>());
-    compare(format, messages_of(one["messages"]), one["rendered"].get<std::string>(),
-            one["bos_token"].get<std::string>(), one["eos_token"].get<std::string>());
-    ++compared;
-  }
-  EXPECT_GE(compared, 40);
-}
-
-// Those of published checkpoints that are a known format under another spelling; any other must stay unknown.
-const std::map<std::string, std::string> kPublished{
-    {"Llama-3", "llama3"},
-    {"Mistral-Nemo-Instruct-2407 (mistralai 'v3-tekken' template; modified to have system prompt at start)", "mistral"},
-    {"bofenghuang/vigogne-2-70b-chat", "llama2"},
-    {"google/gemma-7b-it", "gemma"},
-    {"teknium/OpenHermes-2.5-Mistral-7B", "chatml"},
-};
-
-TEST(ChatSamples, APublishedTemplateIsTheFormatThatRendersTheSame) {
-  if (!fs::exists(kSamples)) GTEST_SKIP() << kSamples << " is absent";
-  const Json file = read_json_file((kSamples / "llamacpp_chat_template_vectors.json").string());
-  const auto conversation = messages_of(file["conversation"]);
-  std::map<std::string, std::string> recognised;
-  for (const auto& one : file["cases"]) {
-    const std::string format = recognise_chat_template(one["chat_template"].get<std::string>());
-    if (format.empty()) continue;
-    recognised[one["name"].get<std::string>()] = format;
-    if (one["rendered_jinja2_hf"].is_null()) continue;  // the template refuses the system message of the conversation
-    SCOPED_TRACE(one["name"].get<std::string>());
-    compare(format, conversation, one["rendered_jinja2_hf"].get<std::string>(), one["bos_token"].get<std::string>(),
-            one["eos_token"].get<std::string>());
-  }
-  EXPECT_EQ(recognised, kPublished);
 }
 
 }  // namespace

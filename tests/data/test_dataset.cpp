@@ -132,7 +132,8 @@ TEST(Format, IsDetectedWithAReason) {
   EXPECT_EQ(load(".jsonl", R"({"text":"a"})").format_reason, "there is a column text");
   EXPECT_EQ(load(".jsonl", R"({"instruction":"a","output":"b"})").format, "alpaca");
   const Dataset chat =
-      load(".jsonl", R"({"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b"}]})");
+      load(".jsonl", R"({"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b"}]})",
+           {.chat_template = "chatml"});
   EXPECT_EQ(chat.format, "messages");
   EXPECT_EQ(chat.chat_template, "chatml");
   const Dataset shared =
