@@ -2,7 +2,6 @@
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
-#include <fmt/chrono.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -105,7 +104,11 @@ void load_files(Session& session, const SessionOptions& use, const DataOptions& 
 class DateOfRun {
  public:
   explicit DateOfRun(DataConfig& data) : data_(data), given_(!data.date.empty()) {
-    if (!given_) data.date = fmt::format("{:%Y-%m-%d}", fmt::localtime(std::time(nullptr)));
+    if (given_) return;
+    const std::time_t now = std::time(nullptr);
+    std::tm today{};
+    localtime_r(&now, &today);
+    data.date = fmt::format("{:04}-{:02}-{:02}", today.tm_year + 1900, today.tm_mon + 1, today.tm_mday);
   }
   void keep_if(bool read) {
     if (!given_ && !read) data_.date.clear();

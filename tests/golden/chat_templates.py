@@ -232,7 +232,39 @@ def compare(program, samples, count):
     return 1 if wrong else 0
 
 
+def goldens(program):
+    """Snippets and own templates with what jinja2 makes of them; differences are shown and not written."""
+    import jinja_snippets
+
+    ours, reference = Program(program), Reference()
+    made, wrong = {"context": jinja_snippets.CONTEXT, "snippets": [], "conversations": []}, 0
+    for source in jinja_snippets.snippets():
+        variables = jinja_snippets.CONTEXT
+        wanted, mine = reference.render(source, variables), ours.render(source, variables)
+        if not same(mine, wanted):
+            wrong += 1
+            print(f"--- {source!r}\nwanted {wanted}\nours   {mine}")
+        made["snippets"].append({"template": source} | ({"error": True} if "error" in wanted else wanted))
+    for path in sorted((HERE / "chat_templates").glob("*.jinja")):
+        source = path.read_text()
+        for i in range(40):
+            variables = Maker(f"{path.name} {i}").variables("<s>", "</s>")
+            wanted, mine = reference.render(source, variables), ours.render(source, variables)
+            if not same(mine, wanted):
+                wrong += 1
+                print(f"--- {path.name} {i}\nwanted {wanted}\nours   {mine}")
+            made["conversations"].append({"template": path.name, "variables": variables} | ({"error": True} if "error" in wanted else wanted))
+    lines = [f'"context": {json.dumps(made["context"])}']
+    for key in ("snippets", "conversations"):
+        lines.append(f'"{key}": [\n' + ",\n".join(json.dumps(one) for one in made[key]) + "\n]")
+    (HERE / "chat_templates.json").write_text("{" + ",\n".join(lines) + "}\n")
+    print(f"{len(made['snippets'])} snippets, {len(made['conversations'])} conversations, {wrong} different")
+    return 1 if wrong else 0
+
+
 if __name__ == "__main__":
     command, program = sys.argv[1:3]
+    if command == "goldens":
+        sys.exit(goldens(program))
     if command == "compare":
         sys.exit(compare(program, Path(sys.argv[3]), int(sys.argv[4]) if len(sys.argv) > 4 else 200))
