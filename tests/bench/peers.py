@@ -5,7 +5,8 @@
         [--cases sweep16,single,shape110m] [--out tests/bench/results/cpu_NAME.json]
 
 VENV holds what peers/requirements.txt lists. Each round runs the peer and the program one after the other, so that a
-neighbour's load hits both; the ratio printed is the median over rounds. Tokens a second are training tokens without
+neighbour's load hits both; the ratio printed is the median over rounds, that of whole processes (start, loading,
+reports) beside it. Tokens a second are training tokens without
 padding over the wall time of the whole sweep, its evaluations included, loading excluded. The program's time also
 holds its two baselines (the untouched base and a default run), whose tokens are not counted; a single configuration is
 `finetune_tune train`, timed as a process, less the time of the same command with one step (loading and one evaluation).
@@ -44,12 +45,15 @@ def run_peer(args: argparse.Namespace, case: dict, model: Path, data: Path, work
     results = []
     for workers in case["workers"]:
         out = work / "peer.json"
+        started = time.perf_counter()
         run([args.python, str(args.peers / "peft_sweep.py"), "--model", str(model), "--train", str(data / "train.jsonl"),
              "--valid", str(data / "valid.jsonl"), "--valid-limit", "64", "--no-shuffle", "--device", "cpu",
              "--steps", str(case["steps"]), "--batch-size", "8", "--workers", str(workers),
              "--lrs", *map(str, case["lrs"]), "--ranks", *map(str, case["ranks"]), "--json", str(out)])
+        process = time.perf_counter() - started
         report = json.loads(out.read_text())
-        results.append({"tokens": report["tokens"], "seconds": report["wall_seconds"], "best": report["best"]["valid_loss"]})
+        results.append({"tokens": report["tokens"], "seconds": report["wall_seconds"], "process_seconds": process,
+                        "best": report["best"]["valid_loss"]})
     return max(results, key=lambda r: r["tokens"] / r["seconds"])
 
 
@@ -81,7 +85,8 @@ def run_ours(args: argparse.Namespace, case: dict, model: Path, data: Path, work
         first, wall_of_first = timed([str(args.program), *verb, *common, "--set", "train.steps=1"])
         return {"tokens": report["tokens"] - first["tokens"], "seconds": wall - wall_of_first,
                 "start_seconds": wall_of_first, "best": report["valid_loss"]}
-    return {"tokens": report["cost"]["tokens"], "seconds": report["cost"]["seconds"], "best": report["best"]["metric"]}
+    return {"tokens": report["cost"]["tokens"], "seconds": report["cost"]["seconds"], "process_seconds": wall,
+            "best": report["best"]["metric"]}
 
 
 def prepare(args: argparse.Namespace, work: Path) -> None:
@@ -125,6 +130,10 @@ def main() -> None:
                 peer, ours = run_peer(args, case, model, work / "data", work), run_ours(args, case, model, work / "data", work)
                 speed = [r["tokens"] / r["seconds"] for r in (peer, ours)]
                 rounds.append({"peer": peer, "ours": ours, "ratio": speed[1] / speed[0]})
+                if "process_seconds" in ours:
+                    rounds[-1]["process_ratio"] = peer["process_seconds"] / ours["process_seconds"]
+                    print(f"{name}: whole processes {peer['process_seconds']:.1f} s and {ours['process_seconds']:.1f} s, "
+                          f"ratio {rounds[-1]['process_ratio']:.2f}", flush=True)
                 print(f"{name}: peer {speed[0]:,.0f} tokens/s (best {peer['best']:.5g}), "
                       f"ours {speed[1]:,.0f} (best {ours['best']:.5g}), ratio {speed[1] / speed[0]:.2f}", flush=True)
             ratio = statistics.median(r["ratio"] for r in rounds)
