@@ -90,9 +90,9 @@ int run_check(const Arguments& arguments) {
     out << "method auto: " << *choice << "\n";
   if (const auto moved = describe_first_look(session.config)) out << *moved << "\n";
   const Forecast forecast = make_forecast(session, costs, resident, true);
-  out << memory_text(forecast) << "\n";
-  out << fmt::format("{} (sampler {}, scheduler {}; stopping saves most of it)\n", time_text(forecast),
-                     session.config.tune.sampler->name, session.config.tune.scheduler->name);
+  out << fmt::format("sampler {}, scheduler {}\n", session.config.tune.sampler->name,
+                     session.config.tune.scheduler->name);
+  for (const auto& line : forecast_lines(forecast)) out << line << "\n";
   if (arguments.json()) {
     nlohmann::ordered_json json{{"train", data_json(session.train)},  {"valid", data_json(session.valid)},
                                 {"shared_examples", shared},          {"memory_bytes", forecast.memory.total()},

@@ -9,6 +9,8 @@
 namespace finetune {
 namespace {
 
+constexpr double kLong = 3600;  // seconds
+
 // Validations of a trial that runs to its end: those asked for, the last one, and the looks of a scheduler, which are
 // at most one every tenth of the budget.
 std::int64_t evaluations(const RunConfig& config) {
@@ -17,6 +19,23 @@ std::int64_t evaluations(const RunConfig& config) {
   if (config.run.eval_every > 0) count += steps / config.run.eval_every;
   if (config.tune.scheduler && config.tune.scheduler->name != "none") count += std::min<std::int64_t>(steps, 9);
   return std::min(count, steps);
+}
+
+std::string time_text(const Forecast& f) {
+  if (f.trials == 1)
+    return fmt::format("{} steps of about {}: about {}", f.steps, duration_text(f.round_seconds),
+                       duration_text(f.seconds));
+  return fmt::format(
+      "{} trials of {} steps, {} side by side: a round takes about {}, all of them to the end {} at most{}", f.trials,
+      f.steps, f.resident, duration_text(f.round_seconds), duration_text(f.seconds),
+      f.stops ? "; stopping saves most of it" : "");
+}
+
+std::string memory_text(const MemoryEstimate& m) {
+  const auto mib = [](std::int64_t bytes) { return static_cast<double>(bytes) / (1 << 20); };
+  return fmt::format(
+      "memory about {:.0f} MiB: base {:.0f}, trials {:.0f}, kept states {:.0f}, activations {:.0f}, program {:.0f}",
+      mib(m.total()), mib(m.base), mib(m.slots), mib(m.images), mib(m.activations), mib(m.program));
 }
 
 }  // namespace
@@ -28,24 +47,19 @@ Forecast make_forecast(const Session& session, const LaneCosts& costs, std::int6
           .resident = resident,
           .round_seconds = round_seconds(session, costs, resident),
           .seconds = run_seconds(session, costs, config.tune.trials, resident, evaluations(config), baselines),
+          .stops = config.tune.scheduler && config.tune.scheduler->name != "none",
           .memory = session_memory(session, resident + (baselines ? 1 : 0))};
 }
 
-std::string time_text(const Forecast& f) {
-  if (f.trials == 1)
-    return fmt::format("{} steps of about {}: about {}", f.steps, duration_text(f.round_seconds),
-                       duration_text(f.seconds));
-  return fmt::format(
-      "{} trials of {} steps, {} side by side: a round takes about {}, all of them to the end {} at most", f.trials,
-      f.steps, f.resident, duration_text(f.round_seconds), duration_text(f.seconds));
-}
-
-std::string memory_text(const Forecast& f) {
-  const auto mib = [](std::int64_t bytes) { return static_cast<double>(bytes) / (1 << 20); };
-  return fmt::format(
-      "memory about {:.0f} MiB: base {:.0f}, trials {:.0f}, kept states {:.0f}, activations {:.0f}, program {:.0f}",
-      mib(f.memory.total()), mib(f.memory.base), mib(f.memory.slots), mib(f.memory.images), mib(f.memory.activations),
-      mib(f.memory.program));
+std::vector<std::string> forecast_lines(const Forecast& f) {
+  std::vector<std::string> lines{time_text(f), memory_text(f.memory)};
+  if (f.seconds > kLong && f.trials == 1)
+    lines.emplace_back("shorter: fewer --steps, a smaller train.batch_size or data.max_length");
+  else if (f.seconds > kLong)
+    lines.emplace_back(
+        "shorter: --set tune.budget.seconds=3600 ends it after an hour with the best so far; fewer --steps "
+        "or --trials, a smaller train.batch_size or data.max_length");
+  return lines;
 }
 
 }  // namespace finetune

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "engine/lane_count.h"
 #include "engine/memory.h"
@@ -17,6 +18,7 @@ struct Forecast {
   std::int64_t resident = 1;           ///< trials side by side
   double round_seconds = 0;            ///< a step of all of them
   double seconds = 0;                  ///< all trials to the end: the most that the run takes
+  bool stops = false;                  ///< the scheduler may stop trials before their end
   MemoryEstimate memory;
 };
 
@@ -24,8 +26,7 @@ struct Forecast {
 /// configuration trained besides.
 Forecast make_forecast(const Session& session, const LaneCosts& costs, std::int64_t resident, bool baselines);
 
-/// Time and memory in two lines without line ends.
-std::string time_text(const Forecast& forecast);
-std::string memory_text(const Forecast& forecast);
+/// Time and memory for people, and what makes a run of more than an hour shorter. Lines without line ends.
+std::vector<std::string> forecast_lines(const Forecast& forecast);
 
 }  // namespace finetune

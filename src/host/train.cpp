@@ -64,7 +64,7 @@ TrainResult train(RunConfig config, const StudyHooks& hooks, bool overwrite) {
   std::vector<LaneParts> lanes = make_lanes(session, 1);
   begin_folder(session);
   say_notes(session);
-  session.say(time_text(make_forecast(session, costs, 1, false)));
+  for (const auto& line : forecast_lines(make_forecast(session, costs, 1, false))) session.say(line);
   if (hooks.on_begin) hooks.on_begin(study_plan(session.config));
 
   const std::filesystem::path out = session.config.run.out;

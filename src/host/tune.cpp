@@ -21,9 +21,7 @@ void announce(const Session& session, const LaneCosts& costs, std::int64_t resid
   const RunConfig& config = session.config;
   describe_session(session);
   session.say(fmt::format("sampler {}, scheduler {}", config.tune.sampler->name, config.tune.scheduler->name));
-  const Forecast forecast = make_forecast(session, costs, resident, true);
-  session.say(time_text(forecast) + (config.tune.scheduler->name == "none" ? "" : "; stopping saves most of it"));
-  session.say(memory_text(forecast));
+  for (const auto& line : forecast_lines(make_forecast(session, costs, resident, true))) session.say(line);
 }
 
 void write_best(const Session& session, const StudyResult& result, std::vector<LaneParts>& lanes) {
