@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 
+#include <initializer_list>
 #include <map>
 #include <memory>
 #include <set>
@@ -87,12 +88,6 @@ at::ScalarType dtype_of(const Shards& shards) {
   return dtype == "BF16" ? at::kBFloat16 : dtype == "F16" ? at::kHalf : at::kFloat;
 }
 
-at::ScalarType compute_dtype(const std::string& wanted, at::ScalarType in_file) {
-  if (wanted == "float32") return at::kFloat;
-  if (wanted == "bfloat16") return at::kBFloat16;
-  return in_file == at::kBFloat16 ? at::kBFloat16 : at::kFloat;
-}
-
 std::string shape_text(at::IntArrayRef shape) {
   std::string text = "[";
   for (std::size_t i = 0; i < shape.size(); ++i) text += (i ? ", " : "") + std::to_string(shape[i]);
@@ -174,6 +169,29 @@ at::Tensor read_finite(const Shards& shards, const std::string& name) {
   return tensor;
 }
 
+// Projections that share an input lie one behind the other, as the decoder multiplies by them (models/weights.h).
+// Stacked later each would be there twice for a while, and small blocks that are freed stay in the heap.
+void allocate_together(const DecoderOptions& o, LayerWeights& layer, std::initializer_list<Projection> projections,
+                       at::ScalarType dtype) {
+  std::int64_t rows = 0;
+  for (const Projection p : projections) rows += projection_out(o, p);
+  const at::Tensor all = at::empty({rows, projection_in(o, *projections.begin())}, dtype);
+  rows = 0;
+  for (const Projection p : projections) {
+    layer.weight[static_cast<std::size_t>(p)] = all.narrow(0, rows, projection_out(o, p));
+    rows += projection_out(o, p);
+  }
+}
+
+// Converts while it copies: beside the result there is one tensor of the file.
+void fill(const Place& place, const Shards& shards, at::ScalarType dtype) {
+  const at::Tensor in_file = read_finite(shards, place.name);
+  if (place.tensor->defined())
+    place.tensor->copy_(in_file);
+  else
+    *place.tensor = in_file.to(dtype);
+}
+
 // Two names for one matrix must agree: transformers would quietly untie them.
 void check_tied(const Shards& shards) {
   if (!shards.of_tensor.contains(kEmbedding) || !shards.of_tensor.contains(kHead)) return;
@@ -192,7 +210,7 @@ std::vector<std::pair<std::string, at::Tensor*>> named_tensors(BaseModel& model)
   return list;
 }
 
-BaseModel load_checkpoint(const std::filesystem::path& folder, const std::string& dtype) {
+BaseModel load_checkpoint(const std::filesystem::path& folder, at::ScalarType dtype) {
   const std::string config_path = (folder / "config.json").string();
   BaseModel model;
   model.config = parse_strict_json(config_path, read_file(config_path, kLargestConfig));
@@ -204,8 +222,12 @@ BaseModel load_checkpoint(const std::filesystem::path& folder, const std::string
   check_names(folder, shards, list, model);
   if (model.options.tied_head) check_tied(shards);
   model.file_dtype = dtype_of(shards);
-  model.dtype = compute_dtype(dtype, model.file_dtype);
-  for (const auto& place : list) *place.tensor = read_finite(shards, place.name).to(model.dtype);
+  model.dtype = dtype;
+  for (auto& layer : model.weights.layers) {
+    allocate_together(model.options, layer, {Projection::q, Projection::k, Projection::v}, dtype);
+    allocate_together(model.options, layer, {Projection::gate, Projection::up}, dtype);
+  }
+  for (const auto& place : list) fill(place, shards, dtype);
   if (model.options.tied_head) model.weights.head_VD = model.weights.embed_VD;
   return model;
 }

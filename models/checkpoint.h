@@ -36,9 +36,11 @@ struct BaseModel {
   nlohmann::ordered_json config;           ///< config.json as it was
 };
 
-/// Reads model.safetensors or the sharded index. `dtype`: auto (the tensors' own; float16 computes in float32),
-/// float32 or bfloat16. Throws Error (bad_input) naming file, key or tensor.
-BaseModel load_checkpoint(const std::filesystem::path& folder, const std::string& dtype);
+/// Reads model.safetensors or the sharded index in `dtype`, kFloat or kBFloat16 (engine/precision.h chooses), whatever
+/// the file has. Tensors are read and converted one at a time, so memory never holds more than the result and one
+/// tensor of the file. Projections that share an input are views of one tensor, as make_base stacks them. Throws Error
+/// (bad_input) naming file, key or tensor.
+BaseModel load_checkpoint(const std::filesystem::path& folder, at::ScalarType dtype);
 
 /// HuggingFace names and tensors in file order; without lm_head.weight when tied.
 std::vector<std::pair<std::string, at::Tensor*>> named_tensors(BaseModel& model);

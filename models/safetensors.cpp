@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cmath>
+#include <cstdint>
 #include <cstring>
 
 #include "core/error.h"
@@ -35,6 +36,15 @@ const char* dtype_name(at::ScalarType dtype) {
     default:
       return "";
   }
+}
+
+// Gives back the whole pages of a part of a mapping that has been copied: they would count as this process's memory as
+// long as the file is open, so a model of several gigabytes would be there twice. Read again, they come from the file.
+void drop_pages(const char* from, std::size_t bytes) {
+  const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
+  const std::uintptr_t begin = (reinterpret_cast<std::uintptr_t>(from) + page - 1) / page * page;
+  const std::uintptr_t end = (reinterpret_cast<std::uintptr_t>(from) + bytes) / page * page;
+  if (begin < end) ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
 }
 
 }  // namespace
@@ -71,8 +81,10 @@ const TensorEntry* SafetensorsFile::find(const std::string& name) const {
 
 at::Tensor SafetensorsFile::read(const TensorEntry& entry) const {
   at::Tensor tensor = at::empty(entry.shape, torch_dtype(path_, entry));
+  const char* from = data_ + header_.data_offset + entry.begin;
   // The format promises no alignment, hence a copy of bytes.
-  std::memcpy(tensor.data_ptr(), data_ + header_.data_offset + entry.begin, entry.end - entry.begin);
+  std::memcpy(tensor.data_ptr(), from, entry.end - entry.begin);
+  drop_pages(from, entry.end - entry.begin);
   return tensor;
 }
 

@@ -25,7 +25,8 @@ class SafetensorsFile {
   const SafetensorsHeader& header() const { return header_; }
   const std::string& path() const { return path_; }
   const TensorEntry* find(const std::string& name) const;
-  /// A copy on the CPU in the file's dtype. F32, F16 and BF16 only: others throw, naming the tensor.
+  /// A copy on the CPU in the file's dtype; the file's pages behind it are given back. F32, F16 and BF16 only: others
+  /// throw, naming the tensor.
   at::Tensor read(const TensorEntry& entry) const;
 
  private:

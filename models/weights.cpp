@@ -5,14 +5,34 @@
 namespace finetune {
 namespace {
 
-// Cats what is defined along the rows, moves it, and lets the parts be views of the result.
+// Whether the parts already are the rows of one tensor, one behind the other: as load_checkpoint reads them.
+bool lie_together(const std::vector<at::Tensor>& parts) {
+  for (std::size_t i = 0; i + 1 < parts.size(); ++i) {
+    const at::Tensor &part = parts[i], &next = parts[i + 1];
+    const bool behind = part.is_contiguous() && next.is_contiguous() && part.scalar_type() == next.scalar_type() &&
+                        part.is_alias_of(next) && next.storage_offset() == part.storage_offset() + part.numel();
+    if (!behind) return false;
+  }
+  return true;
+}
+
+// All rows as one tensor: a view where they lie together, else a copy.
+at::Tensor all_rows(const std::vector<at::Tensor>& parts) {
+  if (parts.size() == 1 || !lie_together(parts)) return at::cat(parts, 0);
+  std::vector<std::int64_t> sizes = parts.front().sizes().vec();
+  sizes[0] = 0;
+  for (const at::Tensor& part : parts) sizes[0] += part.size(0);
+  return parts.front().as_strided(sizes, parts.front().strides());
+}
+
+// Stacks what is defined along the rows, moves it, and lets the parts be views of the result.
 at::Tensor stack_rows(std::vector<at::Tensor*> parts, at::Device device) {
   std::vector<at::Tensor> present;
   for (const auto* part : parts) {
     if (part->defined()) present.push_back(*part);
   }
   if (present.empty()) return {};
-  const at::Tensor stacked = at::cat(present, 0).to(device);
+  const at::Tensor stacked = all_rows(present).to(device);
   std::int64_t row = 0;
   for (auto* part : parts) {
     const std::int64_t rows = part->size(0);

@@ -29,8 +29,8 @@ struct Status {
 };
 
 namespace cuda {
-/// Ok when kernels were compiled in and a device can run them; else says what is missing.
-Status available();
+/// Ok when kernels were compiled in and the device of this index can run them; else says what is missing.
+Status available(int device);
 }  // namespace cuda
 
 }  // namespace finetune::kernels

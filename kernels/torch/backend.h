@@ -28,15 +28,36 @@ const Backend& flash_backend();      ///< the composition with ATen's flash atte
 
 enum class Operation { rmsnorm, rotary_embedding, attention, swiglu, entropy, adapter, dropped_adapter, optimizer };
 
-/// `measured`: a kernel of our own only where it was timed on such a device and won, elsewhere the composition of ATen
-/// ops (on CUDA none has been timed yet; adapters with dropout have the kernel, for the composition makes masks on the
-/// host). `written`: every kernel there is, for tests and benchmarks.
-enum class KernelChoice { measured, written };
+/// run.kernels. `automatic`: a kernel of our own where it is known to win (on a CPU in float32 always; on CUDA none has
+/// been timed yet, but adapters with dropout have the kernel, for the composition makes masks on the host), elsewhere
+/// the composition of ATen ops. `composition`: no kernel of ours; ATen's flash attention stays. `written`: every kernel
+/// there is.
+enum class KernelChoice { automatic, composition, written };
 
-/// Chooses for the whole process, before the first step: there is one table, as there is one set of kernels, and a
-/// trial's numbers must not depend on a choice that another makes. Not an option of a run, because nobody gains by it
-/// until the table's entries are measured.
-void prefer(KernelChoice choice);
+/// While one lives, operations called on this thread use this choice; the innermost counts, without one `automatic`. So
+/// two studies of one process may differ, as they may in dtype.
+class UseKernels {
+ public:
+  explicit UseKernels(KernelChoice choice);
+  ~UseKernels();
+  UseKernels(const UseKernels&) = delete;
+  UseKernels& operator=(const UseKernels&) = delete;
+
+ private:
+  KernelChoice before_;
+};
+
+/// What the table asks of a GPU.
+struct DeviceTraits {
+  int capability = 0;    ///< kernels/torch/gpu.h; flash attention needs kAmpere
+  bool kernels = false;  ///< kernels/cuda was compiled in and runs on this device
+};
+
+/// Whether every operation on such a device has a kernel of ours in this dtype.
+bool has_kernels(at::DeviceType device, at::ScalarType dtype);
+
+/// Why `written` cannot be had on a device in a dtype; null if it can.
+const char* kernels_problem(at::Device device, at::ScalarType dtype);
 
 /// Heads that ATen's flash attention takes.
 bool fits_flash_attention(std::int64_t head_dim);
@@ -44,9 +65,13 @@ bool fits_flash_attention(std::int64_t head_dim);
 /// Whether a forward and backward in this dtype, with heads of `head_dim`, can be captured once and replayed for other
 /// trials: nothing that changes between passes of one shape is read on the host. On a GPU this takes kernels of our own
 /// in every place; on the CPU the stand-in of kernels/torch/graph.h replays by computing.
-bool can_capture(at::Device device, at::ScalarType dtype, std::int64_t head_dim);
+bool can_capture(at::Device device, at::ScalarType dtype, std::int64_t head_dim, KernelChoice choice);
 
-/// The table (kernels/torch/table.cpp): operation x device x dtype.
+/// The table (kernels/torch/table.cpp): operation x kind of device x dtype x choice. `traits` of this very device: an
+/// old card beside new ones changes nothing for those.
+const Backend& choose_backend(Operation operation, at::DeviceType device, at::ScalarType dtype, KernelChoice choice,
+                              const DeviceTraits& traits);
+/// The same for a tensor and this thread's choice.
 const Backend& backend_for(Operation operation, const at::Tensor& tensor);
 
 }  // namespace finetune::ops

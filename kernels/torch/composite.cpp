@@ -135,7 +135,7 @@ struct Move {
   at::Tensor moves, clip, step;  // no dimensions; clip undefined: none
 };
 
-// Elements [begin, begin + n) of the slot.
+// Elements [begin, begin + n) of the slot. Everything that takes memory comes before the first write.
 void adamw_slice(const OptimizerState& state, const SlotUpdate& u, const Move& move, std::int64_t begin,
                  std::int64_t n) {
   const auto part = [&](const at::Tensor& all_SP) { return all_SP.select(0, u.slot).narrow(0, begin, n); };
@@ -151,24 +151,27 @@ void adamw_slice(const OptimizerState& state, const SlotUpdate& u, const Move& m
   const at::Tensor c1 = 1 - at::pow(u.beta1, move.step.to(at::kDouble)),
                    c2 = 1 - at::pow(u.beta2, move.step.to(at::kDouble));
   const at::Tensor new_p = decayed - new_m / (new_v.sqrt() / c2.sqrt() + u.epsilon) * (u.learning_rate / c1);
-  p.copy_(at::where(move.moves, new_p, p));
-  m.copy_(at::where(move.moves, new_m, m));
-  v.copy_(at::where(move.moves, new_v, v));
+  const at::Tensor next_p = at::where(move.moves, new_p, p), next_m = at::where(move.moves, new_m, m),
+                   next_v = at::where(move.moves, new_v, v);
+  p.copy_(next_p);
+  m.copy_(next_m);
+  v.copy_(next_v);
 }
 
 void adamw_composite(const OptimizerState& state, std::span<const SlotUpdate> updates, const at::Tensor& norms,
-                     const at::Tensor& losses) {
-  for (std::size_t i = 0; i < updates.size(); ++i) {
-    const SlotUpdate& u = updates[i];
-    const auto entry = static_cast<std::int64_t>(i);
+                     const at::Tensor& losses, UpdateProgress& done) {
+  for (; done.updates < updates.size(); ++done.updates, done.elements = 0) {
+    const SlotUpdate& u = updates[done.updates];
+    const auto entry = static_cast<std::int64_t>(done.updates);
     const at::Tensor norm = norms.select(0, entry), steps = state.steps_S.select(0, u.slot);
     const Move move{.moves = norm.isfinite() & losses.select(0, entry).isfinite(),
                     .clip = u.max_norm > 0 ? (u.max_norm / (norm + 1e-6)).clamp_max(1) : at::Tensor(),
                     .step = steps + 1};
     const std::int64_t parameters = state.params_SP.size(1);
-    for (std::int64_t begin = 0; begin < parameters; begin += kOptimizerSlice)
-      adamw_slice(state, u, move, begin, std::min(kOptimizerSlice, parameters - begin));
-    steps.copy_(at::where(move.moves, move.step, steps));
+    for (; done.elements < parameters; done.elements += kOptimizerSlice)
+      adamw_slice(state, u, move, done.elements, std::min(kOptimizerSlice, parameters - done.elements));
+    const at::Tensor next_step = at::where(move.moves, move.step, steps);
+    steps.copy_(next_step);
     state.grads_SP.select(0, u.slot).zero_();
   }
 }

@@ -453,8 +453,9 @@ std::optional<std::array<cpu::AdamWStep, 2>> constants_of(const SlotUpdate& u, d
   return {{plain, decayed}};
 }
 
+// All memory is taken before the first write, so it is done as a whole or not at all.
 void adam(const OptimizerState& state, std::span<const SlotUpdate> updates, const at::Tensor& norms_N,
-          const at::Tensor& losses_N) {
+          const at::Tensor& losses_N, UpdateProgress& progress) {
   at::Tensor params = state.params_SP, grads = state.grads_SP, first = state.first_SP, second = state.second_SP;
   auto* steps = state.steps_S.data_ptr<std::int64_t>();
   std::vector<Stretch> stretches;
@@ -463,7 +464,6 @@ void adam(const OptimizerState& state, std::span<const SlotUpdate> updates, cons
     const SlotUpdate& update = updates[i];
     constants.push_back(constants_of(update, norms_N.const_data_ptr<double>()[i], losses_N.const_data_ptr<double>()[i],
                                      steps[update.slot] + 1));
-    if (constants.back()) ++steps[update.slot];
     std::int64_t done = 0;
     for (const auto& [begin, end] : update.decayed) {
       add_stretches(stretches, i, done, begin, false);
@@ -472,6 +472,8 @@ void adam(const OptimizerState& state, std::span<const SlotUpdate> updates, cons
     }
     add_stretches(stretches, i, done, params.size(1), false);
   }
+  for (std::size_t i = 0; i < updates.size(); ++i) steps[updates[i].slot] += constants[i] ? 1 : 0;
+  progress = {.updates = updates.size()};
   at::parallel_for(0, static_cast<std::int64_t>(stretches.size()), grain(10 * kStretch),
                    [&](std::int64_t from, std::int64_t to) {
                      for (std::int64_t i = from; i < to; ++i) {

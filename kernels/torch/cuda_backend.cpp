@@ -282,8 +282,9 @@ void sums(const at::Tensor& values, std::span<const RowRange> ranges, at::Tensor
                                 here.stream()));
 }
 
+// All memory is taken before the launch, so it is done as a whole or not at all.
 void adam(const OptimizerState& state, std::span<const SlotUpdate> updates, const at::Tensor& norms,
-          const at::Tensor& losses) {
+          const at::Tensor& losses, UpdateProgress& done) {
   const at::Tensor& params = state.params_SP;
   const OnDevice here(params);
   std::vector<kernels::AdamWSlot> list;
@@ -312,6 +313,7 @@ void adam(const OptimizerState& state, std::span<const SlotUpdate> updates, cons
        .losses = doubles(losses, params, updates.size()),
        .steps = static_cast<std::int64_t*>(pointer(state.steps_S, params, at::kLong, {params.size(0)}))},
       here.stream()));
+  done = {.updates = updates.size()};
 }
 
 }  // namespace

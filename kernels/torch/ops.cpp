@@ -113,8 +113,8 @@ void row_sums(const at::Tensor& values, std::span<const RowRange> ranges, at::Te
 }
 
 void adamw(const OptimizerState& state, std::span<const SlotUpdate> updates, const at::Tensor& norms_N,
-           const at::Tensor& losses_N) {
-  backend_for(Operation::optimizer, state.params_SP).adamw(state, updates, norms_N, losses_N);
+           const at::Tensor& losses_N, UpdateProgress& done) {
+  backend_for(Operation::optimizer, state.params_SP).adamw(state, updates, norms_N, losses_N, done);
 }
 
 }  // namespace finetune::ops

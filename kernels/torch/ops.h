@@ -141,9 +141,16 @@ struct SlotUpdate {
   double max_norm = 0;  ///< gradients are multiplied by max_norm / (norm + 1e-6) where that is below 1; 0 = never
   std::vector<std::pair<std::int64_t, std::int64_t>> decayed;  ///< [begin, end) of P that decay applies to
 };
+/// How far a call of adamw has come: whole updates, and elements of the next one's slot.
+struct UpdateProgress {
+  std::size_t updates = 0;
+  std::int64_t elements = 0;
+};
 /// All updates in one call; zeroes the gradients of every slot named. norms_N and losses_N (fp64, on the bank's device)
-/// have an entry per update: where one is not finite, parameters, moments and step count stay as they are.
+/// have an entry per update: where one is not finite, parameters, moments and step count stay as they are. A call that
+/// throws because memory ran out has done what `done` says and touched nothing behind it: called again with the same
+/// arguments it goes on there, so no element is updated twice or left out.
 void adamw(const OptimizerState& state, std::span<const SlotUpdate> updates, const at::Tensor& norms_N,
-           const at::Tensor& losses_N);
+           const at::Tensor& losses_N, UpdateProgress& done);
 
 }  // namespace finetune::ops

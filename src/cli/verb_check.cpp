@@ -95,7 +95,7 @@ int run_check(const Arguments& arguments) {
   for (const auto& line : forecast_lines(forecast)) out << line << "\n";
   if (arguments.json()) {
     nlohmann::ordered_json json{{"train", data_json(session.train)},  {"valid", data_json(session.valid)},
-                                {"shared_examples", shared},          {"memory_bytes", forecast.memory.total()},
+                                {"shared_examples", shared},          {"memory_bytes", memory_bytes(forecast)},
                                 {"seconds", forecast.seconds},        {"round_seconds", forecast.round_seconds},
                                 {"lanes", *session.config.run.lanes}, {"concurrent", resident}};
     if (start) json["start"] = to_json(*start);

@@ -27,7 +27,7 @@ std::vector<Example> probe_examples(std::int64_t vocabulary) {
 int run_export(const Arguments& arguments) {
   RunConfig config = prepare_config(arguments);
   check_paths(config, true, arguments.overwrite());
-  BaseModel model = load_checkpoint(config.model.path, "float32");
+  BaseModel model = load_checkpoint(config.model.path, at::kFloat);
   const PeftAdapter adapter = load_peft_adapter(*config.model.adapter, model.options);
   const auto probe = probe_examples(model.options.vocab_size);
   const double before = probe_loss(model, &adapter, probe);
@@ -36,7 +36,7 @@ int run_export(const Arguments& arguments) {
   write_checkpoint(model, model.file_dtype, config.model.path, config.run.out);
 
   // What was written is read back and must give the same loss, within what its dtype rounds.
-  BaseModel merged = load_checkpoint(config.run.out, "float32");
+  BaseModel merged = load_checkpoint(config.run.out, at::kFloat);
   const double after = probe_loss(merged, nullptr, probe), difference = std::fabs(after - before);
   const double allowed = model.file_dtype == at::kFloat ? 1e-3 : 5e-2;
   if (!(difference <= allowed * std::max(1.0, std::fabs(before)))) {

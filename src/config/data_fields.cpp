@@ -66,8 +66,8 @@ Field date_field() {
 
 std::vector<Field> model_fields() {
   return {text_field("model.path", "HuggingFace checkpoint folder", FINETUNE_AT(model.path)),
-          text_field("model.dtype", "dtype of base and activations", FINETUNE_AT(model.dtype),
-                     {"auto", "float32", "bfloat16"}),
+          text_field("model.dtype", "base and activations; auto: bfloat16 on a GPU from 8.0 on, else float32",
+                     FINETUNE_AT(model.dtype), {"auto", "float32", "bfloat16"}),
           optional_text_field("model.adapter", "PEFT adapter folder to start from", FINETUNE_AT(model.adapter))};
 }
 

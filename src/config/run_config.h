@@ -123,6 +123,7 @@ struct OutputConfig {  // key `run`
   std::vector<std::string> devices;             ///< empty = auto; cpu, cuda:0 ...
   std::optional<std::int64_t> lanes;            ///< per device; absent = as many as pay
   std::string numerics = "reproducible";        ///< reproducible|fast
+  std::string kernels = "auto";                 ///< auto|composition|written
   std::optional<std::int64_t> tokens_per_pass;  ///< absent = auto
   std::int64_t eval_every = 0;                  ///< steps; 0 = milestones and the end only
 };

@@ -60,6 +60,7 @@ std::vector<ExampleLoss> losses_of(const DecoderBase& base, const PeftAdapter* a
 }  // namespace
 
 std::vector<ExampleLoss> evaluate_examples(const Session& session) {
+  const ops::UseKernels kernels(session.kernels);
   return losses_of(session.bases.front(), session.start ? &*session.start : nullptr, session.valid.examples,
                    session.tokens_per_pass);
 }

@@ -14,8 +14,7 @@ namespace {
 constexpr double kWorthALane = 0.97;  // every lane has buffers of its own: only for what is not noise
 
 bool fits(const Session& session, std::int64_t trials) {
-  const std::int64_t free = session.free_memory(session.devices.front());
-  return session_memory(session, trials + 1).to_come(true) <= free / 4 * 3;
+  return std::ranges::all_of(memory_needs(session, trials + 1), &MemoryNeed::fits);
 }
 
 }  // namespace

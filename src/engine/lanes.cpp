@@ -19,15 +19,17 @@ std::unique_ptr<PackedTrainer> make_trainer(const Session& session, ParameterSto
   const at::Device device = store.params_SP().device();
   return std::make_unique<PackedTrainer>(
       store, train, valid,
-      TrainerOptions{.tokens_per_pass = session.tokens_per_pass,
-                     .shuffle = session.config.data.shuffle,
-                     .ahead = !device.is_cpu(),  // on the processor it would take threads from the products
-                     .graphs = !device.is_cpu() && ops::graphs_problem(device) == nullptr &&
-                               ops::can_capture(device, session.model.dtype, session.model.options.head_dim),
-                     .reproducible = session.config.run.numerics == "reproducible",
-                     .threads = session.threads,
-                     .interrupted = session.interrupted,
-                     .say = session.say});
+      TrainerOptions{
+          .tokens_per_pass = session.tokens_per_pass,
+          .shuffle = session.config.data.shuffle,
+          .ahead = !device.is_cpu(),  // on the processor it would take threads from the products
+          .graphs = !device.is_cpu() && ops::graphs_problem(device) == nullptr &&
+                    ops::can_capture(device, session.model.dtype, session.model.options.head_dim, session.kernels),
+          .reproducible = session.config.run.numerics == "reproducible",
+          .kernels = session.kernels,
+          .threads = session.threads,
+          .interrupted = session.interrupted,
+          .say = session.say});
 }
 
 std::vector<LaneParts> make_lanes(const Session& session, std::int64_t slots) {

@@ -86,10 +86,9 @@ MemoryEstimate estimate_memory(const DecoderOptions& m, const MemoryPlan& plan) 
   return estimate;
 }
 
-std::int64_t slots_that_fit(std::int64_t wanted, std::int64_t available,
-                            const std::function<std::int64_t(std::int64_t)>& needed) {
+std::int64_t slots_that_fit(std::int64_t wanted, const std::function<bool(std::int64_t)>& fits) {
   std::int64_t slots = std::max<std::int64_t>(1, wanted);
-  while (slots > 1 && needed(slots) > available) --slots;
+  while (slots > 1 && !fits(slots)) --slots;
   return slots;
 }
 

@@ -45,9 +45,9 @@ std::int64_t resident_bytes();
 
 MemoryEstimate estimate_memory(const DecoderOptions& model, const MemoryPlan& plan);
 
-/// The most slots, from 1 to `wanted`, whose bytes `needed(slots)` fit into `available`; `needed` grows with the slots.
-std::int64_t slots_that_fit(std::int64_t wanted, std::int64_t available,
-                            const std::function<std::int64_t(std::int64_t)>& needed);
+/// The most slots, from 1 to `wanted`, for which `fits` holds, which does for fewer where it does for more; 1 is always
+/// tried.
+std::int64_t slots_that_fit(std::int64_t wanted, const std::function<bool(std::int64_t)>& fits);
 
 /// Tokens per pass that `available` bytes allow beside plan.slots, the base being there already; between 512 and
 /// `wanted`.

@@ -43,8 +43,9 @@ at::Tensor view(const at::Tensor& bytes, std::int64_t offset, std::size_t count,
 
 }  // namespace
 
-std::int64_t fewest_rows() {
-  return 8 * std::max(2, at::get_num_threads());
+std::int64_t fewest_rows(at::Device device) {
+  constexpr std::int64_t kFewest = 16;
+  return device.is_cpu() ? std::max<std::int64_t>(kFewest, 8 * at::get_num_threads()) : kFewest;
 }
 
 PackArena::PackArena(const PackData& data, at::Device device) {
@@ -93,7 +94,7 @@ void PackArena::fix_launches(std::int64_t rank, std::uint32_t projections) {
 }
 
 BuiltPack build_pack(const Pass& pass, std::span<const PackTrial> trials, at::Device device) {
-  PackData data = build_pack_data(pass, trials, fewest_rows());
+  PackData data = build_pack_data(pass, trials, fewest_rows(device));
   PackArena arena(data, device);
   arena.fill(data);
   return {arena.pack(), std::move(data.rows)};

@@ -5,10 +5,10 @@
 
 #include <algorithm>
 #include <cmath>
-#include <new>
 #include <numeric>
 
 #include "core/error.h"
+#include "engine/out_of_memory.h"
 #include "engine/schedule.h"
 #include "kernels/torch/threads.h"
 #include "models/adapter_bank.h"
@@ -21,7 +21,7 @@ constexpr std::int64_t kFewestTokensPerPass = 8;  // as run.tokens_per_pass
 
 RoundOptions round_options(const ParameterStore& store, const TrainerOptions& options) {
   return {.tokens_per_pass = options.tokens_per_pass,
-          .fewest_rows = fewest_rows(),
+          .fewest_rows = fewest_rows(store.params_SP().device()),
           .shuffle = options.shuffle,
           .together = store.packs_together(),
           .buckets = options.graphs,
@@ -35,13 +35,14 @@ std::int64_t longest_of(std::span<const Example> examples) {
 }
 
 // The largest pass that training is cut into.
-PackShape largest_pass(std::int64_t tokens_per_pass, std::int64_t longest) {
-  const std::int64_t tokens = std::max({tokens_per_pass, fewest_rows(), longest});
+PackShape largest_pass(std::int64_t tokens_per_pass, std::int64_t longest, at::Device device) {
+  const std::int64_t tokens = std::max({tokens_per_pass, fewest_rows(device), longest});
   return bucket_of({tokens, tokens, (tokens + longest - 1) / longest, longest}, tokens_per_pass);
 }
 
 PassOptions pass_options(ParameterStore& store, std::int64_t longest, const TrainerOptions& options) {
-  PassOptions pass{.graphs = options.graphs, .largest = largest_pass(options.tokens_per_pass, longest)};
+  PassOptions pass{.graphs = options.graphs,
+                   .largest = largest_pass(options.tokens_per_pass, longest, store.params_SP().device())};
   if (const AdapterBank* bank = store.trainables(0).bank) {
     pass.rank = bank->rank();
     for (int p = 0; p < kProjections; ++p) pass.projections |= (bank->has(static_cast<Projection>(p)) ? 1U : 0U) << p;
@@ -56,20 +57,6 @@ std::vector<ops::RowRange> row_ranges(const Pass& pass, const PackData& data, st
         {data.rows[c].first, data.rows[c].second, static_cast<std::int64_t>(first_trial + pass.chunks[c].trial)});
   }
   return ranges;
-}
-
-// Calls work() until the device has memory for it; make_room() is called in between and throws when it has nothing
-// left.
-template <typename Work, typename MakeRoom>
-void with_memory(const Work& work, const MakeRoom& make_room) {
-  for (;;) {
-    try {
-      return work();
-    } catch (const c10::OutOfMemoryError&) {
-    } catch (const std::bad_alloc&) {
-    }
-    make_room();
-  }
 }
 
 }  // namespace
@@ -118,7 +105,7 @@ PackedTrainer::Resident& PackedTrainer::place(TrialId trial, const TrainConfig& 
 void PackedTrainer::share(std::size_t lanes) {
   if (!device_.is_cpu() || options_.threads == 0) return;
   set_thread_count(std::max(1, options_.threads / static_cast<int>(lanes)));
-  planner_.set_fewest_rows(fewest_rows());
+  planner_.set_fewest_rows(fewest_rows(device_));
 }
 
 void PackedTrainer::check_interrupt() const {
@@ -140,14 +127,21 @@ std::vector<StepResult> PackedTrainer::step(std::span<const TrialId> ids) {
 }
 
 void PackedTrainer::submit(std::span<const TrialId> ids) {
+  const ops::UseKernels kernels(options_.kernels);
+  const auto shrink = [this] { shrink_passes(); };
   const std::vector<Resident*> trials = find_all(ids);
-  const at::Tensor results_2N =
-      at::zeros({2, static_cast<std::int64_t>(ids.size())}, at::TensorOptions(at::kDouble).device(device_));
+  at::Tensor results_2N;
+  with_memory(
+      [&] {
+        results_2N =
+            at::zeros({2, static_cast<std::int64_t>(ids.size())}, at::TensorOptions(at::kDouble).device(device_));
+      },
+      shrink);
   at::Tensor losses_N = results_2N.select(0, 0), norms_N = results_2N.select(0, 1);
   const RoundPlan plan = forward_backward(trials, losses_N);
-  gradient_norms(trials, norms_N);
+  with_memory([&] { gradient_norms(trials, norms_N); }, shrink);
   update(trials, norms_N, losses_N);
-  ring_.push(results_2N);
+  with_memory([&] { ring_.push(results_2N); }, shrink);
 
   Submitted& submitted = submitted_.emplace_back();
   for (std::size_t i = 0; i < trials.size(); ++i) {
@@ -248,11 +242,14 @@ void PackedTrainer::update(std::span<Resident* const> trials, const at::Tensor& 
                        .max_norm = c.max_grad_norm,
                        .decayed = store_.decayed(c)});
   }
-  ops::adamw(store_.optimizer_state(), updates, norms_N, losses_N);
+  ops::UpdateProgress done;  // a try that ended for want of memory is gone on with, not begun again
+  with_memory([&] { ops::adamw(store_.optimizer_state(), updates, norms_N, losses_N, done); },
+              [this] { shrink_passes(); });
   for (const Resident* trial : trials) store_.updated(trial->slot);
 }
 
 std::vector<EvalResult> PackedTrainer::evaluate(std::span<const TrialId> ids) {
+  const ops::UseKernels kernels(options_.kernels);
   const std::vector<Resident*> trials = find_all(ids);
   std::vector<EvalResult> results;
   const std::size_t together = store_.packs_together() ? trials.size() : 1;
@@ -281,7 +278,7 @@ void PackedTrainer::run_evaluation(std::span<Resident* const> trials, std::vecto
   const std::vector<std::vector<std::int64_t>> all_trials(trials.size(), lengths);
   for (const Pass& pass : plan_passes(all_trials, planner_.tokens_per_pass())) {
     check_interrupt();
-    const PackData data = build_pack_data(pass, parts, fewest_rows());
+    const PackData data = build_pack_data(pass, parts, fewest_rows(device_));
     const PackLosses losses = runner_.evaluate(base, trainables.bank, data);
     const auto ranges = row_ranges(pass, data, 0);
     ops::row_sums(losses.nll_N, ranges, nll_N);
@@ -298,7 +295,7 @@ void PackedTrainer::run_evaluation(std::span<Resident* const> trials, std::vecto
 
 void PackedTrainer::shrink_passes() {
   const std::int64_t tokens = planner_.tokens_per_pass(), fewer = std::max(kFewestTokensPerPass, tokens / 2);
-  runner_.release(largest_pass(fewer, longest_));
+  runner_.release(largest_pass(fewer, longest_, device_));
   if (!device_.is_cpu()) at::getDeviceAllocator(device_.type())->emptyCache();
   if (tokens <= kFewestTokensPerPass) {
     throw failed(device_.str(),

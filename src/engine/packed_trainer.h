@@ -19,6 +19,7 @@
 #include "engine/parameter_store.h"
 #include "engine/pass_runner.h"
 #include "engine/round_plan.h"
+#include "kernels/torch/backend.h"
 #include "kernels/torch/reproducible.h"
 #include "kernels/torch/ring.h"
 
@@ -27,9 +28,10 @@ namespace finetune {
 struct TrainerOptions {
   std::int64_t tokens_per_pass = 4096;  ///< a forward/backward works on about this many; bounds activations
   bool shuffle = true;
-  bool ahead = false;                 ///< plan the next round on another thread while the device works on this one
-  bool graphs = false;                ///< capture passes by shape and replay them (kernels/torch/graph.h)
-  bool reproducible = true;           ///< run.numerics: the same bits in every run on a GPU
+  bool ahead = false;        ///< plan the next round on another thread while the device works on this one
+  bool graphs = false;       ///< capture passes by shape and replay them (kernels/torch/graph.h)
+  bool reproducible = true;  ///< run.numerics: the same bits in every run on a GPU
+  ops::KernelChoice kernels = ops::KernelChoice::automatic;  ///< run.kernels
   int threads = 0;                    ///< CPU: processors that the lanes divide among them; 0 = leave the setting alone
   std::function<bool()> interrupted;  ///< asked between passes, on the lane's thread: true ends the call
   std::function<void(const std::string&)> say = [](const std::string&) {};  ///< one line for people; any thread

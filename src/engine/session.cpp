@@ -17,6 +17,8 @@
 #include "data/dataset_notes.h"
 #include "engine/adopt_adapter.h"
 #include "engine/devices.h"
+#include "engine/kernel_choice.h"
+#include "engine/precision.h"
 #include "kernels/torch/backend.h"
 #include "models/adapter_bank.h"
 
@@ -161,10 +163,24 @@ void check_ids(const Dataset& data, std::int64_t vocabulary) {
   }
 }
 
+// What the run computes with: run.devices, model.dtype and run.kernels, as they are from here on.
+Precision settle_devices(Session& session) {
+  RunConfig& config = session.config;
+  session.devices = resolve_devices(config.run.devices);
+  if (auto note = note_missing_gpus(config.run.devices)) session.notes.push_back(std::move(*note));
+  Precision precision = settle_precision(config.model.dtype, session.devices, measure_products);
+  session.kernels = settle_kernels(config.run.kernels, session.devices, precision.dtype);
+  config.model.dtype = dtype_name(precision.dtype);
+  config.run.kernels = resolved_kernels(session.kernels, session.devices, precision.dtype);
+  return precision;
+}
+
 void copy_to_devices(Session& session) {
   for (const at::Device& device : session.devices) {
-    if (!session.bases.empty() && session.bases.front().embed_VD.device() == device) {
-      session.bases.push_back(session.bases.front());  // shares storage
+    const auto same =
+        std::ranges::find_if(session.bases, [&](const DecoderBase& base) { return base.embed_VD.device() == device; });
+    if (same != session.bases.end()) {
+      session.bases.push_back(DecoderBase(*same));  // shares storage
     } else if (session.bases.empty()) {
       session.bases.push_back(make_base(session.model, device));
     } else {
@@ -186,16 +202,25 @@ std::vector<const Value*> searched_values(const RunConfig& config, const std::st
 }  // namespace
 
 // What is the same for all estimates of a session; tokens and images are the caller's.
-static MemoryPlan memory_plan(const Session& session, std::int64_t slots) {
+static MemoryPlan memory_plan(const Session& session, std::int64_t slots, at::Device device) {
   const StoreOptions options = store_options(session, slots);
   return {.slots = slots,
           .rank = computed_rank(options.max_rank),
           .targets = options.targets,
           .full = session.config.train.full(),
           .element_bytes = static_cast<std::int64_t>(at::elementSize(session.model.dtype)),
-          .logits_per_chunk = ops::logits_per_chunk(session.devices.front()),
-          .composed = !session.devices.front().is_cpu(),
+          .logits_per_chunk = ops::logits_per_chunk(device),
+          .composed = !device.is_cpu(),
           .program = session.program_bytes};
+}
+
+// One size for all devices, so that a trial's numbers do not depend on where it runs.
+static std::int64_t choose_tokens_per_pass(const Session& session) {
+  const bool gpu = std::ranges::any_of(session.devices, [](const at::Device& device) { return !device.is_cpu(); });
+  std::int64_t tokens = gpu ? kGpuTokensPerPass : kCpuTokensPerPass;
+  for (const MemoryShare& share : memory_shares(session.devices, session.free_memory))
+    tokens = fit_tokens_per_pass(session.model.options, memory_plan(session, 1, share.device), share.free / 2, tokens);
+  return tokens;
 }
 
 void say_on_stderr(const std::string& line) {
@@ -206,9 +231,10 @@ Session open_session(RunConfig config, const SessionOptions& options) {
   Session session;
   session.free_memory = options.free_memory;
   session.config = std::move(config);
-  session.devices = resolve_devices(session.config.run.devices);
+  const Precision precision = settle_devices(session);
   session.tokenizer = load_tokenizer(session.config.model.path);
-  session.model = load_checkpoint(session.config.model.path, session.config.model.dtype);
+  session.model = load_checkpoint(session.config.model.path, precision.dtype);
+  for (auto& note : precision_notes(precision, session.model.file_dtype)) session.notes.push_back(std::move(note));
   if (session.config.model.adapter) {
     session.start = load_peft_adapter(*session.config.model.adapter, session.model.options);
     if (options.trains) adopt_adapter(session.config, session.start->spec, session.model.options);
@@ -223,18 +249,14 @@ Session open_session(RunConfig config, const SessionOptions& options) {
   check_ids(session.valid, session.model.options.vocab_size);
   resolve_steps(session.config, session.train.examples.size());
   copy_to_devices(session);
-  const bool cpu = session.devices.front().is_cpu();
+  const auto on_cpu = [](const at::Device& device) { return device.is_cpu(); };
+  const bool some_cpu = std::ranges::any_of(session.devices, on_cpu);
   session.threads = at::get_num_threads();
-  if (cpu) session.short_waits = std::make_shared<const ShortWaits>();
+  if (some_cpu) session.short_waits = std::make_shared<const ShortWaits>();
   const std::int64_t base_bytes =
       base_parameters(session.model.options) * static_cast<std::int64_t>(at::elementSize(session.model.dtype));
-  session.program_bytes = std::max<std::int64_t>(0, resident_bytes() - (cpu ? base_bytes : 0));
-  session.tokens_per_pass = session.config.run.tokens_per_pass.value_or(cpu ? kCpuTokensPerPass : kGpuTokensPerPass);
-  if (!session.config.run.tokens_per_pass) {
-    session.tokens_per_pass =
-        fit_tokens_per_pass(session.model.options, memory_plan(session, 1),
-                            session.free_memory(session.devices.front()) / 2, session.tokens_per_pass);
-  }
+  session.program_bytes = std::max<std::int64_t>(0, resident_bytes() - (some_cpu ? base_bytes : 0));
+  session.tokens_per_pass = session.config.run.tokens_per_pass.value_or(choose_tokens_per_pass(session));
   return session;
 }
 
@@ -278,14 +300,12 @@ static std::pair<std::int64_t, std::int64_t> largest_pass(const Session& session
   return {static_cast<std::int64_t>(share * tokens), static_cast<std::int64_t>(share * rows)};
 }
 
-MemoryEstimate session_memory(const Session& session, std::int64_t slots) {
-  MemoryPlan plan = memory_plan(session, slots);
+MemoryEstimate session_memory(const Session& session, std::int64_t slots, at::Device device) {
+  MemoryPlan plan = memory_plan(session, slots, device);
   // Full fine-tuning takes turns: a pass holds one trial.
   std::tie(plan.tokens_per_pass, plan.loss_rows_per_pass) = largest_pass(session, plan.full ? 1 : slots);
   plan.images = slots;
-  const auto on_host = std::count_if(session.devices.begin(), session.devices.end(),
-                                     [](const at::Device& device) { return device.is_cpu(); });
-  plan.lanes = std::max<std::int64_t>(1, on_host);  // those of the processor share its memory
+  plan.lanes = std::max<std::int64_t>(1, std::ranges::count(session.devices, device));  // they share its memory
   return estimate_memory(session.model.options, plan);
 }
 
@@ -295,24 +315,43 @@ std::int64_t wanted_trials(const RunConfig& config) {
   return std::min(config.tune.concurrent.value_or(rule), config.tune.trials);
 }
 
+static MemoryNeed need_of(const Session& session, const MemoryShare& share, std::int64_t slots) {
+  const auto lanes = static_cast<std::int64_t>(session.devices.size());
+  const std::int64_t here = (slots + lanes - 1) / lanes * share.lanes;
+  const MemoryEstimate estimate = session_memory(session, here, share.device);
+  // Room is left for fragmentation, and on the machine for others.
+  const bool host = share.device.is_cpu();
+  return {.share = share,
+          .slots = here,
+          .estimate = estimate,
+          .to_come = estimate.to_come(host),
+          .usable = host ? share.free / 4 * 3 : share.free / 10 * 9};
+}
+
+std::vector<MemoryNeed> memory_needs(const Session& session, std::int64_t slots) {
+  std::vector<MemoryNeed> needs;
+  for (const MemoryShare& share : memory_shares(session.devices, session.free_memory))
+    needs.push_back(need_of(session, share, slots));
+  return needs;
+}
+
 std::int64_t resident_trials(Session& session) {
   const RunConfig& config = session.config;
   const std::int64_t wanted = wanted_trials(config);
-  const at::Device device = session.devices.front();
-  const auto lanes = static_cast<std::int64_t>(session.devices.size());
-  // Lanes on the processor share its memory; each GPU holds its own part of the slots, one of which may be the default
-  // run's. Room is left for fragmentation, and on the machine for others.
-  const auto needed = [&](std::int64_t trials) {
-    const std::int64_t slots = device.is_cpu() ? trials + 1 : (trials + lanes) / lanes;
-    return session_memory(session, slots).to_come(device.is_cpu());
-  };
-  const std::int64_t free = session.free_memory(device);
-  const std::int64_t fit = slots_that_fit(wanted, device.is_cpu() ? free / 4 * 3 : free / 10 * 9, needed);
-  if (config.tune.concurrent && fit < wanted) {
+  std::int64_t fit = wanted;
+  std::optional<MemoryShare> tightest;
+  for (const MemoryShare& share : memory_shares(session.devices, session.free_memory)) {
+    const auto fits = [&](std::int64_t trials) { return need_of(session, share, trials + 1).fits(); };
+    const std::int64_t here = slots_that_fit(fit, fits);
+    if (here < fit) tightest = share;
+    fit = here;
+  }
+  if (config.tune.concurrent && tightest) {
     session.notes.push_back(
         fmt::format("tune.concurrent = {} lowered to {}: {} trials need {} MiB on {}, which has {} MiB free; shorter "
                     "data.max_length, a lower rank or a lower run.tokens_per_pass make room",
-                    *config.tune.concurrent, fit, wanted, needed(wanted) >> 20, device.str(), free >> 20));
+                    *config.tune.concurrent, fit, wanted, need_of(session, *tightest, wanted + 1).to_come >> 20,
+                    tightest->device.str(), tightest->free >> 20));
   }
   return fit;
 }

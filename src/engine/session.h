@@ -17,6 +17,7 @@
 #include "engine/packed_trainer.h"
 #include "engine/parameter_store.h"
 #include "engine/short_waits.h"
+#include "kernels/torch/backend.h"
 #include "models/checkpoint.h"
 #include "models/peft.h"
 #include "models/weights.h"
@@ -29,12 +30,13 @@ void say_on_stderr(const std::string& line);
 struct Session {
   RunConfig config;  ///< resolved: epochs turned into steps, fractions and limits as used
   std::unique_ptr<Tokenizer> tokenizer;
-  Dataset train, valid;              ///< eval: the data is in `valid`
-  std::string valid_source;          ///< for people: "dev.tsv", "5 % of the training data", ""
-  std::string chat_template;         ///< name, or file and hash, of what the conversations are rendered with; "" = none
-  std::vector<std::string> notes;    ///< said once: limits lowered, examples truncated or dropped
-  BaseModel model;                   ///< names and config; its tensors are views of bases[0]
-  std::vector<at::Device> devices;   ///< one lane each
+  Dataset train, valid;             ///< eval: the data is in `valid`
+  std::string valid_source;         ///< for people: "dev.tsv", "5 % of the training data", ""
+  std::string chat_template;        ///< name, or file and hash, of what the conversations are rendered with; "" = none
+  std::vector<std::string> notes;   ///< said once: limits lowered, examples truncated or dropped
+  BaseModel model;                  ///< names and config; its tensors are views of bases[0]
+  std::vector<at::Device> devices;  ///< one lane each
+  ops::KernelChoice kernels = ops::KernelChoice::automatic;
   std::vector<DecoderBase> bases;    ///< one per lane; lanes on the same device share storage
   std::optional<PeftAdapter> start;  ///< model.adapter
   std::int64_t tokens_per_pass = 0;
@@ -60,14 +62,25 @@ Session open_session(RunConfig config, const SessionOptions& options = {});
 /// Sizes of the store that every configuration of the study fits in: largest rank, union of targets.
 StoreOptions store_options(const Session& session, std::int64_t slots);
 
-/// What the run will need, for check and for admission.
-MemoryEstimate session_memory(const Session& session, std::int64_t slots);
+/// What a device needs for `slots` slots of the run.
+MemoryEstimate session_memory(const Session& session, std::int64_t slots, at::Device device);
+
+/// What a number of slots, spread evenly over the lanes, needs of one memory: the processor's or a GPU's.
+struct MemoryNeed {
+  MemoryShare share;
+  std::int64_t slots = 0;  ///< of all its lanes
+  MemoryEstimate estimate;
+  std::int64_t to_come = 0, usable = 0;  ///< bytes still to be taken, and how many of the free ones may be
+  bool fits() const { return to_come <= usable; }
+};
+/// One entry a memory, in the order of the devices.
+std::vector<MemoryNeed> memory_needs(const Session& session, std::int64_t slots);
 
 /// Trials side by side where memory allows: tune.concurrent or a rule of thumb, at most tune.trials.
 std::int64_t wanted_trials(const RunConfig& config);
 
-/// How many trials to keep resident: wanted_trials, and no more than the
-/// devices' free memory holds (a tune.concurrent that is lowered is said in session.notes).
+/// How many trials to keep resident: wanted_trials, and no more than the free memory of every device holds beside the
+/// default run (a tune.concurrent that is lowered is said in session.notes).
 std::int64_t resident_trials(Session& session);
 
 /// One example's result, in the order of the data.

@@ -77,12 +77,11 @@ std::vector<std::int64_t> default_widths(Session& session) {
 }
 
 void check_memory(const Session& session, std::int64_t width) {
-  const std::int64_t needed = session_memory(session, width).total(),
-                     available = available_bytes(session.devices.front());
-  const auto mib = [](std::int64_t bytes) { return static_cast<double>(bytes) / (1 << 20); };
-  if (width > 1 && needed > available)
-    throw bad_input("", fmt::format("{} trials side by side need {:.0f} MiB, {:.0f} are free; compare with fewer",
-                                    width, mib(needed), mib(available)));
+  for (const MemoryNeed& need : memory_needs(session, width)) {
+    if (width > 1 && need.to_come > need.share.free)
+      throw bad_input("", fmt::format("{} trials side by side need {} MiB on {}, {} are free; compare with fewer",
+                                      width, need.to_come >> 20, need.share.device.str(), need.share.free >> 20));
+  }
 }
 
 std::string result_text(const ComparedRun& run, const ComparisonTable& table, double elapsed) {

@@ -31,11 +31,13 @@ std::string time_text(const Forecast& f) {
       f.stops ? "; stopping saves most of it" : "");
 }
 
-std::string memory_text(const MemoryEstimate& m) {
+std::string need_text(const MemoryNeed& need, bool name_device) {
   const auto mib = [](std::int64_t bytes) { return static_cast<double>(bytes) / (1 << 20); };
+  const MemoryEstimate& memory = need.estimate;
   return fmt::format(
-      "memory about {:.0f} MiB: base {:.0f}, trials {:.0f}, kept states {:.0f}, activations {:.0f}, program {:.0f}",
-      mib(m.total()), mib(m.base), mib(m.slots), mib(m.images), mib(m.activations), mib(m.program));
+      "memory{} about {:.0f} MiB: base {:.0f}, trials {:.0f}, kept states {:.0f}, activations {:.0f}, program {:.0f}",
+      name_device ? " on " + need.share.device.str() : "", mib(memory.total()), mib(memory.base), mib(memory.slots),
+      mib(memory.images), mib(memory.activations), mib(memory.program));
 }
 
 }  // namespace
@@ -48,11 +50,12 @@ Forecast make_forecast(const Session& session, const LaneCosts& costs, std::int6
           .round_seconds = round_seconds(session, costs, resident),
           .seconds = run_seconds(session, costs, config.tune.trials, resident, evaluations(config), baselines),
           .stops = config.tune.scheduler && config.tune.scheduler->name != "none",
-          .memory = session_memory(session, resident + (baselines ? 1 : 0))};
+          .memory = memory_needs(session, resident + (baselines ? 1 : 0))};
 }
 
 std::vector<std::string> forecast_lines(const Forecast& f) {
-  std::vector<std::string> lines{time_text(f), memory_text(f.memory)};
+  std::vector<std::string> lines{time_text(f)};
+  for (const MemoryNeed& need : f.memory) lines.push_back(need_text(need, f.memory.size() > 1));
   if (f.seconds > kLong && f.trials == 1)
     lines.emplace_back("shorter: fewer --steps, a smaller train.batch_size or data.max_length");
   else if (f.seconds > kLong)
@@ -60,6 +63,12 @@ std::vector<std::string> forecast_lines(const Forecast& f) {
         "shorter: --set tune.budget.seconds=3600 ends it after an hour with the best so far; fewer --steps "
         "or --trials, a smaller train.batch_size or data.max_length");
   return lines;
+}
+
+std::int64_t memory_bytes(const Forecast& f) {
+  std::int64_t bytes = 0;
+  for (const MemoryNeed& need : f.memory) bytes += need.estimate.total();
+  return bytes;
 }
 
 }  // namespace finetune

@@ -19,7 +19,7 @@ struct Forecast {
   double round_seconds = 0;            ///< a step of all of them
   double seconds = 0;                  ///< all trials to the end: the most that the run takes
   bool stops = false;                  ///< the scheduler may stop trials before their end
-  MemoryEstimate memory;
+  std::vector<MemoryNeed> memory;      ///< of each device
 };
 
 /// For `resident` trials side by side on the session's lanes. With `baselines` the base is evaluated and the default
@@ -28,5 +28,8 @@ Forecast make_forecast(const Session& session, const LaneCosts& costs, std::int6
 
 /// Time and memory for people, and what makes a run of more than an hour shorter. Lines without line ends.
 std::vector<std::string> forecast_lines(const Forecast& forecast);
+
+/// Of all devices.
+std::int64_t memory_bytes(const Forecast& forecast);
 
 }  // namespace finetune

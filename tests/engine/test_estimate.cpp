@@ -140,7 +140,7 @@ TEST(LaneCount, AGivenNumberIsTakenAndAnAbsentOneIsSettled) {
   EXPECT_EQ(static_cast<std::int64_t>(chosen.devices.size()), *chosen.config.run.lanes);
 
   Session poor = small_session(2);
-  const std::int64_t one_lane = session_memory(poor, 7).to_come(true);
+  const std::int64_t one_lane = session_memory(poor, 7, at::kCPU).to_come(true);
   poor.free_memory = [=](at::Device) { return one_lane / 3 * 4 + 4096; };
   settle_lanes(poor, 6, 0.05);
   EXPECT_EQ(poor.config.run.lanes, 1) << "no room for the buffers of a second lane";

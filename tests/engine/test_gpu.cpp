@@ -75,10 +75,10 @@ class Gpu : public ::testing::Test {
     train_ = tiny_examples({29, 14, 47, 13, 32, 28, 61, 15, 44, 12, 37, 51, 26}, 37, 3);
     base_ = tiny_base(gpu_options(), at::kDouble);
   }
-  void TearDown() override { ops::prefer(ops::KernelChoice::measured); }
 
   Curves train(const DecoderBase& base, const std::vector<std::size_t>& who, TrainerOptions options,
                bool full = false) const {
+    options.kernels = kernels_;
     StoreOptions wanted{.slots = static_cast<std::int64_t>(who.size()), .max_rank = 32};
     wanted.targets.fill(true);
     const auto bank = full ? make_full_store(base, wanted) : make_lora_store(base, wanted, nullptr);
@@ -109,11 +109,12 @@ class Gpu : public ::testing::Test {
     }
   }
   std::vector<ops::KernelChoice> choices() const {
-    if (!kernels::cuda::available().ok()) return {ops::KernelChoice::measured};
-    return {ops::KernelChoice::measured, ops::KernelChoice::written};
+    if (!kernels::cuda::available(0).ok()) return {ops::KernelChoice::automatic};
+    return {ops::KernelChoice::automatic, ops::KernelChoice::written};
   }
 
   at::Device device_{at::kCPU};
+  ops::KernelChoice kernels_ = ops::KernelChoice::automatic;
   std::vector<Example> train_;
   DecoderBase base_;
 };
@@ -122,7 +123,7 @@ class Gpu : public ::testing::Test {
 TEST_F(Gpu, Fp32EqualsTheCpu) {
   const Curves cpu = train(on(base_, at::kCPU, at::kFloat), {0, 1, 2}, {});
   for (const auto choice : choices()) {
-    ops::prefer(choice);
+    kernels_ = choice;
     expect_near(train(on(base_, device_, at::kFloat), {0, 1, 2}, {}), cpu, 2e-5, 2e-4);
   }
 }
@@ -134,7 +135,7 @@ TEST_F(Gpu, Bf16StaysWithinItsRoundings) {
   const DecoderBase rounded = on(base_, at::kCPU, at::kBFloat16);  // both sides start from the same weights
   const Curves cpu = train(on(rounded, at::kCPU, at::kFloat), {0, 1, 2}, {});
   for (const auto choice : choices()) {
-    ops::prefer(choice);
+    kernels_ = choice;
     expect_near(train(on(rounded, device_, at::kBFloat16), {0, 1, 2}, {}), cpu, 0.01, 0.06);
   }
 }
@@ -143,7 +144,7 @@ TEST_F(Gpu, Bf16StaysWithinItsRoundings) {
 // rounding of its sums: fp32 1e-6 a sum. In bf16 by that of an output, now and then: far below the bound of a run.
 TEST_F(Gpu, APackEqualsSoloRunsUpToTheRoundingOfSums) {
   for (const auto choice : choices()) {
-    ops::prefer(choice);
+    kernels_ = choice;
     for (const auto& [dtype, loss, norm] :
          {std::tuple(at::kFloat, 2e-5, 2e-4), std::tuple(at::kBFloat16, 0.01, 0.06)}) {
       const DecoderBase base = on(base_, device_, dtype);
@@ -158,7 +159,7 @@ TEST_F(Gpu, APackEqualsSoloRunsUpToTheRoundingOfSums) {
 
 TEST_F(Gpu, ARunIsTheSameBitsTwice) {
   for (const auto choice : choices()) {
-    ops::prefer(choice);
+    kernels_ = choice;
     for (const auto dtype : {at::kFloat, at::kBFloat16}) {
       const DecoderBase base = on(base_, device_, dtype);
       for (const bool full : {false, true})
@@ -169,9 +170,9 @@ TEST_F(Gpu, ARunIsTheSameBitsTwice) {
 
 // Twice, and with all weights: a trainer's captures follow those of one that is gone.
 TEST_F(Gpu, CapturedPassesEqualPlainOnes) {
-  ops::prefer(ops::KernelChoice::written);
+  kernels_ = ops::KernelChoice::written;
   const DecoderBase base = on(base_, device_, at::kBFloat16);
-  if (!ops::can_capture(device_, at::kBFloat16, 16)) GTEST_SKIP() << kernels::cuda::available().problem;
+  if (!ops::can_capture(device_, at::kBFloat16, 16, kernels_)) GTEST_SKIP() << kernels::cuda::available(0).problem;
   if (const char* problem = ops::graphs_problem(device_)) GTEST_SKIP() << problem;
   for (const bool full : {false, true}) {
     const Curves plain = train(base, {0, 1, 2}, {}, full);

@@ -22,7 +22,7 @@ class ForwardParity : public ::testing::TestWithParam<const char*> {};
 
 TEST_P(ForwardParity, LossOfEachExample) {
   const auto golden = read_golden("forward.json");
-  const BaseModel model = load_checkpoint(golden_path("models") / GetParam(), "auto");
+  const BaseModel model = load_checkpoint(golden_path("models") / GetParam(), at::kFloat);
   const auto examples = examples_from(golden.at("examples"));
   const auto expected = golden.at("nll").at(GetParam()).get<std::vector<double>>();
   BaseModel copy = model;
@@ -88,7 +88,7 @@ class LoraParity : public ::testing::TestWithParam<const char*> {};
 TEST_P(LoraParity, TwentySteps) {
   const std::string folder = std::string("lora/") + GetParam();
   const auto golden = read_golden(folder + "/golden.json");
-  BaseModel model = load_checkpoint(golden_path("models/llama"), "auto");
+  BaseModel model = load_checkpoint(golden_path("models/llama"), at::kFloat);
   const PeftAdapter initial = load_peft_adapter(golden_path(folder + "/initial"), model.options);
   const PeftAdapter expected = load_peft_adapter(golden_path(folder + "/final"), model.options);
   const DecoderBase base = make_base(model, at::kCPU);
@@ -126,7 +126,7 @@ class FullParity : public ::testing::TestWithParam<const char*> {};
 
 TEST_P(FullParity, TenSteps) {
   const auto golden = read_golden(std::string("full_") + GetParam() + ".json");
-  BaseModel model = load_checkpoint(golden_path("models") / GetParam(), "auto");
+  BaseModel model = load_checkpoint(golden_path("models") / GetParam(), at::kFloat);
   const DecoderBase base = make_base(model, at::kCPU);
   TrainConfig config = config_from(golden);
   config.method = TrainMethod::full;

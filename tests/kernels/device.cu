@@ -30,7 +30,7 @@ const Memory& memory() {
 }
 
 const char* skipped() {
-  return cuda::available().problem;
+  return cuda::available(0).problem;
 }
 
 }  // namespace finetune::kernels::testing

@@ -5,6 +5,8 @@
 #include <gtest/gtest.h>
 #include <torch/csrc/autograd/autograd.h>
 
+#include <thread>
+
 #include "kernels/api/adamw.h"
 #include "kernels/api/adapter.h"
 #include "kernels/api/cross_entropy.h"
@@ -373,7 +375,8 @@ TEST_F(Pairs, TheOptimizersCompositionWorksInSlices) {
     const Tensor p = p0.clone(), g = g0.clone(), m = at::zeros_like(p), v = at::zeros_like(p);
     Tensor norm = at::zeros({1}, at::kDouble);
     backend.gradient_norms(g, plan, norm);
-    backend.adamw({p, g, m, v, at::zeros({1}, at::kLong)}, updates, norm, at::zeros({1}, at::kDouble));
+    ops::UpdateProgress done;
+    backend.adamw({p, g, m, v, at::zeros({1}, at::kLong)}, updates, norm, at::zeros({1}, at::kDouble), done);
     return std::pair{p, norm};
   };
   const auto [composed, composed_norm] = step(ops::composite_backend());
@@ -407,7 +410,9 @@ TEST_F(Pairs, OracleOfTheOptimizerEqualsComposition) {
     EXPECT_NEAR(norm, own.item<double>(), 1e-14 * 22 * norm);  // 22 doubles in another order
     const Tensor steps = at::tensor({5, 7, 2}, at::kLong);
     std::int64_t steps2[] = {5, 7, 2};
-    backend->adamw({p, g, m, v, steps}, updates, norms_N, losses_N);
+    ops::UpdateProgress done;
+    backend->adamw({p, g, m, v, steps}, updates, norms_N, losses_N, done);
+    EXPECT_EQ(done.updates, updates.size());
     kernels::ref::adamw({f(p2), f(g2), f(m2), f(v2), 29, 29, slots, 2, ranges, norm_values, losses, steps2}, {});
     for (std::int64_t s = 0; s < 3; ++s) EXPECT_EQ(steps.data_ptr<std::int64_t>()[s], steps2[s]) << s;
     EXPECT_EQ(steps2[2], 3);
@@ -432,9 +437,50 @@ TEST_F(Pairs, OracleOfRowSumsEqualsComposition) {
 TEST_F(Pairs, TheTableGivesCpuKernelsToFloat32OnTheCpuOnly) {
   EXPECT_EQ(&ops::backend_for(ops::Operation::adapter, at::zeros({1})), &ops::cpu_backend());
   EXPECT_EQ(&ops::backend_for(ops::Operation::adapter, at::zeros({1}, at::kBFloat16)), &ops::composite_backend());
-  ops::prefer(ops::KernelChoice::written);
+  const ops::UseKernels written(ops::KernelChoice::written);
   EXPECT_EQ(&ops::backend_for(ops::Operation::rmsnorm, at::zeros({1}, at::kDouble)), &ops::composite_backend());
-  ops::prefer(ops::KernelChoice::measured);
+}
+
+TEST_F(Pairs, AChoiceOfKernelsHoldsForItsThreadWhileItLives) {
+  const auto chosen = [] { return &ops::backend_for(ops::Operation::rmsnorm, at::zeros({1})); };
+  EXPECT_EQ(chosen(), &ops::cpu_backend());
+  {
+    const ops::UseKernels composition(ops::KernelChoice::composition);
+    EXPECT_EQ(chosen(), &ops::composite_backend());
+    {
+      const ops::UseKernels inner(ops::KernelChoice::written);
+      EXPECT_EQ(chosen(), &ops::cpu_backend());
+    }
+    EXPECT_EQ(chosen(), &ops::composite_backend());
+    const ops::Backend* elsewhere = nullptr;
+    std::thread([&] { elsewhere = chosen(); }).join();
+    EXPECT_EQ(elsewhere, &ops::cpu_backend());
+  }
+  EXPECT_EQ(chosen(), &ops::cpu_backend());
+}
+
+// Beside an A100 an old card gets the composition; it takes nothing from the other.
+TEST_F(Pairs, TheTableAsksTheDeviceItself) {
+  using enum ops::Operation;
+  const auto chosen = [](ops::Operation operation, at::ScalarType dtype, ops::KernelChoice choice,
+                         const ops::DeviceTraits& traits) {
+    return &ops::choose_backend(operation, at::kCUDA, dtype, choice, traits);
+  };
+  const ops::DeviceTraits a100{.capability = 80, .kernels = true}, v100{.capability = 70, .kernels = false};
+  for (const auto choice : {ops::KernelChoice::automatic, ops::KernelChoice::composition, ops::KernelChoice::written}) {
+    EXPECT_EQ(chosen(attention, at::kBFloat16, choice, a100), &ops::flash_backend());
+    for (const auto dtype : {at::kFloat, at::kBFloat16}) {
+      EXPECT_EQ(chosen(attention, at::kFloat, choice, a100), &ops::composite_backend());
+      for (const auto operation : {rmsnorm, rotary_embedding, attention, swiglu, entropy, adapter, dropped_adapter})
+        EXPECT_EQ(chosen(operation, dtype, choice, v100), &ops::composite_backend());
+    }
+  }
+  for (const auto dtype : {at::kFloat, at::kBFloat16}) {
+    EXPECT_EQ(chosen(swiglu, dtype, ops::KernelChoice::automatic, a100), &ops::composite_backend());
+    EXPECT_EQ(chosen(swiglu, dtype, ops::KernelChoice::written, a100), &ops::cuda_backend());
+    EXPECT_EQ(chosen(dropped_adapter, dtype, ops::KernelChoice::automatic, a100), &ops::cuda_backend());
+    EXPECT_EQ(chosen(dropped_adapter, dtype, ops::KernelChoice::composition, a100), &ops::composite_backend());
+  }
 }
 
 }  // namespace

@@ -42,7 +42,7 @@ class Checkpoint : public ::testing::Test {
     tensors = tensors_of(golden_path("models") / name / "model.safetensors");
   }
   void write_config() const { testing::write_text(path() / "config.json", config.dump()); }
-  BaseModel load(const std::string& dtype = "auto") const {
+  BaseModel load(at::ScalarType dtype = at::kFloat) const {
     write_config();
     write_safetensors(path() / "model.safetensors", tensors);
     return load_checkpoint(path(), dtype);
@@ -76,13 +76,17 @@ TEST_F(Checkpoint, EveryFamilyLoadsWithEveryTensorInItsPlace) {
 
 TEST_F(Checkpoint, DtypesOfFileAndOfComputation) {
   take("llama");
-  EXPECT_EQ(load("bfloat16").dtype, at::kBFloat16);
-  EXPECT_EQ(load("bfloat16").file_dtype, at::kFloat);
+  EXPECT_EQ(load(at::kBFloat16).dtype, at::kBFloat16);
+  EXPECT_EQ(load(at::kBFloat16).file_dtype, at::kFloat);
   for (const auto dtype : {at::kBFloat16, at::kHalf}) {
     for (auto& [name, tensor] : tensors) tensor = tensor.to(dtype);
     EXPECT_EQ(load().file_dtype, dtype);
-    EXPECT_EQ(load().dtype, dtype == at::kHalf ? at::kFloat : dtype) << "float16 computes in float32";
-    EXPECT_EQ(load("float32").weights.embed_VD.scalar_type(), at::kFloat);
+    for (const auto computed : {at::kFloat, at::kBFloat16}) {
+      BaseModel model = load(computed);
+      EXPECT_EQ(model.dtype, computed);
+      for (const auto& [name, tensor] : named_tensors(model))
+        EXPECT_TRUE(at::equal(*tensor, find(tensors, name)->to(computed))) << name;
+    }
   }
 }
 
@@ -145,14 +149,14 @@ TEST_F(Checkpoint, WeightsThatAreNotFiniteAreRefused) {
 
 TEST_F(Checkpoint, FoldersWithoutUsableFiles) {
   take("llama");
-  EXPECT_TRUE(holds(error_of([&] { load_checkpoint(path(), "auto"); }), "config.json: cannot be opened"));
+  EXPECT_TRUE(holds(error_of([&] { load_checkpoint(path(), at::kFloat); }), "config.json: cannot be opened"));
   write_config();
-  EXPECT_TRUE(holds(error_of([&] { load_checkpoint(path(), "auto"); }), "has neither model.safetensors nor"));
+  EXPECT_TRUE(holds(error_of([&] { load_checkpoint(path(), at::kFloat); }), "has neither model.safetensors nor"));
   testing::write_text(path() / "pytorch_model.bin", "PK");
-  EXPECT_TRUE(holds(error_of([&] { load_checkpoint(path(), "auto"); }), "convert it: python"));
+  EXPECT_TRUE(holds(error_of([&] { load_checkpoint(path(), at::kFloat); }), "convert it: python"));
   for (const char* text : {"", "[]", "{", "{} {}", R"({"model_type":"llama","model_type":"llama"})", "nul"}) {
     testing::write_text(path() / "config.json", text);
-    error_of([&] { load_checkpoint(path(), "auto"); });
+    error_of([&] { load_checkpoint(path(), at::kFloat); });
   }
 }
 
@@ -170,7 +174,7 @@ class Sharded : public Checkpoint {
   }
   BaseModel load_index() const {
     testing::write_text(path() / "model.safetensors.index.json", index.dump());
-    return load_checkpoint(path(), "auto");
+    return load_checkpoint(path(), at::kFloat);
   }
   void expect_index_error(const std::string& part) const {
     EXPECT_TRUE(holds(error_of([&] { load_index(); }), part));
@@ -217,7 +221,7 @@ TEST_F(Sharded, IndexAndShardsMustAgree) {
 TEST(RealCheckpoint, HeadStoredForATiedEmbedding) {
   const fs::path folder = fs::path(testing::source_dir()) / ".." / "shared" / "samples" / "models" / "tinystories-656k";
   if (!fs::exists(folder.parent_path())) GTEST_SKIP() << "no ../shared beside the sources";
-  const BaseModel model = load_checkpoint(folder, "auto");
+  const BaseModel model = load_checkpoint(folder, at::kFloat);
   EXPECT_TRUE(model.options.tied_head);
   EXPECT_EQ(model.weights.embed_VD.sizes(), (std::vector<std::int64_t>{2048, 128}));
   EXPECT_TRUE(model.weights.head_VD.is_same(model.weights.embed_VD));

@@ -21,7 +21,7 @@ using testing::holds;
 using testing::read_text;
 using testing::TemporaryFolder;
 
-BaseModel llama(const std::string& dtype = "auto") {
+BaseModel llama(at::ScalarType dtype = at::kFloat) {
   return load_checkpoint(golden_path("models/llama"), dtype);
 }
 
@@ -90,7 +90,7 @@ TEST(WriteCheckpoint, ReadsBackInEveryDtypeAndSaysSo) {
     const TemporaryFolder folder;
     BaseModel model = llama();
     write_checkpoint(model, dtype, golden_path("models/llama"), folder.path() / "out");
-    BaseModel back = load_checkpoint(folder.path() / "out", "float32");
+    BaseModel back = load_checkpoint(folder.path() / "out", at::kFloat);
     EXPECT_EQ(back.file_dtype, dtype);
     EXPECT_EQ(back.config["dtype"], name);
     EXPECT_FALSE(back.config.contains("torch_dtype"));
@@ -132,7 +132,7 @@ TEST(WriteCheckpoint, ShardsLoadLikeOneFile) {
   }
   EXPECT_GT(shards, 3);
   EXPECT_EQ(index["metadata"]["total_size"], total);
-  BaseModel back = load_checkpoint(folder.path() / "out", "auto");
+  BaseModel back = load_checkpoint(folder.path() / "out", at::kFloat);
   expect_same(model, back);
 }
 
@@ -157,7 +157,7 @@ TEST(WriteCheckpoint, CarriesTokenizerFilesAndNothingElse) {
 
 TEST(WriteCheckpoint, TiedHeadsAreWrittenOnce) {
   const TemporaryFolder folder;
-  BaseModel model = load_checkpoint(golden_path("models/qwen2"), "auto");
+  BaseModel model = load_checkpoint(golden_path("models/qwen2"), at::kFloat);
   write_checkpoint(model, at::kFloat, folder.path(), folder.path() / "out");
   const SafetensorsFile file(folder.path() / "out/model.safetensors");
   EXPECT_NE(file.find("model.embed_tokens.weight"), nullptr);

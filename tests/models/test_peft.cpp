@@ -25,7 +25,7 @@ constexpr const char* kA = "base_model.model.model.layers.0.self_attn.q_proj.lor
 constexpr const char* kB = "base_model.model.model.layers.0.self_attn.q_proj.lora_B.weight";
 
 DecoderOptions llama() {
-  return load_checkpoint(golden_path("models/llama"), "auto").options;
+  return load_checkpoint(golden_path("models/llama"), at::kFloat).options;
 }
 
 TEST(Peft, AdaptersThatPeftWroteAreRead) {

@@ -2,7 +2,10 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include <filesystem>
+#include <fstream>
 #include <limits>
+#include <string>
 
 #include "models/model_files.h"
 #include "models/safetensors.h"
@@ -44,6 +47,33 @@ TEST(Safetensors, TensorsOfEveryDtypeComeBackBitForBit) {
   std::string order;
   for (const auto& entry : file.header().tensors) order += entry.name + " ";
   EXPECT_EQ(order, "empty float scalar turned bf half ");
+}
+
+// Bytes of a mapped file that count as this process's memory.
+std::int64_t resident_kilobytes(const std::filesystem::path& path) {
+  std::ifstream maps("/proc/self/smaps");
+  std::string line;
+  bool inside = false;
+  std::int64_t sum = 0;
+  while (std::getline(maps, line)) {
+    if (line.find('-') < line.find(' ')) inside = line.ends_with(path.string());
+    if (inside && line.starts_with("Rss:")) sum += std::stoll(line.substr(4));
+  }
+  return sum;
+}
+
+// A model that is loaded would else be in memory twice.
+TEST(Safetensors, PagesThatHaveBeenReadAreGivenBack) {
+  const TemporaryFolder folder;
+  const auto path = std::filesystem::absolute(folder.path() / "f.safetensors");
+  write_safetensors(path, {{"a", at::ones({1 << 20})}, {"b", at::ones({1 << 20}, at::kBFloat16)}});
+  const SafetensorsFile file(path);
+  ASSERT_GT(resident_kilobytes(path), 0) << "the header at least";
+  for (int again = 0; again < 2; ++again) {
+    EXPECT_TRUE(at::equal(file.read(*file.find("a")), at::ones({1 << 20})));
+    EXPECT_TRUE(at::equal(file.read(*file.find("b")), at::ones({1 << 20}, at::kBFloat16)));
+  }
+  EXPECT_LT(resident_kilobytes(path), 512);  // of 6 MiB: header, seams, and what the kernel reads around a fault
 }
 
 TEST(Safetensors, UnalignedForeignFilesAreRead) {

@@ -56,9 +56,8 @@ struct Bench {
         device(resolve_devices({o.device}).front()),
         dtype(o.dtype == "float32" ? at::kFloat : at::kBFloat16),
         base(random_base(shape_of(o.shape, std::max<std::int64_t>(o.longest, 64)), dtype, device)),
-        rows(random_rows(512, o.shortest, o.longest, base.options.vocab_size)) {
-    ops::prefer(o.kernels == "written" ? ops::KernelChoice::written : ops::KernelChoice::measured);
-  }
+        rows(random_rows(512, o.shortest, o.longest, base.options.vocab_size)),
+        kernels(o.kernels == "written" ? ops::KernelChoice::written : ops::KernelChoice::automatic) {}
 
   std::unique_ptr<ParameterStore> store(std::int64_t slots) const {
     StoreOptions wanted{.slots = slots, .max_rank = *std::max_element(options.ranks.begin(), options.ranks.end())};
@@ -67,7 +66,7 @@ struct Bench {
   }
   bool captures() const {
     return options.graphs && ops::graphs_problem(device) == nullptr &&
-           ops::can_capture(device, dtype, base.options.head_dim);
+           ops::can_capture(device, dtype, base.options.head_dim, kernels);
   }
   std::unique_ptr<PackedTrainer> trainer(ParameterStore& bank, std::span<const Example> valid = {}) const {
     return std::make_unique<PackedTrainer>(
@@ -75,6 +74,7 @@ struct Bench {
         TrainerOptions{.tokens_per_pass = options.tokens_per_pass,
                        .ahead = !device.is_cpu(),
                        .graphs = captures(),
+                       .kernels = kernels,
                        .say = [](const std::string& line) { std::cerr << line << "\n"; }});
   }
   TrainConfig config(std::int64_t trial) const {
@@ -110,6 +110,7 @@ struct Bench {
   at::ScalarType dtype;
   DecoderBase base;
   std::vector<Example> rows;
+  ops::KernelChoice kernels;
 };
 
 struct Measured {
@@ -369,7 +370,7 @@ int run(int argc, char** argv) {
   if (options.what == "sweep") json = sweep(bench);
   if (options.what == "latency") json = latency(bench);
   if (options.what == "gaps") json = gaps(bench);
-  const kernels::Status kernels = kernels::cuda::available();
+  const kernels::Status kernels = kernels::cuda::available(std::max<int>(0, bench.device.index()));
   json["case"] = options.what;
   json["shape"] = options.shape;
   json["device"] = options.device;

@@ -1,0 +1,148 @@
+#include "engine/precision.h"
+
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <optional>
+
+#include "core/text.h"
+#include "kernels/torch/backend.h"
+#include "kernels/torch/gpu.h"
+
+namespace finetune {
+namespace {
+
+// Below this the time between the products, which does not shrink, leaves nothing of the gain.
+constexpr double kWorthIt = 1.5;
+// An explicit dtype is warned of below this share of the other's rate.
+constexpr double kSlow = 0.5;
+
+bool wants_bfloat16(const PrecisionFacts& facts) {
+  if (facts.gpu) return facts.capability >= ops::kAmpere;
+  return facts.bfloat16_kernels && facts.rates.bfloat16 >= kWorthIt * facts.rates.float32;
+}
+
+std::string capability_text(int capability) {
+  return fmt::format("compute capability {}.{}", capability / 10, capability % 10);
+}
+
+// Why `auto` means float32 (or bfloat16) on this device.
+std::string reason(const PrecisionFacts& facts) {
+  if (facts.gpu) return facts.device + " has " + capability_text(facts.capability);
+  if (!facts.bfloat16_kernels)
+    return "bfloat16 has no kernels there: no gain, and a trial's bits would depend on its neighbours";
+  return fmt::format("its bfloat16 products run at {:.1f} times the rate of float32",
+                     facts.rates.bfloat16 / facts.rates.float32);
+}
+
+std::optional<std::string> warning(at::ScalarType asked, const PrecisionFacts& facts) {
+  const std::string key = "model.dtype=" + dtype_name(asked);
+  if (facts.gpu) {
+    if (wants_bfloat16(facts) == (asked == at::kBFloat16)) return std::nullopt;
+    return fmt::format("{} is slow on {} ({}); auto is {}", key, facts.device, capability_text(facts.capability),
+                       dtype_name(choose_dtype(std::span(&facts, 1))));
+  }
+  const auto [float32, bfloat16] = facts.rates;
+  const double mine = asked == at::kBFloat16 ? bfloat16 : float32, other = asked == at::kBFloat16 ? float32 : bfloat16;
+  std::vector<std::string> parts;
+  if (mine > 0 && mine < kSlow * other && (asked == at::kBFloat16 || facts.bfloat16_kernels))
+    parts.push_back(fmt::format("its products run at {:.2g} times the rate of {}", mine / other,
+                                dtype_name(asked == at::kBFloat16 ? at::kFloat : at::kBFloat16)));
+  if (asked == at::kBFloat16 && !facts.bfloat16_kernels)
+    parts.push_back("it has no kernels there, so a trial's bits may depend on its neighbours");
+  if (parts.empty()) return std::nullopt;
+  return fmt::format("{} on a CPU: {}; auto is {}", key, join(parts, ", and "),
+                     dtype_name(choose_dtype(std::span(&facts, 1))));
+}
+
+std::string conversion(const Precision& precision, at::ScalarType in_file) {
+  const auto why = std::ranges::find_if(precision.devices, [&](const PrecisionFacts& facts) {
+    return wants_bfloat16(facts) == (precision.dtype == at::kBFloat16);
+  });
+  return fmt::format("checkpoint is {}; computing in {} on {}: {}", dtype_name(in_file), dtype_name(precision.dtype),
+                     why->gpu ? why->device : "this CPU", reason(*why));
+}
+
+double seconds_of(const at::Tensor& a, const at::Tensor& b) {
+  const auto started = std::chrono::steady_clock::now();
+  at::mm(a, b);
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
+}
+
+// One thread, so that threads that wait for each other on a busy machine are no part of what is measured.
+class OneThread {
+ public:
+  OneThread() : before_(at::get_num_threads()) { at::set_num_threads(1); }
+  ~OneThread() { at::set_num_threads(before_); }
+  OneThread(const OneThread&) = delete;
+  OneThread& operator=(const OneThread&) = delete;
+
+ private:
+  int before_;
+};
+
+}  // namespace
+
+at::ScalarType choose_dtype(std::span<const PrecisionFacts> devices) {
+  return std::ranges::all_of(devices, wants_bfloat16) ? at::kBFloat16 : at::kFloat;
+}
+
+Precision settle_precision(const std::string& asked, std::span<const at::Device> devices,
+                           const std::function<ProductRates()>& measure) {
+  Precision precision{.asked = asked != "auto"};
+  std::optional<ProductRates> rates;  // of the one processor
+  for (const at::Device& device : devices) {
+    PrecisionFacts facts{.device = device.str(), .gpu = !device.is_cpu()};
+    facts.capability = ops::compute_capability(device);
+    facts.bfloat16_kernels = ops::has_kernels(device.type(), at::kBFloat16);
+    if (!facts.gpu && (facts.bfloat16_kernels || asked == "bfloat16")) {
+      if (!rates) rates = measure();
+      facts.rates = *rates;
+    }
+    precision.devices.push_back(std::move(facts));
+  }
+  precision.dtype = !precision.asked      ? choose_dtype(precision.devices)
+                    : asked == "bfloat16" ? at::kBFloat16
+                                          : at::kFloat;
+  return precision;
+}
+
+std::vector<std::string> precision_notes(const Precision& precision, at::ScalarType in_file) {
+  std::vector<std::string> lines;
+  if (!precision.asked && in_file != precision.dtype) lines.push_back(conversion(precision, in_file));
+  if (!precision.asked) return lines;
+  for (const PrecisionFacts& facts : precision.devices) {
+    const auto line = warning(precision.dtype, facts);
+    if (line && !std::ranges::count(lines, *line)) lines.push_back(*line);
+  }
+  return lines;
+}
+
+ProductRates measure_products() {
+  constexpr std::int64_t kRows = 64, kDepth = 512, kColumns = 512;  // half a millisecond of a core in float32
+  constexpr double kWork = 2.0 * kRows * kDepth * kColumns;
+  constexpr int kTries = 12;
+  constexpr double kLongEnough = 0.02;
+  const OneThread one_thread;
+  const at::Tensor a = at::ones({kRows, kDepth}), b = at::ones({kColumns, kDepth}).t();
+  const at::Tensor a16 = a.to(at::kBFloat16), b16 = b.to(at::kBFloat16);
+  seconds_of(a, b);  // libraries set themselves up
+  seconds_of(a16, b16);
+  double float32 = 1e9, bfloat16 = 1e9, spent = 0;
+  for (int i = 0; i < kTries && (i < 3 || spent < kLongEnough); ++i) {
+    const double one = seconds_of(a, b), other = seconds_of(a16, b16);
+    float32 = std::min(float32, one);
+    bfloat16 = std::min(bfloat16, other);
+    spent += one + other;
+  }
+  return {kWork / float32, kWork / bfloat16};
+}
+
+std::string dtype_name(at::ScalarType dtype) {
+  return dtype == at::kBFloat16 ? "bfloat16" : dtype == at::kHalf ? "float16" : "float32";
+}
+
+}  // namespace finetune
