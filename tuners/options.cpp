@@ -21,6 +21,13 @@ std::string bound_text(const OptionSpec& spec, double bound) {
   return spec.kind == Kind::whole ? std::to_string(static_cast<std::int64_t>(bound)) : number_to_text(bound);
 }
 
+// 1e3 is a whole number too.
+Value as_whole(const Value& value) {
+  const auto* real = std::get_if<double>(&value);
+  const bool whole = real != nullptr && std::abs(*real) < 1e15 && std::floor(*real) == *real;
+  return whole ? Value(static_cast<std::int64_t>(*real)) : value;
+}
+
 bool is_within(const OptionSpec& spec, const Value& value) {
   const bool whole = std::holds_alternative<std::int64_t>(value);
   switch (spec.kind) {
@@ -95,12 +102,13 @@ OptionReader::OptionReader(std::string prefix, std::span<const OptionSpec> specs
     : prefix_(std::move(prefix)), specs_(specs), given_(std::move(given)) {
   std::vector<std::string> known;
   for (const OptionSpec& spec : specs_) known.push_back(spec.name);
-  for (const auto& [name, value] : given_) {
+  for (auto& [name, value] : given_) {
     const OptionSpec* spec = spec_of(specs_, name);
     if (spec == nullptr)
       throw bad_input("", "unknown option " + prefix_ + "." + name +
                               (known.empty() ? "; there are no options"
                                              : did_you_mean(name, known) + "; options: " + join(known, ", ")));
+    if (spec->kind == Kind::whole) value = as_whole(value);
     if (is_within(*spec, value)) continue;
     if (spec->kind == Kind::choice) refuse(name, "is " + to_text(value) + "; allowed: " + join(spec->allowed, ", "));
     refuse(name, "must be " + range_text(*spec) + ", not " + to_text(value));

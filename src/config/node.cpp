@@ -8,6 +8,7 @@
 #include <charconv>
 #include <cmath>
 #include <limits>
+#include <locale>
 #include <nlohmann/json.hpp>
 #include <regex>
 #include <sstream>
@@ -226,8 +227,10 @@ std::optional<Value> resolve_scalar(const std::string& text) {
   if (std::regex_match(text, kFloat)) {
     const std::size_t skip = text[0] == '+' ? 1 : 0;
     double value = 0;
-    std::from_chars(text.data() + skip, text.data() + text.size(), value);
-    return value;
+    std::istringstream stream(text.substr(skip));  // from_chars does not tell 1e400 from 1e-400
+    stream.imbue(std::locale::classic());
+    if (stream >> value) return value;
+    return std::copysign(std::numeric_limits<double>::infinity(), value);
   }
   if (text == ".inf" || text == ".Inf" || text == ".INF" || text == "+.inf")
     return std::numeric_limits<double>::infinity();
@@ -248,8 +251,9 @@ static void refuse_control_characters(const std::string& file, const std::string
   }
 }
 
-ConfigNode parse_config(const std::string& file, const std::string& text) {
-  require_utf8(file, text);
+ConfigNode parse_config(const std::string& file, const std::string& content) {
+  require_utf8(file, content);
+  const std::string text = content.starts_with("\xEF\xBB\xBF") ? content.substr(3) : content;  // byte order mark
   if (!text.empty() && text.front() == '{') return from_json(file, parse_strict_json(file, text, kDeepest));
   refuse_control_characters(file, text);
   TreeBuilder builder(file);

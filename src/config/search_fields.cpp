@@ -34,8 +34,8 @@ std::vector<Value> scalar_list(const std::string& key, const ConfigNode& node) {
   }
   if (values.empty()) throw bad_input(node.where, key + " is empty");
   for (std::size_t i = 0; i < values.size(); ++i) {
-    if (std::find(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(i), values[i]) !=
-        values.begin() + static_cast<std::ptrdiff_t>(i)) {
+    const auto end = values.begin() + static_cast<std::ptrdiff_t>(i);
+    if (std::any_of(values.begin(), end, [&](const Value& earlier) { return same_value(earlier, values[i]); })) {
       throw bad_input(node.where, key + " holds " + to_text(values[i]) + " twice");
     }
   }

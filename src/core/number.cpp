@@ -1,5 +1,6 @@
 #include "core/number.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <limits>
@@ -8,6 +9,22 @@
 #include "core/error.h"
 
 namespace finetune {
+namespace {
+
+// Digits after the point of the shortest text: 2 for 0.25, 5 for 1e-05.
+int decimals_of(double value) {
+  char text[32];
+  const auto result = std::to_chars(text, text + sizeof text, value, std::chars_format::scientific);
+  const std::string_view shown(text, static_cast<std::size_t>(result.ptr - text));
+  const std::size_t point = shown.find('.'), mark = shown.find('e');
+  int exponent = 0;
+  const std::size_t digits = mark + (shown[mark + 1] == '+' ? 2 : 1);  // from_chars reads no plus
+  std::from_chars(text + digits, result.ptr, exponent);
+  const int after = point == std::string_view::npos ? 0 : static_cast<int>(mark - point) - 1;
+  return std::max(0, after - exponent);
+}
+
+}  // namespace
 
 std::string number_to_text(double value) {
   if (std::isnan(value)) return "nan";
@@ -15,6 +32,18 @@ std::string number_to_text(double value) {
   char buffer[32];
   const auto result = std::to_chars(buffer, buffer + sizeof buffer, value);
   return std::string(buffer, result.ptr);
+}
+
+double stepped_value(double low, double step, std::int64_t k) {
+  const double sum = low + static_cast<double>(k) * step;
+  if (!std::isfinite(sum)) return sum;
+  // The exact sum has no more decimals than its terms, and the computed one lies a few roundings beside it.
+  char text[800];  // 309 digits before the point and 324 + 16 after it
+  const auto result = std::to_chars(text, text + sizeof text, sum, std::chars_format::fixed,
+                                    std::max(decimals_of(low), decimals_of(step)));
+  double value = sum;
+  std::from_chars(text, result.ptr, value);
+  return value + 0.0;  // no -0
 }
 
 std::optional<double> number_from_text(std::string_view text) {

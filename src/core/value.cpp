@@ -24,6 +24,18 @@ void set_param(Params& params, const std::string& name, Value value) {
   params.emplace_back(name, std::move(value));
 }
 
+bool same_value(const Value& a, const Value& b) {
+  const auto* whole = std::get_if<std::int64_t>(&a);
+  const auto* real = std::get_if<double>(&b);
+  if (whole != nullptr && real != nullptr) {
+    const double number = static_cast<double>(*whole);
+    // 2^63 and above is no whole number of ours, and up to 2^53 every one has a double of its own.
+    return number == *real && *real < 0x1p63 && static_cast<std::int64_t>(*real) == *whole;
+  }
+  if (std::holds_alternative<double>(a) && std::holds_alternative<std::int64_t>(b)) return same_value(b, a);
+  return a == b;
+}
+
 double as_number(const Value& value) {
   if (const auto* b = std::get_if<bool>(&value)) return *b ? 1.0 : 0.0;
   if (const auto* i = std::get_if<std::int64_t>(&value)) return static_cast<double>(*i);
@@ -44,6 +56,7 @@ nlohmann::ordered_json to_json(const Params& params) {
 
 Value value_from_json(const nlohmann::ordered_json& json) {
   if (json.is_boolean()) return json.get<bool>();
+  if (json.is_number_unsigned() && json.get<std::uint64_t>() > INT64_MAX) return json.get<double>();
   if (json.is_number_integer()) return json.get<std::int64_t>();
   if (json.is_number_float()) return json.get<double>();
   if (json.is_string()) return json.get<std::string>();

@@ -22,6 +22,9 @@ const Value* find_param(const Params& params, const std::string& name);
 /// Sets or appends.
 void set_param(Params& params, const std::string& name, Value value);
 
+/// Equal in every notation: numbers by what they are worth (8 is 8.0), texts and booleans only to their own kind.
+bool same_value(const Value& a, const Value& b);
+
 /// The number inside a bool, integer or double; throws Error for a string.
 double as_number(const Value& value);
 

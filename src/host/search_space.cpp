@@ -1,5 +1,7 @@
 #include "host/search_space.h"
 
+#include "tuners/space/checked_value.h"
+
 namespace finetune {
 
 SearchSpace search_space(const RunConfig& config) {
@@ -19,6 +21,7 @@ SearchSpace search_space(const RunConfig& config) {
                                 .step = p.step,
                                 .when = p.when});
   }
+  settle_conditions(space);
   return space;
 }
 

@@ -6,6 +6,7 @@
 
 namespace finetune {
 
+/// Throws Error (bad_input) for a condition that never holds.
 SearchSpace search_space(const RunConfig& config);
 
 }  // namespace finetune

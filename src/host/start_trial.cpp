@@ -11,7 +11,10 @@ namespace finetune {
 namespace {
 
 std::optional<Value> held(const ParameterSpec& spec, const Value& value) {
-  if (!spec.choices.empty()) return std::isnan(number_of(spec, value)) ? std::nullopt : std::optional(value);
+  if (!spec.choices.empty()) {
+    const auto index = choice_index(spec, value);
+    return index ? std::optional(spec.choices[*index]) : std::nullopt;
+  }
   if (std::holds_alternative<std::string>(value)) return std::nullopt;
   const double number = as_number(value);
   return number >= spec.low && number <= spec.high ? std::optional(clip(spec, number)) : std::nullopt;

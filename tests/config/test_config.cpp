@@ -58,6 +58,9 @@ TEST(Scalar, IsResolvedByTheCoreSchema) {
                                                   {"5.", 5.0},
                                                   {"1E3", 1000.0},
                                                   {"+.5e1", 5.0},
+                                                  {"1e400", infinity},
+                                                  {"-1e400", -infinity},
+                                                  {"1e-400", 0.0},
                                                   {".inf", infinity},
                                                   {"-.INF", -infinity},
                                                   {"true", true},
@@ -116,6 +119,11 @@ TEST(Config, JsonIsReadWhereTheFileBeginsWithABrace) {
   EXPECT_HOLDS(error_of(R"({"train": {"steps": 1, "steps": 2}})"), "\"steps\" is repeated");
 }
 
+TEST(Config, AByteOrderMarkIsNoContent) {
+  for (const std::string text : {"train: {steps: 7}\n", R"({"train": {"steps": 7}})"})
+    EXPECT_EQ(load("\xEF\xBB\xBF" + text).train.steps, 7) << text;
+}
+
 TEST(Config, MessagesNameTheLineTheKeyAndTheNearest) {
   EXPECT_HOLDS(error_of("train:\n  learning_rat: 1\n"),
                ".yaml:2: unknown key train.learning_rat (did you mean train.learning_rate?)");
@@ -156,6 +164,11 @@ TEST(Config, SearchIsCheckedAgainstTheKeysItSearches) {
                                  "search: {train.beta1: {low: 0.1, high: 0.9, constraint: 'x < y'}}\n"})
     EXPECT_HOLDS(error_of(constraint), "constraints between parameters are not supported");
   EXPECT_HOLDS(error_of("search: {train.lora.targets: {low: 1, high: 2}}\n"), "is not a number; give choices");
+}
+
+TEST(Search, AChoiceTwiceIsToldInEveryNotation) {
+  for (const char* list : {"[8, 8]", "[8, 8.0]", "[0.0003, 3e-4]", "[16, 0x10]"})
+    EXPECT_HOLDS(error_of("search: {train.batch_size: {choices: " + std::string(list) + "}}\n"), "twice") << list;
 }
 
 TEST(Config, EndsOfRangesAreAllowedOrNotAsTheHelpSays) {

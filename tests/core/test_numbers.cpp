@@ -62,6 +62,43 @@ TEST(ParameterValue, KeepsItsKindThroughJson) {
 }
 
 // The known answers of the generator's authors: Random123's kat_vectors, lines "philox4x32 10".
+TEST(ParameterValue, IsEqualToItselfInEveryNotation) {
+  const std::int64_t large = (std::int64_t{1} << 53) + 1;
+  EXPECT_TRUE(same_value(std::int64_t{8}, 8.0));
+  EXPECT_TRUE(same_value(8.0, std::int64_t{8}));
+  EXPECT_TRUE(same_value(3e-4, 0.0003));
+  EXPECT_TRUE(same_value(0.0, std::int64_t{0}));
+  EXPECT_TRUE(same_value(-0.0, 0.0));
+  EXPECT_TRUE(same_value(std::string("8"), std::string("8")));
+  EXPECT_FALSE(same_value(std::int64_t{8}, std::string("8")));
+  EXPECT_FALSE(same_value(8.5, std::int64_t{8}));
+  EXPECT_FALSE(same_value(true, std::int64_t{1}));
+  EXPECT_FALSE(same_value(large, static_cast<double>(large))) << "the double is its neighbour";
+  EXPECT_FALSE(same_value(INT64_MAX, 0x1p63));
+  EXPECT_EQ(value_from_json(nlohmann::ordered_json::parse("9223372036854775807")), Value(INT64_MAX));
+  EXPECT_EQ(value_from_json(nlohmann::ordered_json::parse("18446744073709551615")), Value(0x1p64));
+}
+
+TEST(SteppedValue, IsTheDecimalThatPeopleWrite) {
+  // For every decimal step: the double nearest to the decimal, which the parser gives for its text.
+  std::int64_t one = 1;
+  for (const char* exponent : {"", "e-1", "e-2", "e-3", "e-4", "e-5", "e-6", "e-7"}) {
+    const auto written = [&](std::int64_t k) { return *number_from_text(std::to_string(k) + exponent); };
+    for (std::int64_t k = -1000; k <= 1000; ++k) {
+      ASSERT_EQ(stepped_value(0, written(1), k), written(k)) << k << exponent;
+      ASSERT_EQ(stepped_value(1, written(3), k), written(one + 3 * k)) << k << exponent;
+    }
+    one *= 10;
+  }
+  EXPECT_EQ(number_to_text(stepped_value(0, 0.1, 3)), "0.3");
+  EXPECT_EQ(number_to_text(stepped_value(0.05, 0.15, 3)), "0.5");
+  EXPECT_EQ(number_to_text(stepped_value(1e-5, 3e-6, 4)), "2.2e-05");
+  EXPECT_EQ(number_to_text(stepped_value(-0.3, 0.1, 3)), "0") << "not -0 and not 5.6e-17";
+  EXPECT_EQ(stepped_value(1.0 / 3, 1.0 / 7, 2), 1.0 / 3 + 2 * (1.0 / 7)) << "no decimals that would be shorter";
+  EXPECT_EQ(stepped_value(1e15, 0.1, 7), 1e15 + 7 * 0.1) << "more digits than a double has";
+  EXPECT_EQ(stepped_value(5e-324, 5e-324, 2), 1.5e-323);
+}
+
 TEST(Philox, GivesTheKnownAnswers) {
   using Words = std::array<std::uint32_t, 4>;
   EXPECT_EQ(philox({0, 0, 0, 0}, {0, 0}), (Words{0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8}));

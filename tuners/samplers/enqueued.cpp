@@ -13,7 +13,8 @@ namespace {
 void check_condition(const std::string& key, const ParameterSpec& spec, const Params& listed) {
   for (const auto& [parent, values] : spec.when) {
     const Value* value = find_param(listed, parent);
-    if (value != nullptr && std::find(values.begin(), values.end(), *value) != values.end()) continue;
+    const auto holds = [&](const Value& wanted) { return value != nullptr && same_value(wanted, *value); };
+    if (std::any_of(values.begin(), values.end(), holds)) continue;
     throw bad_input("", key + " is used only where " + parent + " is " + choices_text(values, " or ") + "; " +
                             (value == nullptr ? "list that too" : "here it is " + to_text(*value)));
   }

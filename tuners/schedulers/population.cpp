@@ -40,9 +40,8 @@ std::int64_t copiers(std::int64_t n, double quantile) {
 
 Value perturb(const ParameterSpec& spec, const Value& value, double factor) {
   if (!spec.choices.empty()) {
-    const auto found = std::find(spec.choices.begin(), spec.choices.end(), value);
     const auto last = static_cast<std::ptrdiff_t>(spec.choices.size()) - 1;
-    const auto at = found == spec.choices.end() ? 0 : found - spec.choices.begin();
+    const auto at = static_cast<std::ptrdiff_t>(choice_index(spec, value).value_or(0));
     return spec.choices[static_cast<std::size_t>(std::clamp<std::ptrdiff_t>(at + (factor < 1 ? -1 : 1), 0, last))];
   }
   const double number = as_number(value);

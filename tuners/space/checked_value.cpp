@@ -10,15 +10,22 @@
 namespace finetune {
 namespace {
 
+// A text that looks like a number or a boolean is told apart from one.
+std::string shown(const Value& value) {
+  const std::string text = to_text(value);
+  const bool plain = !std::holds_alternative<std::string>(value) ||
+                     (!number_from_text(text) && text != "true" && text != "false" && !text.empty());
+  return plain ? text : "the text \"" + text + "\"";
+}
+
 Value checked_choice(const std::string& key, const ParameterSpec& spec, const Value& value) {
-  const auto found = std::find(spec.choices.begin(), spec.choices.end(), value);
-  if (found != spec.choices.end()) return value;
-  throw bad_input("", key + " is " + to_text(value) + "; allowed: " + choices_text(spec.choices));
+  if (const auto index = choice_index(spec, value)) return spec.choices[*index];
+  throw bad_input("", key + " is " + shown(value) + "; allowed: " + choices_text(spec.choices));
 }
 
 Value checked_number(const std::string& key, const ParameterSpec& spec, const Value& value) {
   const bool number = std::holds_alternative<std::int64_t>(value) || std::holds_alternative<double>(value);
-  if (!number) throw bad_input("", key + " must be a number, not " + to_text(value));
+  if (!number) throw bad_input("", key + " must be a number, not " + shown(value));
   const double x = as_number(value);
   if (!(x >= spec.low && x <= spec.high)) {
     throw bad_input("", key + " is " + to_text(value) + "; allowed: " + number_to_text(spec.low) + " to " +
@@ -41,7 +48,17 @@ Value checked_text(const std::string& key, const ParameterSpec& spec, const std:
     if (to_text(choice) == text) return choice;
   }
   const auto number = number_from_text(text);
-  return checked_value(key, spec, spec.choices.empty() && number ? Value(*number) : Value(text));
+  return checked_value(key, spec, number ? Value(*number) : Value(text));
+}
+
+void settle_conditions(SearchSpace& space) {
+  for (auto& spec : space.parameters) {
+    for (auto& [other, values] : spec.when) {
+      const ParameterSpec* parent = space.find(other);
+      if (parent == nullptr) continue;
+      for (Value& value : values) value = checked_value("search." + spec.name + ".when." + other, *parent, value);
+    }
+  }
 }
 
 std::string choices_text(const std::vector<Value>& choices, const std::string& between) {

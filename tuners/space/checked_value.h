@@ -14,6 +14,10 @@ Value checked_value(const std::string& key, const ParameterSpec& spec, const Val
 /// The same from text; of choices the one that reads like it.
 Value checked_text(const std::string& key, const ParameterSpec& spec, const std::string& text);
 
+/// Gives the values of all conditions (`when`) the notation of the parameter that they speak of. Throws Error
+/// (bad_input, naming search.NAME.when.OTHER) for one that this parameter never takes.
+void settle_conditions(SearchSpace& space);
+
 /// Choices as a person reads them: "8, 16, 32".
 std::string choices_text(const std::vector<Value>& choices, const std::string& between = ", ");
 

@@ -76,8 +76,7 @@ std::string distribution_json(const ParameterSpec& spec) {
 
 double distribution_value(const ParameterSpec& spec, const Value& value) {
   if (spec.choices.empty()) return as_number(value);
-  const auto found = std::find(spec.choices.begin(), spec.choices.end(), value);
-  return static_cast<double>(found - spec.choices.begin());
+  return static_cast<double>(choice_index(spec, value).value_or(spec.choices.size()));
 }
 
 }  // namespace finetune

@@ -22,7 +22,9 @@ std::int64_t last_step(const ParameterSpec& spec) {
 }
 
 double stepped(const ParameterSpec& spec, std::int64_t k) {
-  return std::min(spec.high, spec.low + static_cast<double>(k) * spec.spacing());
+  const double step = spec.spacing();
+  if (spec.integer) return std::min(spec.high, spec.low + static_cast<double>(k) * step);
+  return std::min(spec.high, stepped_value(spec.low, step, k));
 }
 
 }  // namespace
@@ -50,8 +52,8 @@ const ParameterSpec* SearchSpace::find(const std::string& name) const {
 bool is_active(const ParameterSpec& spec, const Params& params) {
   return std::all_of(spec.when.begin(), spec.when.end(), [&](const auto& condition) {
     const Value* value = find_param(params, condition.first);
-    return value != nullptr &&
-           std::find(condition.second.begin(), condition.second.end(), *value) != condition.second.end();
+    return value != nullptr && std::any_of(condition.second.begin(), condition.second.end(),
+                                           [&](const Value& wanted) { return same_value(wanted, *value); });
   });
 }
 
@@ -73,11 +75,17 @@ Value value_at(const ParameterSpec& spec, double u) {
   return clip(spec, std::exp(from + u * (to - from)));
 }
 
+std::optional<std::size_t> choice_index(const ParameterSpec& spec, const Value& value) {
+  for (std::size_t i = 0; i < spec.choices.size(); ++i) {
+    if (same_value(spec.choices[i], value)) return i;
+  }
+  return std::nullopt;
+}
+
 double number_of(const ParameterSpec& spec, const Value& value) {
   if (spec.choices.empty()) return std::clamp(as_number(value), spec.low, spec.high);
-  const auto found = std::find(spec.choices.begin(), spec.choices.end(), value);
-  return found == spec.choices.end() ? std::numeric_limits<double>::quiet_NaN()
-                                     : static_cast<double>(found - spec.choices.begin());
+  const auto index = choice_index(spec, value);
+  return index ? static_cast<double>(*index) : std::numeric_limits<double>::quiet_NaN();
 }
 
 double position_of(const ParameterSpec& spec, const Value& value) {

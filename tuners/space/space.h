@@ -41,8 +41,11 @@ struct SearchSpace {
 /// True when every condition of `spec` holds for the values in `params`.
 bool is_active(const ParameterSpec& spec, const Params& params);
 
-/// The value at u in [0, 1): uniform over values (over logarithms with log); equal shares for discrete ones. Exact: a
-/// stepped value is low + k x step, never outside [low, high].
+/// Where `value` stands among the choices, in whatever notation it is written; nothing where it does not.
+std::optional<std::size_t> choice_index(const ParameterSpec& spec, const Value& value);
+
+/// The value at u in [0, 1): uniform over values (over logarithms with log); equal shares for discrete ones. A stepped
+/// value is low + k x step as decimals (stepped_value), never outside [low, high].
 Value value_at(const ParameterSpec& spec, double u);
 /// The middle of what value_at maps onto `value`; values outside the range are clipped.
 double position_of(const ParameterSpec& spec, const Value& value);
