@@ -8,6 +8,7 @@
 
 #include "core/error.h"
 #include "data/tokenizers/pattern.h"
+#include "data/tokenizers/unicode_tables.h"
 
 namespace finetune {
 namespace {
@@ -16,11 +17,6 @@ bool is_space(std::uint32_t c) {
   const auto category = utf8proc_category(static_cast<utf8proc_int32_t>(c));
   return category == UTF8PROC_CATEGORY_ZS || category == UTF8PROC_CATEGORY_ZL || category == UTF8PROC_CATEGORY_ZP ||
          (c >= 9 && c <= 13) || c == 0x85;
-}
-
-bool is_mark(std::uint32_t c) {
-  const auto category = utf8proc_category(static_cast<utf8proc_int32_t>(c));
-  return category == UTF8PROC_CATEGORY_MN || category == UTF8PROC_CATEGORY_MC || category == UTF8PROC_CATEGORY_ME;
 }
 
 class NormalizerChain : public Normalizer {
@@ -80,6 +76,11 @@ class NormalForm : public Normalizer {
       begin = plain;
       if (begin == in.size()) break;
       std::size_t end = begin + utf8_length(in[begin]);
+      if (is_newer_than_normal_forms(code_point(in, begin))) {
+        out.append(text, begin, end);
+        begin = end;
+        continue;
+      }
       while (end < in.size() && !starts_piece(code_point(in, end))) end += utf8_length(in[end]);
       append_normalised(text, begin, end, out);
       begin = end;
@@ -94,13 +95,14 @@ class NormalForm : public Normalizer {
     while (end < text.size() && static_cast<unsigned char>(text[end]) < 0x80) ++end;
     return end == text.size() || end == begin ? end : end - 1;
   }
-  // Conjoining Hangul vowels and finals compose with what is before them though they are starters.
-  static bool starts_piece(std::uint32_t c) {
-    if (c < 0x300) return true;
-    const auto* property = utf8proc_get_property(static_cast<utf8proc_int32_t>(c));
+  // By what it decomposes to: half-width Hangul and kana marks compose with what is before them as the full ones do.
+  bool starts_piece(std::uint32_t c) const {
+    if (c < 0x300 || is_newer_than_normal_forms(c)) return true;
+    const std::uint32_t first = first_part(c);
+    const auto* property = utf8proc_get_property(static_cast<utf8proc_int32_t>(first));
     if (property->combining_class != 0) return false;
-    if (c >= 0x1160 && c <= 0x11FF) return false;
-    return !is_mark(c);  // composing marks of class 0, as in Indic scripts
+    if (first >= 0x1160 && first <= 0x11FF) return false;  // conjoining Hangul vowels and finals are starters too
+    return !is_mark(first);                                // composing marks of class 0, as in Indic scripts
   }
   void append_normalised(const AlignedText& text, std::size_t begin, std::size_t end, AlignedText& out) const {
     utf8proc_uint8_t* result = nullptr;
@@ -126,12 +128,21 @@ class NormalForm : public Normalizer {
       out.append(after.substr(i, utf8_length(after[i])), span);
     }
   }
-  std::size_t parts_of(std::uint32_t c) const {
-    utf8proc_int32_t parts[32];
+  std::size_t decompose(std::uint32_t c, utf8proc_int32_t (&parts)[32]) const {
+    parts[0] = static_cast<utf8proc_int32_t>(c);
     int boundary = 0;
     const auto options = static_cast<utf8proc_option_t>((options_ & ~UTF8PROC_COMPOSE) | UTF8PROC_DECOMPOSE);
     return static_cast<std::size_t>(std::max<utf8proc_ssize_t>(
         1, utf8proc_decompose_char(static_cast<utf8proc_int32_t>(c), parts, 32, options, &boundary)));
+  }
+  std::size_t parts_of(std::uint32_t c) const {
+    utf8proc_int32_t parts[32];
+    return decompose(c, parts);
+  }
+  std::uint32_t first_part(std::uint32_t c) const {
+    utf8proc_int32_t parts[32];
+    decompose(c, parts);
+    return static_cast<std::uint32_t>(parts[0]);
   }
   // For each part of the decomposed source: whether a source character begins with it.
   std::vector<bool> part_begins(std::string_view source) const {
@@ -153,9 +164,7 @@ class Lowercase : public Normalizer {
     for (std::size_t i = 0; i < in.size(); i += utf8_length(in[i])) {
       const std::uint32_t c = code_point(in, i);
       // The one character whose lower case is two in Unicode's full mapping.
-      const std::string lower =
-          c == 0x130 ? "i\xCC\x87"
-                     : to_utf8(static_cast<std::uint32_t>(utf8proc_tolower(static_cast<utf8proc_int32_t>(c))));
+      const std::string lower = c == 0x130 ? "i\xCC\x87" : to_utf8(to_lower(c));
       out.append(lower, text.span_at(i));
     }
     text = std::move(out);
