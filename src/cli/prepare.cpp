@@ -30,8 +30,8 @@ void require_keys(const ConfigSources& sources, const Verb& verb) {
 }  // namespace
 
 RunConfig prepare_config(const Arguments& arguments, bool asktell) {
+  RunConfig config = load_config(arguments.sources);  // what is malformed comes before what is missing
   require_keys(arguments.sources, arguments.verb);
-  RunConfig config = load_config(arguments.sources);
   try {
     validate(config, asktell);
   } catch (const Error& error) {

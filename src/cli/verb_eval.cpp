@@ -55,13 +55,14 @@ int run_eval(const Arguments& given) {
   const Arguments arguments = without_fraction(given);
   const RunConfig config = prepare_config(arguments);
   check_paths(config, false, false);
+  const std::string per_example = arguments.option("--per-example");
+  if (!per_example.empty()) check_output_file("--per-example", per_example);
   const Session session = open_session(config, {.trains = false, .holds_out = false});
   for (const auto& note : session.notes) std::cerr << note << "\n";
   const std::vector<ExampleLoss> losses = evaluate_examples(session);
 
   const nlohmann::ordered_json result = result_json(losses);
-  if (const std::string file = arguments.option("--per-example"); !file.empty())
-    write_file_atomically(file, per_example_lines(losses));
+  if (!per_example.empty()) write_file_atomically(per_example, per_example_lines(losses));
   if (arguments.json()) {
     std::cout << result.dump() << "\n";
   } else {

@@ -2,9 +2,10 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
-#include "cli/arguments.h"
+#include "cli/prepare.h"
 #include "core/error.h"
 #include "core/strict_json.h"
+#include "host/run_paths.h"
 #include "report/summary.h"
 #include "study/run_folder.h"
 
@@ -19,12 +20,14 @@ void require_run(const std::string& folder) {
 }
 
 int run_report(const Arguments& arguments) {
+  prepare_config(arguments);
   const std::string folder = arguments.option("folder");
   require_run(folder);
   const std::filesystem::path run = folder;
   const std::string where = (run / "report.json").string();
   if (!std::filesystem::exists(where))
     throw bad_input(where, "does not exist; only a tuning run that ended has a report");
+  check_output_folder("the report", folder);
   StudySummary study = summary_from_json(where, read_json_file(where));
   read_curves(run, study);
   compare_parameters(study);

@@ -2,6 +2,9 @@
 
 #include <unistd.h>
 
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
 #include <filesystem>
 
 #include "core/error.h"
@@ -11,22 +14,49 @@ namespace {
 
 namespace fs = std::filesystem;
 
+// What is there; an Error for a path that cannot even be asked about (a name that is too long, a folder that is
+// closed).
+fs::file_status status_of(const std::string& key, const fs::path& path) {
+  std::error_code error;
+  const fs::file_status status = fs::status(path, error);
+  if (status.type() == fs::file_type::none) throw bad_input(path.string(), key + ": " + error.message());
+  return status;
+}
+
 void check_folder(const std::string& key, const std::string& path) {
-  if (!fs::exists(path)) throw bad_input(path, key + " does not exist");
-  if (!fs::is_directory(path)) throw bad_input(path, key + " is not a folder");
+  const fs::file_status status = status_of(key, path);
+  if (!fs::exists(status)) throw bad_input(path, key + " does not exist");
+  if (!fs::is_directory(status)) throw bad_input(path, key + " is not a folder");
+}
+
+void check_file(const std::string& key, const std::string& path) {
+  const fs::file_status status = status_of(key, path);
+  if (!fs::exists(status)) throw bad_input(path, "does not exist");
+  if (!fs::is_regular_file(status)) throw bad_input(path, "is not a file");
+}
+
+// Tries it: permissions alone do not tell of read-only and full disks, nor of what the superuser may.
+void try_to_write(const std::string& key, const std::string& path, const fs::path& folder) {
+  std::string made = (folder / ".finetune_tune-XXXXXX").string();
+  if (fs::is_directory(status_of(key, folder)) && ::mkdtemp(made.data()) != nullptr) {
+    ::rmdir(made.c_str());
+    return;
+  }
+  const std::string why = fs::is_directory(folder) ? std::strerror(errno) : "it is not a folder";
+  throw bad_input(path, key + " cannot be written: " + folder.string() + ": " + why);
 }
 
 void check_out(const std::string& out, bool overwrite) {
-  if (fs::exists(out)) {
-    if (!fs::is_directory(out)) throw bad_input(out, "--out exists and is not a folder");
+  const fs::file_status status = status_of("--out", out);
+  if (fs::exists(status)) {
+    if (!fs::is_directory(status)) throw bad_input(out, "--out exists and is not a folder");
     if (!fs::is_empty(out) && !overwrite)
       throw bad_input(out, "--out is not empty; choose another folder, or add --overwrite");
   }
   fs::path ancestor = fs::absolute(out).lexically_normal();
-  while (!fs::exists(ancestor) && ancestor.has_parent_path() && ancestor != ancestor.parent_path())
+  while (!fs::exists(status_of("--out", ancestor)) && ancestor != ancestor.parent_path())
     ancestor = ancestor.parent_path();
-  if (!fs::is_directory(ancestor) || ::access(ancestor.c_str(), W_OK) != 0)
-    throw bad_input(out, "--out cannot be created: " + ancestor.string() + " is not a writable folder");
+  try_to_write("--out", out, ancestor);
 }
 
 }  // namespace
@@ -34,13 +64,18 @@ void check_out(const std::string& out, bool overwrite) {
 void check_paths(const RunConfig& config, bool wants_out, bool overwrite) {
   if (!config.model.path.empty()) check_folder("--model", config.model.path);
   if (config.model.adapter) check_folder("--adapter", *config.model.adapter);
-  for (const auto* files : {&config.data.train, &config.data.valid}) {
-    for (const auto& file : *files) {
-      if (!fs::exists(file)) throw bad_input(file, "does not exist");
-      if (!fs::is_regular_file(file)) throw bad_input(file, "is not a file");
-    }
-  }
+  for (const auto& file : config.data.train) check_file("data.train", file);
+  for (const auto& file : config.data.valid) check_file("data.valid", file);
   if (wants_out) check_out(config.run.out, overwrite);
+}
+
+void check_output_file(const std::string& key, const std::string& path) {
+  if (fs::is_directory(status_of(key, path))) throw bad_input(path, key + " is a folder");
+  try_to_write(key, path, fs::absolute(path).parent_path());
+}
+
+void check_output_folder(const std::string& key, const std::string& path) {
+  try_to_write(key, path, path);
 }
 
 void make_out(const std::string& out) {
@@ -50,7 +85,7 @@ void make_out(const std::string& out) {
     }
     fs::create_directories(out);
   } catch (const fs::filesystem_error& error) {
-    throw failed(out, std::string("cannot be prepared: ") + error.code().message());
+    throw bad_input(out, std::string("--out cannot be made: ") + error.code().message());
   }
 }
 

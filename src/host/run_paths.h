@@ -7,9 +7,14 @@
 
 namespace finetune {
 
-/// Paths in the order model, adapter, data, out. `out` is refused when it exists and is not empty, unless `overwrite`;
-/// nothing is created.
+/// Paths in the order model, adapter, data, out. `out` is refused when it exists and is not empty, unless `overwrite`,
+/// and when it cannot be made, which is tried beside it; nothing stays. Throws Error (bad_input) naming the path.
 void check_paths(const RunConfig& config, bool wants_out, bool overwrite);
+
+/// A file or the files of a folder that a verb will write at its end. Throws Error (bad_input) naming `path` for one
+/// that cannot be written.
+void check_output_file(const std::string& key, const std::string& path);
+void check_output_folder(const std::string& key, const std::string& path);
 
 /// Creates the output folder, empty (with --overwrite what was there goes first).
 void make_out(const std::string& out);
