@@ -15,7 +15,10 @@ namespace {
 
 std::string device_text(const Session& session) {
   std::vector<std::string> names;
-  for (const auto& device : session.devices) names.push_back(describe_device(device));
+  for (const auto& device : session.devices) {
+    const std::string name = describe_device(device);  // lanes of one device name it once
+    if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
+  }
   return join(names, ", ");
 }
 
