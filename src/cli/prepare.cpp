@@ -35,9 +35,7 @@ RunConfig prepare_config(const Arguments& arguments, bool asktell) {
   try {
     validate(config, asktell);
   } catch (const Error& error) {
-    const std::string& file = arguments.sources.file;
-    if (file.empty() || std::string(error.what()).starts_with(file)) throw;
-    throw bad_input(file, error.what());
+    throw error.at(arguments.sources.file);
   }
   return config;
 }

@@ -124,9 +124,7 @@ int run_asktell_verb(const Arguments& arguments) {
   try {
     return run_asktell(std::move(config), std::cin, std::cout);
   } catch (const Error& error) {
-    const std::string& file = arguments.sources.file;
-    if (error.kind() != ErrorKind::bad_input || std::string(error.what()).starts_with(file)) throw;
-    throw bad_input(file, error.what());
+    throw error.at(arguments.sources.file);
   }
 }
 

@@ -93,13 +93,8 @@ RunConfig load_config(const ConfigSources& sources) {
       node = ConfigNode::of(*value);
       node.text = text;
     }
-    node.where = "--set " + key;
-    try {
-      set_key(config, key, node);
-    } catch (const Error& error) {
-      const std::string prefix = "--set " + key + ": ", message = error.what();
-      throw bad_input("", message.starts_with(prefix) ? message.substr(prefix.size()) : message);
-    }
+    node.where.clear();  // the key is place enough
+    set_key(config, key, node);
   }
   if (config.train.lora.alpha_over_rank && config.is_given("train.lora.alpha")) {
     throw bad_input(sources.file, "train.lora.alpha and train.lora.alpha_over_rank are both given; use one");

@@ -85,12 +85,7 @@ void set_key(RunConfig& config, const std::string& key, const ConfigNode& node) 
   try {
     set_known(config, key, node);
   } catch (const Error& error) {
-    const std::string message = error.what();
-    if (node.where.empty() || message.starts_with(node.where)) throw;
-    // A nested key has put its own, more exact place in front already.
-    const auto colon = node.where.rfind(':');
-    if (colon != std::string::npos && message.starts_with(node.where.substr(0, colon + 1))) throw;
-    throw bad_input(node.where, message);
+    throw error.at(node.where);  // a nested key has its own, more exact place
   }
 }
 

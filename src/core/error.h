@@ -4,7 +4,6 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
-#include <utility>
 
 namespace finetune {
 
@@ -12,21 +11,27 @@ namespace finetune {
 /// failed (something broke while running: exit code 1).
 enum class ErrorKind { bad_input, failed };
 
-/// One line that says what, where (file:line, key, tensor), why, and what to do. No line breaks inside.
+/// One line that says what, where (file:line, key, tensor), why, and what to do. No line breaks inside; what() is
+/// "where: message".
 class Error : public std::runtime_error {
  public:
-  Error(ErrorKind kind, const std::string& message) : std::runtime_error(message), kind_(kind) {}
+  /// An empty `where` leaves the prefix out.
+  Error(ErrorKind kind, std::string_view where, std::string_view message);
   ErrorKind kind() const { return kind_; }
+  const std::string& where() const { return where_; }
+  const std::string& message() const { return message_; }
+  /// The same error with a place, where it has none yet: whoever knows more exactly has been there first.
+  Error at(std::string_view place) const;
 
  private:
   ErrorKind kind_;
+  std::string where_, message_;
 };
 
 /// `throw bad_input("run.yaml:3", "tune.trials must be at least 1, not 0")` -> "run.yaml:3: tune.trials must ...".
-/// An empty `where` leaves the prefix out.
-Error bad_input(std::string_view where, std::string_view what);
+Error bad_input(std::string_view where, std::string_view message);
 
 /// The same for errors while running (exit code 1).
-Error failed(std::string_view where, std::string_view what);
+Error failed(std::string_view where, std::string_view message);
 
 }  // namespace finetune
