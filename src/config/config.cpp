@@ -83,8 +83,10 @@ RunConfig load_config(const ConfigSources& sources) {
   }
   for (const auto& [key, text] : sources.settings) {
     ConfigNode node;
-    // A path or name stays the text it is; only text that begins a flow collection or quotes is read as YAML.
-    const bool structured = !text.empty() && std::string("[{\"'").find(text.front()) != std::string::npos;
+    // A path, name or pattern stays the text it is; only what begins with quotes, or for other keys a flow collection,
+    // is read as YAML.
+    const std::string opening = is_text_key(key) ? "\"'" : "[{\"'";
+    const bool structured = !text.empty() && opening.find(text.front()) != std::string::npos;
     if (structured) {
       node = parse_config("--set " + key, "value: " + text);
       node =

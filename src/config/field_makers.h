@@ -31,7 +31,7 @@ Field text_field(const std::string& key, const std::string& help, At at, std::ve
             }
             at(c) = text;
           },
-          [=](const RunConfig& c) { return ConfigNode::of(at(const_cast<RunConfig&>(c))); }};
+          [=](const RunConfig& c) { return ConfigNode::of(at(const_cast<RunConfig&>(c))); }, allowed.empty()};
 }
 
 template <typename Enum, typename At>
@@ -54,7 +54,8 @@ Field optional_text_field(const std::string& key, const std::string& help, At at
             const auto& value = at(const_cast<RunConfig&>(c));
             if (!value) return std::nullopt;
             return ConfigNode::of(*value);
-          }};
+          },
+          true};
 }
 
 template <typename At>

@@ -81,6 +81,11 @@ const std::vector<Field>& config_fields() {
   return kFields;
 }
 
+bool is_text_key(const std::string& key) {
+  const auto& fields = config_fields();
+  return std::any_of(fields.begin(), fields.end(), [&](const Field& field) { return field.text && field.key == key; });
+}
+
 void set_key(RunConfig& config, const std::string& key, const ConfigNode& node) {
   try {
     set_known(config, key, node);

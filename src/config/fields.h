@@ -19,9 +19,13 @@ struct Field {
   std::function<void(RunConfig&, const ConfigNode&)> set;
   /// Nothing: absent, not printed.
   std::function<std::optional<ConfigNode>(const RunConfig&)> get;
+  bool text = false;  ///< holds any text: `--set data.prompt={question}` is taken as it stands
 };
 
 const std::vector<Field>& config_fields();
+
+/// Whether the key is one that holds any text.
+bool is_text_key(const std::string& key);
 
 /// Sets one dotted key, keys below search., tune.sampler. and tune.scheduler. included, and remembers it as given.
 /// Throws Error with the node's place; an unknown key names the nearest one.

@@ -284,5 +284,13 @@ TEST(Search, AnOrdinalAndAStartAreReadAndPrinted) {
   EXPECT_HOLDS(error_of("search: {train.learning_rate: {low: 1e-5, high: 1e-3, start: [1e-4]}}"), "single value");
 }
 
+TEST(Config, APatternGivenBySetIsTheTextThatWasWritten) {
+  for (const std::string pattern : {"{question}", "[INST] {question} [/INST]", "{system}: {question}", "a {b} c"}) {
+    EXPECT_EQ(load("", {{"data.prompt", pattern}}).data.prompt, pattern);
+  }
+  EXPECT_EQ(load("", {{"data.prompt", R"("quoted\n")"}}).data.prompt, "quoted\n");
+  EXPECT_EQ(load("", {{"train.lora.targets", "[q_proj, v_proj]"}}).train.lora.targets.size(), 2u) << "a list stays one";
+}
+
 }  // namespace
 }  // namespace finetune::testing
