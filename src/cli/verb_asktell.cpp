@@ -118,8 +118,8 @@ int run_asktell(RunConfig config, std::istream& in, std::ostream& out) {
 namespace {
 
 int run_asktell_verb(const Arguments& arguments) {
-  if (arguments.sources.file.empty()) throw bad_input("", "--config FILE is missing");
   RunConfig config = prepare_config(arguments, true);
+  if (arguments.sources.file.empty()) throw bad_input("", "--config FILE is missing");
   std::ios::sync_with_stdio(false);
   try {
     return run_asktell(std::move(config), std::cin, std::cout);
