@@ -208,6 +208,7 @@ std::string other_value(const std::string& key) {
       {"data.train_on", "all"},
       {"data.shuffle", "false"},
       {"data.append_eos", "false"},
+      {"data.date", "2026-01-02"},
       {"data.separator", "\"---\\n\""},
       {"train.method", "full"},
       {"train.schedule", "wsd"},
