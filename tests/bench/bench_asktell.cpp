@@ -84,7 +84,7 @@ class Child {
       : Child([scheduler] { return run_asktell(config_of(scheduler), std::cin, std::cout); }) {}
   explicit Child(const std::function<int()>& run) {
     int in[2], out[2];
-    if (pipe(in) != 0 || pipe(out) != 0) throw Error(ErrorKind::failed, "pipe");
+    if (pipe(in) != 0 || pipe(out) != 0) throw failed("", "pipe");
     pid_ = fork();
     if (pid_ == 0) {
       dup2(in[0], STDIN_FILENO), dup2(out[1], STDOUT_FILENO);
@@ -105,7 +105,7 @@ class Child {
   void send(const std::string& text) const {
     for (std::size_t at = 0; at < text.size();) {
       const auto sent = write(to_, text.data() + at, text.size() - at);
-      if (sent <= 0) throw Error(ErrorKind::failed, "the verb closed its input");
+      if (sent <= 0) throw failed("", "the verb closed its input");
       at += static_cast<std::size_t>(sent);
     }
   }
@@ -113,7 +113,7 @@ class Child {
     char chunk[65536];
     while (lines > 0) {
       const auto got = read(from_, chunk, sizeof chunk);
-      if (got <= 0) throw Error(ErrorKind::failed, "the verb closed its output");
+      if (got <= 0) throw failed("", "the verb closed its output");
       lines -= static_cast<std::size_t>(std::count(chunk, chunk + got, '\n'));
     }
   }

@@ -224,6 +224,7 @@ std::string other_value(const std::string& key) {
       {"tune.direction", "maximize"},
       {"run.devices", "[cpu, 'cuda:0']"},
       {"run.numerics", "fast"},
+      {"run.kernels", "composition"},
       {"tune.concurrent", "3"},
       {"run.tokens_per_pass", "64"},
       {"data.max_length", "77"}};

@@ -79,7 +79,7 @@ struct Bench {
   }
   TrainConfig config(std::int64_t trial) const {
     TrainConfig c;
-    c.method = options.full ? "full" : "lora";
+    c.method = options.full ? TrainMethod::full : TrainMethod::lora;
     c.steps = 1000;
     c.batch_size = options.batch;
     c.learning_rate = options.full ? 1e-5 : 2e-4;
