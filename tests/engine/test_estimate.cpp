@@ -2,6 +2,7 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <chrono>
 
 #include "engine/estimate.h"
@@ -49,7 +50,7 @@ Session small_session(std::int64_t batch_size) {
   return session;
 }
 
-// Seconds of a round of 12 trials: the best of several, as the measurement takes the best of several.
+// Seconds of a round: the median of several, since batches differ in length.
 double true_round(const Session& session, std::int64_t trials) {
   std::vector<LaneParts> lanes = make_lanes(session, trials);
   LaneThreads threads(lanes.size());
@@ -61,16 +62,17 @@ double true_round(const Session& session, std::int64_t trials) {
     ids[lane].push_back({i});
     lanes[lane].trainer->admit({i}, session.config.train);
   }
-  double best = 1e9;
-  for (int round = 0; round < 12; ++round) {
+  std::vector<double> seconds;
+  for (int round = 0; round < 25; ++round) {
     const auto started = std::chrono::steady_clock::now();
     threads.run(all, [&](std::size_t lane) {
       lanes[lane].trainer->share(lanes.size());
       lanes[lane].trainer->step(ids[lane]);
     });
-    best = std::min(best, std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count());
+    seconds.push_back(std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count());
   }
-  return best;
+  std::nth_element(seconds.begin(), seconds.begin() + 12, seconds.end());
+  return seconds[12];
 }
 
 // Users are promised a quarter. Another program may take a core at any moment of either measurement, so the closest of
@@ -80,6 +82,7 @@ TEST(Estimate, ARoundTakesWhatWasSaid) {
     for (const std::int64_t lanes : {1, 2}) {
       SCOPED_TRACE(std::to_string(lanes) + " lanes, batches of " + std::to_string(batch_size));
       Session session = small_session(batch_size);
+      session.threads = static_cast<int>(lanes);  // one each: on a busy machine a team waits for its slowest member
       multiply_lanes(session, lanes);
       double closest = 0;
       for (int i = 0; i < 10 && !(closest > 0.75 && closest < 1.25); ++i) {
@@ -87,6 +90,8 @@ TEST(Estimate, ARoundTakesWhatWasSaid) {
         const double ratio = round_seconds(session, costs, 12) / true_round(session, 12);
         if (closest == 0 || std::abs(std::log(ratio)) < std::abs(std::log(closest))) closest = ratio;
       }
+      std::printf("%ld lanes, batches of %ld: predicted / true = %.2f\n", static_cast<long>(lanes),
+                  static_cast<long>(batch_size), closest);
       EXPECT_GT(closest, 0.75);
       EXPECT_LT(closest, 1.25);
     }
