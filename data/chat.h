@@ -19,6 +19,7 @@ struct Rendered {
   std::vector<std::pair<std::size_t, std::size_t>> trained;
   bool conversation = false;  ///< a template ends turns itself: no EOS is appended
   bool complete = false;      ///< special tokens are written out too: the tokenizer adds none
+  bool whole_tokens = false;  ///< a token that begins before a trained part belongs to what stands there
   std::vector<std::pair<std::string, std::size_t>> roles;  ///< by message: its role, and where its text ends
 };
 

@@ -89,6 +89,7 @@ class JinjaTemplate : public ChatTemplate {
         return std::nullopt;
       }
     };
+    out.whole_tokens = !template_.has_generation();  // no token of the generation prompt is a target
     if (template_.has_generation())
       out.trained = marked(conversation, messages, shared, whole);
     else

@@ -96,13 +96,12 @@ class Loader {
     return example;
   }
 
-  // A token is trained when its last byte lies in a trained part.
+  // A token is trained when its last byte lies in a trained part, and for some templates its first one too.
   void mark(const Rendered& rendered, std::pair<std::uint32_t, std::uint32_t> span, std::uint8_t& loss) {
     for (const auto& [begin, end] : rendered.trained) {
-      if (span.second > begin && span.second <= end) {
-        loss = 1;
-        if (span.first < begin) ++data_.straddling;
-      }
+      if (span.second <= begin || span.second > end) continue;
+      if (span.first < begin) ++data_.straddling;
+      if (span.first >= begin || !rendered.whole_tokens) loss = 1;
     }
     if (options_.train_on == "all") loss = 1;
   }

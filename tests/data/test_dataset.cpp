@@ -110,6 +110,19 @@ TEST(Loss, OnAllTokensLeavesOutTheFirst) {
   EXPECT_EQ(load(".txt", "cd\n").examples[0].loss, (Loss{0, 1, 1, 1}));
 }
 
+// " x" is one token: in a prompt and its completion it is learned, in a chat it is the generation prompt's.
+TEST(Border, ATokenOfTheGenerationPromptIsNoTarget) {
+  EXPECT_EQ(load(".jsonl", R"({"prompt":"a ","completion":"xy"})").examples[0].loss, (Loss{0, 0, 1, 1, 1}));
+  const fs::path chat = fs::temp_directory_path() / ("finetune_border_" + std::to_string(getpid()) + ".jinja");
+  write_file_atomically(chat, "{% for m in messages %}{{ m.content + ' ' }}{% endfor %}");
+  const Dataset data =
+      load(".jsonl", R"({"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"xy"}]})",
+           {.chat_template = chat.string()});
+  fs::remove(chat);
+  EXPECT_EQ(data.examples[0].loss, (Loss{0, 0, 1, 0}));  // a, " x", y, " "
+  EXPECT_EQ(data.straddling, 1);
+}
+
 TEST(LongExamples, AreShortenedDroppedOrRefusedAndCounted) {
   const std::string two = "{\"prompt\":\"c\",\"completion\":\"d\"}\n{\"prompt\":\"cde\",\"completion\":\"fgh\"}\n";
   const Dataset cut = load(".jsonl", two, {.max_length = 5});
