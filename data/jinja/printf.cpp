@@ -93,9 +93,9 @@ std::string digits_of(const Piece& piece, double number) {
 std::string digits_of(const Piece& piece, std::int64_t number) {
   const std::uint64_t size = number < 0 ? -static_cast<std::uint64_t>(number) : static_cast<std::uint64_t>(number);
   const unsigned base = piece.kind == 'x' || piece.kind == 'X' ? 16 : piece.kind == 'o' ? 8 : 10;
+  const std::string_view digits = piece.kind == 'X' ? "0123456789ABCDEF" : "0123456789abcdef";
   std::string out;
-  for (std::uint64_t rest = size; rest > 0 || out.empty(); rest /= base)
-    out.insert(out.begin(), (piece.kind == 'X' ? "0123456789ABCDEF" : "0123456789abcdef")[rest % base]);
+  for (std::uint64_t rest = size; rest > 0 || out.empty(); rest /= base) out.insert(out.begin(), digits[rest % base]);
   while (static_cast<int>(out.size()) < piece.precision) out.insert(out.begin(), '0');
   return out;
 }
