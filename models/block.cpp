@@ -227,7 +227,7 @@ void heads_backward(const BlockContext& c, const BlockActivations& act, const at
   const auto& w = c.base.blocks[static_cast<std::size_t>(c.layer)];
   auto* full = full_block(c);
   const auto back = [&](Projection p, const at::Tensor& dy, const at::Tensor& weight, const at::Tensor& rstd,
-                        at::Tensor dweight) {
+                        const at::Tensor& dweight) {
     at::Tensor target = columns(dqkv_TE, stacked_rows(o, p));
     const at::Tensor x = columns(act.qkv_TE, stacked_rows(o, p)).reshape({-1, o.head_dim});
     at::Tensor dx = at::empty_like(x);

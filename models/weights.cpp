@@ -26,7 +26,7 @@ at::Tensor all_rows(const std::vector<at::Tensor>& parts) {
 }
 
 // Stacks what is defined along the rows, moves it, and lets the parts be views of the result.
-at::Tensor stack_rows(std::vector<at::Tensor*> parts, at::Device device) {
+at::Tensor stack_rows(const std::vector<at::Tensor*>& parts, at::Device device) {
   std::vector<at::Tensor> present;
   for (const auto* part : parts) {
     if (part->defined()) present.push_back(*part);

@@ -51,7 +51,7 @@ void swiglu_backward_composite(const at::Tensor& dh, const at::Tensor& gate, con
   dup.copy_(du);
 }
 void cross_entropy_composite(const at::Tensor& logits, const at::Tensor& targets, const at::Tensor& scale,
-                             at::Tensor& nll, at::Tensor& correct, at::Tensor dlogits) {
+                             at::Tensor& nll, at::Tensor& correct, const at::Tensor& dlogits) {
   const auto t = wide(logits);
   const at::Tensor x = logits.to(t);
   const at::Tensor l = x.logsumexp(-1);

@@ -149,7 +149,7 @@ void gate_backward(const at::Tensor& dh, const at::Tensor& g, const at::Tensor& 
 }
 
 void entropy(const at::Tensor& logits, const at::Tensor& targets, const at::Tensor& scale, at::Tensor& nll,
-             at::Tensor& correct, at::Tensor dlogits) {
+             at::Tensor& correct, const at::Tensor& dlogits) {
   const std::int64_t vocabulary = logits.size(1);
   float* to = dlogits.defined() ? dlogits.data_ptr<float>() : nullptr;
   at::parallel_for(0, logits.size(0), grain(8 * vocabulary), [&](std::int64_t begin, std::int64_t end) {
@@ -222,8 +222,8 @@ std::vector<std::vector<float>> transposed_of(std::span<const AdapterGroup> grou
 }
 
 void adapter_forward_one(const at::Tensor& x, std::span<const AdapterGroup> groups, const AdapterOutput& output) {
-  const auto& [bit, key, a, b, s_TR, y_TO] = output;
-  at::Tensor s = s_TR, y = y_TO;
+  const at::Tensor &a = output.a_SRD, &b = output.b_SOR;
+  at::Tensor s = output.s_TR, y = output.y_TO;
   const auto a_DR = transposed_of(groups, a, true), b_RO = transposed_of(groups, b, false);
   const auto blocks = row_blocks(groups);
   at::parallel_for(0, static_cast<std::int64_t>(blocks.size()), grain(kRowBlock * 16 * (x.size(1) + b.size(1))),
@@ -233,7 +233,7 @@ void adapter_forward_one(const at::Tensor& x, std::span<const AdapterGroup> grou
                        const Block& block = blocks[static_cast<std::size_t>(i)];
                        const AdapterGroup& g = *block.group;
                        const auto index = static_cast<std::size_t>(&g - groups.data());
-                       const float* rows = dropped(x, block, key, buffer);
+                       const float* rows = dropped(x, block, output.key, buffer);
                        const std::int64_t row = g.dropout > 0 ? x.size(1) : x.stride(0),
                                           count = block.end - block.begin;
                        float* s_rows = out(s) + block.begin * s.stride(0);

@@ -161,7 +161,7 @@ void gate_backward(const at::Tensor& dh, const at::Tensor& gate, const at::Tenso
 }
 
 void entropy(const at::Tensor& logits, const at::Tensor& targets, const at::Tensor& scale, at::Tensor& nll,
-             at::Tensor& correct, at::Tensor dlogits) {
+             at::Tensor& correct, const at::Tensor& dlogits) {
   const OnDevice here(logits);
   const std::int64_t rows = logits.size(0);
   check(kernels::cuda::cross_entropy(

@@ -57,7 +57,7 @@ void swiglu_backward(const at::Tensor& dh_TF, const at::Tensor& gate_TF, const a
 }
 
 void cross_entropy(const at::Tensor& logits_NV, const at::Tensor& targets_N, const at::Tensor& scale_N,
-                   at::Tensor& nll_N, at::Tensor& correct_N, at::Tensor dlogits_NV) {
+                   at::Tensor& nll_N, at::Tensor& correct_N, const at::Tensor& dlogits_NV) {
   backend_for(Operation::entropy, logits_NV).cross_entropy(logits_NV, targets_N, scale_N, nll_N, correct_N, dlogits_NV);
 }
 

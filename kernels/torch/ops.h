@@ -60,7 +60,7 @@ void swiglu_backward(const at::Tensor& dh_TF, const at::Tensor& gate_TF, const a
 /// nll and argmax-correctness per row; dlogits (may be logits itself; undefined = not wanted) = (softmax - onehot) *
 /// scale.
 void cross_entropy(const at::Tensor& logits_NV, const at::Tensor& targets_N, const at::Tensor& scale_N,
-                   at::Tensor& nll_N, at::Tensor& correct_N, at::Tensor dlogits_NV);
+                   at::Tensor& nll_N, at::Tensor& correct_N, const at::Tensor& dlogits_NV);
 
 /// Elements of logits to work on at once: what a processor's caches hold, or rows enough to fill a GPU.
 std::int64_t logits_per_chunk(at::Device device);

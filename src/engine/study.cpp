@@ -89,7 +89,7 @@ void Study::admit_new() {
     start(result_.trials.back());
   }
   if (!actions.empty()) collect_all();
-  apply(std::move(actions));
+  apply(actions);
 }
 
 // Lanes that trials have left get others of the fuller ones, so that no processor idles while another has a queue.
@@ -312,13 +312,13 @@ void Study::carry_out(const Round& round, std::vector<Action> actions) {
                                              [](const Action& action) { return action.what != Action::Do::resume; });
   std::vector<Action> later(resumes, actions.end());
   actions.erase(resumes, actions.end());
-  apply(std::move(actions));
+  apply(actions);
   for (std::size_t i = 0; i < round.trials.size(); ++i) {
     Trial& trial = *round.trials[i];
     if (trial.state == TrialState::running && trial.resident && round.steps[i].step >= last_step(trial.config))
       end(trial, TrialState::completed, "");
   }
-  apply(std::move(later));
+  apply(later);
 }
 
 void Study::end(Trial& trial, TrialState state, const std::string& reason) {

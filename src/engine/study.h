@@ -148,7 +148,7 @@ class Study {
   std::vector<Action> decide(const std::vector<Report>& reports);
   void carry_out(const Round& round, std::vector<Action> actions);
   std::optional<EndReason> why_over() const;
-  void apply(std::vector<Action> actions);
+  void apply(const std::vector<Action>& actions);
   void apply_copies(std::span<const Action> copies);
   void apply_one(const Action& action);
   void end(Trial& trial, TrialState state, const std::string& reason);

@@ -6,7 +6,7 @@
 
 namespace finetune {
 
-void Study::apply(std::vector<Action> actions) {
+void Study::apply(const std::vector<Action>& actions) {
   std::vector<Action> copies;
   for (const auto& action : actions) {
     if (action.what == Action::Do::copy) copies.push_back(action);

@@ -135,7 +135,7 @@ TEST(RandomStream, CoversItsRangesEvenly) {
     normal_squares += z * z;
   }
   // Five standard deviations each: sqrt(n 6/49) = 93; 2/sqrt(12 n) = 0.0022; 1/sqrt(n) = 0.0038; sqrt(2/n) = 0.0053.
-  for (const int count : counts) EXPECT_NEAR(count, n / 7, 465);
+  for (const int count : counts) EXPECT_NEAR(count, n / 7.0, 465);
   EXPECT_NEAR(sum / n, 3, 0.011);
   EXPECT_NEAR(normal_sum / n, 0, 0.019);
   EXPECT_NEAR(normal_squares / n, 1, 0.027);

@@ -42,7 +42,7 @@ class Sentences : public sentencepiece::SentenceIterator {
   int next_ = 0;
 };
 
-std::unique_ptr<Tokenizer> of_sentencepiece(SentencePieceOptions options) {
+std::unique_ptr<Tokenizer> of_sentencepiece(const SentencePieceOptions& options) {
   Sentences sentences;
   std::string model;
   const auto trained = sentencepiece::SentencePieceTrainer::Train(

@@ -128,7 +128,7 @@ TEST(UnusedColumns, ThatChangeTheQuestionAreNeverDroppedInSilence) {
              {"system", R"("Be brief.")"}, {"history", R"([["a","b"]])"}, {"tools", R"([{"name":"f"}])"}}) {
       const Json with = Json::parse("{" + std::string(record) + ",\"" + column + "\":" + value + "}");
       Names unused;
-      const std::string error = error_of([&] { unused = unused_columns(with, format, {}, false); });
+      const std::string error = error_of([&, format = format] { unused = unused_columns(with, format, {}, false); });
       const bool read = render(with, "plain").text != render("{" + std::string(record) + "}", "plain").text;
       EXPECT_EQ(read + !unused.empty() + !error.empty(), 1) << format << " " << column;
       if (!error.empty()) {

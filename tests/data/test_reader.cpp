@@ -22,7 +22,7 @@ Lines read(const std::string& ending, const std::string& content, const std::str
   try {
     read_records(
         path.string(), separator,
-        {[&](Record record) { lines.push_back(std::to_string(record.line) + " " + record.value.dump()); },
+        {[&](const Record& record) { lines.push_back(std::to_string(record.line) + " " + record.value.dump()); },
          [&](std::int64_t line, const std::string& reason) { lines.push_back(std::to_string(line) + "! " + reason); }});
   } catch (const Error& error) {
     const std::string message = error.what();

@@ -8,7 +8,8 @@ namespace finetune::testing {
 namespace {
 
 // What is said of train.lora with these keys given, beside an adapter of rank 8, alpha 12 on `targets`.
-std::string said(const std::vector<std::string>& targets, const LoraConfig& lora, std::vector<std::string> given) {
+std::string said(const std::vector<std::string>& targets, const LoraConfig& lora,
+                 const std::vector<std::string>& given) {
   RunConfig config;
   config.train.lora = lora;
   for (auto& key : given) config.given.push_back("train.lora." + key);

@@ -1,5 +1,6 @@
 // The isolation contract on CPU: a trial's numbers are the same bits whoever trains beside it.
 #include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 #include <gtest/gtest.h>
 
 #include <cmath>

@@ -37,7 +37,7 @@ TEST(StartTrial, WithoutAnyThereIsNone) {
 }
 
 TEST(StartTrial, ConditionsAreKept) {
-  const auto space = [](Value kind, std::optional<Value> depth) {
+  const auto space = [](const Value& kind, const std::optional<Value>& depth) {
     return config_of({{.name = "kind", .choices = {std::string("a"), std::string("b")}, .start = kind},
                       {.name = "depth", .low = 1, .high = 9, .start = depth, .when = {{"kind", {std::string("b")}}}}});
   };

@@ -17,7 +17,7 @@ using testing::error_of;
 using testing::holds;
 using testing::TemporaryFolder;
 
-at::Tensor numbers(std::vector<std::int64_t> shape, at::ScalarType dtype, double first) {
+at::Tensor numbers(const std::vector<std::int64_t>& shape, at::ScalarType dtype, double first) {
   const auto count = at::empty(shape, at::kFloat).numel();
   return (at::arange(count, at::kDouble) * 0.375 + first).view(shape).to(dtype);
 }

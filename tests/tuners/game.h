@@ -20,7 +20,7 @@ using Log = std::vector<std::string>;
 // Values by trial id in, what was decided out as text: "stop 3", "pause 1".
 class Game {
  public:
-  Game(const std::string& scheduler, Params options, TunerOptions tuner)
+  Game(const std::string& scheduler, const Params& options, const TunerOptions& tuner)
       : tuner_(tuner, make_sampler("random", {{}, space(), 0}), make_scheduler(scheduler, {options, space(), tuner})) {}
 
   std::vector<std::string> ask(std::int64_t count) {

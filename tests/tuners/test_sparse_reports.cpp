@@ -246,7 +246,7 @@ TEST(SparseReports, OneReportForTwoLevelsSaysNothingOfTheirOrder) {
 }
 
 TEST(Looks, AreWhatEachSchedulerComparesAt) {
-  const auto shown = [](const std::string& scheduler, Params options = {}) -> std::string {
+  const auto shown = [](const std::string& scheduler, const Params& options = {}) -> std::string {
     Game game(scheduler, options, {.trials = 1, .max_steps = 30});
     const Looks looks = game.tuner().looks();
     return looks.interval ? "every " + std::to_string(*looks.interval) : nlohmann::json(looks.rungs).dump();

@@ -36,7 +36,7 @@ LoraSetting setting_of(RunConfig config, const Params& params) {
 /// A curve under the configuration's own keys.
 class SimulatedRun : public CurveRun {
  public:
-  SimulatedRun(const RunConfig& config, LoraCurve curve) : config_(config), curve_(std::move(curve)) {}
+  SimulatedRun(const RunConfig& config, LoraCurve curve) : config_(config), curve_(curve) {}
   double step(const Params& params) override {
     if (!params_ || *params_ != params) setting_ = setting_of(config_, params), params_ = params;
     return curve_.step(setting_);
