@@ -104,10 +104,10 @@ TEST(Program, TheCommandsItEndsWithWork) {
                   "{\"q\": \"ab\", \"r\": \"c\"}\n{\"q\": \"cd\", \"r\": \"e\"}\n{\"q\": \"f\", \"r\": \"g\"}\n");
     int commands = 0;
     for (const std::string verb : {"tune", "train"}) {
-      const Outcome outcome = run(
-          verb + " " +
-          fixture.tune_with("columns.jsonl", verb + " out",
-                            "--set train.method=" + method + " --set 'data.prompt=q {q}:' --set 'data.completion= {r}'"));
+      const Outcome outcome = run(verb + " " +
+                                  fixture.tune_with("columns.jsonl", verb + " out",
+                                                    "--set train.method=" + method +
+                                                        " --set 'data.prompt=q {q}:' --set 'data.completion= {r}'"));
       ASSERT_EQ(outcome.code, 0) << outcome.text;
       std::istringstream lines(outcome.text.substr(outcome.text.find("\nnext:\n") + 7));
       for (std::string line; std::getline(lines, line);) {
