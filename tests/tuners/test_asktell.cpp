@@ -150,6 +150,7 @@ TEST(AskTell, ABadLineIsAnsweredByAnErrorAndChangesNothing) {
       R"({"tell":[{"value":0}]})",
       R"({"tell":[{"id":0,"state":"completed"}]})",
       R"({"tell":[{"id":0,"state":"dancing","value":1}]})",
+      R"({"tell":[{"id":0,"state":"failed","value":1}]})",
       R"({"tell":[{"id":0,"state":1,"value":1}]})",
       R"({"tell":[{"id":0,"value":1,"step":3}]})",
       R"({"tell":[{"id":1,"value":1}]})",

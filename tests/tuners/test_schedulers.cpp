@@ -135,9 +135,12 @@ TEST(RankAgreement, IsKendallsTau) {
 }
 
 TEST(SoftRanking, ForgivesDifferencesUpToEpsilon) {
-  const std::vector<double> lower{1.0, 1.1, 5.0}, swapped{2.1, 2.0, 6.0};
-  EXPECT_FALSE(ranks_alike(lower, swapped, 0.05));
-  EXPECT_TRUE(ranks_alike(lower, swapped, 0.2));
+  SoftRanking swapped;
+  swapped.add({2}, 5.0, 6.0);
+  EXPECT_TRUE(swapped.is_alike(0)) << "one alone";
+  swapped.add({0}, 1.0, 2.1), swapped.add({1}, 1.1, 2.0);
+  EXPECT_FALSE(swapped.is_alike(0.05));
+  EXPECT_TRUE(swapped.is_alike(0.2));
   const std::vector<std::vector<double>> curves{{0, 2, 0}, {1, 1, 1}, {5, 5, 5}, {0.5, 0.5, 3}};
   // Curves 0 and 1 flip and flip back, last distance 1; 0 and 3 do, 3; 1 and 3 flip once.
   RankingNoise noise;
@@ -145,6 +148,26 @@ TEST(SoftRanking, ForgivesDifferencesUpToEpsilon) {
   EXPECT_DOUBLE_EQ(noise.epsilon(), 0);
   for (std::size_t i = 1; i < curves.size(); ++i) noise.add(curves[i]);
   EXPECT_DOUBLE_EQ(noise.epsilon(), 1 + 0.9 * 2) << "90th percentile of 1 and 3";
+}
+
+// One by one or all sorted at once: the same percentile. Curves of three steps between one flat curve and its mirror
+// flip twice with that one, at every distance there is.
+TEST(RankingNoise, IsThePercentileOfAllDistancesSoFar) {
+  RankingNoise noise;
+  noise.add(std::vector<double>{0, 0, 0});
+  std::vector<double> distances;
+  for (int i = 1; i < 60; ++i) {
+    const double distance = 1 + (i * 37) % 59;  // a permutation of 1..59
+    noise.add(std::vector<double>{distance, -distance, distance});
+    distances.push_back(distance);
+    // Of two such curves the higher at the ends is the lower in the middle: they flip twice as well.
+    for (int j = 1; j < i; ++j) distances.push_back(std::abs(distance - (1 + (j * 37) % 59)));
+    std::sort(distances.begin(), distances.end());
+    const double rank = 0.9 * static_cast<double>(distances.size() - 1);
+    const auto low = static_cast<std::size_t>(rank);
+    const double high = distances[std::min(low + 1, distances.size() - 1)];
+    ASSERT_DOUBLE_EQ(noise.epsilon(), distances[low] + (high - distances[low]) * (rank - std::floor(rank))) << i;
+  }
 }
 
 TEST(WilcoxonTest, MatchesScipy) {

@@ -88,8 +88,9 @@ Ending read_ending(const Json& entry, const Tuner& tuner, const std::set<TrialId
   check_entry(entry, "tell", {"id", "value", "state"});
   const TrialRecord& trial = known_trial(entry, "tell", tuner, seen);
   Ending ending{.trial = trial.id, .state = read_state(entry)};
-  if (entry.contains("value") || ending.state == TrialState::completed)
-    ending.value = read_value(field(entry, "tell", "value"));
+  if (ending.state == TrialState::failed && entry.contains("value"))
+    throw bad_input("", name_of(trial) + " is told as failed with a value; a failed trial has none");
+  if (ending.state == TrialState::completed) ending.value = read_value(field(entry, "tell", "value"));
   if (trial.state == TrialState::running || trial.state == TrialState::paused) return ending;
   if (trial.state != TrialState::completed || told.count(trial.id) > 0)
     throw bad_input("", name_of(trial) + " is " + to_text(trial.state) + " already");

@@ -49,10 +49,10 @@ class AskTellSession {
 
  private:
   using Json = nlohmann::ordered_json;
-  Json carry_out(const Json& request);
-  Json ask(const Json& count);
-  Json report(std::span<const ReportEntry> entries);
-  Json tell(const Json& entries);
+  std::string carry_out(const Json& request);
+  std::string ask(const Json& count);
+  std::string report(std::span<const ReportEntry> entries);
+  std::string tell(const Json& entries);
   Json best() const;
   Json rungs() const;
   void save(const Json& path) const;

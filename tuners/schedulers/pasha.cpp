@@ -1,6 +1,5 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
-#include <set>
 
 #include "tuners/schedulers/promotion.h"
 #include "tuners/schedulers/rank_agreement.h"
@@ -25,8 +24,7 @@ class Pasha : public Promotion {
 
   void load(const nlohmann::json& state) override {
     Promotion::load(state);
-    seen_.clear();
-    noise_ = {};
+    forget();
     seen_top_ = 0;
   }
 
@@ -47,50 +45,50 @@ class Pasha : public Promotion {
     return true;
   }
 
-  // Only who reported between the two levels says whether they rank alike; with nobody they may well not.
   bool is_ranking_stable(std::span<const TrialRecord> all) {
     if (top() == 0) return true;
-    std::vector<double> lower, higher;
-    for (const auto& [value, id] : levels()[top()].entries) {
-      const TrialRecord& trial = all[static_cast<std::size_t>(id.value)];
-      const auto *below = value_from(trial, levels()[top() - 1].step), *here = value_from(trial, levels()[top()].step);
-      if (below == here) continue;
-      lower.push_back(below->second);
-      higher.push_back(here->second);
-    }
-    return !lower.empty() && ranks_alike(lower, higher, epsilon(all));
+    take_in(all);
+    return !ranking_.empty() && ranking_.is_alike(noise_.epsilon());
   }
 
-  // Of the curves of the trials at the top level over the steps that all of them have reported. Goes on from where it
-  // was, so that a trial's arrival does not cost a comparison of all with all.
-  double epsilon(std::span<const TrialRecord> all) {
-    std::vector<const TrialRecord*> fresh;
-    for (const auto& [value, id] : levels()[top()].entries) {
-      if (!seen_.contains(id)) fresh.push_back(&all[static_cast<std::size_t>(id.value)]);
-    }
-    const bool left = seen_.size() + fresh.size() != levels()[top()].entries.size();
-    if (seen_top_ != top() || left || !have_steps(fresh)) return epsilon_anew(all);
-    for (const TrialRecord* trial : fresh) note(*trial);
-    return noise_.epsilon();
-  }
-
-  double epsilon_anew(std::span<const TrialRecord> all) {
-    seen_.clear();
-    noise_ = {};
-    seen_top_ = top();
+  // The trials that are new at the top level; all of them anew where one has left it, or has not all the steps that
+  // curves are compared over.
+  void take_in(std::span<const TrialRecord> all) {
     const RungEntries& entries = levels()[top()].entries;
-    const auto record = [&](TrialId id) -> const TrialRecord& { return all[static_cast<std::size_t>(id.value)]; };
+    std::vector<const TrialRecord*> fresh;
+    for (const auto& [value, id] : entries) {
+      const auto index = static_cast<std::size_t>(id.value);
+      if (index >= is_seen_.size() || !is_seen_[index]) fresh.push_back(&all[index]);
+    }
+    const bool left = seen_ + fresh.size() != entries.size();
+    if (seen_top_ != top() || left || !have_steps(fresh)) {
+      forget();
+      fresh.clear();
+      seen_top_ = top();
+      for (const RungEntry& entry : entries) fresh.push_back(&all[static_cast<std::size_t>(entry.second.value)]);
+      choose_steps(fresh);
+    }
+    is_seen_.resize(all.size());
+    for (const TrialRecord* trial : fresh) note(*trial);
+  }
+
+  void forget() {
+    seen_ = 0;
+    is_seen_.clear();
     steps_.clear();
-    for (const auto& [step, value] : record(entries.front().second).values) {
+    ranking_ = {};
+    noise_ = {};
+  }
+
+  // Those that all trials have reported, up to the top level.
+  void choose_steps(std::span<const TrialRecord* const> trials) {
+    for (const auto& [step, value] : trials.front()->values) {
       if (step <= levels()[top()].step) steps_.push_back(step);
     }
     std::erase_if(steps_, [&](std::int64_t step) {
-      return std::any_of(entries.begin(), entries.end(), [&](const RungEntry& entry) {
-        return !value_at_step(record(entry.second), step).has_value();
-      });
+      return std::any_of(trials.begin(), trials.end(),
+                         [&](const TrialRecord* trial) { return !value_at_step(*trial, step).has_value(); });
     });
-    for (const RungEntry& entry : entries) note(record(entry.second));
-    return noise_.epsilon();
   }
 
   bool have_steps(std::span<const TrialRecord* const> trials) const {
@@ -101,16 +99,22 @@ class Pasha : public Promotion {
   }
 
   void note(const TrialRecord& trial) {
+    // Only who reported between the two levels says whether they rank alike; with nobody they may well not.
+    const auto *below = value_from(trial, levels()[top() - 1].step), *here = value_from(trial, levels()[top()].step);
+    if (below != here) ranking_.add(trial.id, below->second, here->second);
     std::vector<double> curve;
     for (const std::int64_t step : steps_) curve.push_back(*value_at_step(trial, step));
-    noise_.add(std::move(curve));
-    seen_.insert(trial.id);
+    noise_.add(curve);
+    is_seen_[static_cast<std::size_t>(trial.id.value)] = true;
+    ++seen_;
   }
 
   // Functions of the trials' values: not saved.
   std::size_t seen_top_ = 0;
-  std::set<TrialId> seen_;
+  std::size_t seen_ = 0;
+  std::vector<bool> is_seen_;  // by trial
   std::vector<std::int64_t> steps_;
+  SoftRanking ranking_;
   RankingNoise noise_;
 };
 

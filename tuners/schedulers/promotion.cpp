@@ -58,7 +58,7 @@ void Promotion::arrive(std::size_t here, std::vector<const TrialRecord*>& moving
   }
   const auto pauses = [&](const TrialRecord* trial) {
     if (trial->step >= levels_.back().step || !guard_.is_trusted(here)) return false;
-    enter(level.waiting, {*fresh_value(*trial), trial->id});
+    level.waiting.emplace(*fresh_value(*trial), trial->id);
     actions.push_back({.trial = trial->id,
                        .what = Action::Do::pause,
                        .reason = "rung " + std::to_string(level.step) + ": waits for promotion"});
@@ -71,15 +71,12 @@ void Promotion::arrive(std::size_t here, std::vector<const TrialRecord*>& moving
 void Promotion::settle(std::span<const TrialRecord> all) {
   for (std::size_t here = 0; here < top_; ++here) {
     Level& level = levels_[here];
-    for (std::size_t k = 0; k < level.waiting.size() && may_go_on(level, level.waiting[k]);) {
-      const RungEntry entry = level.waiting[k];
-      if (!has_reached(here + 1, all[static_cast<std::size_t>(entry.second.value)])) {
-        ++k;
-        continue;
-      }
-      level.waiting.erase(level.waiting.begin() + static_cast<std::ptrdiff_t>(k));
+    for (auto waits = level.waiting.begin(); waits != level.waiting.end() && may_go_on(level, *waits);) {
+      const RungEntry entry = *waits++;
+      if (!has_reached(here + 1, all[static_cast<std::size_t>(entry.second.value)])) continue;
+      level.waiting.erase(entry);
       enter(levels_[here + 1].entries, entry);
-      enter(levels_[here + 1].waiting, entry);
+      levels_[here + 1].waiting.insert(entry);
       ++heads_.at(entry.second);
     }
   }
@@ -113,7 +110,7 @@ bool Promotion::may_go_on(const Level& level, const RungEntry& entry) const {
 
 std::optional<RungEntry> Promotion::take_best_waiting(Level& level) const {
   if (level.waiting.empty()) return std::nullopt;
-  const RungEntry best = level.waiting.front();
+  const RungEntry best = *level.waiting.begin();
   if (!may_go_on(level, best)) return std::nullopt;
   level.waiting.erase(level.waiting.begin());
   return best;
@@ -132,7 +129,10 @@ Looks Promotion::looks() const {
 
 nlohmann::json Promotion::save() const {
   auto levels = nlohmann::json::array(), heads = nlohmann::json::array();
-  for (const Level& level : levels_) levels.push_back({rung_to_json(level.entries), rung_to_json(level.waiting)});
+  for (const Level& level : levels_) {
+    const RungEntries waiting(level.waiting.begin(), level.waiting.end());
+    levels.push_back({rung_to_json(level.entries), rung_to_json(waiting)});
+  }
   for (const auto& [trial, head] : heads_) heads.push_back({trial.value, head});
   return {{"levels", levels}, {"heads", heads}, {"top", top_}, {"agreements", guard_.save()}};
 }
@@ -141,7 +141,8 @@ void Promotion::load(const nlohmann::json& state) {
   std::vector<Level> levels;
   for (std::size_t k = 0; k < levels_.size(); ++k) {
     const auto& json = state.at("levels").at(k);
-    levels.push_back({levels_[k].step, rung_from_json(json.at(0)), rung_from_json(json.at(1))});
+    const RungEntries waiting = rung_from_json(json.at(1));
+    levels.push_back({levels_[k].step, rung_from_json(json.at(0)), {waiting.begin(), waiting.end()}});
   }
   std::map<TrialId, std::size_t> heads;
   for (const auto& pair : state.at("heads")) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <map>
+#include <set>
 #include <vector>
 
 #include "tuners/schedulers/level_guard.h"
@@ -43,8 +44,8 @@ class Promotion : public Scheduler {
  protected:
   struct Level {
     std::int64_t step = 0;
-    RungEntries entries;  ///< all that have reached it
-    RungEntries waiting;  ///< of these, the paused ones
+    RungEntries entries;          ///< all that have reached it
+    std::set<RungEntry> waiting;  ///< of these, the paused ones
   };
   const std::vector<Level>& levels() const { return levels_; }
   std::size_t top() const { return top_; }

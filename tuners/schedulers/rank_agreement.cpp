@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
-#include <numeric>
 
 namespace finetune {
 namespace {
@@ -12,23 +11,10 @@ int sign(double x) {
   return (x > 0) - (x < 0);
 }
 
-std::vector<std::size_t> best_first(std::span<const double> values) {
-  std::vector<std::size_t> order(values.size());
-  std::iota(order.begin(), order.end(), std::size_t{0});
-  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return values[a] < values[b]; });
-  return order;
-}
-
-// The order of two curves changes, and changes back.
-bool flips_twice(const std::vector<double>& a, const std::vector<double>& b) {
-  int flips = 0, last = 0;
-  for (std::size_t i = 0; i < a.size(); ++i) {
-    const int now = sign(a[i] - b[i]);
-    if (now == 0) continue;
-    if (last != 0 && now != last) ++flips;
-    last = now;
-  }
-  return flips >= 2;
+// Where the 90th percentile of so many sorted values lies, as numpy has it: between the value at its whole part and the
+// next.
+double rank_of_percentile(std::size_t count) {
+  return 0.9 * static_cast<double>(count - 1);
 }
 
 }  // namespace
@@ -52,31 +38,54 @@ void RankAgreement::load(const nlohmann::json& json) {
   for (const auto& pair : json) add(pair.at(0).get<double>(), pair.at(1).get<double>());
 }
 
-bool ranks_alike(std::span<const double> lower, std::span<const double> higher, double epsilon) {
-  const auto low_order = best_first(lower), high_order = best_first(higher);
-  for (std::size_t i = 0; i < low_order.size(); ++i) {
-    if (std::abs(lower[high_order[i]] - lower[low_order[i]]) > epsilon) return false;
+void SoftRanking::add(TrialId trial, double lower, double higher) {
+  const Place place{{higher, trial}, lower};
+  const auto before = [](const Place& a, const Place& b) { return a.higher < b.higher; };
+  by_higher_.insert(std::upper_bound(by_higher_.begin(), by_higher_.end(), place, before), place);
+  lower_.insert(std::upper_bound(lower_.begin(), lower_.end(), lower), lower);
+}
+
+bool SoftRanking::is_alike(double epsilon) const {
+  for (std::size_t i = 0; i < lower_.size(); ++i) {
+    if (std::abs(by_higher_[i].lower - lower_[i]) > epsilon) return false;
   }
   return true;
 }
 
-void RankingNoise::add(std::vector<double> curve) {
-  for (const auto& other : curves_) {
-    if (flips_twice(curve, other)) distances_.push_back(std::abs(curve.back() - other.back()));
+// Step by step over all curves before, so that the inner loop has no branch and reads values in order.
+void RankingNoise::add(std::span<const double> curve) {
+  values_.resize(curve.size());
+  const std::size_t others = values_.empty() ? 0 : values_.front().size();
+  std::vector<std::int8_t> last(others, 0), flips(others, 0);
+  for (std::size_t step = 0; step < curve.size(); ++step) {
+    std::vector<double>& values = values_[step];
+    for (std::size_t i = 0; i < others; ++i) {
+      const int now = sign(curve[step] - values[i]);
+      flips[i] = static_cast<std::int8_t>(std::min(2, flips[i] + (now * last[i] < 0)));
+      last[i] = static_cast<std::int8_t>(now != 0 ? now : last[i]);
+    }
+    values.push_back(curve[step]);
   }
-  curves_.push_back(std::move(curve));
+  for (std::size_t i = 0; i < others; ++i) {
+    if (flips[i] == 2) add_distance(std::abs(curve.back() - values_.back()[i]));
+  }
+}
+
+void RankingNoise::add_distance(double distance) {
+  const auto move_top = [](auto& from, auto& to) {
+    to.push(from.top());
+    from.pop();
+  };
+  above_.push(distance);
+  move_top(above_, below_);
+  const auto wanted = static_cast<std::size_t>(rank_of_percentile(below_.size() + above_.size())) + 1;
+  if (below_.size() > wanted) move_top(below_, above_);
 }
 
 double RankingNoise::epsilon() const {
-  return distances_.empty() ? 0 : percentile_of(distances_, 90);
-}
-
-double percentile_of(std::vector<double> values, double percentile) {
-  std::sort(values.begin(), values.end());
-  const double rank = percentile / 100 * static_cast<double>(values.size() - 1);
-  const auto low = static_cast<std::size_t>(std::floor(rank));
-  const std::size_t high = std::min(low + 1, values.size() - 1);
-  return values[low] + (values[high] - values[low]) * (rank - static_cast<double>(low));
+  if (below_.empty()) return 0;
+  const double rank = rank_of_percentile(below_.size() + above_.size()), low = below_.top();
+  return above_.empty() ? low : low + (above_.top() - low) * (rank - std::floor(rank));
 }
 
 }  // namespace finetune

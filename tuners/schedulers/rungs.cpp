@@ -99,10 +99,10 @@ std::vector<RungEntry> arrivals(std::span<const TrialRecord* const> reported, st
 
 void stop_losers(const RungEntries& rung, std::int64_t step, std::span<const RungEntry> judged, std::int64_t keep,
                  std::vector<Action>& actions) {
+  const std::string reason = rung_reason(step, keep, rung.size());
   for (const RungEntry& entry : judged) {
-    if (is_among_best(rung, entry, keep)) continue;
-    actions.push_back(
-        {.trial = entry.second, .what = Action::Do::stop, .reason = rung_reason(step, keep, rung.size())});
+    if (!is_among_best(rung, entry, keep))
+      actions.push_back({.trial = entry.second, .what = Action::Do::stop, .reason = reason});
   }
 }
 
