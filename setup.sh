@@ -4,6 +4,7 @@
 #
 #   ./setup.sh              CPU libraries; the CUDA ones too when an NVIDIA GPU is present
 #   ./setup.sh --cuda       the CUDA libraries and nvcc in any case
+#   (FINETUNE_CUDA_ARCHITECTURES=all ./setup.sh   CUDA kernels for every GPU, not only for the one that is there)
 #   ./setup.sh --no-build   install only
 #   ./setup.sh --tests [--target NAME]   what the tests need, and NAME instead of the program (all, fast_tests); for test.sh
 set -euo pipefail
@@ -115,6 +116,7 @@ build_program() {
   local options=(-DCMAKE_UNITY_BUILD=ON)  # several sources at once: a third of the time
   if [ "$tests" = 1 ]; then options+=(-DFINETUNE_TESTS=ON)
   elif [ ! -f build/CMakeCache.txt ]; then options+=(-DFINETUNE_TESTS=OFF); fi
+  if [ -n "${FINETUNE_CUDA_ARCHITECTURES:-}" ]; then options+=("-DFINETUNE_CUDA_ARCHITECTURES=$FINETUNE_CUDA_ARCHITECTURES"); fi
   cmake --preset release "${options[@]}" >.deps/configure.log 2>&1 || { tail -n 20 .deps/configure.log >&2; die "cmake failed"; }
   say "building; the first time takes minutes (progress in .deps/build.log)"
   ninja -C build "$target" >.deps/build.log 2>&1 || { grep -E -A8 'error|FAILED' .deps/build.log | head -n 60 >&2; die "the build failed; see .deps/build.log"; }

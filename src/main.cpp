@@ -7,6 +7,7 @@
 
 #include "cli/verbs.h"
 #include "core/error.h"
+#include "engine/lane.h"
 
 // Large blocks go back to the system when they are freed. Left to itself glibc keeps ever larger ones in its heap, and
 // the peak is a tenth more or not as they happen to fit: `check` could not foretell it.
@@ -27,6 +28,9 @@ int main(int argc, char** argv) {
   } catch (const finetune::Error& error) {
     std::fprintf(stderr, "finetune_tune: %s\n", error.what());
     return error.kind() == finetune::ErrorKind::bad_input ? 2 : 1;
+  } catch (const finetune::Interrupted&) {  // a study catches its own: this is before or beside one
+    std::fprintf(stderr, "finetune_tune: interrupted before the first step; nothing was written\n");
+    return 130;
   } catch (const std::exception& error) {
     std::fprintf(stderr, "finetune_tune: %s\n", first_line(error.what()).c_str());
     return 1;

@@ -53,7 +53,8 @@ Arguments without_fraction(Arguments arguments) {
 
 int run_eval(const Arguments& given) {
   const Arguments arguments = without_fraction(given);
-  const RunConfig config = prepare_config(arguments);
+  RunConfig config = prepare_config(arguments);
+  config.data.train.clear();  // of the run whose configuration this is; it need not be there any more
   check_paths(config, false, false);
   const std::string per_example = arguments.option("--per-example");
   if (!per_example.empty()) check_output_file("--per-example", per_example);

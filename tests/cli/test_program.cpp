@@ -238,6 +238,15 @@ TEST(Program, AnInterruptEndsWithAReport) {
   EXPECT_TRUE(fs::exists(fixture.path("out/report.html")));
 }
 
+TEST(Program, EvalTakesTheConfigurationOfARunWithoutItsTrainingData) {
+  const Fixture fixture;
+  ASSERT_EQ(run(fixture.tune() + " 2>/dev/null").code, 0);
+  fs::rename(fixture.path("train.jsonl"), fixture.path("held.jsonl"));
+  const Outcome outcome =
+      run("eval --config '" + fixture.path("out/best.yaml") + "' --data '" + fixture.path("held.jsonl") + "'");
+  EXPECT_EQ(outcome.code, 0) << outcome.text;
+}
+
 TEST(Program, JsonIsOneObjectOnStdout) {
   const Fixture fixture;
   const std::string model = "--model '" + fixture.path("model") + "'", quiet = " --json 2>/dev/null";
