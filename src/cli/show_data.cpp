@@ -86,6 +86,7 @@ void show_counts(std::ostream& out, const std::string& name, const Dataset& data
 }
 
 void show_roles(std::ostream& out, const Dataset& data) {
+  if (!data.roles.empty()) out << "data.train by role, what is held out included:\n";
   for (const auto& role : data.roles) {
     out << fmt::format("  {}: {} tokens, {} trained ({:.1f} %)\n", role.role, with_commas(role.tokens),
                        with_commas(role.loss_tokens),

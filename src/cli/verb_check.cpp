@@ -51,8 +51,8 @@ void show_notes(std::ostream& out, Session& session) {
 void show_data(std::ostream& out, const Session& session, std::int64_t shared, bool colours) {
   if (!session.train.examples.empty()) show_examples(out, session.train, *session.tokenizer, 3, colours);
   show_counts(out, "train", session.train);
-  show_roles(out, session.train);
   show_counts(out, "valid (" + session.valid_source + ")", session.valid);
+  show_roles(out, session.train);
   if (shared > 0) out << shared_warning(shared, session.valid.examples.size()) << "\n";
 }
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "core/error.h"
+#include "core/text.h"
 #include "engine/estimate.h"
 #include "engine/lanes.h"
 
@@ -63,10 +64,12 @@ LaneCosts settle_lanes(Session& session, std::int64_t trials, double seconds) {
   }
   use(best);
   session.config.run.lanes = best;
+  const std::int64_t threads = std::max<std::int64_t>(1, session.threads / best);
   if (best > 1)
-    session.notes.push_back(fmt::format(
-        "run.lanes auto: {} lanes of {} threads share the base; a round takes {:.2g} s, in a single lane {:.2g} s",
-        best, std::max<std::int64_t>(1, session.threads / best), shortest, single));
+    session.notes.push_back(
+        fmt::format("run.lanes auto: {} lanes of {} share the base: a round takes {}, in a single lane {}", best,
+                    threads == 1 ? "one thread each" : fmt::format("{} threads each", threads), duration_text(shortest),
+                    duration_text(single)));
   return best_costs;
 }
 

@@ -16,7 +16,8 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr std::int64_t kProbeTokens = 16;
-constexpr double kShort = 0.1;  // seconds: a round below is timed again, the best of kRepeats counts
+constexpr double kFewestTokens = 96;  // with fewer a pass is mostly its reading of the weights, and says little
+constexpr double kShort = 0.1;        // seconds: a round below is timed again, the best of kRepeats counts
 constexpr int kRepeats = 4;
 constexpr std::int64_t kMostTrials = 8;  // of a measurement, per lane: more only repeat what eight have shown
 
@@ -44,12 +45,16 @@ std::vector<Example> typical_batch(std::span<const Example> examples, std::int64
   return batch;
 }
 
+double tokens_of(const std::vector<Example>& examples) {
+  double all = 0;
+  for (const auto& example : examples) all += static_cast<double>(example.ids.size());
+  return all;
+}
+
 // As many of the examples as have about `tokens` tokens together, spread over all of them; at least one, cut if need
 // be.
 std::vector<Example> part_of(const std::vector<Example>& batch, double tokens) {
-  std::int64_t all = 0;
-  for (const auto& example : batch) all += std::ssize(example.ids);
-  const double share = tokens / static_cast<double>(all);
+  const double share = tokens / tokens_of(batch);
   if (share >= 1) return batch;
   const auto count = static_cast<std::int64_t>(share * static_cast<double>(batch.size()));
   if (count >= 1) return typical_batch(batch, count);
@@ -112,10 +117,14 @@ LaneCosts measure_costs(const Session& session, std::int64_t trials, double seco
   const std::vector<Example> probe{cut(batch[batch.size() / 2], kProbeTokens)};
   bench.step(probe, 1);  // touches weights and libraries for the first time
   const TimedRound one = bench.step(probe, 1);
-  const double rate = one.work.tokens / one.seconds;
-  const TimedRound few = bench.step(part_of(batch, rate * seconds / 4), 1);
-  const auto examples = part_of(batch, few.work.tokens / few.seconds * seconds / 4);
-  const TimedRound more = bench.step(examples, 1);
+  const auto affordable = [&](double rate) { return std::max(kFewestTokens, rate * seconds / 4); };
+  auto examples = part_of(batch, affordable(one.work.tokens / one.seconds));
+  TimedRound more = bench.step(examples, 1);
+  const double now = affordable(more.work.tokens / more.seconds);
+  if (now > 1.5 * more.work.tokens && more.work.tokens < tokens_of(batch)) {
+    examples = part_of(batch, now);
+    more = bench.step(examples, 1);
+  }
   const auto together =
       std::clamp(static_cast<std::int64_t>(seconds / 3 / more.seconds), std::int64_t{1}, std::min(trials, kMostTrials));
   std::optional<TimedRound> several;
