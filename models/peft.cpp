@@ -9,6 +9,7 @@
 #include "core/error.h"
 #include "core/files.h"
 #include "core/strict_json.h"
+#include "core/text.h"
 #include "models/families/config_reader.h"
 #include "models/safetensors.h"
 
@@ -103,6 +104,7 @@ PeftAdapter load_peft_adapter(const std::filesystem::path& folder, const Decoder
   }
   const SafetensorsFile file(folder / kTensorFile);
   adapter.spec.targets = targets_of(config, file, model);
+  if (config.has("target_modules")) adapter.unmatched = unmatched_modules(json["target_modules"], model);
   std::set<std::string> used;
   for (std::int64_t layer = 0; layer < model.layers; ++layer) {
     for (std::size_t p = 0; p < kProjections; ++p) {
@@ -123,6 +125,12 @@ PeftAdapter load_peft_adapter(const std::filesystem::path& folder, const Decoder
     }
   }
   return adapter;
+}
+
+std::optional<std::string> note_unmatched(const std::string& folder, const PeftAdapter& adapter) {
+  if (adapter.unmatched.empty()) return std::nullopt;
+  return folder + ": target_modules names " + join(adapter.unmatched, ", ") +
+         ", which the model does not have: passed over";
 }
 
 void save_peft_adapter(const std::filesystem::path& folder, const DecoderOptions& model, const PeftAdapter& adapter,

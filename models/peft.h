@@ -5,6 +5,7 @@
 
 #include <array>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -44,12 +45,16 @@ class AdapterTensors {
 struct PeftAdapter {
   AdapterSpec spec;
   AdapterTensors tensors;
+  std::vector<std::string> unmatched;  ///< names in target_modules that the model has no module for
 };
 
 /// Reads fp32, bf16 and fp16. Throws Error (bad_input) naming file, key or tensor: what the engine cannot represent
 /// (DoRA, biases, other ranks by layer, initialisations that change the base ...) is refused, and so are missing,
 /// foreign, misshaped and non-finite tensors.
 PeftAdapter load_peft_adapter(const std::filesystem::path& folder, const DecoderOptions& model);
+
+/// Names what of target_modules was passed over, if anything.
+std::optional<std::string> note_unmatched(const std::string& folder, const PeftAdapter& adapter);
 
 /// Writes both files into `folder` (created when missing), tensors in fp32, each file atomically.
 void save_peft_adapter(const std::filesystem::path& folder, const DecoderOptions& model, const PeftAdapter& adapter,

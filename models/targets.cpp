@@ -110,4 +110,19 @@ ProjectionSet match_target_modules(const std::string& where, const nlohmann::ord
   return set;
 }
 
+std::vector<std::string> unmatched_modules(const nlohmann::ordered_json& target_modules, const DecoderOptions& model) {
+  std::vector<std::string> unmatched;
+  if (!target_modules.is_array()) return unmatched;
+  for (const auto& name : target_modules) {
+    const Matches matches = match_names("", {name});
+    bool found = false;
+    for (int p = 0; p < kProjections && !found; ++p) {
+      for (std::int64_t layer = 0; layer < model.layers && !found; ++layer)
+        found = matches(projection_path(layer, static_cast<Projection>(p)));
+    }
+    if (!found) unmatched.push_back(name.get<std::string>());
+  }
+  return unmatched;
+}
+
 }  // namespace finetune

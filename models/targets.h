@@ -18,9 +18,13 @@ ProjectionSet resolve_targets(const DecoderOptions& model, const std::vector<std
 
 /// PEFT's target_modules: a list of names, each the whole module path or its end after a dot; or a string, "all-linear"
 /// or a regular expression that matches the whole path (Perl's syntax, which covers what such patterns use of
-/// Python's). Names that no module has are passed over, as PEFT does. Throws Error (bad_input) naming `where` when
+/// Python's). Names that no module has are passed over, as PEFT does;
+/// unmatched_modules lists them. Throws Error (bad_input) naming `where` when
 /// nothing matches, when a module outside the blocks does, or when a projection matches in some layers only.
 ProjectionSet match_target_modules(const std::string& where, const nlohmann::ordered_json& target_modules,
                                    const DecoderOptions& model);
+
+/// The names of a list that no module of the model has.
+std::vector<std::string> unmatched_modules(const nlohmann::ordered_json& target_modules, const DecoderOptions& model);
 
 }  // namespace finetune

@@ -29,6 +29,7 @@ int run_export(const Arguments& arguments) {
   check_paths(config, true, arguments.overwrite());
   BaseModel model = load_checkpoint(config.model.path, at::kFloat);
   const PeftAdapter adapter = load_peft_adapter(*config.model.adapter, model.options);
+  if (const auto note = note_unmatched(*config.model.adapter, adapter)) std::cerr << *note << "\n";
   const auto probe = probe_examples(model.options.vocab_size);
   const double before = probe_loss(model, &adapter, probe);
   merge_adapter(model, adapter);

@@ -237,6 +237,8 @@ Session open_session(RunConfig config, const SessionOptions& options) {
   for (auto& note : precision_notes(precision, session.model.file_dtype)) session.notes.push_back(std::move(note));
   if (session.config.model.adapter) {
     session.start = load_peft_adapter(*session.config.model.adapter, session.model.options);
+    if (auto note = note_unmatched(*session.config.model.adapter, *session.start))
+      session.notes.push_back(std::move(*note));
     if (options.trains) adopt_adapter(session.config, session.start->spec, session.model.options);
   }
   if (!session.config.train.full()) resolve_targets(session.model.options, session.config.train.lora.targets);

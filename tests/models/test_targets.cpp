@@ -51,6 +51,12 @@ TEST(MatchTargetModules, ListsMatchWholeNamesBehindADot) {
   EXPECT_EQ(match("all-linear"), "qkvogud");
 }
 
+TEST(MatchTargetModules, NamesOfAListThatNoModuleHasAreTold) {
+  EXPECT_EQ(unmatched_modules(Json{"q_proj", "c_attn", "model.layers.1.mlp.up_proj"}, three_layers()),
+            std::vector<std::string>{"c_attn"});
+  EXPECT_TRUE(unmatched_modules("all-linear", three_layers()).empty());
+}
+
 TEST(MatchTargetModules, StringsArePatternsOverTheWholePath) {
   const auto match = [](const std::string& text) { return letters(match_target_modules("f", text, three_layers())); };
   EXPECT_EQ(match(R"(.*\.(q|v)_proj)"), "q-v----");
