@@ -7,7 +7,6 @@
 
 #include "cli/verbs.h"
 #include "core/error.h"
-#include "engine/lane.h"
 
 // Large blocks go back to the system when they are freed. Left to itself glibc keeps ever larger ones in its heap, and
 // the peak is a tenth more or not as they happen to fit: `check` could not foretell it.

@@ -34,4 +34,7 @@ Error bad_input(std::string_view where, std::string_view message);
 /// The same for errors while running (exit code 1).
 Error failed(std::string_view where, std::string_view message);
 
+/// Thrown when the user asked the run to end; what was begun is left.
+struct Interrupted {};
+
 }  // namespace finetune

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "config/run_config.h"
+#include "core/error.h"
 #include "core/metric.h"
 #include "core/trial.h"
 
@@ -32,10 +33,9 @@ class TrialImage {
   virtual ~TrialImage() = default;
 };
 
-/// Thrown by submit, step and evaluate when the user asked the run to end: between two passes, so that nobody waits for
-/// a round. The trials of the call stay at the step before; their gradients are undefined.
-struct Interrupted {};
-
+/// submit, step and evaluate throw Interrupted (core/error.h) when the user asked the run to end: between two passes, so
+/// that nobody waits for a round. The trials of the call stay at the step before; their gradients are undefined.
+///
 /// All calls for one lane come from one thread at a time. No call depends on which other trials are resident.
 class Lane {
  public:
