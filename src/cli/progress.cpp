@@ -45,6 +45,10 @@ Progress::~Progress() {
 }
 
 StudyHooks Progress::hooks(std::function<bool()> stop) {
+  {
+    const std::lock_guard lock(mutex_);
+    stop_ = stop;
+  }
   return {.observers = {this},
           .stop = std::move(stop),
           .say = [this](const std::string& line) { say(line); },
@@ -116,7 +120,9 @@ void Progress::on_end(const Trial& trial) {
   running_.erase(trial.id);
   if (trial.id.value >= 0) ++ended_;
   if (options_.terminal) return;
-  const std::string metric = trial.best_metric ? fmt::format("  {} {:.5g}", plan_->metric, *trial.best_metric) : "";
+  std::string metric = trial.metric ? fmt::format("  {} {:.5g}", plan_->metric, *trial.metric) : "";
+  if (trial.best_metric != trial.metric)
+    metric += fmt::format(", at step {} {:.5g}", trial.best_step, *trial.best_metric);
   const std::string reason = trial.reason.empty() ? "" : "  (" + trial.reason + ")";
   put_line(fmt::format("step {:>5}  {}  {}{}{}", trial.step, name_of(trial.id), to_text(trial.state), metric, reason));
 }
@@ -145,12 +151,16 @@ std::string Progress::status_line() const {
     text = fmt::format("[{}{}] ", std::string(filled, '#'), std::string(24 - filled, '.'));
   }
   text += fmt::format("{:3.0f} %  {}/{} trials  ", 100 * share, ended_, plan_->trials);
-  if (plan_->trials == 1 && !running_.empty())
-    text += fmt::format("step {}/{}  loss {:.5g}  ", running_.rbegin()->second.step, plan_->steps_per_trial,
-                        running_.rbegin()->second.loss);
-  text += fmt::format("{} tokens/s  {} gone, {} left",
-                      with_commas(static_cast<long long>(static_cast<double>(tokens_) / std::max(1e-3, elapsed))),
-                      duration_text(elapsed), share > 0.01 ? duration_text(elapsed * (1 - share) / share) : "?");
+  if (plan_->trials == 1 && !running_.empty()) {
+    const Line& line = running_.rbegin()->second;
+    text += fmt::format("step {}/{}  ", line.step, plan_->steps_per_trial);
+    if (line.step > 0) text += fmt::format("loss {:.5g}  ", line.loss);
+  }
+  if (tokens_ > 0)
+    text += fmt::format("{} tokens/s  ",
+                        with_commas(static_cast<long long>(static_cast<double>(tokens_) / std::max(1e-3, elapsed))));
+  text += duration_text(elapsed) + " gone";
+  if (share > 0.01) text += ", " + duration_text(elapsed * (1 - share) / share) + " left";
   if (best_) text += fmt::format("  best {} {:.5g} ({})", plan_->metric, *best_, name_of(best_trial_));
   return text;
 }
@@ -171,8 +181,8 @@ void Progress::redraw() {
       break;
     }
     const std::string metric = line.metric ? fmt::format("  {} {:.5g}", plan_->metric, *line.metric) : "";
-    lines.push_back(fmt::format("{:<10} step {:>5}/{}  loss {:.5g}{}", name_of(id), line.step, plan_->steps_per_trial,
-                                line.loss, metric));
+    lines.push_back(fmt::format("{:<10} step {:>5}/{}{}{}", name_of(id), line.step, plan_->steps_per_trial,
+                                line.step > 0 ? fmt::format("  loss {:.5g}", line.loss) : "", metric));
   }
   lines.push_back(status_line());
   clear();
@@ -184,6 +194,8 @@ void Progress::redraw() {
 }
 
 void Progress::clear() {
+  // Ctrl-C has written its message under the table (cli/interrupt.h), so the table is no longer where it was drawn.
+  if (stop_ && stop_() && !std::exchange(stopped_, true)) lines_drawn_ = 0;
   if (lines_drawn_ > 0) options_.put(fmt::format("\x1b[{}A\x1b[J", lines_drawn_));
   lines_drawn_ = 0;
 }

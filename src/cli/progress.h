@@ -67,6 +67,8 @@ class Progress : public StudyObserver {
   TrialId best_trial_;
   std::int64_t tokens_ = 0, steps_ = 0, ended_ = 0;
   int lines_drawn_ = 0;
+  std::function<bool()> stop_;  // whether the user asked the run to end
+  bool stopped_ = false;        // and it was seen
   std::jthread speaker_;  // last: it is joined before what it reads goes
 };
 

@@ -1,6 +1,7 @@
 // What is said where stderr is no terminal.
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <mutex>
 
 #include "cli/progress.h"
@@ -70,6 +71,47 @@ TEST(Progress, SaysHowFarItIsWhileTheStudyWaits) {
   const std::string at_the_end = said.text();
   std::this_thread::sleep_for(std::chrono::milliseconds(20));
   EXPECT_EQ(said.text(), at_the_end) << "nothing is said afterwards";
+}
+
+// The message of Ctrl-C stands below the live table: what is said next must not climb over it.
+TEST(Progress, OnATerminalAnInterruptLeavesTheTableWhereItIs) {
+  std::string text;
+  std::mutex mutex;
+  std::atomic<bool> stop = false;
+  Progress progress({.terminal = true, .put = [&](const std::string& more) {
+                       const std::lock_guard lock(mutex);
+                       text += more;
+                     }});
+  const StudyHooks hooks = progress.hooks([&] { return stop.load(); });
+  hooks.on_begin({.trials = 2, .steps_per_trial = 10, .metric = "valid_loss"});
+  Player player;
+  player.start(progress, 0);
+  const auto drawn = [&] {
+    const std::lock_guard lock(mutex);
+    return text.find("0 %") != std::string::npos;
+  };
+  while (!drawn()) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  EXPECT_NE(text.find("step     0/10\n"), std::string::npos) << "no loss before the first step: " << text;
+  stop = true;
+  const std::size_t before = text.size();
+  hooks.say("the last word");
+  EXPECT_EQ(text.substr(before), "the last word\n");
+}
+
+TEST(Progress, WhoEndsIsShownAsItIsAndAsItWasAtItsBest) {
+  Said said;
+  Progress progress = said.progress(std::chrono::hours(1));
+  progress.hooks({}).on_begin({.trials = 2, .steps_per_trial = 10, .metric = "valid_loss"});
+  Player player;
+  player.start(progress, 0);
+  player.step(progress, 6);
+  player.trial.state = TrialState::stopped;
+  player.trial.metric = 0.75;
+  player.trial.best_metric = 0.5;
+  player.trial.best_step = 2;
+  progress.on_end(player.trial);
+  EXPECT_NE(said.text().find("step     6  trial 0  stopped  valid_loss 0.75, at step 2 0.5\n"), std::string::npos)
+      << said.text();
 }
 
 TEST(Progress, ABudgetThatEndsFirstIsWhatIsLeft) {
