@@ -67,7 +67,10 @@ Conversation conversation_of(const Json& record, const std::string& format, cons
     if (!list[i].is_object()) throw wrong_message(i, "is not an object");
     const Json message = sharegpt ? usual_message(list[i], i) : list[i];
     if (!message.contains("role") || !message["role"].is_string()) throw wrong_message(i, "has no role");
-    made.trained.push_back(is_trained(message, message["role"].get<std::string>(), i));
+    const std::string role = message["role"].get<std::string>();
+    if (standard_role(role) != role)
+      throw wrong_message(i, "has role " + role + ", which templates do not know; call it " + standard_role(role));
+    made.trained.push_back(is_trained(message, role, i));
     made.messages.push_back(message);
   }
   const std::string system = optional_text(record, options, "system");

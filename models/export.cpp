@@ -9,17 +9,13 @@
 
 #include "core/error.h"
 #include "core/files.h"
+#include "models/carried_files.h"
 #include "models/safetensors.h"
 
 namespace finetune {
 namespace {
 
 namespace fs = std::filesystem;
-
-// What travels with a checkpoint besides weights and config.json.
-constexpr const char* kCarried[] = {
-    "tokenizer.json", "tokenizer.model", "tokenizer_config.json",  "special_tokens_map.json", "added_tokens.json",
-    "vocab.json",     "merges.txt",      "generation_config.json", "chat_template.jinja",     "chat_template.json"};
 
 using Named = std::vector<std::pair<std::string, at::Tensor>>;
 
@@ -107,7 +103,7 @@ void write_checkpoint(BaseModel& model, at::ScalarType dtype, const fs::path& so
     for (const auto& [name, tensor] : named_tensors(model)) tensors.emplace_back(name, *tensor);
     write_weights(tensors, dtype, temporary, shard_bytes);
     write_file_atomically(temporary / "config.json", config_with_dtype(model.config, dtype).dump(2) + "\n");
-    for (const char* file : kCarried) {
+    for (const std::string_view file : kCarriedFiles) {
       if (fs::exists(source / file)) write_file_atomically(temporary / file, read_file(source / file));
     }
     if (fs::exists(place)) fs::remove(place);  // only ever an empty folder

@@ -99,7 +99,8 @@ MethodChoice choose_method(const MethodFacts& facts) {
             trials + " train side by side as one population, and all that is searched may change in training"};
   const bool stoppable = facts.steps > 1;
   if (facts.trials < kMinModelTrials)
-    return {{"sobol", stoppable ? "asha" : no_stop}, trials + " are too few for a model to learn from"};
+    return {{"sobol", stoppable ? "asha" : no_stop},
+            trials + (facts.trials == 1 ? " is" : " are") + " too few for a model to learn from"};
   if (stoppable && facts.trials < kMinGenerations * facts.side_by_side)
     return {{"sobol", "asha"},
             std::to_string(facts.side_by_side) + " of " + trials +

@@ -51,7 +51,10 @@ void show_notes(std::ostream& out, Session& session) {
 void show_data(std::ostream& out, const Session& session, std::int64_t shared, bool colours) {
   if (!session.train.examples.empty()) show_examples(out, session.train, *session.tokenizer, 3, colours);
   show_counts(out, "train", session.train);
-  show_counts(out, "valid (" + session.valid_source + ")", session.valid);
+  if (session.valid.examples.empty())
+    out << "valid: none; tune wants data.valid or a data.valid_fraction above 0\n";
+  else
+    show_counts(out, "valid (" + session.valid_source + ")", session.valid);
   show_roles(out, session.train);
   if (shared > 0) out << shared_warning(shared, session.valid.examples.size()) << "\n";
 }
@@ -86,6 +89,7 @@ int run_check(const Arguments& arguments) {
   show_notes(out, session);
   const auto start = start_trial(session.config, search_space(session.config));
   if (start) out << "the first trial starts with " << params_text(*start) << "\n";
+  out << describe_search(session.config) << "\n";
   if (const auto choice = settle_method(session.config, {.side_by_side = resident}))
     out << "method auto: " << *choice << "\n";
   if (const auto moved = describe_first_look(session.config)) out << *moved << "\n";

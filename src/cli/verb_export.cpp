@@ -48,8 +48,9 @@ int run_export(const Arguments& arguments) {
   if (arguments.json()) {
     std::cout << nlohmann::ordered_json{{"out", config.run.out}, {"loss_difference", difference}}.dump() << "\n";
   } else {
-    std::cout << fmt::format("merged model in {}; loss on a probe text differs by {:.2g} from adapter on base\n",
-                             config.run.out, difference);
+    std::cout << fmt::format(
+        "merged model in {}; loss on a probe text differs by {:.2g} from adapter on base{}\n", config.run.out,
+        difference, model.file_dtype == at::kFloat ? "" : ": the checkpoint has 16 bits a weight, and so has this");
   }
   return 0;
 }

@@ -2,12 +2,16 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
+#include <string_view>
+#include <vector>
 
 #include "core/error.h"
+#include "models/carried_files.h"
 
 namespace finetune {
 namespace {
@@ -46,12 +50,76 @@ void try_to_write(const std::string& key, const std::string& path, const fs::pat
   throw bad_input(path, key + " cannot be written: " + folder.string() + ": " + why);
 }
 
-void check_out(const std::string& out, bool overwrite) {
+// What the verbs write into --out: runs, comparisons, the demo's folder, exported checkpoints.
+constexpr std::string_view kWritten[] = {"run.yaml",
+                                         "best.yaml",
+                                         "best",
+                                         "adapter",
+                                         "model",
+                                         "trials",
+                                         "metrics.jsonl",
+                                         "report.json",
+                                         "report.md",
+                                         "report.html",
+                                         "compare.md",
+                                         "compare.json",
+                                         "base",
+                                         "pretrained",
+                                         "study",
+                                         "corpus.txt",
+                                         "task_train.jsonl",
+                                         "task_valid.jsonl",
+                                         "config.json",
+                                         "model.safetensors",
+                                         "model.safetensors.index.json"};
+
+bool is_written_here(const std::string& name) {
+  const bool shard = name.starts_with("model-") && name.ends_with(".safetensors");
+  const bool unfinished = name.find(".tmp") != std::string::npos;  // a write that was cut off (core/files.h)
+  return shard || unfinished || std::ranges::count(kWritten, name) > 0 || std::ranges::count(kCarriedFiles, name) > 0;
+}
+
+bool lies_in(const fs::path& path, const fs::path& folder) {
+  return std::mismatch(folder.begin(), folder.end(), path.begin(), path.end()).first == folder.end();
+}
+
+// Everything that a run reads, with the key that names it.
+std::vector<std::pair<std::string, fs::path>> inputs_of(const RunConfig& config) {
+  std::vector<std::pair<std::string, fs::path>> list{{"the working directory", fs::current_path()}};
+  if (!config.model.path.empty()) list.emplace_back("--model", config.model.path);
+  if (config.model.adapter) list.emplace_back("--adapter", *config.model.adapter);
+  for (const auto& file : config.data.train) list.emplace_back("data.train", file);
+  for (const auto& file : config.data.valid) list.emplace_back("data.valid", file);
+  if (config.data.chat_template.ends_with(".jinja")) list.emplace_back("data.template", config.data.chat_template);
+  return list;
+}
+
+// Replacing a folder empties it: only what the program itself has written, and nothing that this run reads.
+void check_replaced(const RunConfig& config, const fs::path& out) {
+  if (fs::is_symlink(out))
+    throw bad_input(out.string(), "--out is a link; --overwrite replaces only the folder itself");
+  const fs::path folder = fs::canonical(out);
+  for (const auto& [key, path] : inputs_of(config)) {
+    if (lies_in(fs::weakly_canonical(path), folder))
+      throw bad_input(out.string(), "--overwrite would delete " + key + " (" + path.string() +
+                                        "), which lies in --out; choose another folder");
+  }
+  for (const auto& entry : fs::directory_iterator(folder)) {
+    const std::string name = entry.path().filename().string();
+    if (!is_written_here(name))
+      throw bad_input(out.string(), "--out holds " + name +
+                                        ", which finetune_tune did not write; --overwrite replaces only its own runs");
+  }
+}
+
+void check_out(const RunConfig& config, bool overwrite) {
+  const std::string& out = config.run.out;
   const fs::file_status status = status_of("--out", out);
   if (fs::exists(status)) {
     if (!fs::is_directory(status)) throw bad_input(out, "--out exists and is not a folder");
     if (!fs::is_empty(out) && !overwrite)
       throw bad_input(out, "--out is not empty; choose another folder, or add --overwrite");
+    if (!fs::is_empty(out)) check_replaced(config, out);
   }
   fs::path ancestor = fs::absolute(out).lexically_normal();
   while (!fs::exists(status_of("--out", ancestor)) && ancestor != ancestor.parent_path())
@@ -66,7 +134,7 @@ void check_paths(const RunConfig& config, bool wants_out, bool overwrite) {
   if (config.model.adapter) check_folder("--adapter", *config.model.adapter);
   for (const auto& file : config.data.train) check_file("data.train", file);
   for (const auto& file : config.data.valid) check_file("data.valid", file);
-  if (wants_out) check_out(config.run.out, overwrite);
+  if (wants_out) check_out(config, overwrite);
 }
 
 void check_output_file(const std::string& key, const std::string& path) {

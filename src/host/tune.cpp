@@ -44,6 +44,7 @@ StudySummary tune(RunConfig config, const StudyHooks& hooks, bool overwrite) {
   require_validation(session, "tune compares trials on");
   const LaneCosts costs = settle_lanes(session, wanted_trials(session.config), kMeasuringSeconds);
   const std::int64_t resident = resident_trials(session);
+  session.notes.push_back(describe_search(session.config));
   if (const auto choice = settle_method(session.config, {.side_by_side = resident}))
     session.notes.push_back("method auto: " + *choice);
   if (const auto moved = describe_first_look(session.config)) session.notes.push_back(*moved);

@@ -4,6 +4,8 @@
 
 #include "config/params.h"
 #include "core/error.h"
+#include "core/number.h"
+#include "core/text.h"
 #include "host/start_trial.h"
 #include "tuners/method.h"
 #include "tuners/registry.h"
@@ -112,6 +114,19 @@ void choose_defaults(RunConfig& config, const MethodContext& context) {
   resolve_method(config, context);
   if (!tune.sampler) tune.sampler = TunerPart{.name = "random"};
   if (!tune.scheduler) tune.scheduler = TunerPart{.name = "asha"};
+}
+
+std::string describe_search(const RunConfig& config) {
+  std::vector<std::string> searched;
+  std::string given;
+  for (const auto& p : config.search) {
+    std::vector<std::string> choices;
+    for (const auto& choice : p.choices) choices.push_back(to_text(choice));
+    searched.push_back(p.name + (choices.empty() ? " from " + number_to_text(p.low) + " to " + number_to_text(p.high)
+                                                 : " among " + join(choices, ", ")));
+    if (config.is_given(p.name)) given += "; the " + p.name + " given is the default configuration's";
+  }
+  return "searched: " + join(searched, "; ") + given;
 }
 
 std::optional<std::string> settle_method(RunConfig& config, const MethodContext& context) {

@@ -21,6 +21,9 @@ struct MethodContext {
 /// fine-tuning: learning rate alone), what tune.method stands for; auto where none of the three is named.
 void choose_defaults(RunConfig& config, const MethodContext& context = {});
 
+/// What is searched and over which values, for people; and which of it was given as a value too.
+std::string describe_search(const RunConfig& config);
+
 /// Where `tune.method` is auto: chooses again now that more is known, and says what, why and at which cost. Nothing for
 /// any other method.
 std::optional<std::string> settle_method(RunConfig& config, const MethodContext& context);

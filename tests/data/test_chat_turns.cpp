@@ -179,6 +179,22 @@ TEST(Marks, ThatCannotBeHonouredAreRefused) {
   EXPECT_EQ(with(R"("content":"q1")", R"("train":false,"weight":1)"), "");
 }
 
+// A template writes a role as it stands, so another name for the assistant would be text that no model has seen, with
+// its header among the targets.
+TEST(Roles, OtherNamesForKnownOnesAreRefusedInMessages) {
+  for (const auto& [name, usual] : {std::pair{"bot", "assistant"}, {"gpt", "assistant"}, {"human", "user"}}) {
+    std::string row = kTalk;
+    const std::string before = std::string(R"("role":")") + usual + "\"";
+    const auto at = row.find(before);
+    ASSERT_NE(at, std::string::npos) << row;
+    row.replace(at, before.size(), std::string(R"("role":")") + name + "\"");
+    EXPECT_NE(error_of(kChatml, row)
+                  .find(std::string("has role ") + name + ", which templates do not know; call it " + usual),
+              std::string::npos)
+        << error_of(kChatml, row);
+  }
+}
+
 TEST(Roles, AreToldApart) {
   const Rendered rendered = render(kChatml, kTalk);
   ASSERT_EQ(rendered.roles.size(), 4u);

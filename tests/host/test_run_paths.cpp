@@ -55,6 +55,43 @@ TEST_F(OutputFolder, OverwritingReplacesAllThatWasThere) {
   EXPECT_TRUE(fs::is_directory(out_ / "deeper"));
 }
 
+TEST_F(OutputFolder, OverwritingTakesOnlyWhatTheProgramWroteAndNothingThatTheRunReads) {
+  fs::create_directories(out_ / "best");
+  write_text(out_ / "run.yaml", "run: {}\n");
+  RunConfig config;
+  config.run.out = out_.string();
+  const auto refused = [&](const std::string& part) {
+    try {
+      check_paths(config, true, true);
+    } catch (const Error& error) {
+      EXPECT_NE(std::string(error.what()).find(part), std::string::npos) << error.what();
+      EXPECT_TRUE(fs::exists(out_ / "run.yaml"));
+      return true;
+    }
+    return false;
+  };
+  EXPECT_FALSE(refused(""));
+  config.model.adapter = (out_ / "best").string();
+  EXPECT_TRUE(refused("would delete --adapter"));
+  config.model.adapter.reset();
+  config.model.path = out_.string();
+  EXPECT_TRUE(refused("would delete --model")) << "the folder itself";
+  fs::create_directory_symlink(out_, folder_.path() / "model");
+  config.model.path = (folder_.path() / "model").string();
+  EXPECT_TRUE(refused("would delete --model")) << "through a link";
+  config.model.path.clear();
+  write_text(out_ / "trials", "");
+  config.data.train = {(out_ / "trials").string()};
+  EXPECT_TRUE(refused("would delete data.train"));
+  config.data.train.clear();
+  write_text(out_ / "notes.txt", "mine\n");
+  EXPECT_TRUE(refused("holds notes.txt, which finetune_tune did not write"));
+  fs::remove(out_ / "notes.txt");
+  EXPECT_FALSE(refused(""));
+  config.run.out = (folder_.path() / "model").string();
+  EXPECT_TRUE(refused("is a link"));
+}
+
 TEST_F(OutputFolder, AFileInItsPlaceIsRefusedEvenForOverwriting) {
   write_text(out_, "");
   EXPECT_NE(refusal(out_, true).find("not a folder"), std::string::npos);

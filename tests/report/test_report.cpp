@@ -36,6 +36,22 @@ StudySummary study() {
   return study;
 }
 
+TEST(Verdict, SaysWhenTrainingHelpedNobody) {
+  StudySummary made = study();
+  EXPECT_EQ(verdict(made).find("did not improve"), std::string::npos) << verdict(made);
+  made.base_metric = 1.5;
+  made.default_metric = 1.75;
+  EXPECT_NE(verdict(made).find("The untouched base has 1.5. Training did not improve it"), std::string::npos)
+      << verdict(made);
+  EXPECT_EQ(verdict(made).find("use the defaults"), std::string::npos) << verdict(made);
+  made.base_metric = 3.5;
+  made.trials[0].metric = 1.75;
+  made.default_metric = 0.1;
+  made.direction = Direction::maximize;
+  made.base_metric = 0.05;
+  EXPECT_NE(verdict(made).find("the best is 1650 % above"), std::string::npos) << verdict(made);
+}
+
 TEST(ReportJson, HasTheFieldsOfTheContract) {
   const auto json = report_json(study());
   EXPECT_EQ(json["best"]["trial"], 0);
