@@ -2,7 +2,6 @@
 
 #include <ATen/ATen.h>
 
-#include <initializer_list>
 #include <map>
 #include <memory>
 #include <set>
@@ -16,8 +15,6 @@
 namespace finetune {
 namespace {
 
-constexpr const char* kHead = "lm_head.weight";
-constexpr const char* kEmbedding = "model.embed_tokens.weight";
 constexpr std::uint64_t kLargestIndex = 256 << 20;
 
 // The shards of a checkpoint and where each tensor is.
@@ -81,7 +78,7 @@ Shards open_shards(const std::filesystem::path& folder) {
 }
 
 at::ScalarType dtype_of(const Shards& shards) {
-  const auto& name = shards.of_tensor.contains(kEmbedding) ? kEmbedding : kHead;
+  const auto& name = shards.of_tensor.contains(kEmbeddingName) ? kEmbeddingName : kHeadName;
   const auto found = shards.of_tensor.find(name);
   if (found == shards.of_tensor.end()) return at::kFloat;
   const std::string& dtype = found->second->find(name)->dtype;
@@ -94,42 +91,33 @@ std::string shape_text(at::IntArrayRef shape) {
   return text + "]";
 }
 
-// A tensor of the model, where it goes and what config.json says of it.
+// A tensor of a checkpoint, what config.json says of its shape, and the rows of the model's tensor that it is.
 struct Place {
   std::string name;
-  at::Tensor* tensor;
   std::vector<std::int64_t> shape;
+  at::Tensor tensor;
 };
 
-std::vector<Place> places(BaseModel& model) {
-  DecoderWeights& w = model.weights;
-  const DecoderOptions& o = model.options;
-  std::vector<Place> list{{kEmbedding, &w.embed_VD, {o.vocab_size, o.width}}};
-  for (std::int64_t i = 0; i < o.layers; ++i) {
-    LayerWeights& layer = w.layers[static_cast<std::size_t>(i)];
-    const std::string prefix = "model.layers." + std::to_string(i) + ".";
-    list.push_back({prefix + "input_layernorm.weight", &layer.input_norm_D, {o.width}});
-    list.push_back({prefix + "post_attention_layernorm.weight", &layer.post_norm_D, {o.width}});
-    for (std::size_t p = 0; p < kProjections; ++p) {
-      const auto projection = static_cast<Projection>(p);
-      const std::string path = projection_path(i, projection);
-      const std::int64_t out = projection_out(o, projection);
-      list.push_back({path + ".weight", &layer.weight[p], {out, projection_in(o, projection)}});
-      if (projection_has_bias(o, projection)) list.push_back({path + ".bias", &layer.bias[p], {out}});
+// `weights` has its blocks; its tensors need not be there yet.
+std::vector<Place> places(const DecoderOptions& options, const DecoderTensors<at::Tensor>& weights) {
+  std::vector<Place> list;
+  for_each_tensor(options, weights, [&](const TensorRows& rows, const at::Tensor& tensor) {
+    std::int64_t first = 0;
+    for (const auto& part : rows.parts) {
+      const at::Tensor own = tensor.defined() ? tensor.narrow(0, first, part.rows) : at::Tensor();
+      list.push_back({part.name, rows.shape_of(part.rows), own});
+      first += part.rows;
     }
-    if (o.qk_norm) {
-      list.push_back({prefix + "self_attn.q_norm.weight", &layer.q_norm_K, {o.head_dim}});
-      list.push_back({prefix + "self_attn.k_norm.weight", &layer.k_norm_K, {o.head_dim}});
-    }
-  }
-  list.push_back({"model.norm.weight", &w.final_norm_D, {o.width}});
-  if (!o.tied_head) list.push_back({kHead, &w.head_VD, {o.vocab_size, o.width}});
+  });
   return list;
 }
 
 // A tied model may store the shared matrix under either name; the key of __metadata__ that says so is not needed.
-void accept_either_name(const Shards& shards, std::vector<Place>& list, bool tied) {
-  if (tied && !shards.of_tensor.contains(kEmbedding) && shards.of_tensor.contains(kHead)) list.front().name = kHead;
+std::vector<Place> places_in(const Shards& shards, const BaseModel& model) {
+  std::vector<Place> list = places(model.options, model.weights);
+  const bool other_name = !shards.of_tensor.contains(kEmbeddingName) && shards.of_tensor.contains(kHeadName);
+  if (model.options.tied_head && other_name) list.front().name = kHeadName;
+  return list;
 }
 
 // Everything that names and shapes can tell, before the first byte of a weight is read.
@@ -147,7 +135,7 @@ void check_names(const std::filesystem::path& folder, const Shards& shards, cons
     throw bad_input(folder.string(), "tensor " + missing.front() + more + ", which config.json asks for");
   }
   for (const auto& [name, file] : shards.of_tensor) {
-    const bool ignored = name.ends_with("rotary_emb.inv_freq") || (model.options.tied_head && name == kHead);
+    const bool ignored = name.ends_with("rotary_emb.inv_freq") || (model.options.tied_head && name == kHeadName);
     if (!expected.contains(name) && !ignored) {
       throw bad_input(file->path(), "tensor " + name + " does not belong to a " + model.options.family +
                                         " model of this config.json");
@@ -169,44 +157,21 @@ at::Tensor read_finite(const Shards& shards, const std::string& name) {
   return tensor;
 }
 
-// Projections that share an input lie one behind the other, as the decoder multiplies by them (models/weights.h).
-// Stacked later each would be there twice for a while, and small blocks that are freed stay in the heap.
-void allocate_together(const DecoderOptions& o, LayerWeights& layer, std::initializer_list<Projection> projections,
-                       at::ScalarType dtype) {
-  std::int64_t rows = 0;
-  for (const Projection p : projections) rows += projection_out(o, p);
-  const at::Tensor all = at::empty({rows, projection_in(o, *projections.begin())}, dtype);
-  rows = 0;
-  for (const Projection p : projections) {
-    layer.weight[static_cast<std::size_t>(p)] = all.narrow(0, rows, projection_out(o, p));
-    rows += projection_out(o, p);
-  }
-}
-
-// Converts while it copies: beside the result there is one tensor of the file.
-void fill(const Place& place, const Shards& shards, at::ScalarType dtype) {
-  const at::Tensor in_file = read_finite(shards, place.name);
-  if (place.tensor->defined())
-    place.tensor->copy_(in_file);
-  else
-    *place.tensor = in_file.to(dtype);
-}
-
 // Two names for one matrix must agree: transformers would quietly untie them.
 void check_tied(const Shards& shards) {
-  if (!shards.of_tensor.contains(kEmbedding) || !shards.of_tensor.contains(kHead)) return;
-  if (!at::equal(read_finite(shards, kEmbedding), read_finite(shards, kHead))) {
-    throw bad_input(shards.of_tensor.at(kHead)->path(),
-                    std::string("tensor ") + kHead + " differs from " + kEmbedding +
+  if (!shards.of_tensor.contains(kEmbeddingName) || !shards.of_tensor.contains(kHeadName)) return;
+  if (!at::equal(read_finite(shards, kEmbeddingName), read_finite(shards, kHeadName))) {
+    throw bad_input(shards.of_tensor.at(kHeadName)->path(),
+                    std::string("tensor ") + kHeadName + " differs from " + kEmbeddingName +
                         " though config.json ties them; set tie_word_embeddings to false");
   }
 }
 
 }  // namespace
 
-std::vector<std::pair<std::string, at::Tensor*>> named_tensors(BaseModel& model) {
-  std::vector<std::pair<std::string, at::Tensor*>> list;
-  for (auto& place : places(model)) list.emplace_back(std::move(place.name), place.tensor);
+std::vector<std::pair<std::string, at::Tensor>> named_tensors(const BaseModel& model) {
+  std::vector<std::pair<std::string, at::Tensor>> list;
+  for (auto& place : places(model.options, model.weights)) list.emplace_back(std::move(place.name), place.tensor);
   return list;
 }
 
@@ -215,19 +180,16 @@ BaseModel load_checkpoint(const std::filesystem::path& folder, at::ScalarType dt
   BaseModel model;
   model.config = parse_strict_json(config_path, read_file(config_path, kLargestConfig));
   model.options = decoder_options(config_path, model.config);
-  model.weights.layers.resize(static_cast<std::size_t>(model.options.layers));
+  model.weights.blocks.resize(static_cast<std::size_t>(model.options.layers));
   const Shards shards = open_shards(folder);
-  std::vector<Place> list = places(model);
-  accept_either_name(shards, list, model.options.tied_head);
-  check_names(folder, shards, list, model);
+  check_names(folder, shards, places_in(shards, model), model);
   if (model.options.tied_head) check_tied(shards);
   model.file_dtype = dtype_of(shards);
   model.dtype = dtype;
-  for (auto& layer : model.weights.layers) {
-    allocate_together(model.options, layer, {Projection::q, Projection::k, Projection::v}, dtype);
-    allocate_together(model.options, layer, {Projection::gate, Projection::up}, dtype);
-  }
-  for (const auto& place : list) fill(place, shards, dtype);
+  for_each_tensor(model.options, model.weights,
+                  [&](const TensorRows& rows, at::Tensor& tensor) { tensor = at::empty(rows.shape(), dtype); });
+  // Converts while it copies: beside the result there is one tensor of the file.
+  for (const Place& place : places_in(shards, model)) place.tensor.copy_(read_finite(shards, place.name));
   if (model.options.tied_head) model.weights.head_VD = model.weights.embed_VD;
   return model;
 }

@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "models/block.h"
+#include "models/blocks/block.h"
 #include "models/head.h"
 
 namespace finetune {
@@ -21,18 +21,15 @@ at::Tensor residual(const DecoderBase& base, const Pack& pack, DecoderWorkspace&
                        base.embed_VD.scalar_type(), base.embed_VD.device());
 }
 
-// All blocks; returns the activations kept (empty unless `keep`) and the last residual stream.
+// All blocks; returns the last residual stream.
 at::Tensor forward(const DecoderBase& base, const Pack& pack, const Trainables& trainables, DecoderWorkspace& workspace,
-                   bool keep, std::vector<BlockActivations>& kept) {
+                   bool keep) {
   at::Tensor x_TD = residual(base, pack, workspace, 0, keep);
   ops::embedding_forward(pack.ids_T, base.embed_VD, x_TD);
   for (std::int64_t layer = 0; layer < base.options.layers; ++layer) {
-    const BlockContext context{base, pack, trainables, workspace, layer, keep};
-    BlockActivations act = block_buffers(context, x_TD);
     at::Tensor y_TD = residual(base, pack, workspace, layer + 1, keep);
-    block_forward(context, act, y_TD);
+    block_forward({base, pack, trainables, workspace, layer, keep}, x_TD, y_TD);
     x_TD = y_TD;
-    if (keep) kept.push_back(std::move(act));
   }
   return x_TD;
 }
@@ -65,25 +62,20 @@ std::int64_t DecoderWorkspace::bytes() const {
 
 PackLosses evaluate_pack(const DecoderBase& base, const Pack& pack, const AdapterBank* bank,
                          DecoderWorkspace& workspace) {
-  std::vector<BlockActivations> none;
-  // Evaluation reads the bank only; Trainables is shared with training, hence the cast.
-  const Trainables trainables{.bank = const_cast<AdapterBank*>(bank)};
-  const at::Tensor x_TD = forward(base, pack, trainables, workspace, false, none);
+  const at::Tensor x_TD = forward(base, pack, {.bank = bank}, workspace, false);
   return head_losses(base, pack, x_TD, workspace);
 }
 
 PackLosses train_pack(const DecoderBase& base, const Pack& pack, const Trainables& trainables,
                       DecoderWorkspace& workspace) {
-  std::vector<BlockActivations> kept;
-  kept.reserve(static_cast<std::size_t>(base.options.layers));
-  const at::Tensor x_TD = forward(base, pack, trainables, workspace, true, kept);
+  const at::Tensor x_TD = forward(base, pack, trainables, workspace, true);
   at::Tensor dx_TD = workspace.get(kGradient, 0, pack.tokens, base.options.width, x_TD.scalar_type(), x_TD.device());
   const PackLosses losses = head_losses_backward(base, pack, x_TD, trainables.full, workspace, dx_TD);
   const bool all_weights = trainables.full != nullptr;
   for (std::int64_t layer = base.options.layers - 1; layer >= 0; --layer) {
-    const BlockContext context{base, pack, trainables, workspace, layer, true};
     // Adapters sit in every layer, so the first block is the lowest one: nothing below it is trained.
-    block_backward(context, kept[static_cast<std::size_t>(layer)], dx_TD, all_weights || layer > 0);
+    block_backward({base, pack, trainables, workspace, layer, true}, residual(base, pack, workspace, layer, true),
+                   dx_TD, all_weights || layer > 0);
   }
   if (all_weights) ops::embedding_backward(pack.ids_T, dx_TD, trainables.full->embed_VD);
   return losses;

@@ -35,21 +35,13 @@ struct PackLosses {
   at::Tensor correct_N;  ///< uint8: argmax is the target
 };
 
-/// Gradients of all weights in fp32, for full fine-tuning; the same shapes as DecoderBase's tensors.
-struct FullGradients {
-  at::Tensor embed_VD;
-  struct Block {
-    at::Tensor input_norm_D, post_norm_D, qkv_ED, o_DO, gate_up_2FD, down_DF;
-    at::Tensor qkv_bias_E, o_bias_D, gate_up_bias_2F, down_bias_D, q_norm_K, k_norm_K;
-  };
-  std::vector<Block> blocks;
-  at::Tensor final_norm_D;
-  at::Tensor head_VD;  ///< the same tensor as embed_VD when tied: both gradients add up there
-};
+/// Gradients of all weights in fp32, for full fine-tuning; when tied both gradients of the shared matrix add up in one.
+using FullGradients = DecoderTensors<at::Tensor>;
 
-/// What is trained in a pass. Exactly one is set; neither for evaluation of the bare base.
+/// What is trained in a pass. At most one is set; neither for the bare base. In evaluation the bank is read only; in
+/// training the gradients of its adapters are added to.
 struct Trainables {
-  AdapterBank* bank = nullptr;
+  const AdapterBank* bank = nullptr;
   FullGradients* full = nullptr;
 };
 

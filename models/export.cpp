@@ -81,17 +81,20 @@ void merge_adapter(BaseModel& model, const PeftAdapter& adapter) {
       if (!adapter.spec.targets[p]) continue;
       const auto projection = static_cast<Projection>(p);
       const auto& [a_RD, b_OR] = adapter.tensors.at(layer, projection);
-      at::Tensor& weight = model.weights.layers[static_cast<std::size_t>(layer)].weight[p];
+      at::Tensor& stacked = stacked_weight(model.weights.blocks[static_cast<std::size_t>(layer)], projection);
+      const auto [first, count] = stacked_rows(model.options, projection);
+      const at::Tensor weight = stacked.narrow(0, first, count);
       const at::Tensor merged = (weight.cpu().to(at::kFloat) + at::mm(b_OR, a_RD) * scale).to(weight.scalar_type());
       if (!all_finite(merged)) {
         throw failed(projection_path(layer, projection), "the merged weight is not finite");
       }
-      weight = merged;
+      stacked = stacked.cpu().clone();  // others may share the storage
+      stacked.narrow(0, first, count).copy_(merged);
     }
   }
 }
 
-void write_checkpoint(BaseModel& model, at::ScalarType dtype, const fs::path& source, const fs::path& out,
+void write_checkpoint(const BaseModel& model, at::ScalarType dtype, const fs::path& source, const fs::path& out,
                       std::int64_t shard_bytes) {
   const fs::path target = fs::absolute(out).lexically_normal();
   const fs::path place = target.has_filename() ? target : target.parent_path();
@@ -99,9 +102,7 @@ void write_checkpoint(BaseModel& model, at::ScalarType dtype, const fs::path& so
   try {
     fs::remove_all(temporary);
     fs::create_directories(temporary);
-    Named tensors;
-    for (const auto& [name, tensor] : named_tensors(model)) tensors.emplace_back(name, *tensor);
-    write_weights(tensors, dtype, temporary, shard_bytes);
+    write_weights(named_tensors(model), dtype, temporary, shard_bytes);
     write_file_atomically(temporary / "config.json", config_with_dtype(model.config, dtype).dump(2) + "\n");
     for (const std::string_view file : kCarriedFiles) {
       if (fs::exists(source / file)) write_file_atomically(temporary / file, read_file(source / file));

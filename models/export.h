@@ -15,7 +15,7 @@ void merge_adapter(BaseModel& model, const PeftAdapter& adapter);
 /// Writes model.safetensors (above `shard_bytes`: shards and an index) in `dtype`, config.json with that dtype, and the
 /// tokenizer and generation files of `source`. The folder appears complete or not at all: written beside `out`, synced,
 /// renamed. `out` must not exist or be empty. Throws Error (failed).
-void write_checkpoint(BaseModel& model, at::ScalarType dtype, const std::filesystem::path& source,
+void write_checkpoint(const BaseModel& model, at::ScalarType dtype, const std::filesystem::path& source,
                       const std::filesystem::path& out, std::int64_t shard_bytes = 5'000'000'000);
 
 }  // namespace finetune

@@ -4,6 +4,9 @@
 
 #include <algorithm>
 
+#include "models/blocks/linear.h"
+#include "models/blocks/norm.h"
+
 namespace finetune {
 namespace {
 
@@ -16,34 +19,44 @@ std::int64_t rows_per_chunk(std::int64_t vocabulary, at::Device device) {
   return std::max(kFewestRows, ops::logits_per_chunk(device) / vocabulary);
 }
 
+struct Head {
+  Norm norm;
+  Linear linear;
+};
+
+Head head_of(const DecoderBase& base, const FullGradients* full) {
+  return {.norm = {base.final_norm_D, full ? full->final_norm_D : at::Tensor(), base.options.norm_epsilon},
+          .linear = {.weight_OI = base.head_VD, .dweight_OI = full ? full->head_VD : at::Tensor()}};
+}
+
 struct HeadRows {
   at::Tensor x_ND, normed_ND, rstd_N;
 };
 
-HeadRows normed_rows(const DecoderBase& base, const Pack& pack, const at::Tensor& x_TD, DecoderWorkspace& workspace) {
+HeadRows normed_rows(const DecoderBase& base, const Norm& norm, const Pack& pack, const at::Tensor& x_TD,
+                     DecoderWorkspace& workspace) {
   const std::int64_t rows = pack.loss_rows_N.size(0), width = base.options.width;
   const auto get = [&](int name, std::int64_t columns, at::ScalarType type) {
     return workspace.get(name, 0, rows, columns, type, x_TD.device());
   };
-  HeadRows head{get(kRows, width, x_TD.scalar_type()), get(kHeadNormed, width, x_TD.scalar_type()),
+  HeadRows last{get(kRows, width, x_TD.scalar_type()), get(kHeadNormed, width, x_TD.scalar_type()),
                 get(kRstd, 1, wide_dtype(x_TD.scalar_type())).flatten()};
-  at::index_select_out(head.x_ND, x_TD, 0, pack.loss_rows_N);
-  ops::rmsnorm_forward(head.x_ND, base.final_norm_D, base.options.norm_epsilon, head.normed_ND, head.rstd_N);
-  return head;
+  at::index_select_out(last.x_ND, x_TD, 0, pack.loss_rows_N);
+  norm.forward(last.x_ND, last.normed_ND, last.rstd_N);
+  return last;
 }
 
 // Calls work(first row, rows, logits) for even chunks of the rows; logits are computed, and may be overwritten.
 template <typename Work>
-void for_each_chunk(const DecoderBase& base, const at::Tensor& normed_ND, DecoderWorkspace& workspace,
-                    const Work& work) {
-  const std::int64_t rows = normed_ND.size(0), vocabulary = base.head_VD.size(0);
+void for_each_chunk(const Linear& linear, const at::Tensor& normed_ND, DecoderWorkspace& workspace, const Work& work) {
+  const std::int64_t rows = normed_ND.size(0), vocabulary = linear.weight_OI.size(0);
   const std::int64_t most = rows_per_chunk(vocabulary, normed_ND.device()), chunks = (rows + most - 1) / most;
   const at::Tensor buffer =
       workspace.get(kLogits, 0, std::min(most, rows), vocabulary, normed_ND.scalar_type(), normed_ND.device());
   for (std::int64_t chunk = 0; chunk < chunks; ++chunk) {
     const std::int64_t first = rows * chunk / chunks, count = rows * (chunk + 1) / chunks - first;
     at::Tensor logits = buffer.narrow(0, 0, count);
-    at::mm_out(logits, normed_ND.narrow(0, first, count), base.head_VD.t());
+    linear.forward(normed_ND.narrow(0, first, count), logits, false);
     work(first, count, logits);
   }
 }
@@ -59,12 +72,14 @@ PackLosses empty_losses(const Pack& pack, const at::Tensor& x_TD) {
 PackLosses head_losses(const DecoderBase& base, const Pack& pack, const at::Tensor& x_TD, DecoderWorkspace& workspace) {
   PackLosses losses = empty_losses(pack, x_TD);
   if (pack.loss_rows_N.size(0) == 0) return losses;
-  const HeadRows head = normed_rows(base, pack, x_TD, workspace);
-  for_each_chunk(base, head.normed_ND, workspace, [&](std::int64_t first, std::int64_t count, at::Tensor& logits) {
-    at::Tensor nll = losses.nll_N.narrow(0, first, count), correct = losses.correct_N.narrow(0, first, count);
-    ops::cross_entropy(logits, pack.targets_N.narrow(0, first, count), pack.scale_N.narrow(0, first, count), nll,
-                       correct, at::Tensor());
-  });
+  const Head head = head_of(base, nullptr);
+  const HeadRows last = normed_rows(base, head.norm, pack, x_TD, workspace);
+  for_each_chunk(
+      head.linear, last.normed_ND, workspace, [&](std::int64_t first, std::int64_t count, at::Tensor& logits) {
+        at::Tensor nll = losses.nll_N.narrow(0, first, count), correct = losses.correct_N.narrow(0, first, count);
+        ops::cross_entropy(logits, pack.targets_N.narrow(0, first, count), pack.scale_N.narrow(0, first, count), nll,
+                           correct, at::Tensor());
+      });
   return losses;
 }
 
@@ -73,20 +88,19 @@ PackLosses head_losses_backward(const DecoderBase& base, const Pack& pack, const
   PackLosses losses = empty_losses(pack, x_TD);
   dx_TD.zero_();
   if (pack.loss_rows_N.size(0) == 0) return losses;
-  const HeadRows head = normed_rows(base, pack, x_TD, workspace);
+  const Head head = head_of(base, full);
+  const HeadRows last = normed_rows(base, head.norm, pack, x_TD, workspace);
   at::Tensor dnormed_ND =
       workspace.get(kHeadDNormed, 0, pack.loss_rows_N.size(0), base.options.width, x_TD.scalar_type(), x_TD.device());
-  for_each_chunk(base, head.normed_ND, workspace, [&](std::int64_t first, std::int64_t count, at::Tensor& logits) {
-    at::Tensor nll = losses.nll_N.narrow(0, first, count), correct = losses.correct_N.narrow(0, first, count);
-    ops::cross_entropy(logits, pack.targets_N.narrow(0, first, count), pack.scale_N.narrow(0, first, count), nll,
-                       correct, logits);
-    at::Tensor dchunk = dnormed_ND.narrow(0, first, count);
-    at::mm_out(dchunk, logits, base.head_VD);
-    if (full) ops::add_weight_gradient(logits, head.normed_ND.narrow(0, first, count), full->head_VD);
-  });
+  for_each_chunk(
+      head.linear, last.normed_ND, workspace, [&](std::int64_t first, std::int64_t count, at::Tensor& logits) {
+        at::Tensor nll = losses.nll_N.narrow(0, first, count), correct = losses.correct_N.narrow(0, first, count);
+        ops::cross_entropy(logits, pack.targets_N.narrow(0, first, count), pack.scale_N.narrow(0, first, count), nll,
+                           correct, logits);
+        head.linear.backward(last.normed_ND.narrow(0, first, count), logits, dnormed_ND.narrow(0, first, count));
+      });
   at::Tensor dx_ND = dnormed_ND;  // the norm's backward is row by row, so it may write over its input
-  ops::rmsnorm_backward(dnormed_ND, head.x_ND, base.final_norm_D, head.rstd_N, dx_ND, false,
-                        full ? full->final_norm_D : at::Tensor());
+  head.norm.backward(dnormed_ND, last.x_ND, last.rstd_N, dx_ND, false);
   ops::add_rows(pack.loss_rows_N, dx_ND, dx_TD);  // a row padded in twice carries gradient zero
   return losses;
 }

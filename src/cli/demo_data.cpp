@@ -106,30 +106,19 @@ nlohmann::ordered_json demo_config() {
 void write_random_weights(const nlohmann::ordered_json& config, const std::filesystem::path& folder) {
   BaseModel model;
   model.options = decoder_options("config.json", config);
-  model.weights.layers.resize(static_cast<std::size_t>(model.options.layers));
-  std::vector<std::pair<std::string, at::Tensor>> tensors;
-  const auto random = [](std::vector<std::int64_t> shape, std::uint64_t stream) {
-    at::Tensor tensor = at::empty(shape, at::kFloat);
-    Random numbers(21, Purpose::init, stream);
-    for (std::int64_t i = 0; i < tensor.numel(); ++i)
-      tensor.data_ptr<float>()[i] = static_cast<float>(0.02 * numbers.normal());
-    return tensor;
-  };
-  const DecoderOptions& o = model.options;
-  std::uint64_t stream = 0;
-  tensors.emplace_back("model.embed_tokens.weight", random({o.vocab_size, o.width}, stream++));
-  for (std::int64_t layer = 0; layer < o.layers; ++layer) {
-    const std::string prefix = "model.layers." + std::to_string(layer) + ".";
-    tensors.emplace_back(prefix + "input_layernorm.weight", at::ones({o.width}));
-    tensors.emplace_back(prefix + "post_attention_layernorm.weight", at::ones({o.width}));
-    for (int p = 0; p < kProjections; ++p) {
-      const auto projection = static_cast<Projection>(p);
-      tensors.emplace_back(projection_path(layer, projection) + ".weight",
-                           random({projection_out(o, projection), projection_in(o, projection)}, stream++));
+  model.weights.blocks.resize(static_cast<std::size_t>(model.options.layers));
+  std::uint64_t stream = 0;  // one a tensor of the file
+  for_each_tensor(model.options, model.weights, [&](const TensorRows& rows, at::Tensor& tensor) {
+    tensor = at::ones(rows.shape(), at::kFloat);
+    if (rows.columns == 0) return;
+    float* values = tensor.data_ptr<float>();
+    for (const auto& part : rows.parts) {
+      Random numbers(21, Purpose::init, stream++);
+      for (std::int64_t i = 0; i < part.rows * rows.columns; ++i)
+        *values++ = static_cast<float>(0.02 * numbers.normal());
     }
-  }
-  tensors.emplace_back("model.norm.weight", at::ones({o.width}));
-  write_safetensors(folder / "model.safetensors", std::move(tensors));
+  });
+  write_safetensors(folder / "model.safetensors", named_tensors(model));
 }
 
 }  // namespace

@@ -66,8 +66,7 @@ std::vector<ExampleLoss> evaluate_examples(const Session& session) {
 }
 
 double probe_loss(const BaseModel& model, const PeftAdapter* adapter, std::span<const Example> examples) {
-  BaseModel copy = model;  // make_base turns a model's tensors into views
-  const DecoderBase base = make_base(copy, at::kCPU);
+  const DecoderBase base = make_base(model, at::kCPU);
   double nll = 0, tokens = 0;
   for (const auto& loss : losses_of(base, adapter, examples, kProbeTokens)) {
     nll += loss.nll;

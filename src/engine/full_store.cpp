@@ -1,31 +1,14 @@
 #include <ATen/ATen.h>
 
-#include <functional>
-
 #include "engine/parameter_store.h"
 
 namespace finetune {
 namespace {
 
-// Visits every tensor of a model in a fixed order: the layout of a flat row. `tied` skips the head.
-template <typename Model, typename Visit>
-void for_each_tensor(Model& m, bool tied, const Visit& visit) {
-  visit(m.embed_VD);
-  for (auto& b : m.blocks) {
-    for (auto* t : {&b.input_norm_D, &b.post_norm_D, &b.qkv_ED, &b.o_DO, &b.gate_up_2FD, &b.down_DF, &b.qkv_bias_E,
-                    &b.o_bias_D, &b.gate_up_bias_2F, &b.down_bias_D, &b.q_norm_K, &b.k_norm_K}) {
-      visit(*t);
-    }
-  }
-  visit(m.final_norm_D);
-  if (!tied) visit(m.head_VD);
-}
-
 class FullStore : public ParameterStore {
  public:
-  FullStore(const DecoderBase& base, const StoreOptions& options) : base_(base), tied_(base.options.tied_head) {
-    for_each_tensor(base, tied_, [&](const at::Tensor& tensor) {
-      if (!tensor.defined()) return;
+  FullStore(const DecoderBase& base, const StoreOptions& options) : base_(base) {
+    for_each_tensor(base.options, base, [&](const TensorRows&, const at::Tensor& tensor) {
       // transformers' Trainer decays matrices, not norms and biases.
       if (tensor.dim() >= 2) decayed_.emplace_back(parameters_, parameters_ + tensor.numel());
       pieces_.push_back({.offset = parameters_, .rows = 1, .length = tensor.numel(), .stride = tensor.numel()});
@@ -44,10 +27,8 @@ class FullStore : public ParameterStore {
   void initialize(std::int64_t slot, const TrainConfig&) override {
     set_optimizer_steps(slot, 0);
     std::int64_t offset = 0;
-    for_each_tensor(base_, tied_, [&](const at::Tensor& tensor) {
-      if (!tensor.defined()) return;
-      params_.select(0, slot).narrow(0, offset, tensor.numel()).copy_(tensor.flatten());
-      offset += tensor.numel();
+    for_each_tensor(base_.options, base_, [&](const TensorRows&, const at::Tensor& tensor) {
+      next_of(params_, slot, tensor, offset).copy_(tensor);
     });
     for (auto* rows : {&grads_, &first_, &second_}) rows->select(0, slot).zero_();
     updated(slot);
@@ -61,10 +42,8 @@ class FullStore : public ParameterStore {
   void updated(std::int64_t slot) override {
     if (base_.embed_VD.scalar_type() == at::kFloat) return;  // the model's tensors are the row itself
     std::int64_t offset = 0;
-    for_each_tensor(models_[static_cast<std::size_t>(slot)], tied_, [&](at::Tensor& tensor) {
-      if (!tensor.defined()) return;
-      tensor.copy_(params_.select(0, slot).narrow(0, offset, tensor.numel()).view(tensor.sizes()));
-      offset += tensor.numel();
+    for_each_tensor(base_.options, models_[static_cast<std::size_t>(slot)], [&](const TensorRows&, at::Tensor& tensor) {
+      tensor.copy_(next_of(params_, slot, tensor, offset));
     });
   }
 
@@ -76,38 +55,36 @@ class FullStore : public ParameterStore {
   at::Tensor second_SP() const override { return second_; }
 
  private:
+  // The numbers of a slot's row that belong to a tensor, as a view of its shape; `offset` moves behind them.
+  static at::Tensor next_of(const at::Tensor& storage_SP, std::int64_t slot, const at::Tensor& like,
+                            std::int64_t& offset) {
+    const at::Tensor view = storage_SP.select(0, slot).narrow(0, offset, like.numel()).view(like.sizes());
+    offset += like.numel();
+    return view;
+  }
+
   // In fp32 views of the slot's row; else tensors of the base's dtype that updated() refreshes.
   DecoderBase slot_model(std::int64_t slot) {
     DecoderBase model = base_;
     std::int64_t offset = 0;
-    for_each_tensor(model, tied_, [&](at::Tensor& tensor) {
-      if (!tensor.defined()) return;
-      const at::Tensor view = params_.select(0, slot).narrow(0, offset, tensor.numel()).view(tensor.sizes());
-      offset += tensor.numel();
+    for_each_tensor(model.options, model, [&](const TensorRows&, at::Tensor& tensor) {
+      const at::Tensor view = next_of(params_, slot, tensor, offset);
       tensor = tensor.scalar_type() == at::kFloat ? view : at::empty_like(tensor);
     });
-    if (tied_) model.head_VD = model.embed_VD;
+    if (model.options.tied_head) model.head_VD = model.embed_VD;
     return model;
   }
 
   FullGradients slot_gradients(std::int64_t slot) {
-    FullGradients gradients;
-    gradients.blocks.resize(base_.blocks.size());
-    std::vector<at::Tensor> views;
+    FullGradients gradients = base_;  // for their shapes
     std::int64_t offset = 0;
-    for_each_tensor(base_, tied_, [&](const at::Tensor& tensor) {
-      views.push_back(tensor.defined() ? grads_.select(0, slot).narrow(0, offset, tensor.numel()).view(tensor.sizes())
-                                       : at::Tensor());
-      if (tensor.defined()) offset += tensor.numel();
-    });
-    std::size_t next = 0;
-    for_each_tensor(gradients, tied_, [&](at::Tensor& tensor) { tensor = views[next++]; });
-    if (tied_) gradients.head_VD = gradients.embed_VD;
+    for_each_tensor(base_.options, gradients,
+                    [&](const TensorRows&, at::Tensor& tensor) { tensor = next_of(grads_, slot, tensor, offset); });
+    if (base_.options.tied_head) gradients.head_VD = gradients.embed_VD;
     return gradients;
   }
 
   const DecoderBase& base_;
-  bool tied_;
   std::int64_t parameters_ = 0;
   std::vector<ops::Piece> pieces_;
   std::vector<std::pair<std::int64_t, std::int64_t>> decayed_;

@@ -22,17 +22,6 @@ std::int64_t resident_bytes() {
   return pages * sysconf(_SC_PAGESIZE);
 }
 
-std::int64_t base_parameters(const DecoderOptions& m) {
-  std::int64_t block = 2 * m.width;
-  for (int p = 0; p < kProjections; ++p) {
-    const auto projection = static_cast<Projection>(p);
-    block += projection_in(m, projection) * projection_out(m, projection);
-    if (projection_has_bias(m, projection)) block += projection_out(m, projection);
-  }
-  if (m.qk_norm) block += 2 * m.head_dim;
-  return m.layers * block + m.width + m.vocab_size * m.width * (m.tied_head ? 1 : 2);
-}
-
 std::int64_t adapter_parameters(const DecoderOptions& m, std::int64_t rank,
                                 const std::array<bool, kProjections>& targets) {
   std::int64_t features = 0;

@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <functional>
 
-#include "models/decoder_options.h"
+#include "models/decoder_tensors.h"
 
 namespace finetune {
 
@@ -34,7 +34,6 @@ struct MemoryEstimate {
   std::int64_t to_come(bool host) const { return slots + activations + (host ? images : 0); }
 };
 
-std::int64_t base_parameters(const DecoderOptions& model);
 std::int64_t adapter_parameters(const DecoderOptions& model, std::int64_t rank,
                                 const std::array<bool, kProjections>& targets);
 /// Bytes of activations that one token keeps until its backward pass, plus the shared buffers of a pass.

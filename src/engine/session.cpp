@@ -181,13 +181,11 @@ void copy_to_devices(Session& session) {
         std::ranges::find_if(session.bases, [&](const DecoderBase& base) { return base.embed_VD.device() == device; });
     if (same != session.bases.end()) {
       session.bases.push_back(DecoderBase(*same));  // shares storage
-    } else if (session.bases.empty()) {
-      session.bases.push_back(make_base(session.model, device));
     } else {
-      BaseModel copy = session.model;  // tensors are shared until they move
-      session.bases.push_back(make_base(copy, device));
+      session.bases.push_back(make_base(session.model, device));
     }
   }
+  session.model.weights = {};  // the bases hold them
 }
 
 std::vector<const Value*> searched_values(const RunConfig& config, const std::string& key) {

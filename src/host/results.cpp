@@ -42,7 +42,8 @@ void write_weights(const Session& session, ParameterStore& store, const Trial& t
   const SlotImage& slot = dynamic_cast<const TorchImage&>(image).slot;
   if (session.config.train.full()) {
     store.restore(0, slot);  // every trial has ended: the slots are free
-    BaseModel model = unstack(store.base(0), session.model);
+    BaseModel model = session.model;
+    model.weights = store.base(0);
     write_checkpoint(model, session.model.file_dtype, session.config.model.path, folder);
     return;
   }

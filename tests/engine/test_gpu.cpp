@@ -35,15 +35,9 @@ DecoderOptions gpu_options() {
 
 DecoderBase on(const DecoderBase& base, at::Device device, at::ScalarType dtype) {
   DecoderBase moved = base;
-  const auto move = [&](at::Tensor& t) { t = t.defined() ? t.to(device, dtype) : t; };
-  move(moved.embed_VD);
-  for (auto& b : moved.blocks) {
-    for (auto* t : {&b.input_norm_D, &b.post_norm_D, &b.qkv_ED, &b.o_DO, &b.gate_up_2FD, &b.down_DF, &b.qkv_bias_E,
-                    &b.o_bias_D, &b.gate_up_bias_2F, &b.down_bias_D, &b.q_norm_K, &b.k_norm_K})
-      move(*t);
-  }
-  move(moved.final_norm_D);
-  move(moved.head_VD);
+  for_each_tensor(moved.options, moved,
+                  [&](const TensorRows&, at::Tensor& tensor) { tensor = tensor.to(device, dtype); });
+  if (moved.options.tied_head) moved.head_VD = moved.embed_VD;
   moved.cos_PK = base.cos_PK.to(device);
   moved.sin_PK = base.sin_PK.to(device);
   return moved;

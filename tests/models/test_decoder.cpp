@@ -148,31 +148,12 @@ TEST_P(DecoderTest, FullGradientsEqualAutograd) {
   DecoderBase base = tiny_base(o, at::kDouble);
   const std::vector<std::int64_t> lengths{6, 11, 1, 4}, batch{0, 1, 2, 3};
   const auto examples = tiny_examples(lengths, o.vocab_size);
-  FullGradients gradients;
-  gradients.blocks.resize(base.blocks.size());
-  std::vector<std::pair<at::Tensor*, at::Tensor*>> pairs{{&base.embed_VD, &gradients.embed_VD},
-                                                         {&base.final_norm_D, &gradients.final_norm_D}};
-  for (std::size_t l = 0; l < base.blocks.size(); ++l) {
-    auto& w = base.blocks[l];
-    auto& g = gradients.blocks[l];
-    for (const auto& [weight, gradient] :
-         std::initializer_list<std::pair<at::Tensor*, at::Tensor*>>{{&w.input_norm_D, &g.input_norm_D},
-                                                                    {&w.post_norm_D, &g.post_norm_D},
-                                                                    {&w.qkv_ED, &g.qkv_ED},
-                                                                    {&w.o_DO, &g.o_DO},
-                                                                    {&w.gate_up_2FD, &g.gate_up_2FD},
-                                                                    {&w.down_DF, &g.down_DF},
-                                                                    {&w.qkv_bias_E, &g.qkv_bias_E},
-                                                                    {&w.o_bias_D, &g.o_bias_D},
-                                                                    {&w.gate_up_bias_2F, &g.gate_up_bias_2F},
-                                                                    {&w.down_bias_D, &g.down_bias_D},
-                                                                    {&w.q_norm_K, &g.q_norm_K},
-                                                                    {&w.k_norm_K, &g.k_norm_K}}) {
-      if (weight->defined()) pairs.emplace_back(weight, gradient);
-    }
-  }
-  if (!o.tied_head) pairs.emplace_back(&base.head_VD, &gradients.head_VD);
-  for (const auto& [weight, gradient] : pairs) *gradient = at::zeros_like(*weight);
+  FullGradients gradients = base;
+  std::vector<std::pair<at::Tensor, at::Tensor>> pairs;
+  for_each_tensor(o, gradients, [&](const TensorRows&, at::Tensor& tensor) {
+    pairs.emplace_back(tensor, at::zeros_like(tensor));
+    tensor = pairs.back().second;
+  });
   if (o.tied_head) gradients.head_VD = gradients.embed_VD;
 
   const PackTrial part{.loss_scale = 0.5, .examples = examples, .batch = batch};
@@ -182,14 +163,13 @@ TEST_P(DecoderTest, FullGradientsEqualAutograd) {
   DecoderWorkspace workspace;
   train_pack(base, built.pack, {.full = &gradients}, workspace);
 
-  for (const auto& [weight, gradient] : pairs) weight->requires_grad_();
-  if (o.tied_head) base.head_VD = base.embed_VD;
+  for (auto& [weight, gradient] : pairs) weight.requires_grad_();
   at::Tensor nll = at::zeros({}, at::kDouble);
   for (const auto& example : examples) nll = nll + reference_nll(base, wide_ids(example), example.loss, nullptr);
   (nll * 0.5).backward();
   for (std::size_t i = 0; i < pairs.size(); ++i) {
     SCOPED_TRACE("tensor " + std::to_string(i));
-    EXPECT_TRUE(same(*pairs[i].second, pairs[i].first->grad()));
+    EXPECT_TRUE(same(pairs[i].second, pairs[i].first.grad()));
   }
 }
 

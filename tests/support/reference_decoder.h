@@ -39,7 +39,7 @@ inline at::Tensor reference_nll(const DecoderBase& base, const std::vector<std::
   at::Tensor x = base.embed_VD.index_select(0, ids_T);
   const at::Tensor i = at::arange(tokens).unsqueeze(1), j = at::arange(tokens).unsqueeze(0);
   for (std::int64_t layer = 0; layer < o.layers; ++layer) {
-    const BlockWeights& w = base.blocks[static_cast<std::size_t>(layer)];
+    const BlockTensors<at::Tensor>& w = base.blocks[static_cast<std::size_t>(layer)];
     const auto project = [&](Projection p, const at::Tensor& in, const at::Tensor& stacked, const at::Tensor& bias) {
       const auto [first, count] = stacked_rows(o, p);
       at::Tensor y = at::matmul(in, stacked.narrow(0, first, count).t());
@@ -50,7 +50,7 @@ inline at::Tensor reference_nll(const DecoderBase& base, const std::vector<std::
       }
       return y;
     };
-    const at::Tensor n = reference_norm(x, w.input_norm_D, o.norm_epsilon);
+    const at::Tensor n = reference_norm(x, w.attention_norm_D, o.norm_epsilon);
     at::Tensor q = project(Projection::q, n, w.qkv_ED, w.qkv_bias_E).view({tokens, o.heads, o.head_dim});
     at::Tensor k = project(Projection::k, n, w.qkv_ED, w.qkv_bias_E).view({tokens, o.kv_heads, o.head_dim});
     at::Tensor v = project(Projection::v, n, w.qkv_ED, w.qkv_bias_E).view({tokens, o.kv_heads, o.head_dim});
@@ -68,7 +68,7 @@ inline at::Tensor reference_nll(const DecoderBase& base, const std::vector<std::
     const at::Tensor p = at::softmax(scores.masked_fill(visible.logical_not(), -INFINITY), -1);
     const at::Tensor attended = at::matmul(p, v).transpose(0, 1).reshape({tokens, o.heads * o.head_dim});
     x = x + project(Projection::o, attended, w.o_DO, w.o_bias_D);
-    const at::Tensor m = reference_norm(x, w.post_norm_D, o.norm_epsilon);
+    const at::Tensor m = reference_norm(x, w.mlp_norm_D, o.norm_epsilon);
     const at::Tensor gate = project(Projection::gate, m, w.gate_up_2FD, w.gate_up_bias_2F);
     const at::Tensor up = project(Projection::up, m, w.gate_up_2FD, w.gate_up_bias_2F);
     x = x + project(Projection::down, at::silu(gate) * up, w.down_DF, w.down_bias_D);

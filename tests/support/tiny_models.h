@@ -49,9 +49,9 @@ inline DecoderBase tiny_base(const DecoderOptions& o, at::ScalarType dtype, std:
   const auto inputs = [](std::int64_t n) { return 1.7 / std::sqrt(static_cast<double>(n)); };
   base.embed_VD = random({o.vocab_size, o.width}, 1);
   for (std::int64_t layer = 0; layer < o.layers; ++layer) {
-    BlockWeights w;
-    w.input_norm_D = random({o.width}, 0.2, 1);
-    w.post_norm_D = random({o.width}, 0.2, 1);
+    BlockTensors<at::Tensor> w;
+    w.attention_norm_D = random({o.width}, 0.2, 1);
+    w.mlp_norm_D = random({o.width}, 0.2, 1);
     w.qkv_ED = random({e, o.width}, inputs(o.width));
     w.o_DO = random({o.width, q}, inputs(q));
     w.gate_up_2FD = random({2 * o.mlp_width, o.width}, inputs(o.width));

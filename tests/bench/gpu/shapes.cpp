@@ -72,28 +72,14 @@ DecoderOptions shape_of(const std::string& name, std::int64_t max_positions) {
 
 DecoderBase random_base(const DecoderOptions& o, at::ScalarType dtype, at::Device device) {
   const auto storage = at::TensorOptions(dtype).device(device);
-  const auto normal = [&](std::initializer_list<std::int64_t> sizes) {
-    return at::empty(sizes, storage).normal_(0, 0.02);
-  };
   DecoderBase base;
   base.options = o;
-  const std::int64_t q = o.heads * o.head_dim, e = q + 2 * o.kv_heads * o.head_dim;
-  base.embed_VD = normal({o.vocab_size, o.width});
-  for (std::int64_t layer = 0; layer < o.layers; ++layer) {
-    BlockWeights w;
-    w.input_norm_D = at::ones({o.width}, storage);
-    w.post_norm_D = at::ones({o.width}, storage);
-    w.qkv_ED = normal({e, o.width});
-    w.o_DO = normal({o.width, q});
-    w.gate_up_2FD = normal({2 * o.mlp_width, o.width});
-    w.down_DF = normal({o.width, o.mlp_width});
-    if (o.qkv_bias) w.qkv_bias_E = at::zeros({e}, storage);
-    if (o.qk_norm) w.q_norm_K = at::ones({o.head_dim}, storage);
-    if (o.qk_norm) w.k_norm_K = at::ones({o.head_dim}, storage);
-    base.blocks.push_back(w);
-  }
-  base.final_norm_D = at::ones({o.width}, storage);
-  base.head_VD = o.tied_head ? base.embed_VD : normal({o.vocab_size, o.width});
+  base.blocks.resize(static_cast<std::size_t>(o.layers));
+  for_each_tensor(o, base, [&](const TensorRows& rows, at::Tensor& tensor) {
+    tensor = at::ones(rows.shape(), storage);
+    if (rows.columns > 0) tensor.normal_(0, 0.02);
+  });
+  if (o.tied_head) base.head_VD = base.embed_VD;
   std::tie(base.cos_PK, base.sin_PK) = rotary_tables(o.rotary, o.max_positions, device);
   return base;
 }

@@ -1,0 +1,112 @@
+#include "models/blocks/attention.h"
+
+#include <ATen/ATen.h>
+
+#include <cmath>
+
+#include "models/blocks/projections.h"
+
+namespace finetune {
+namespace {
+
+at::Tensor columns(const BlockContext& c, const at::Tensor& stacked, Projection p) {
+  const auto [first, count] = stacked_rows(c.options(), p);
+  return stacked.narrow(1, first, count);
+}
+
+}  // namespace
+
+Attention::Attention(const BlockContext& c)
+    : context_(c),
+      qkv_(projections(c, {Projection::q, Projection::k, Projection::v})),
+      o_(projections(c, {Projection::o})),
+      qkv_TE_(c.kept(kQkv, qkv_.weight_OI.size(0))),
+      o_TO_(c.kept(kO, c.options().heads * c.options().head_dim)),
+      lse_HT_(c.kept(kLse, 1, c.options().heads * c.pack.tokens, wide_dtype(c.dtype()))
+                  .view({c.options().heads, c.pack.tokens})),
+      q_(heads_of(Projection::q, kQ, kRstdQ)),
+      k_(heads_of(Projection::k, kK, kRstdK)) {}
+
+Attention::Heads Attention::heads_of(Projection p, int copy, int rstd) const {
+  const BlockContext& c = context_;
+  Heads heads{.projected = columns(c, qkv_TE_, p)};
+  if (!c.options().qk_norm) return heads;
+  const bool is_q = p == Projection::q;
+  const auto gradients = c.gradients();
+  heads.norm = {is_q ? c.weights().q_norm_K : c.weights().k_norm_K, is_q ? gradients.q_norm_K : gradients.k_norm_K,
+                c.options().norm_epsilon};
+  const std::int64_t width = projection_out(c.options(), p);
+  heads.normed = c.kept(copy, width);
+  heads.rstd = c.kept_statistics(rstd, c.pack.tokens * width / c.options().head_dim);
+  return heads;
+}
+
+at::Tensor Attention::by_head(const at::Tensor& x) const {
+  const std::int64_t head_dim = context_.options().head_dim;
+  return x.unflatten(1, {x.size(1) / head_dim, head_dim});
+}
+
+at::Tensor Attention::attended(const Heads& heads) const {
+  return by_head(heads.normed.defined() ? heads.normed : heads.projected);
+}
+
+ops::AttentionOptions Attention::how() const {
+  const DecoderOptions& o = context_.options();
+  return {.scale = 1.0 / std::sqrt(static_cast<double>(o.head_dim)),
+          .window = o.window[static_cast<std::size_t>(context_.layer)]};
+}
+
+void Attention::rotate(const Heads& heads) const {
+  const BlockContext& c = context_;
+  if (heads.normed.defined()) {
+    const std::int64_t head_dim = c.options().head_dim;
+    at::Tensor y = heads.normed.view({-1, head_dim});
+    heads.norm.forward(heads.projected.reshape({-1, head_dim}), y, heads.rstd);
+  }
+  at::Tensor x_THK = attended(heads);
+  ops::rotary(x_THK, c.base.cos_PK, c.base.sin_PK, c.pack.positions_T, false);
+}
+
+// The gradient from after rotation and norm to before them. Without qk-norm `dx` is `dprojected`, and is turned in
+// place.
+void Attention::rotate_back(const Heads& heads, at::Tensor dx, const at::Tensor& dprojected) const {
+  const BlockContext& c = context_;
+  at::Tensor dx_THK = by_head(dx);
+  ops::rotary(dx_THK, c.base.cos_PK, c.base.sin_PK, c.pack.positions_T, true);
+  if (!heads.normed.defined()) return;
+  const at::Tensor x = heads.projected.reshape({-1, c.options().head_dim});
+  at::Tensor dheads = at::empty_like(x);
+  heads.norm.backward(dx.view(x.sizes()), x, heads.rstd, dheads, false);
+  at::Tensor target = dprojected;
+  target.copy_(dheads.view(target.sizes()));
+}
+
+void Attention::forward(const at::Tensor& normed_TD, at::Tensor& y_TD) const {
+  at::Tensor qkv_TE = qkv_TE_, lse_HT = lse_HT_, o_THK = by_head(o_TO_);
+  qkv_.forward(normed_TD, qkv_TE, false);
+  rotate(q_);
+  rotate(k_);
+  ops::attention_forward(attended(q_), attended(k_), by_head(columns(context_, qkv_TE_, Projection::v)),
+                         context_.pack.segments, how(), o_THK, lse_HT);
+  o_.forward(o_TO_, y_TD, true);
+}
+
+void Attention::backward(const at::Tensor& normed_TD, const at::Tensor& dy_TD, at::Tensor dnormed_TD) const {
+  const BlockContext& c = context_;
+  const bool goes_on = qkv_.trains() || dnormed_TD.defined();
+  const at::Tensor do_TO = goes_on ? c.scratch(kDO, o_TO_.size(1)) : at::Tensor();
+  o_.backward(o_TO_, dy_TD, do_TO);
+  if (!goes_on) return;
+  const at::Tensor dqkv_TE = c.scratch(kDQkv, qkv_TE_.size(1));
+  const at::Tensor dq_in = columns(c, dqkv_TE, Projection::q), dk_in = columns(c, dqkv_TE, Projection::k);
+  const at::Tensor dq = q_.normed.defined() ? c.scratch(kDQ, dq_in.size(1)) : dq_in;
+  const at::Tensor dk = k_.normed.defined() ? c.scratch(kDK, dk_in.size(1)) : dk_in;
+  at::Tensor dq_THK = by_head(dq), dk_TGK = by_head(dk), dv_TGK = by_head(columns(c, dqkv_TE, Projection::v));
+  ops::attention_backward(by_head(do_TO), attended(q_), attended(k_), by_head(columns(c, qkv_TE_, Projection::v)),
+                          by_head(o_TO_), lse_HT_, c.pack.segments, how(), dq_THK, dk_TGK, dv_TGK);
+  rotate_back(q_, dq, dq_in);
+  rotate_back(k_, dk, dk_in);
+  qkv_.backward(normed_TD, dqkv_TE, dnormed_TD);
+}
+
+}  // namespace finetune

@@ -1,0 +1,41 @@
+// Causal self-attention of a block: o(attention(rotate(norm(q(x))), rotate(norm(k(x))), v(x))); the norms of heads only
+// with qk-norm. A body of a branch (branch.h).
+#pragma once
+
+#include "models/blocks/context.h"
+#include "models/blocks/linear.h"
+#include "models/blocks/norm.h"
+
+namespace finetune {
+
+class Attention {
+ public:
+  explicit Attention(const BlockContext& context);
+
+  void forward(const at::Tensor& normed_TD, at::Tensor& y_TD) const;
+  void backward(const at::Tensor& normed_TD, const at::Tensor& dy_TD, at::Tensor dnormed_TD) const;
+  bool needs_input() const { return qkv_.trains(); }
+  bool trains() const { return qkv_.trains() || o_.trains(); }
+
+ private:
+  /// q or k: its columns of the product and, with qk-norm, the normalised and rotated copy.
+  struct Heads {
+    Norm norm;
+    at::Tensor projected, normed, rstd;
+  };
+  Heads heads_of(Projection projection, int copy, int rstd) const;
+  /// What attention reads and writes gradients of: [T, heads, K].
+  at::Tensor by_head(const at::Tensor& x) const;
+  at::Tensor attended(const Heads& heads) const;
+  ops::AttentionOptions how() const;
+  void rotate(const Heads& heads) const;
+  void rotate_back(const Heads& heads, at::Tensor dx, const at::Tensor& dprojected) const;
+
+  const BlockContext& context_;
+  Linear qkv_, o_;
+  at::Tensor qkv_TE_;  // kept; rotated in place, with qk-norm q and k stay as they were projected
+  at::Tensor o_TO_, lse_HT_;
+  Heads q_, k_;
+};
+
+}  // namespace finetune

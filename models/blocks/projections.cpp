@@ -1,0 +1,41 @@
+#include "models/blocks/projections.h"
+
+namespace finetune {
+namespace {
+
+bool is_adapted(const BlockContext& c, Projection p) {
+  return c.trainables.bank != nullptr && (c.pack.groups.projections >> static_cast<int>(p) & 1) != 0;
+}
+
+AdapterPlace place_of(const BlockContext& c, Projection p) {
+  const AdapterBank& bank = *c.trainables.bank;
+  const auto [first, count] = stacked_rows(c.options(), p);
+  const int bit = static_cast<int>(p);
+  return {.bit = bit,
+          .key = c.layer * kProjections + bit,
+          .first = first,
+          .count = count,
+          .a_SRD = bank.a_SRD(c.layer, p),
+          .b_SOR = bank.b_SOR(c.layer, p),
+          .da_SRD = bank.grad_a_SRD(c.layer, p),
+          .db_SOR = bank.grad_b_SOR(c.layer, p),
+          .s_TR = c.kept(kS + bit, c.pack.tokens, bank.rank(), wide_dtype(c.dtype()))};
+}
+
+}  // namespace
+
+Linear projections(const BlockContext& c, std::initializer_list<Projection> stacked) {
+  const Projection first = *stacked.begin();
+  const auto gradients = c.gradients();
+  Linear linear{.weight_OI = stacked_weight(c.weights(), first),
+                .bias_O = stacked_bias(c.weights(), first),
+                .dweight_OI = stacked_weight(gradients, first),
+                .dbias_O = stacked_bias(gradients, first),
+                .groups = &c.pack.groups};
+  for (const Projection p : stacked) {
+    if (is_adapted(c, p)) linear.adapters.push_back(place_of(c, p));
+  }
+  return linear;
+}
+
+}  // namespace finetune

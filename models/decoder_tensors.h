@@ -1,0 +1,133 @@
+// Every tensor of a decoder, once. Weights, gradients and whatever else there is one of for each tensor are instances
+// of the templates; who reads, writes, sizes or trains tensors walks them with for_each_tensor, which knows their names
+// in a HuggingFace checkpoint, their shapes and whether a model has them. A tensor that a family adds is a member here
+// and a line there. Torch-free.
+//
+// Shapes: V vocabulary, D width, H heads, G key/value heads, K head_dim, E = (H + 2G) K, O = H K, F mlp width.
+#pragma once
+
+#include <cstdint>
+#include <initializer_list>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "models/decoder_options.h"
+
+namespace finetune {
+
+/// Projections that share an input are stacked into one matrix, so a block has four matrix products instead of seven.
+/// What a model does not have stays as it was made (a tensor: undefined).
+template <class T>
+struct BlockTensors {
+  T attention_norm_D, mlp_norm_D;  ///< before attention, before the MLP
+  T qkv_ED;                        ///< rows: q heads, k heads, v heads
+  T o_DO;
+  T gate_up_2FD;  ///< rows: gate, up
+  T down_DF;
+  T qkv_bias_E, o_bias_D, gate_up_bias_2F, down_bias_D;
+  T q_norm_K, k_norm_K;  ///< of each head, before the rotation
+};
+
+template <class T>
+struct DecoderTensors {
+  T embed_VD;
+  std::vector<BlockTensors<T>> blocks;
+  T final_norm_D;
+  T head_VD;  ///< when tied the same as embed_VD, and not walked
+};
+
+/// A tensor as a checkpoint has it: one tensor, or several that are its rows, one behind the other.
+struct TensorRows {
+  struct Part {
+    std::string name;
+    std::int64_t rows = 0;
+  };
+  std::vector<Part> parts;
+  std::int64_t columns = 0;  ///< 0: a vector
+
+  std::int64_t rows() const;
+  std::int64_t elements() const { return rows() * (columns > 0 ? columns : 1); }
+  /// [count, columns], or [count] of a vector.
+  std::vector<std::int64_t> shape_of(std::int64_t count) const;
+  std::vector<std::int64_t> shape() const { return shape_of(rows()); }
+};
+
+/// model.layers.LAYER.NAME, or NAME for layer -1: a vector of norm weights.
+TensorRows norm_rows(std::int64_t layer, const std::string& name, std::int64_t width);
+TensorRows matrix_rows(const std::string& name, std::int64_t rows, std::int64_t columns);
+/// The stacked weights or biases of projections that share an input.
+TensorRows weight_rows(const DecoderOptions& model, std::int64_t layer, std::initializer_list<Projection> projections);
+TensorRows bias_rows(const DecoderOptions& model, std::int64_t layer, std::initializer_list<Projection> projections);
+
+/// Calls visit(rows, tensor) for every tensor of one block that the model has, in a fixed order: that of flat storage
+/// and of sums over tensors. `block` is a BlockTensors, const or not.
+template <class Block, class Visit>
+void for_each_of_block(const DecoderOptions& m, std::int64_t layer, Block& block, const Visit& visit) {
+  using enum Projection;
+  visit(norm_rows(layer, "input_layernorm", m.width), block.attention_norm_D);
+  visit(norm_rows(layer, "post_attention_layernorm", m.width), block.mlp_norm_D);
+  visit(weight_rows(m, layer, {q, k, v}), block.qkv_ED);
+  visit(weight_rows(m, layer, {o}), block.o_DO);
+  visit(weight_rows(m, layer, {gate, up}), block.gate_up_2FD);
+  visit(weight_rows(m, layer, {down}), block.down_DF);
+  if (m.qkv_bias) visit(bias_rows(m, layer, {q, k, v}), block.qkv_bias_E);
+  if (m.o_bias) visit(bias_rows(m, layer, {o}), block.o_bias_D);
+  if (m.mlp_bias) visit(bias_rows(m, layer, {gate, up}), block.gate_up_bias_2F);
+  if (m.mlp_bias) visit(bias_rows(m, layer, {down}), block.down_bias_D);
+  if (m.qk_norm) visit(norm_rows(layer, "self_attn.q_norm", m.head_dim), block.q_norm_K);
+  if (m.qk_norm) visit(norm_rows(layer, "self_attn.k_norm", m.head_dim), block.k_norm_K);
+}
+
+inline constexpr const char* kEmbeddingName = "model.embed_tokens.weight";
+inline constexpr const char* kHeadName = "lm_head.weight";
+
+/// The same for a whole decoder, whose blocks are there; the head only where it is not tied.
+template <class Tensors, class Visit>
+void for_each_tensor(const DecoderOptions& m, Tensors& tensors, const Visit& visit) {
+  visit(matrix_rows(kEmbeddingName, m.vocab_size, m.width), tensors.embed_VD);
+  for (std::size_t layer = 0; layer < tensors.blocks.size(); ++layer)
+    for_each_of_block(m, static_cast<std::int64_t>(layer), tensors.blocks[layer], visit);
+  visit(norm_rows(-1, "model.norm", m.width), tensors.final_norm_D);
+  if (!m.tied_head) visit(matrix_rows(kHeadName, m.vocab_size, m.width), tensors.head_VD);
+}
+
+/// Numbers in all tensors of a model.
+std::int64_t base_parameters(const DecoderOptions& model);
+
+/// The rows of a projection in its stacked tensor: {first, count}.
+std::pair<std::int64_t, std::int64_t> stacked_rows(const DecoderOptions& model, Projection projection);
+
+/// The stacked weights that a projection's rows are in.
+template <class Block>
+auto& stacked_weight(Block& block, Projection projection) {
+  switch (projection) {
+    case Projection::o:
+      return block.o_DO;
+    case Projection::gate:
+    case Projection::up:
+      return block.gate_up_2FD;
+    case Projection::down:
+      return block.down_DF;
+    default:
+      return block.qkv_ED;
+  }
+}
+
+/// Their biases.
+template <class Block>
+auto& stacked_bias(Block& block, Projection projection) {
+  switch (projection) {
+    case Projection::o:
+      return block.o_bias_D;
+    case Projection::gate:
+    case Projection::up:
+      return block.gate_up_bias_2F;
+    case Projection::down:
+      return block.down_bias_D;
+    default:
+      return block.qkv_bias_E;
+  }
+}
+
+}  // namespace finetune
