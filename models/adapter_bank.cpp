@@ -14,12 +14,10 @@ AdapterBank::AdapterBank(const DecoderOptions& model, const BankOptions& options
   options_.rank = computed_rank(options.rank);
   places_.resize(static_cast<std::size_t>(model.layers));
   for (auto& layer : places_) {
-    for (int p = 0; p < kProjections; ++p) {
-      const auto projection = static_cast<Projection>(p);
-      if (!has(projection)) continue;
-      layer[static_cast<std::size_t>(p)].a = parameters_;
+    for (const Projection projection : options.targets.members()) {
+      layer[projection].a = parameters_;
       parameters_ += options_.rank * projection_in(model, projection);
-      layer[static_cast<std::size_t>(p)].b = parameters_;
+      layer[projection].b = parameters_;
       parameters_ += options_.rank * projection_out(model, projection);
     }
   }
@@ -30,7 +28,7 @@ AdapterBank::AdapterBank(const DecoderOptions& model, const BankOptions& options
 }
 
 const AdapterBank::Place& AdapterBank::place(std::int64_t layer, Projection projection) const {
-  return places_[static_cast<std::size_t>(layer)][static_cast<std::size_t>(projection)];
+  return places_[static_cast<std::size_t>(layer)][projection];
 }
 
 at::Tensor AdapterBank::view(const at::Tensor& storage_SP, std::int64_t layer, Projection projection, bool is_a) const {
@@ -47,8 +45,8 @@ void AdapterBank::initialize(std::int64_t slot, const SlotOptions& options, std:
   // One stream per matrix: an element's value depends on its place in the adapter, not on the rank or the targets.
   at::parallel_for(0, model_.layers * kProjections, 1, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t i = begin; i < end; ++i) {
-      const auto projection = static_cast<Projection>(i % kProjections);
-      if (!options.targets[static_cast<std::size_t>(projection)]) continue;
+      const Projection projection = kAllProjections[static_cast<std::size_t>(i % kProjections)];
+      if (!options.targets.has(projection)) continue;
       const std::int64_t in = projection_in(model_, projection);
       const double bound = 1.0 / std::sqrt(static_cast<double>(in));
       Random random(seed, Purpose::init, static_cast<std::uint64_t>(i));
@@ -63,9 +61,7 @@ void AdapterBank::initialize(std::int64_t slot, const SlotOptions& options, std:
 void AdapterBank::load(std::int64_t slot, const SlotOptions& options, const AdapterTensors& adapter) {
   for (auto* tensor : {&params_SP, &grads_SP, &first_SP, &second_SP}) tensor->select(0, slot).zero_();
   for (std::int64_t layer = 0; layer < model_.layers; ++layer) {
-    for (std::size_t p = 0; p < kProjections; ++p) {
-      if (!options.targets[p]) continue;
-      const auto projection = static_cast<Projection>(p);
+    for (const Projection projection : options.targets.members()) {
       const auto& [a_RD, b_OR] = adapter.at(layer, projection);
       a_SRD(layer, projection).select(0, slot).narrow(0, 0, options.rank).copy_(a_RD);
       b_SOR(layer, projection).select(0, slot).narrow(1, 0, options.rank).copy_(b_OR);
@@ -76,9 +72,7 @@ void AdapterBank::load(std::int64_t slot, const SlotOptions& options, const Adap
 AdapterTensors AdapterBank::extract(std::int64_t slot, const SlotOptions& options) const {
   AdapterTensors adapter(model_.layers);
   for (std::int64_t layer = 0; layer < model_.layers; ++layer) {
-    for (std::size_t p = 0; p < kProjections; ++p) {
-      if (!options.targets[p]) continue;
-      const auto projection = static_cast<Projection>(p);
+    for (const Projection projection : options.targets.members()) {
       auto& [a_RD, b_OR] = adapter.at(layer, projection);
       a_RD = a_SRD(layer, projection).select(0, slot).narrow(0, 0, options.rank).cpu().contiguous().clone();
       b_OR = b_SOR(layer, projection).select(0, slot).narrow(1, 0, options.rank).cpu().contiguous().clone();
@@ -96,9 +90,7 @@ std::vector<ops::Piece> AdapterBank::pieces(const SlotOptions& options) const {
   std::vector<ops::Piece> pieces;
   const std::int64_t rank = computed_rank(options.rank);
   for (std::int64_t layer = 0; layer < model_.layers; ++layer) {
-    for (std::size_t p = 0; p < kProjections; ++p) {
-      if (!options.targets[p]) continue;
-      const auto projection = static_cast<Projection>(p);
+    for (const Projection projection : options.targets.members()) {
       const std::int64_t in = projection_in(model_, projection), out = projection_out(model_, projection);
       pieces.push_back({.offset = place(layer, projection).a, .rows = rank, .length = in, .stride = in});
       pieces.push_back({.offset = place(layer, projection).b, .rows = out, .length = rank, .stride = options_.rank});

@@ -7,7 +7,6 @@
 
 #include <ATen/core/Tensor.h>
 
-#include <array>
 #include <cstdint>
 #include <optional>
 #include <vector>
@@ -21,15 +20,15 @@ namespace finetune {
 /// Which projections the bank holds, and how it is sized.
 struct BankOptions {
   std::int64_t slots = 1;
-  std::int64_t rank = 16;                       ///< R: the largest rank of any trial, rounded up to 16
-  std::array<bool, kProjections> targets = {};  ///< union over all trials
-  at::ScalarType dtype = at::kFloat;            ///< fp64 in tests of gradients
+  std::int64_t rank = 16;             ///< R: the largest rank of any trial, rounded up to 16
+  ProjectionSet targets;              ///< union over all trials
+  at::ScalarType dtype = at::kFloat;  ///< fp64 in tests of gradients
 };
 
 /// What a trial trains, as the bank needs to know it.
 struct SlotOptions {
   std::int64_t rank = 16;
-  std::array<bool, kProjections> targets = {};
+  ProjectionSet targets;
 };
 
 class AdapterBank {
@@ -46,7 +45,7 @@ class AdapterBank {
   /// Parameters and moments of one slot replace those of another.
   void copy(std::int64_t from, std::int64_t to);
 
-  bool has(Projection projection) const { return options_.targets[static_cast<std::size_t>(projection)]; }
+  ProjectionSet targets() const { return options_.targets; }
   at::Tensor a_SRD(std::int64_t layer, Projection projection) const { return view(params_SP, layer, projection, true); }
   at::Tensor b_SOR(std::int64_t layer, Projection projection) const {
     return view(params_SP, layer, projection, false);
@@ -73,7 +72,7 @@ class AdapterBank {
   DecoderOptions model_;
   BankOptions options_;
   std::int64_t parameters_ = 0;
-  std::vector<std::array<Place, kProjections>> places_;
+  std::vector<PerProjection<Place>> places_;
 };
 
 /// The rank that is computed for a trial of rank r: the next multiple of 16 (a product with 16 or more columns has the

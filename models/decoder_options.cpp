@@ -2,9 +2,17 @@
 
 namespace finetune {
 
+std::vector<Projection> ProjectionSet::members() const {
+  std::vector<Projection> list;
+  for (const Projection p : kAllProjections) {
+    if (has(p)) list.push_back(p);
+  }
+  return list;
+}
+
 std::string projection_path(std::int64_t layer, Projection projection) {
   const char* part = projection <= Projection::o ? ".self_attn." : ".mlp.";
-  return "model.layers." + std::to_string(layer) + part + kProjectionNames[static_cast<std::size_t>(projection)];
+  return "model.layers." + std::to_string(layer) + part + name_of(projection);
 }
 
 std::int64_t projection_in(const DecoderOptions& options, Projection projection) {

@@ -2,7 +2,10 @@
 // config.json onto these.
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
+#include <initializer_list>
 #include <string>
 #include <vector>
 
@@ -38,6 +41,51 @@ enum class Projection : int { q, k, v, o, gate, up, down };
 inline constexpr int kProjections = 7;
 inline constexpr const char* kProjectionNames[kProjections] = {"q_proj",    "k_proj",  "v_proj",   "o_proj",
                                                                "gate_proj", "up_proj", "down_proj"};
+
+inline constexpr std::array kAllProjections{Projection::q,    Projection::k,  Projection::v,   Projection::o,
+                                            Projection::gate, Projection::up, Projection::down};
+constexpr std::size_t index_of(Projection projection) {
+  return static_cast<std::size_t>(projection);
+}
+inline const char* name_of(Projection projection) {
+  return kProjectionNames[index_of(projection)];
+}
+
+/// A value for each projection.
+template <class T>
+struct PerProjection : std::array<T, kProjections> {
+  T& operator[](Projection p) { return (*static_cast<std::array<T, kProjections>*>(this))[index_of(p)]; }
+  const T& operator[](Projection p) const {
+    return (*static_cast<const std::array<T, kProjections>*>(this))[index_of(p)];
+  }
+};
+
+class ProjectionSet {
+ public:
+  constexpr ProjectionSet() = default;
+  constexpr ProjectionSet(std::initializer_list<Projection> members) {
+    for (const Projection p : members) add(p);
+  }
+  static constexpr ProjectionSet all() { return from_bits((1U << kProjections) - 1); }
+  static constexpr ProjectionSet from_bits(std::uint32_t bits) {
+    ProjectionSet set;
+    set.bits_ = bits;
+    return set;
+  }
+
+  constexpr void add(Projection p) { bits_ |= 1U << index_of(p); }
+  constexpr bool has(Projection p) const { return (bits_ >> index_of(p) & 1U) != 0; }
+  constexpr bool empty() const { return bits_ == 0; }
+  constexpr std::uint32_t bits() const { return bits_; }  ///< a bit each, q the lowest
+  std::vector<Projection> members() const;                ///< in their order
+  auto operator<=>(const ProjectionSet&) const = default;
+
+ private:
+  std::uint32_t bits_ = 0;
+};
+constexpr ProjectionSet operator|(ProjectionSet a, ProjectionSet b) {
+  return ProjectionSet::from_bits(a.bits() | b.bits());
+}
 
 /// HuggingFace module path of a projection: model.layers.3.self_attn.q_proj / model.layers.3.mlp.up_proj.
 std::string projection_path(std::int64_t layer, Projection projection);

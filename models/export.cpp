@@ -74,12 +74,9 @@ void sync_folder(const fs::path& folder) {
 }  // namespace
 
 void merge_adapter(BaseModel& model, const PeftAdapter& adapter) {
-  const auto rank = static_cast<double>(adapter.spec.rank);
-  const double scale = adapter.spec.alpha / (adapter.spec.rslora ? std::sqrt(rank) : rank);
+  const double scale = adapter_scale(adapter.spec.alpha, adapter.spec.rank, adapter.spec.rslora);
   for (std::int64_t layer = 0; layer < model.options.layers; ++layer) {
-    for (std::size_t p = 0; p < kProjections; ++p) {
-      if (!adapter.spec.targets[p]) continue;
-      const auto projection = static_cast<Projection>(p);
+    for (const Projection projection : adapter.spec.targets.members()) {
       const auto& [a_RD, b_OR] = adapter.tensors.at(layer, projection);
       at::Tensor& stacked = stacked_weight(model.weights.blocks[static_cast<std::size_t>(layer)], projection);
       const auto [first, count] = stacked_rows(model.options, projection);

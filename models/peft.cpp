@@ -57,9 +57,9 @@ void refuse_unsupported(const ConfigReader& config) {
 // Without target_modules, PEFT has a default for each family: the tensors tell it.
 ProjectionSet targets_of(const ConfigReader& config, const SafetensorsFile& file, const DecoderOptions& model) {
   if (config.has("target_modules")) return match_target_modules(config.where(), config.json()["target_modules"], model);
-  ProjectionSet present = {};
-  for (std::size_t p = 0; p < kProjections; ++p) {
-    present[p] = file.find(tensor_name(0, static_cast<Projection>(p), 'A')) != nullptr;
+  ProjectionSet present;
+  for (const Projection p : kAllProjections) {
+    if (file.find(tensor_name(0, p, 'A')) != nullptr) present.add(p);
   }
   return present;
 }
@@ -92,6 +92,11 @@ AdapterSpec read_spec(const ConfigReader& config) {
 
 }  // namespace
 
+double adapter_scale(double alpha, std::int64_t rank, bool rslora) {
+  const auto r = static_cast<double>(rank);
+  return alpha / (rslora ? std::sqrt(r) : r);
+}
+
 PeftAdapter load_peft_adapter(const std::filesystem::path& folder, const DecoderOptions& model) {
   const std::string config_path = (folder / kConfigFile).string();
   const auto json = parse_strict_json(config_path, read_file(config_path, kLargestConfig));
@@ -107,9 +112,7 @@ PeftAdapter load_peft_adapter(const std::filesystem::path& folder, const Decoder
   if (config.has("target_modules")) adapter.unmatched = unmatched_modules(json["target_modules"], model);
   std::set<std::string> used;
   for (std::int64_t layer = 0; layer < model.layers; ++layer) {
-    for (std::size_t p = 0; p < kProjections; ++p) {
-      if (!adapter.spec.targets[p]) continue;
-      const auto projection = static_cast<Projection>(p);
+    for (const Projection projection : adapter.spec.targets.members()) {
       const std::string a = tensor_name(layer, projection, 'A'), b = tensor_name(layer, projection, 'B');
       auto& [a_RD, b_OR] = adapter.tensors.at(layer, projection);
       a_RD = read_matrix(file, a, {adapter.spec.rank, projection_in(model, projection)});
@@ -140,10 +143,8 @@ void save_peft_adapter(const std::filesystem::path& folder, const DecoderOptions
   if (error) throw failed(folder.string(), "cannot be created: " + error.message());
   std::vector<std::pair<std::string, at::Tensor>> tensors;
   auto modules = nlohmann::ordered_json::array();
-  for (std::size_t p = 0; p < kProjections; ++p) {
-    if (!adapter.spec.targets[p]) continue;
-    const auto projection = static_cast<Projection>(p);
-    modules.push_back(kProjectionNames[p]);
+  for (const Projection projection : adapter.spec.targets.members()) {
+    modules.push_back(name_of(projection));
     for (std::int64_t layer = 0; layer < model.layers; ++layer) {
       const auto& [a_RD, b_OR] = adapter.tensors.at(layer, projection);
       tensors.emplace_back(tensor_name(layer, projection, 'A'), a_RD);

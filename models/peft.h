@@ -3,7 +3,6 @@
 
 #include <ATen/core/Tensor.h>
 
-#include <array>
 #include <filesystem>
 #include <optional>
 #include <string>
@@ -15,12 +14,15 @@
 
 namespace finetune {
 
+/// What a b^T is multiplied by.
+double adapter_scale(double alpha, std::int64_t rank, bool rslora);
+
 struct AdapterSpec {
   std::int64_t rank = 16;
   double alpha = 32;
   double dropout = 0;
   bool rslora = false;
-  ProjectionSet targets = {};
+  ProjectionSet targets;
 };
 
 /// One adapter's matrices, fp32 on the CPU; undefined where a projection is not adapted.
@@ -31,15 +33,11 @@ class AdapterTensors {
   };
   explicit AdapterTensors(std::int64_t layers = 0) : pairs_(static_cast<std::size_t>(layers)) {}
   std::int64_t layers() const { return static_cast<std::int64_t>(pairs_.size()); }
-  Pair& at(std::int64_t layer, Projection p) {
-    return pairs_[static_cast<std::size_t>(layer)][static_cast<std::size_t>(p)];
-  }
-  const Pair& at(std::int64_t layer, Projection p) const {
-    return pairs_[static_cast<std::size_t>(layer)][static_cast<std::size_t>(p)];
-  }
+  Pair& at(std::int64_t layer, Projection p) { return pairs_[static_cast<std::size_t>(layer)][p]; }
+  const Pair& at(std::int64_t layer, Projection p) const { return pairs_[static_cast<std::size_t>(layer)][p]; }
 
  private:
-  std::vector<std::array<Pair, kProjections>> pairs_;
+  std::vector<PerProjection<Pair>> pairs_;
 };
 
 struct PeftAdapter {

@@ -53,21 +53,18 @@ Matches match_pattern(const std::string& where, const std::string& pattern) {
 }  // namespace
 
 ProjectionSet resolve_targets(const DecoderOptions&, const std::vector<std::string>& targets) {
-  ProjectionSet set = {};
-  const auto add = [&](Projection first, Projection last) {
-    for (int p = static_cast<int>(first); p <= static_cast<int>(last); ++p) set[static_cast<std::size_t>(p)] = true;
-  };
+  ProjectionSet set;
   const std::vector<std::string> names(std::begin(kProjectionNames), std::end(kProjectionNames));
   for (const auto& target : targets) {
     const auto found = std::find(names.begin(), names.end(), target);
     if (target == "all-linear") {
-      add(Projection::q, Projection::down);
+      set = ProjectionSet::all();
     } else if (target == "attention") {
-      add(Projection::q, Projection::o);
+      set = set | ProjectionSet{Projection::q, Projection::k, Projection::v, Projection::o};
     } else if (target == "mlp") {
-      add(Projection::gate, Projection::down);
+      set = set | ProjectionSet{Projection::gate, Projection::up, Projection::down};
     } else if (found != names.end()) {
-      set[static_cast<std::size_t>(found - names.begin())] = true;
+      set.add(kAllProjections[static_cast<std::size_t>(found - names.begin())]);
     } else {
       throw bad_input("", "train.lora.targets: " + target +
                               " is not a projection of the model; allowed: all-linear, attention, mlp, " +
@@ -91,19 +88,18 @@ ProjectionSet match_target_modules(const std::string& where, const nlohmann::ord
     if (matches(module))
       throw bad_input(where, std::string("key target_modules names ") + module + "; adapters on it cannot be read");
   }
-  ProjectionSet set = {};
-  for (std::size_t p = 0; p < kProjections; ++p) {
+  ProjectionSet set;
+  for (const Projection p : kAllProjections) {
     std::int64_t layers = 0;
-    for (std::int64_t layer = 0; layer < model.layers; ++layer)
-      layers += matches(projection_path(layer, static_cast<Projection>(p)));
+    for (std::int64_t layer = 0; layer < model.layers; ++layer) layers += matches(projection_path(layer, p));
     if (layers != 0 && layers != model.layers) {
-      throw bad_input(where, std::string("key target_modules matches ") + kProjectionNames[p] + " in " +
-                                 std::to_string(layers) + " of " + std::to_string(model.layers) +
+      throw bad_input(where, std::string("key target_modules matches ") + name_of(p) + " in " + std::to_string(layers) +
+                                 " of " + std::to_string(model.layers) +
                                  " layers; only adapters on all layers can be read");
     }
-    set[p] = layers != 0;
+    if (layers != 0) set.add(p);
   }
-  if (std::find(set.begin(), set.end(), true) == set.end()) {
+  if (set.empty()) {
     const std::vector<std::string> names(std::begin(kProjectionNames), std::end(kProjectionNames));
     throw bad_input(where, "key target_modules matches nothing in the model, which has " + join(names, ", "));
   }
@@ -116,9 +112,8 @@ std::vector<std::string> unmatched_modules(const nlohmann::ordered_json& target_
   for (const auto& name : target_modules) {
     const Matches matches = match_names("", {name});
     bool found = false;
-    for (int p = 0; p < kProjections && !found; ++p) {
-      for (std::int64_t layer = 0; layer < model.layers && !found; ++layer)
-        found = matches(projection_path(layer, static_cast<Projection>(p)));
+    for (std::int64_t layer = 0; layer < model.layers && !found; ++layer) {
+      found = std::ranges::any_of(kAllProjections, [&](Projection p) { return matches(projection_path(layer, p)); });
     }
     if (!found) unmatched.push_back(name.get<std::string>());
   }

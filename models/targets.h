@@ -1,7 +1,6 @@
 // Which projections of a model adapters sit on: from train.lora.targets and from an adapter's target_modules.
 #pragma once
 
-#include <array>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
@@ -9,8 +8,6 @@
 #include "models/decoder_options.h"
 
 namespace finetune {
-
-using ProjectionSet = std::array<bool, kProjections>;
 
 /// all-linear, attention (q k v o), mlp (gate up down), or projection names. Throws Error (bad_input) listing the
 /// model's projections for another name.

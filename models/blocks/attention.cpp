@@ -4,8 +4,6 @@
 
 #include <cmath>
 
-#include "models/blocks/projections.h"
-
 namespace finetune {
 namespace {
 

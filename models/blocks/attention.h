@@ -1,9 +1,8 @@
 // Causal self-attention of a block: o(attention(rotate(norm(q(x))), rotate(norm(k(x))), v(x))); the norms of heads only
-// with qk-norm. A body of a branch (branch.h).
+// with qk-norm. A body of a branch (block.cpp).
 #pragma once
 
 #include "models/blocks/context.h"
-#include "models/blocks/linear.h"
 #include "models/blocks/norm.h"
 
 namespace finetune {

@@ -7,7 +7,9 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <initializer_list>
 
+#include "models/blocks/linear.h"
 #include "models/decoder.h"
 
 namespace finetune {
@@ -71,5 +73,9 @@ struct BlockContext {
     return workspace.get(name, 0, pack.tokens, columns, dtype(), base.embed_VD.device());
   }
 };
+
+/// Projections that share an input, in the order of their rows: weights, gradients and the adapters of the pack's
+/// trials.
+Linear projections(const BlockContext& context, std::initializer_list<Projection> stacked);
 
 }  // namespace finetune

@@ -1,7 +1,5 @@
 #include "models/blocks/mlp.h"
 
-#include "models/blocks/projections.h"
-
 namespace finetune {
 
 Mlp::Mlp(const BlockContext& c)

@@ -1,8 +1,7 @@
-// The MLP of a block: down(silu(gate(x)) * up(x)). A body of a branch (branch.h).
+// The MLP of a block: down(silu(gate(x)) * up(x)). A body of a branch (block.cpp).
 #pragma once
 
 #include "models/blocks/context.h"
-#include "models/blocks/linear.h"
 
 namespace finetune {
 

@@ -11,9 +11,7 @@ namespace {
 
 std::vector<std::string> names_in(const ProjectionSet& targets) {
   std::vector<std::string> names;
-  for (std::size_t p = 0; p < kProjections; ++p) {
-    if (targets[p]) names.emplace_back(kProjectionNames[p]);
-  }
+  for (const Projection p : targets.members()) names.emplace_back(name_of(p));
   return names;
 }
 

@@ -29,9 +29,8 @@ std::vector<ExampleLoss> losses_of(const DecoderBase& base, const PeftAdapter* a
   for (const auto& example : examples) lengths.push_back(static_cast<std::int64_t>(example.ids.size()));
   PackTrial part{.examples = examples, .batch = all};
   if (adapter != nullptr) {
-    const auto rank = static_cast<double>(adapter->spec.rank);
     part.rank = computed_rank(adapter->spec.rank);
-    part.scale = static_cast<float>(adapter->spec.alpha / (adapter->spec.rslora ? std::sqrt(rank) : rank));
+    part.scale = static_cast<float>(adapter_scale(adapter->spec.alpha, adapter->spec.rank, adapter->spec.rslora));
     part.targets = adapter->spec.targets;
   }
   std::vector<ExampleLoss> losses(examples.size());

@@ -33,8 +33,8 @@ class TrialImage {
   virtual ~TrialImage() = default;
 };
 
-/// submit, step and evaluate throw Interrupted (core/error.h) when the user asked the run to end: between two passes, so
-/// that nobody waits for a round. The trials of the call stay at the step before; their gradients are undefined.
+/// submit, step and evaluate throw Interrupted (core/error.h) when the user asked the run to end: between two passes,
+/// so that nobody waits for a round. The trials of the call stay at the step before; their gradients are undefined.
 ///
 /// All calls for one lane come from one thread at a time. No call depends on which other trials are resident.
 class Lane {

@@ -31,7 +31,7 @@ class LoraStore : public ParameterStore {
   const DecoderBase& base(std::int64_t) const override { return base_; }
   Trainables trainables(std::int64_t) override { return {.bank = &bank_}; }
   bool packs_together() const override { return true; }
-  std::array<bool, kProjections> targets(const TrainConfig& config) const override {
+  ProjectionSet targets(const TrainConfig& config) const override {
     return resolve_targets(base_.options, config.lora.targets);
   }
   std::vector<ops::Piece> pieces(const TrainConfig& config) const override {
@@ -59,7 +59,7 @@ class LoraStore : public ParameterStore {
 
   const DecoderBase& base_;
   AdapterBank bank_;
-  std::array<bool, kProjections> targets_;
+  ProjectionSet targets_;
   const AdapterTensors* start_;
 };
 

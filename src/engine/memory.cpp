@@ -22,20 +22,15 @@ std::int64_t resident_bytes() {
   return pages * sysconf(_SC_PAGESIZE);
 }
 
-std::int64_t adapter_parameters(const DecoderOptions& m, std::int64_t rank,
-                                const std::array<bool, kProjections>& targets) {
+std::int64_t adapter_parameters(const DecoderOptions& m, std::int64_t rank, ProjectionSet targets) {
   std::int64_t features = 0;
-  for (int p = 0; p < kProjections; ++p) {
-    const auto projection = static_cast<Projection>(p);
-    if (targets[static_cast<std::size_t>(p)]) features += projection_in(m, projection) + projection_out(m, projection);
-  }
+  for (const Projection p : targets.members()) features += projection_in(m, p) + projection_out(m, p);
   return m.layers * rank * features;
 }
 
 std::int64_t activation_bytes_per_token(const DecoderOptions& m, const MemoryPlan& plan) {
   const std::int64_t q = m.heads * m.head_dim, kv = m.kv_heads * m.head_dim, e = plan.element_bytes;
-  std::int64_t adapted = 0;
-  for (const bool target : plan.targets) adapted += target ? 1 : 0;
+  const std::int64_t adapted = std::ssize(plan.targets.members());
   // Kept by each block (models/block.h): residual twice, q|k|v, attention output, gate|up; log-sum-exp and two norm
   // factors in fp32; x a^T of each adapter in fp32.
   std::int64_t block = e * (2 * m.width + q + 2 * kv + q + 2 * m.mlp_width) + 4 * (m.heads + 2);

@@ -13,7 +13,7 @@ namespace finetune {
 struct MemoryPlan {
   std::int64_t slots = 1;
   std::int64_t rank = 16;  ///< computed rank
-  std::array<bool, kProjections> targets = {};
+  ProjectionSet targets;
   bool full = false;               ///< full fine-tuning
   std::int64_t element_bytes = 4;  ///< of base weights and activations
   std::int64_t tokens_per_pass = 4096;
@@ -34,8 +34,7 @@ struct MemoryEstimate {
   std::int64_t to_come(bool host) const { return slots + activations + (host ? images : 0); }
 };
 
-std::int64_t adapter_parameters(const DecoderOptions& model, std::int64_t rank,
-                                const std::array<bool, kProjections>& targets);
+std::int64_t adapter_parameters(const DecoderOptions& model, std::int64_t rank, ProjectionSet targets);
 /// Bytes of activations that one token keeps until its backward pass, plus the shared buffers of a pass.
 std::int64_t activation_bytes_per_token(const DecoderOptions& model, const MemoryPlan& plan);
 

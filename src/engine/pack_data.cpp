@@ -50,13 +50,11 @@ void pad_loss_rows(PackData& pack, std::int64_t rows) {
 }
 
 kernels::AdapterGroup group_of(const PackTrial& trial, std::int64_t begin, std::int64_t end, std::int64_t token_base) {
-  std::uint32_t projections = 0;
-  for (std::size_t p = 0; p < kProjections; ++p) projections |= (trial.targets[p] ? 1U : 0U) << p;
   return {.begin = begin,
           .end = end,
           .slot = trial.slot,
           .rank = static_cast<std::int32_t>(trial.rank),
-          .projections = projections,
+          .projections = trial.targets.bits(),
           .scale = trial.scale,
           .dropout = static_cast<float>(trial.dropout),
           .seed = trial.seed,

@@ -23,11 +23,11 @@ struct PackTrial {
   float scale = 1;         ///< alpha / r or alpha / sqrt(r)
   double dropout = 0;      ///< 0 in evaluation
   std::uint64_t seed = 0;
-  std::int64_t step = 0;                        ///< 1-based; keys the dropout mask
-  double loss_scale = 0;                        ///< 1 / loss tokens of the whole batch
-  std::array<bool, kProjections> targets = {};  ///< all false: the bare base (full fine-tuning)
-  std::span<const Example> examples;            ///< the data set
-  std::span<const std::int64_t> batch;          ///< indices into it, in order
+  std::int64_t step = 0;                ///< 1-based; keys the dropout mask
+  double loss_scale = 0;                ///< 1 / loss tokens of the whole batch
+  ProjectionSet targets;                ///< all false: the bare base (full fine-tuning)
+  std::span<const Example> examples;    ///< the data set
+  std::span<const std::int64_t> batch;  ///< indices into it, in order
 };
 
 /// Sizes of a pass. Passes of one shape can be computed by one captured graph.

@@ -45,7 +45,7 @@ PassOptions pass_options(ParameterStore& store, std::int64_t longest, const Trai
                    .largest = largest_pass(options.tokens_per_pass, longest, store.params_SP().device())};
   if (const AdapterBank* bank = store.trainables(0).bank) {
     pass.rank = bank->rank();
-    for (int p = 0; p < kProjections; ++p) pass.projections |= (bank->has(static_cast<Projection>(p)) ? 1U : 0U) << p;
+    pass.projections = bank->targets().bits();
   }
   return pass;
 }
@@ -172,10 +172,9 @@ std::vector<StepResult> PackedTrainer::collect() {
 
 PackTrial PackedTrainer::pack_trial(const Resident& trial) const {
   const LoraConfig& lora = trial.config.lora;
-  const auto rank = static_cast<double>(lora.rank);
   return {.slot = trial.slot,
           .rank = computed_rank(lora.rank),
-          .scale = static_cast<float>(lora.alpha / (lora.rslora ? std::sqrt(rank) : rank)),
+          .scale = static_cast<float>(adapter_scale(lora.alpha, lora.rank, lora.rslora)),
           .dropout = lora.dropout,
           .seed = static_cast<std::uint64_t>(trial.config.seed),
           .step = trial.step + 1,

@@ -89,7 +89,7 @@ class PackedTrainer : public Lane {
   };
   struct NormKey {
     std::int64_t slot, rank;
-    std::array<bool, kProjections> targets;
+    ProjectionSet targets;
     bool operator==(const NormKey&) const = default;
   };
   Resident& find(TrialId trial);

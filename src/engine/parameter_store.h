@@ -35,7 +35,7 @@ class ParameterStore {
   /// True when slots may share a pass over one base.
   virtual bool packs_together() const = 0;
   /// Which projections a trial adapts; all false for full fine-tuning.
-  virtual std::array<bool, kProjections> targets(const TrainConfig& config) const = 0;
+  virtual ProjectionSet targets(const TrainConfig& config) const = 0;
   /// What the gradient norm of a slot is summed over, in a fixed order.
   virtual std::vector<ops::Piece> pieces(const TrainConfig& config) const = 0;
   /// Elements that weight decay applies to: [begin, end) ranges of P, in order.
@@ -69,8 +69,8 @@ class ParameterStore {
 /// What all trials of a study need together, to size the store.
 struct StoreOptions {
   std::int64_t slots = 1;
-  std::int64_t max_rank = 16;                   ///< LoRA
-  std::array<bool, kProjections> targets = {};  ///< LoRA: union
+  std::int64_t max_rank = 16;  ///< LoRA
+  ProjectionSet targets;       ///< LoRA: union
 };
 
 /// `base` must outlive the store. `start` (may be null): trials start from this adapter instead of a fresh one.

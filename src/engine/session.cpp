@@ -265,8 +265,7 @@ StoreOptions store_options(const Session& session, std::int64_t slots) {
   StoreOptions options{.slots = slots, .max_rank = config.train.lora.rank};
   options.targets = resolve_targets(session.model.options, config.train.lora.targets);
   for (const Value* value : searched_values(config, "train.lora.targets")) {
-    const auto more = resolve_targets(session.model.options, {to_text(*value)});
-    for (std::size_t p = 0; p < kProjections; ++p) options.targets[p] = options.targets[p] || more[p];
+    options.targets = options.targets | resolve_targets(session.model.options, {to_text(*value)});
   }
   for (const auto& parameter : config.search) {
     if (parameter.name != "train.lora.rank") continue;

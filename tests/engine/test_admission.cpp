@@ -42,7 +42,7 @@ DecoderOptions eight_billion() {  // Llama-3.1-8B
 
 TEST(Admission, ALoadedBaseIsNotCountedAgain) {
   MemoryPlan plan{.slots = 17, .rank = 16, .element_bytes = 2, .tokens_per_pass = 8192, .loss_rows_per_pass = 8192};
-  plan.targets.fill(true);
+  plan.targets = ProjectionSet::all();
   const MemoryEstimate estimate = estimate_memory(eight_billion(), plan);
   EXPECT_NEAR(static_cast<double>(estimate.base), 8.03e9 * 2, 0.02 * 16e9);
   EXPECT_EQ(estimate.to_come(false), estimate.slots + estimate.activations);
@@ -122,8 +122,7 @@ TEST(Admission, ActivationsAreWhatAPassAllocates) {
   options.layers = 6;
   options.window.assign(6, 0);
   const DecoderBase base = tiny_base(options, at::kFloat);
-  ProjectionSet all;
-  all.fill(true);
+  const ProjectionSet all = ProjectionSet::all();
   const auto bank = make_lora_store(base, {.slots = 1, .max_rank = 16, .targets = all}, nullptr);
   const auto examples = tiny_examples(std::vector<std::int64_t>(200, 60), 37, 3);
   PackedTrainer trainer(*bank, examples, examples, {.tokens_per_pass = 12000});
@@ -135,7 +134,7 @@ TEST(Admission, ActivationsAreWhatAPassAllocates) {
   std::int64_t rows = 0;
   for (const auto& example : examples) rows += example.loss_tokens();
   MemoryPlan plan{.tokens_per_pass = 12000, .loss_rows_per_pass = rows};
-  plan.targets.fill(true);
+  plan.targets = ProjectionSet::all();
   const double ratio =
       static_cast<double>(trainer.workspace_bytes()) / static_cast<double>(estimate_memory(options, plan).activations);
   EXPECT_GT(ratio, 0.95);  // the estimate is a sum of the same terms; buffers of a byte or two more a row are left out
@@ -189,8 +188,7 @@ class OutOfMemory : public ::testing::Test {
   };
   Run train(std::int64_t tokens_per_pass, std::size_t limit, int granted, bool graphs) {
     const DecoderBase base = tiny_base(tiny_options(), at::kFloat);
-    ProjectionSet all;
-    all.fill(true);
+    const ProjectionSet all = ProjectionSet::all();
     const auto bank = make_lora_store(base, {.slots = 2, .max_rank = 16, .targets = all}, nullptr);
     const auto examples = tiny_examples(std::vector<std::int64_t>(40, 30), 37, 3);
     Run run;
@@ -265,8 +263,7 @@ TEST_F(OutOfMemory, AnyAllocationOfAStepMayFail) {
   DecoderOptions options = tiny_options();
   options.layers = 1;
   const DecoderBase base = tiny_base(options, at::kFloat);
-  ProjectionSet all{};
-  all[static_cast<std::size_t>(Projection::q)] = true;
+  const ProjectionSet all{Projection::q};
   const auto examples = tiny_examples(std::vector<std::int64_t>(6, 10), 37, 3);
   const std::vector<TrialId> ids{{0}, {1}};
   struct Outcome {

@@ -74,7 +74,7 @@ class Gpu : public ::testing::Test {
                bool full = false) const {
     options.kernels = kernels_;
     StoreOptions wanted{.slots = static_cast<std::int64_t>(who.size()), .max_rank = 32};
-    wanted.targets.fill(true);
+    wanted.targets = ProjectionSet::all();
     const auto bank = full ? make_full_store(base, wanted) : make_lora_store(base, wanted, nullptr);
     options.tokens_per_pass = 256;
     PackedTrainer trainer(*bank, train_, {}, options);

@@ -30,8 +30,7 @@ class Graphs : public ::testing::Test {
     valid_ = tiny_examples({6, 13, 4, 9}, 37, 4);
   }
   std::unique_ptr<ParameterStore> store(std::int64_t slots) const {
-    ProjectionSet all;
-    all.fill(true);
+    const ProjectionSet all = ProjectionSet::all();
     return make_lora_store(base_, {.slots = slots, .max_rank = 32, .targets = all}, nullptr);
   }
   DecoderBase base_;

@@ -61,8 +61,7 @@ class Isolation : public ::testing::Test {
   }
 
   std::unique_ptr<ParameterStore> store(std::int64_t slots, std::int64_t rank = 48) const {
-    ProjectionSet all;
-    all.fill(true);
+    const ProjectionSet all = ProjectionSet::all();
     return make_lora_store(base_, {.slots = slots, .max_rank = rank, .targets = all}, nullptr);
   }
 

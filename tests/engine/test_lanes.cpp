@@ -44,8 +44,7 @@ class Lanes : public ::testing::Test {
   // Rates from a grid; asha stops two of three at steps 2 and 6, so lanes empty at different times; copies cross lanes
   // with pbt.
   Outcome run(std::size_t lanes, const std::string& scheduler) const {
-    ProjectionSet all;
-    all.fill(true);
+    const ProjectionSet all = ProjectionSet::all();
     std::vector<std::unique_ptr<ParameterStore>> stores;
     std::vector<std::unique_ptr<PackedTrainer>> trainers;
     std::vector<Lane*> pointers;
@@ -104,8 +103,7 @@ TEST_F(Lanes, AnyNumberOfThemGivesTheSameStudyBitForBit) {
 }
 
 TEST_F(Lanes, AnInterruptEndsARoundBetweenItsPasses) {
-  ProjectionSet all;
-  all.fill(true);
+  const ProjectionSet all = ProjectionSet::all();
   const auto store = make_lora_store(base_, {.slots = 1, .max_rank = 16, .targets = all}, nullptr);
   int asked = 0;
   PackedTrainer trainer(*store, train_, valid_, {.tokens_per_pass = 16, .interrupted = [&] { return ++asked > 2; }});
@@ -120,8 +118,7 @@ TEST_F(Lanes, AnInterruptEndsARoundBetweenItsPasses) {
 }
 
 TEST_F(Lanes, AFullLaneTakesNobody) {
-  ProjectionSet all;
-  all.fill(true);
+  const ProjectionSet all = ProjectionSet::all();
   const auto store = make_lora_store(base_, {.slots = 1, .max_rank = 16, .targets = all}, nullptr);
   PackedTrainer trainer(*store, train_, valid_, {});
   trainer.admit({0}, TrainConfig());

@@ -97,9 +97,7 @@ TEST_P(LoraParity, TwentySteps) {
   config.lora.alpha = initial.spec.alpha;
   config.lora.rslora = initial.spec.rslora;
   config.lora.targets.clear();
-  for (std::size_t p = 0; p < kProjections; ++p) {
-    if (initial.spec.targets[p]) config.lora.targets.emplace_back(kProjectionNames[p]);
-  }
+  for (const Projection p : initial.spec.targets.members()) config.lora.targets.emplace_back(name_of(p));
   const auto store =
       make_lora_store(base, {.slots = 2, .max_rank = 20, .targets = initial.spec.targets}, &initial.tensors);
   const auto examples = examples_from(golden.at("examples")), held_out = examples_from(golden.at("held_out"));
@@ -108,9 +106,7 @@ TEST_P(LoraParity, TwentySteps) {
   train_and_compare(trainer, config, golden);
   const AdapterTensors actual = store->adapter_of(dynamic_cast<const TorchImage&>(*trainer.capture({0})).slot, config);
   for (std::int64_t layer = 0; layer < model.options.layers; ++layer) {
-    for (std::size_t p = 0; p < kProjections; ++p) {
-      if (!initial.spec.targets[p]) continue;
-      const auto projection = static_cast<Projection>(p);
+    for (const Projection projection : initial.spec.targets.members()) {
       EXPECT_TRUE(tensors_agree(actual.at(layer, projection).a_RD, expected.tensors.at(layer, projection).a_RD))
           << projection_path(layer, projection);
       EXPECT_TRUE(tensors_agree(actual.at(layer, projection).b_OR, expected.tensors.at(layer, projection).b_OR))

@@ -138,8 +138,7 @@ TEST(Kernels, AutoIsWrittenAsWhatItMeans) {
 TEST(Kernels, TwoTrainersOfAProcessMayDiffer) {
   const DecoderBase base = tiny_base(tiny_options(), at::kFloat);
   const auto examples = tiny_examples({9, 4, 17, 3, 12, 8}, 37, 3);
-  ProjectionSet all;
-  all.fill(true);
+  const ProjectionSet all = ProjectionSet::all();
   struct One {
     std::unique_ptr<ParameterStore> store;
     std::unique_ptr<PackedTrainer> trainer;

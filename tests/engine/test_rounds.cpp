@@ -30,7 +30,7 @@ RoundTrial trial(std::int64_t slot, std::int64_t step, std::int64_t batch_size) 
   trial.part.slot = slot;
   trial.part.step = step;
   trial.part.rank = 16 * (slot + 1);
-  trial.part.targets.fill(true);
+  trial.part.targets = ProjectionSet::all();
   return trial;
 }
 

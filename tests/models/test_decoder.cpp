@@ -46,17 +46,10 @@ std::vector<Case> cases() {
 
 class DecoderTest : public ::testing::TestWithParam<Case> {};
 
-ProjectionSet projections(std::initializer_list<Projection> chosen) {
-  ProjectionSet set = {};
-  for (const Projection p : chosen) set[static_cast<std::size_t>(p)] = true;
-  return set;
-}
-
 TEST_P(DecoderTest, AdapterGradientsOfAPackEqualAutograd) {
   const DecoderOptions& o = GetParam().options;
   const DecoderBase base = tiny_base(o, at::kDouble);
-  ProjectionSet all;
-  all.fill(true);
+  const ProjectionSet all = ProjectionSet::all();
   // Three trials of unlike rank and targets, in unlike slots.
   struct TrialCase {
     SlotOptions slot_options;
@@ -64,10 +57,9 @@ TEST_P(DecoderTest, AdapterGradientsOfAPackEqualAutograd) {
     double scale;
     std::vector<std::int64_t> lengths;
   };
-  const std::vector<TrialCase> trials{
-      {{.rank = 3, .targets = all}, 2, 2.0, {5, 1, 9}},
-      {{.rank = 17, .targets = projections({Projection::o, Projection::down})}, 0, 0.5, {12}},
-      {{.rank = 16, .targets = projections({Projection::k, Projection::gate})}, 3, 1.25, {2, 7}}};
+  const std::vector<TrialCase> trials{{{.rank = 3, .targets = all}, 2, 2.0, {5, 1, 9}},
+                                      {{.rank = 17, .targets = {Projection::o, Projection::down}}, 0, 0.5, {12}},
+                                      {{.rank = 16, .targets = {Projection::k, Projection::gate}}, 3, 1.25, {2, 7}}};
   AdapterBank bank(o, {.slots = 4, .rank = 20, .targets = all, .dtype = at::kDouble}, at::kCPU);
   std::vector<std::vector<Example>> data;
   std::vector<std::vector<std::int64_t>> batches, lengths;
@@ -75,9 +67,8 @@ TEST_P(DecoderTest, AdapterGradientsOfAPackEqualAutograd) {
   for (std::size_t t = 0; t < trials.size(); ++t) {
     bank.initialize(trials[t].slot, trials[t].slot_options, 100 + t);
     for (std::int64_t layer = 0; layer < o.layers; ++layer) {  // b is not zero once training has begun
-      for (std::size_t p = 0; p < kProjections; ++p) {
-        if (!trials[t].slot_options.targets[p]) continue;
-        at::Tensor b = bank.b_SOR(layer, static_cast<Projection>(p)).select(0, trials[t].slot);
+      for (const Projection p : trials[t].slot_options.targets.members()) {
+        at::Tensor b = bank.b_SOR(layer, p).select(0, trials[t].slot);
         b.narrow(1, 0, trials[t].slot_options.rank)
             .copy_(at::sin(at::arange(b.size(0) * trials[t].slot_options.rank, at::kDouble)).view({b.size(0), -1}) *
                    0.1);
@@ -114,8 +105,8 @@ TEST_P(DecoderTest, AdapterGradientsOfAPackEqualAutograd) {
     ReferenceAdapter adapter;
     adapter.scale = slot.scale;
     for (std::int64_t layer = 0; layer < o.layers; ++layer) {
-      for (std::size_t p = 0; p < kProjections; ++p) {
-        const auto& pair = extracted.at(layer, static_cast<Projection>(p));
+      for (const Projection p : kAllProjections) {
+        const auto& pair = extracted.at(layer, p);
         adapter.a.push_back(pair.a_RD.defined() ? pair.a_RD.detach().requires_grad_() : at::Tensor());
         adapter.b.push_back(pair.b_OR.defined() ? pair.b_OR.detach().requires_grad_() : at::Tensor());
       }
@@ -127,10 +118,8 @@ TEST_P(DecoderTest, AdapterGradientsOfAPackEqualAutograd) {
     // The pack keeps 1 / loss tokens in fp32; the reference uses the same number.
     (nll * static_cast<double>(static_cast<float>(parts[t].loss_scale))).backward();
     for (std::int64_t layer = 0; layer < o.layers; ++layer) {
-      for (std::size_t p = 0; p < kProjections; ++p) {
-        if (!slot.slot_options.targets[p]) continue;
-        const auto projection = static_cast<Projection>(p);
-        const auto index = static_cast<std::size_t>(layer) * kProjections + p;
+      for (const Projection projection : slot.slot_options.targets.members()) {
+        const auto index = static_cast<std::size_t>(layer) * kProjections + index_of(projection);
         const std::int64_t rank = slot.slot_options.rank;
         SCOPED_TRACE(projection_path(layer, projection) + " of trial " + std::to_string(t));
         EXPECT_TRUE(

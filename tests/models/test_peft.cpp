@@ -36,9 +36,9 @@ TEST(Peft, AdaptersThatPeftWroteAreRead) {
     bool rslora;
     ProjectionSet targets;
   };
-  const Case cases[] = {{"plain", 3, 7, 0.1, false, {true, false, false, false, false, false, true}},
-                        {"rslora", 4, 8, 0, true, {true, true, true, true, true, true, true}},
-                        {"pattern", 2, 3, 0, false, {false, true, true, false, true, false, false}}};
+  const Case cases[] = {{"plain", 3, 7, 0.1, false, {Projection::q, Projection::down}},
+                        {"rslora", 4, 8, 0, true, ProjectionSet::all()},
+                        {"pattern", 2, 3, 0, false, {Projection::k, Projection::v, Projection::gate}}};
   for (const auto& c : cases) {
     const PeftAdapter adapter = load_peft_adapter(golden_path("adapters") / c.name, llama());
     EXPECT_EQ(adapter.spec.rank, c.rank) << c.name;
@@ -49,8 +49,7 @@ TEST(Peft, AdaptersThatPeftWroteAreRead) {
     const SafetensorsFile file(golden_path("adapters") / c.name / "adapter_model.safetensors");
     std::size_t defined = 0;
     for (std::int64_t layer = 0; layer < 2; ++layer) {
-      for (std::size_t p = 0; p < kProjections; ++p)
-        defined += 2 * adapter.tensors.at(layer, static_cast<Projection>(p)).a_RD.defined();
+      for (const Projection p : kAllProjections) defined += 2 * adapter.tensors.at(layer, p).a_RD.defined();
     }
     EXPECT_EQ(defined, file.header().tensors.size()) << c.name;
   }
@@ -165,7 +164,7 @@ TEST_F(BadAdapter, HarmlessSettingsAreAccepted) {
   config["modules_to_save"] = Json::array();
   config["a_key_of_the_future"] = 3;
   config.erase("target_modules");  // the tensors tell
-  EXPECT_EQ(load().spec.targets, (ProjectionSet{true, false, false, false, false, false, true}));
+  EXPECT_EQ(load().spec.targets, (ProjectionSet{Projection::q, Projection::down}));
   config.erase("r");
   config.erase("lora_alpha");
   for (auto& [name, tensor] : tensors) {

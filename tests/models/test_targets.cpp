@@ -22,7 +22,7 @@ DecoderOptions three_layers() {
 // As seven letters: q k v o g u d, or - where it is not a target.
 std::string letters(const ProjectionSet& set) {
   std::string text;
-  for (std::size_t p = 0; p < kProjections; ++p) text += set[p] ? kProjectionNames[p][0] : '-';
+  for (const Projection p : kAllProjections) text += set.has(p) ? name_of(p)[0] : '-';
   return text;
 }
 

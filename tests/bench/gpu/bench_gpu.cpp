@@ -61,7 +61,7 @@ struct Bench {
 
   std::unique_ptr<ParameterStore> store(std::int64_t slots) const {
     StoreOptions wanted{.slots = slots, .max_rank = *std::max_element(options.ranks.begin(), options.ranks.end())};
-    wanted.targets.fill(true);
+    wanted.targets = ProjectionSet::all();
     return options.full ? make_full_store(base, wanted) : make_lora_store(base, wanted, nullptr);
   }
   bool captures() const {

@@ -30,12 +30,6 @@ constexpr Shape kShapes[] = {
     {"llama-3.1-8b", "llama", 4096, 14336, 32, 32, 8, 128, 128256, false, false, false},
 };
 
-std::array<bool, kProjections> all_projections() {
-  std::array<bool, kProjections> all;
-  all.fill(true);
-  return all;
-}
-
 }  // namespace
 
 std::vector<std::string> shape_names() {
@@ -102,7 +96,7 @@ std::vector<Example> random_rows(std::int64_t count, std::int64_t shortest, std:
 double flops_per_token(const DecoderOptions& o, double row, std::int64_t rank, bool full) {
   const auto head = static_cast<double>(o.vocab_size * o.width);
   const double blocks = static_cast<double>(base_parameters(o)) - head * (o.tied_head ? 1 : 2);
-  const double adapters = full ? 0 : static_cast<double>(adapter_parameters(o, rank, all_projections()));
+  const double adapters = full ? 0 : static_cast<double>(adapter_parameters(o, rank, ProjectionSet::all()));
   const double attention = 7 * row * static_cast<double>(o.heads * o.head_dim * o.layers);
   return (full ? 6 : 4) * (blocks + head) + 6 * adapters + attention;
 }

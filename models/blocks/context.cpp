@@ -1,10 +1,10 @@
-#include "models/blocks/projections.h"
+#include "models/blocks/context.h"
 
 namespace finetune {
 namespace {
 
 bool is_adapted(const BlockContext& c, Projection p) {
-  return c.trainables.bank != nullptr && (c.pack.groups.projections >> static_cast<int>(p) & 1) != 0;
+  return c.trainables.bank != nullptr && ProjectionSet::from_bits(c.pack.groups.projections).has(p);
 }
 
 AdapterPlace place_of(const BlockContext& c, Projection p) {
