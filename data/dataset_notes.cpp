@@ -15,6 +15,12 @@ std::vector<std::string> dataset_notes(const Dataset& data, const std::string& w
   note(data.dropped_no_loss, options.keep_without_loss
                                  ? "examples have no token that carries loss and count for nothing"
                                  : "examples have no token that carries loss and were dropped");
+  if (data.straddling > 0 && data.chat_template.empty()) {
+    notes.push_back(
+        what + ": " + with_commas(data.straddling) +
+        " tokens straddle the border of prompt and completion and are trained; end the prompt where a token "
+        "ends, with a line break say, to leave them out");
+  }
   if (!data.unused_columns.empty()) {
     notes.push_back(what + ": format " + data.format + " does not use column" +
                     (data.unused_columns.size() > 1 ? "s " : " ") + join(data.unused_columns, ", "));

@@ -67,7 +67,7 @@ void Attention::rotate(const Heads& heads) const {
 
 // The gradient from after rotation and norm to before them. Without qk-norm `dx` is `dprojected`, and is turned in
 // place.
-void Attention::rotate_back(const Heads& heads, at::Tensor dx, const at::Tensor& dprojected) const {
+void Attention::rotate_back(const Heads& heads, const at::Tensor& dx, const at::Tensor& dprojected) const {
   const BlockContext& c = context_;
   at::Tensor dx_THK = by_head(dx);
   ops::rotary(dx_THK, c.base.cos_PK, c.base.sin_PK, c.pack.positions_T, true);
@@ -89,7 +89,7 @@ void Attention::forward(const at::Tensor& normed_TD, at::Tensor& y_TD) const {
   o_.forward(o_TO_, y_TD, true);
 }
 
-void Attention::backward(const at::Tensor& normed_TD, const at::Tensor& dy_TD, at::Tensor dnormed_TD) const {
+void Attention::backward(const at::Tensor& normed_TD, const at::Tensor& dy_TD, const at::Tensor& dnormed_TD) const {
   const BlockContext& c = context_;
   const bool goes_on = qkv_.trains() || dnormed_TD.defined();
   const at::Tensor do_TO = goes_on ? c.scratch(kDO, o_TO_.size(1)) : at::Tensor();

@@ -12,7 +12,7 @@ class Attention {
   explicit Attention(const BlockContext& context);
 
   void forward(const at::Tensor& normed_TD, at::Tensor& y_TD) const;
-  void backward(const at::Tensor& normed_TD, const at::Tensor& dy_TD, at::Tensor dnormed_TD) const;
+  void backward(const at::Tensor& normed_TD, const at::Tensor& dy_TD, const at::Tensor& dnormed_TD) const;
   bool needs_input() const { return qkv_.trains(); }
   bool trains() const { return qkv_.trains() || o_.trains(); }
 
@@ -28,7 +28,7 @@ class Attention {
   at::Tensor attended(const Heads& heads) const;
   ops::AttentionOptions how() const;
   void rotate(const Heads& heads) const;
-  void rotate_back(const Heads& heads, at::Tensor dx, const at::Tensor& dprojected) const;
+  void rotate_back(const Heads& heads, const at::Tensor& dx, const at::Tensor& dprojected) const;
 
   const BlockContext& context_;
   Linear qkv_, o_;

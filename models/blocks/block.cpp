@@ -11,9 +11,9 @@ namespace {
 // Attention and Mlp are bodies; a body has
 //
 //   void forward(const at::Tensor& normed_TD, at::Tensor& y_TD)                                     adds to y
-//   void backward(const at::Tensor& normed_TD, const at::Tensor& dy_TD, at::Tensor dnormed_TD)      writes dnormed
-//   bool needs_input()      whether backward reads normed_TD: else it is left undefined
-//   bool trains()           whether anything in it is trained
+//   void backward(const at::Tensor& normed_TD, const at::Tensor& dy_TD, const at::Tensor& dnormed_TD)      writes
+//   dnormed bool needs_input()      whether backward reads normed_TD: else it is left undefined bool trains() whether
+//   anything in it is trained
 //
 // `dnormed_TD` is undefined where nothing below the body is trained.
 template <class Body>

@@ -22,7 +22,7 @@ void Mlp::forward(const at::Tensor& normed_TD, at::Tensor& y_TD) const {
   down_.forward(activated(), y_TD, true);
 }
 
-void Mlp::backward(const at::Tensor& normed_TD, const at::Tensor& dy_TD, at::Tensor dnormed_TD) const {
+void Mlp::backward(const at::Tensor& normed_TD, const at::Tensor& dy_TD, const at::Tensor& dnormed_TD) const {
   const std::int64_t width = context_.options().mlp_width;
   const bool goes_on = gate_up_.trains() || dnormed_TD.defined();
   const at::Tensor dhidden_TF = goes_on ? context_.scratch(kDHidden, width) : at::Tensor();

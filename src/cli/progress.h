@@ -69,7 +69,7 @@ class Progress : public StudyObserver {
   int lines_drawn_ = 0;
   std::function<bool()> stop_;  // whether the user asked the run to end
   bool stopped_ = false;        // and it was seen
-  std::jthread speaker_;  // last: it is joined before what it reads goes
+  std::jthread speaker_;        // last: it is joined before what it reads goes
 };
 
 }  // namespace finetune

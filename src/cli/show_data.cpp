@@ -75,11 +75,9 @@ void show_counts(std::ostream& out, const std::string& name, const Dataset& data
       out << "; warning: one example is more than half of the tokens";
   }
   out << "\n";
-  if (data.straddling > 0)
-    out << fmt::format(
-        "  {} tokens straddle the border between prompt and completion (they count as completion; in a chat, as "
-        "prompt)\n",
-        with_commas(data.straddling));
+  if (data.straddling > 0 && !data.chat_template.empty())
+    out << fmt::format("  {} tokens straddle the border between prompt and answer and count as prompt\n",
+                       with_commas(data.straddling));
   if (!data.format.empty())
     out << fmt::format("  format {} ({}){}\n", data.format, data.format_reason,
                        data.chat_template.empty() ? "" : ", chat template " + data.chat_template);

@@ -11,6 +11,7 @@
 #include "core/error.h"
 #include "core/text.h"
 #include "data/shared_examples.h"
+#include "engine/admission.h"
 #include "engine/session.h"
 #include "host/forecast.h"
 #include "host/replay_source.h"

@@ -7,6 +7,7 @@
 #include "core/files.h"
 #include "core/metric.h"
 #include "core/number.h"
+#include "engine/evaluate.h"
 #include "engine/session.h"
 #include "host/run_paths.h"
 

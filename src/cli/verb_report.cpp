@@ -26,7 +26,7 @@ int run_report(const Arguments& arguments) {
   const std::filesystem::path run = folder;
   const std::string where = (run / "report.json").string();
   if (!std::filesystem::exists(where))
-    throw bad_input(where, "does not exist; only a tuning run that ended has a report");
+    throw bad_input(where, "does not exist: this is no tuning run, or one that was cut off before its end");
   check_output_folder("the report", folder);
   StudySummary study = summary_from_json(where, read_json_file(where));
   read_curves(run, study);

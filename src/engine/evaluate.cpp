@@ -1,6 +1,7 @@
+#include "engine/evaluate.h"
+
 #include <ATen/ATen.h>
 
-#include <cmath>
 #include <numeric>
 
 #include "engine/session.h"
@@ -21,8 +22,10 @@ std::unique_ptr<AdapterBank> bank_of(const DecoderBase& base, const PeftAdapter*
   return bank;
 }
 
-std::vector<ExampleLoss> losses_of(const DecoderBase& base, const PeftAdapter* adapter,
-                                   std::span<const Example> examples, std::int64_t tokens_per_pass) {
+}  // namespace
+
+std::vector<ExampleLoss> evaluate_examples(const DecoderBase& base, const PeftAdapter* adapter,
+                                           std::span<const Example> examples, std::int64_t tokens_per_pass) {
   const auto bank = bank_of(base, adapter);
   std::vector<std::int64_t> all(examples.size()), lengths;
   std::iota(all.begin(), all.end(), std::int64_t{0});
@@ -56,18 +59,16 @@ std::vector<ExampleLoss> losses_of(const DecoderBase& base, const PeftAdapter* a
   return losses;
 }
 
-}  // namespace
-
 std::vector<ExampleLoss> evaluate_examples(const Session& session) {
   const ops::UseKernels kernels(session.kernels);
-  return losses_of(session.bases.front(), session.start ? &*session.start : nullptr, session.valid.examples,
-                   session.tokens_per_pass);
+  return evaluate_examples(session.bases.front(), session.start ? &*session.start : nullptr, session.valid.examples,
+                           session.tokens_per_pass);
 }
 
 double probe_loss(const BaseModel& model, const PeftAdapter* adapter, std::span<const Example> examples) {
   const DecoderBase base = make_base(model, at::kCPU);
   double nll = 0, tokens = 0;
-  for (const auto& loss : losses_of(base, adapter, examples, kProbeTokens)) {
+  for (const auto& loss : evaluate_examples(base, adapter, examples, kProbeTokens)) {
     nll += loss.nll;
     tokens += static_cast<double>(loss.loss_tokens);
   }

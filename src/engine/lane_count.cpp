@@ -6,14 +6,15 @@
 
 #include "core/error.h"
 #include "core/text.h"
+#include "engine/admission.h"
 #include "engine/estimate.h"
 #include "engine/lanes.h"
 
 namespace finetune {
 namespace {
 
-// Of two numbers of lanes that take about as long the larger one: lanes never wait for each other inside a product, so a
-// measurement that says otherwise by a few per cent is noise (on a busy virtual machine, 20 %).
+// Of two numbers of lanes that take about as long the larger one: lanes never wait for each other inside a product, so
+// a measurement that says otherwise by a few per cent is noise (on a busy virtual machine, 20 %).
 constexpr double kAboutAsLong = 1.05;
 
 bool fits(const Session& session, std::int64_t trials) {

@@ -62,37 +62,6 @@ Session open_session(RunConfig config, const SessionOptions& options = {});
 /// Sizes of the store that every configuration of the study fits in: largest rank, union of targets.
 StoreOptions store_options(const Session& session, std::int64_t slots);
 
-/// What a device needs for `slots` slots of the run.
-MemoryEstimate session_memory(const Session& session, std::int64_t slots, at::Device device);
-
-/// What a number of slots, spread evenly over the lanes, needs of one memory: the processor's or a GPU's.
-struct MemoryNeed {
-  MemoryShare share;
-  std::int64_t slots = 0;  ///< of all its lanes
-  MemoryEstimate estimate;
-  std::int64_t to_come = 0, usable = 0;  ///< bytes still to be taken, and how many of the free ones may be
-  bool fits() const { return to_come <= usable; }
-};
-/// One entry a memory, in the order of the devices.
-std::vector<MemoryNeed> memory_needs(const Session& session, std::int64_t slots);
-
-/// Trials side by side where memory allows: tune.concurrent or a rule of thumb, at most tune.trials.
-std::int64_t wanted_trials(const RunConfig& config);
-
-/// How many trials to keep resident: wanted_trials, and no more than the free memory of every device holds beside the
-/// default run (a tune.concurrent that is lowered is said in session.notes).
-std::int64_t resident_trials(Session& session);
-
-/// One example's result, in the order of the data.
-struct ExampleLoss {
-  std::int64_t tokens = 0, loss_tokens = 0, correct = 0;
-  double nll = 0;  ///< sum over loss tokens, in nats
-};
-/// Losses of session.valid under the base and model.adapter where given.
-std::vector<ExampleLoss> evaluate_examples(const Session& session);
-/// Mean loss of a few examples under a model and (unless null) an adapter. The model's tensors are not changed.
-double probe_loss(const BaseModel& model, const PeftAdapter* adapter, std::span<const Example> examples);
-
 /// A trial's configuration from its searched parameters.
 TrainConfig configure_trial(const RunConfig& config, const Params& params);
 

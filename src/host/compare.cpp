@@ -7,6 +7,7 @@
 
 #include "config/config.h"
 #include "core/error.h"
+#include "engine/admission.h"
 #include "engine/devices.h"
 #include "host/forecast.h"
 #include "host/run_paths.h"

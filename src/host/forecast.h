@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "engine/admission.h"
 #include "engine/lane_count.h"
-#include "engine/memory.h"
 
 namespace finetune {
 

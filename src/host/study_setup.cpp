@@ -41,9 +41,14 @@ void describe_session(const Session& session) {
   session.say(fmt::format("{}: {} layers, width {}, {} parameters; {}", config.model.path, session.model.options.layers,
                           session.model.options.width, with_commas(base_parameters(session.model.options)),
                           describe_device(session.devices.front())));
-  session.say(fmt::format("train {} examples ({}), valid {} examples ({})",
+  const std::string valid =
+      session.valid.examples.empty()
+          ? "no validation data"
+          : fmt::format("valid {} examples ({})", with_commas(static_cast<long long>(session.valid.examples.size())),
+                        session.valid_source);
+  session.say(fmt::format("train {} examples ({}), {}",
                           with_commas(static_cast<long long>(session.train.examples.size())), session.train.format,
-                          with_commas(static_cast<long long>(session.valid.examples.size())), session.valid_source));
+                          valid));
   say_notes(session);
 }
 

@@ -63,7 +63,7 @@ TrainResult train(RunConfig config, const StudyHooks& hooks, bool overwrite) {
   const auto tuner = make_tuner(session.config, 1);
   std::vector<LaneParts> lanes = make_lanes(session, 1);
   begin_folder(session);
-  say_notes(session);
+  describe_session(session);
   for (const auto& line : forecast_lines(make_forecast(session, costs, 1, false))) session.say(line);
   if (hooks.on_begin) hooks.on_begin(study_plan(session.config));
 

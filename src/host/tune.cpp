@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "core/files.h"
+#include "engine/admission.h"
 #include "engine/schedule.h"
 #include "host/forecast.h"
 #include "host/replay_source.h"

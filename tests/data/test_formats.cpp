@@ -2,6 +2,8 @@
 // or no place for.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "core/error.h"
 #include "data/alpaca.h"
 #include "data/dataset_notes.h"
@@ -159,6 +161,13 @@ TEST(DatasetNotes, SayEachThingOnce) {
   EXPECT_EQ(dataset_notes(data, "data.valid", {.keep_without_loss = true})[2],
             "data.valid: 1,000 of 1,200 examples have no token that carries loss and count for nothing");
   EXPECT_EQ(dataset_notes(data, "data.valid", {}).back(), "data.valid: format alpaca does not use column id");
+  data.straddling = 3;
+  const auto with_border = dataset_notes(data, "data.train", {});
+  EXPECT_TRUE(std::ranges::any_of(with_border, [](const std::string& note) {
+    return note.starts_with("data.train: 3 tokens straddle the border of prompt and completion and are trained");
+  }));
+  data.chat_template = "chatml";  // there they are no targets
+  EXPECT_EQ(dataset_notes(data, "data.train", {}).size() + 1, with_border.size());
 }
 
 }  // namespace

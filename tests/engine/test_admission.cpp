@@ -8,6 +8,7 @@
 #include <new>
 
 #include "core/error.h"
+#include "engine/admission.h"
 #include "engine/memory.h"
 #include "engine/out_of_memory.h"
 #include "engine/packed_trainer.h"

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <chrono>
 
+#include "engine/admission.h"
 #include "engine/estimate.h"
 #include "engine/lane_count.h"
 #include "engine/lane_threads.h"

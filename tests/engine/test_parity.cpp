@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include "engine/evaluate.h"
 #include "engine/packed_trainer.h"
 #include "engine/session.h"
 #include "models/checkpoint.h"

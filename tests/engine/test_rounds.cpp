@@ -84,7 +84,7 @@ TEST(Rounds, APlanMadeAheadHasTheSameBytes) {
 TEST(Rounds, APlanMadeForOtherTrialsIsNotUsed) {
   const auto data = examples(23, 9);
   RoundPlanner planner(data, {.tokens_per_pass = 40});
-  const auto expect_fresh = [&](std::vector<RoundTrial> wanted, std::int64_t tokens_per_pass) {
+  const auto expect_fresh = [&](const std::vector<RoundTrial>& wanted, std::int64_t tokens_per_pass) {
     RoundPlanner now(data, {.tokens_per_pass = tokens_per_pass});
     expect_same_bytes(planner.take(wanted), now.take(wanted));
     EXPECT_EQ(planner.prepared_plans_used(), 0);

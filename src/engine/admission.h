@@ -1,0 +1,36 @@
+// How many trials a session holds side by side, and how many tokens a pass: what its devices' free memory allows.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "engine/session.h"
+
+namespace finetune {
+
+/// What a device needs for `slots` slots of the run.
+MemoryEstimate session_memory(const Session& session, std::int64_t slots, at::Device device);
+
+/// What a number of slots, spread evenly over the lanes, needs of one memory: the processor's or a GPU's.
+struct MemoryNeed {
+  MemoryShare share;
+  std::int64_t slots = 0;  ///< of all its lanes
+  MemoryEstimate estimate;
+  std::int64_t to_come = 0, usable = 0;  ///< bytes still to be taken, and how many of the free ones may be
+  bool fits() const { return to_come <= usable; }
+};
+/// One entry a memory, in the order of the devices.
+std::vector<MemoryNeed> memory_needs(const Session& session, std::int64_t slots);
+
+/// Trials side by side where memory allows: tune.concurrent or a rule of thumb, at most tune.trials.
+std::int64_t wanted_trials(const RunConfig& config);
+
+/// How many trials to keep resident: wanted_trials, and no more than the free memory of every device holds beside the
+/// default run (a tune.concurrent that is lowered is said in session.notes).
+std::int64_t resident_trials(Session& session);
+
+/// Tokens of a pass where run.tokens_per_pass does not say; one size for all devices, so that a trial's numbers do not
+/// depend on where it runs.
+std::int64_t choose_tokens_per_pass(const Session& session);
+
+}  // namespace finetune
