@@ -48,7 +48,11 @@ class Pasha : public Promotion {
   bool is_ranking_stable(std::span<const TrialRecord> all) {
     if (top() == 0) return true;
     take_in(all);
-    return !ranking_.empty() && ranking_.is_alike(noise_.epsilon());
+    if (ranking_.empty()) return false;
+    if (ranking_.is_alike(0)) return true;  // whatever epsilon is: it costs a comparison of each curve with all others
+    for (const TrialId id : uncompared_) noise_.add(curve_of(all[static_cast<std::size_t>(id.value)]));
+    uncompared_.clear();
+    return ranking_.is_alike(noise_.epsilon());
   }
 
   // The trials that are new at the top level; all of them anew where one has left it, or has not all the steps that
@@ -76,6 +80,7 @@ class Pasha : public Promotion {
     seen_ = 0;
     is_seen_.clear();
     steps_.clear();
+    uncompared_.clear();
     ranking_ = {};
     noise_ = {};
   }
@@ -102,11 +107,15 @@ class Pasha : public Promotion {
     // Only who reported between the two levels says whether they rank alike; with nobody they may well not.
     const auto *below = value_from(trial, levels()[top() - 1].step), *here = value_from(trial, levels()[top()].step);
     if (below != here) ranking_.add(trial.id, below->second, here->second);
-    std::vector<double> curve;
-    for (const std::int64_t step : steps_) curve.push_back(*value_at_step(trial, step));
-    noise_.add(curve);
+    uncompared_.push_back(trial.id);
     is_seen_[static_cast<std::size_t>(trial.id.value)] = true;
     ++seen_;
+  }
+
+  std::vector<double> curve_of(const TrialRecord& trial) const {
+    std::vector<double> curve;
+    for (const std::int64_t step : steps_) curve.push_back(*value_at_step(trial, step));
+    return curve;
   }
 
   // Functions of the trials' values: not saved.
@@ -116,6 +125,7 @@ class Pasha : public Promotion {
   std::vector<std::int64_t> steps_;
   SoftRanking ranking_;
   RankingNoise noise_;
+  std::vector<TrialId> uncompared_;  // whose curves are not in noise_ yet
 };
 
 std::unique_ptr<Scheduler> make_pasha(const OptionReader& options, const SchedulerRequest& request) {
