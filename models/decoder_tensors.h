@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <initializer_list>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -98,36 +99,14 @@ std::int64_t base_parameters(const DecoderOptions& model);
 /// The rows of a projection in its stacked tensor: {first, count}.
 std::pair<std::int64_t, std::int64_t> stacked_rows(const DecoderOptions& model, Projection projection);
 
-/// The stacked weights that a projection's rows are in.
+/// The stacked weights and the stacked biases that a projection's rows are in, as references.
 template <class Block>
-auto& stacked_weight(Block& block, Projection projection) {
-  switch (projection) {
-    case Projection::o:
-      return block.o_DO;
-    case Projection::gate:
-    case Projection::up:
-      return block.gate_up_2FD;
-    case Projection::down:
-      return block.down_DF;
-    default:
-      return block.qkv_ED;
-  }
-}
-
-/// Their biases.
-template <class Block>
-auto& stacked_bias(Block& block, Projection projection) {
-  switch (projection) {
-    case Projection::o:
-      return block.o_bias_D;
-    case Projection::gate:
-    case Projection::up:
-      return block.gate_up_bias_2F;
-    case Projection::down:
-      return block.down_bias_D;
-    default:
-      return block.qkv_bias_E;
-  }
+auto stacked_tensors(Block& block, Projection projection) {
+  using enum Projection;
+  if (projection < o) return std::tie(block.qkv_ED, block.qkv_bias_E);
+  if (projection == o) return std::tie(block.o_DO, block.o_bias_D);
+  if (projection < down) return std::tie(block.gate_up_2FD, block.gate_up_bias_2F);
+  return std::tie(block.down_DF, block.down_bias_D);
 }
 
 }  // namespace finetune

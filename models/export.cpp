@@ -75,18 +75,17 @@ void sync_folder(const fs::path& folder) {
 
 void merge_adapter(BaseModel& model, const PeftAdapter& adapter) {
   const double scale = adapter_scale(adapter.spec.alpha, adapter.spec.rank, adapter.spec.rslora);
+  at::Tensor own;  // the stacked tensor that was copied last: others may share the storage of what was read
   for (std::int64_t layer = 0; layer < model.options.layers; ++layer) {
+    auto& block = model.weights.blocks[static_cast<std::size_t>(layer)];
     for (const Projection projection : adapter.spec.targets.members()) {
       const auto& [a_RD, b_OR] = adapter.tensors.at(layer, projection);
-      at::Tensor& stacked = stacked_weight(model.weights.blocks[static_cast<std::size_t>(layer)], projection);
+      at::Tensor& stacked = std::get<0>(stacked_tensors(block, projection));
+      if (!stacked.is_same(own)) stacked = own = stacked.cpu().clone();
       const auto [first, count] = stacked_rows(model.options, projection);
       const at::Tensor weight = stacked.narrow(0, first, count);
-      const at::Tensor merged = (weight.cpu().to(at::kFloat) + at::mm(b_OR, a_RD) * scale).to(weight.scalar_type());
-      if (!all_finite(merged)) {
-        throw failed(projection_path(layer, projection), "the merged weight is not finite");
-      }
-      stacked = stacked.cpu().clone();  // others may share the storage
-      stacked.narrow(0, first, count).copy_(merged);
+      weight.copy_(weight.to(at::kFloat) + at::mm(b_OR, a_RD) * scale);
+      if (!all_finite(weight)) throw failed(projection_path(layer, projection), "the merged weight is not finite");
     }
   }
 }

@@ -27,11 +27,9 @@ AdapterPlace place_of(const BlockContext& c, Projection p) {
 Linear projections(const BlockContext& c, std::initializer_list<Projection> stacked) {
   const Projection first = *stacked.begin();
   const auto gradients = c.gradients();
-  Linear linear{.weight_OI = stacked_weight(c.weights(), first),
-                .bias_O = stacked_bias(c.weights(), first),
-                .dweight_OI = stacked_weight(gradients, first),
-                .dbias_O = stacked_bias(gradients, first),
-                .groups = &c.pack.groups};
+  const auto [weight, bias] = stacked_tensors(c.weights(), first);
+  const auto [dweight, dbias] = stacked_tensors(gradients, first);
+  Linear linear{.weight_OI = weight, .bias_O = bias, .dweight_OI = dweight, .dbias_O = dbias, .groups = &c.pack.groups};
   for (const Projection p : stacked) {
     if (is_adapted(c, p)) linear.adapters.push_back(place_of(c, p));
   }

@@ -34,7 +34,7 @@ struct Session {
   std::string valid_source;         ///< for people: "dev.tsv", "5 % of the training data", ""
   std::string chat_template;        ///< name, or file and hash, of what the conversations are rendered with; "" = none
   std::vector<std::string> notes;   ///< said once: limits lowered, examples truncated or dropped
-  BaseModel model;                  ///< names and config; its tensors are views of bases[0]
+  BaseModel model;                  ///< options and config; its tensors are in bases
   std::vector<at::Device> devices;  ///< one lane each
   ops::KernelChoice kernels = ops::KernelChoice::automatic;
   std::vector<DecoderBase> bases;    ///< one per lane; lanes on the same device share storage
