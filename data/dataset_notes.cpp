@@ -18,7 +18,7 @@ std::vector<std::string> dataset_notes(const Dataset& data, const std::string& w
   if (data.straddling > 0 && data.chat_template.empty()) {
     notes.push_back(
         what + ": " + with_commas(data.straddling) +
-        " tokens straddle the border of prompt and completion and are trained; end the prompt where a token "
+        " tokens straddle the border of prompt and completion and count as completion; end the prompt where a token "
         "ends, with a line break say, to leave them out");
   }
   if (!data.unused_columns.empty()) {
