@@ -164,7 +164,8 @@ TEST(DatasetNotes, SayEachThingOnce) {
   data.straddling = 3;
   const auto with_border = dataset_notes(data, "data.train", {});
   EXPECT_TRUE(std::ranges::any_of(with_border, [](const std::string& note) {
-    return note.starts_with("data.train: 3 tokens straddle the border of prompt and completion and count as completion");
+    return note.starts_with(
+        "data.train: 3 tokens straddle the border of prompt and completion and count as completion");
   }));
   data.chat_template = "chatml";  // there they are no targets
   EXPECT_EQ(dataset_notes(data, "data.train", {}).size() + 1, with_border.size());
