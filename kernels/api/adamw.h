@@ -66,6 +66,11 @@ Status adamw(const AdamW& args, Stream stream);
 Status gradient_norms(const GradientNorms& args, Stream stream);
 }  // namespace ref
 
+namespace cpu {
+Status adamw(const AdamW& args, Stream stream);
+Status gradient_norms(const GradientNorms& args, Stream stream);
+}  // namespace cpu
+
 namespace cuda {
 Status adamw(const AdamW& args, Stream stream);
 Status gradient_norms(const GradientNorms& args, Stream stream);

@@ -98,6 +98,11 @@ Status adapter_forward(const AdapterForward& args, Stream stream);
 Status adapter_backward(const AdapterBackward& args, Stream stream);
 }  // namespace ref
 
+namespace cpu {
+Status adapter_forward(const AdapterForward& args, Stream stream);
+Status adapter_backward(const AdapterBackward& args, Stream stream);
+}  // namespace cpu
+
 namespace cuda {
 Status adapter_forward(const AdapterForward& args, Stream stream);
 Status adapter_backward(const AdapterBackward& args, Stream stream);

@@ -39,6 +39,11 @@ Status cross_entropy(const CrossEntropy& args, Stream stream);
 Status row_sums(const RowSums& args, Stream stream);
 }  // namespace ref
 
+namespace cpu {
+Status cross_entropy(const CrossEntropy& args, Stream stream);
+Status row_sums(const RowSums& args, Stream stream);
+}  // namespace cpu
+
 namespace cuda {
 Status cross_entropy(const CrossEntropy& args, Stream stream);
 Status row_sums(const RowSums& args, Stream stream);

@@ -52,6 +52,11 @@ Status rmsnorm_backward(const RmsnormBackward& args, Stream stream);
 Status rmsnorm_weight_gradient(const RmsnormWeightGradient& args, Stream stream);
 }  // namespace ref
 
+namespace cpu {
+Status rmsnorm_forward(const RmsnormForward& args, Stream stream);
+Status rmsnorm_backward(const RmsnormBackward& args, Stream stream);
+}  // namespace cpu
+
 namespace cuda {
 Status rmsnorm_forward(const RmsnormForward& args, Stream stream);
 Status rmsnorm_backward(const RmsnormBackward& args, Stream stream);

@@ -21,6 +21,10 @@ namespace ref {
 Status rotary(const Rotary& args, Stream stream);
 }
 
+namespace cpu {
+Status rotary(const Rotary& args, Stream stream);
+}  // namespace cpu
+
 namespace cuda {
 Status rotary(const Rotary& args, Stream stream);
 }

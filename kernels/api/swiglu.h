@@ -31,6 +31,11 @@ Status swiglu_forward(const SwigluForward& args, Stream stream);
 Status swiglu_backward(const SwigluBackward& args, Stream stream);
 }  // namespace ref
 
+namespace cpu {
+Status swiglu_forward(const SwigluForward& args, Stream stream);
+Status swiglu_backward(const SwigluBackward& args, Stream stream);
+}  // namespace cpu
+
 namespace cuda {
 Status swiglu_forward(const SwigluForward& args, Stream stream);
 Status swiglu_backward(const SwigluBackward& args, Stream stream);

@@ -1,27 +1,10 @@
-// The kernels for one instruction set; the flags are in CMakeLists.txt.
-#include <cstddef>
-#include <cstdint>
+#include "kernels/cpu/isa.inc"
 
-#include "kernels/cpu/isa.h"
-
-namespace finetune::cpu {
-namespace {
-
-// Each uses what stands before it.
-// clang-format off
-#include "kernels/cpu/vector.inc"
-#include "kernels/cpu/product.inc"
-#include "kernels/cpu/rows.inc"
-#include "kernels/cpu/attention.inc"
-// clang-format on
-
-}  // namespace
+namespace finetune::kernels::cpu {
 
 const Table& table_avx512() {
-  static const Table kTable = {"avx512",        product,       rmsnorm_forward, rmsnorm_backward,  swiglu_forward,
-                               swiglu_backward, rotary,        cross_entropy,   attention_forward, attention_backward,
-                               adamw,           sum_of_squares};
+  static constexpr Table kTable = table_named("avx512");
   return kTable;
 }
 
-}  // namespace finetune::cpu
+}  // namespace finetune::kernels::cpu

@@ -1,8 +1,6 @@
 #include "kernels/cpu/table.h"
 
-#include "kernels/cpu/isa.h"
-
-namespace finetune::cpu {
+namespace finetune::kernels::cpu {
 
 const Table& table() {
   static const Table& kBest = [&]() -> const Table& {
@@ -13,9 +11,4 @@ const Table& table() {
   return kBest;
 }
 
-std::int64_t attention_scratch(std::int64_t tokens, std::int64_t dim) {
-  const std::int64_t padded = (tokens + 15) / 16 * 16;
-  return 2 * dim * padded + 2 * 32 * (padded + 16);
-}
-
-}  // namespace finetune::cpu
+}  // namespace finetune::kernels::cpu

@@ -5,8 +5,8 @@
 
 #include <algorithm>
 
+#include "kernels/api/dropout.h"
 #include "kernels/torch/backend.h"
-#include "kernels/torch/dropout.h"
 
 namespace finetune::ops {
 namespace {
@@ -66,14 +66,14 @@ at::Tensor dropped(const at::Tensor& x, const AdapterGroup& g, std::int64_t key)
   if (g.dropout <= 0) return x;
   at::Tensor mask = at::empty(x.sizes(), at::kFloat);
   for (std::int64_t row = 0; row < x.size(0); ++row)
-    dropout_row(g, key, row, mask.data_ptr<float>() + row * x.size(1), x.size(1));
+    kernels::dropout_row(g, key, row, mask.data_ptr<float>() + row * x.size(1), x.size(1));
   return x * mask.to(x.options());
 }
 
 void adapter_forward_one(const at::Tensor& x, std::span<const AdapterGroup> groups, const AdapterOutput& output) {
   const auto& [bit, key, a, b, s, y] = output;
   for (const auto& g : groups) {
-    if (!adapts(g, bit)) continue;
+    if (!kernels::adapts(g, bit)) continue;
     const auto n = g.end - g.begin;
     const at::Tensor A = a.select(0, g.slot).narrow(0, 0, g.rank), B = b.select(0, g.slot).narrow(1, 0, g.rank);
     const at::Tensor X = dropped(x.narrow(0, g.begin, n).to(A.scalar_type()), g, key);
@@ -90,7 +90,7 @@ void adapter_backward_one(const at::Tensor& x, std::span<const AdapterGroup> gro
                           const AdapterOutputGradient& output, const at::Tensor& dx) {
   const auto& [bit, key, a, b, s, dy, da, db] = output;
   for (const auto& g : groups) {
-    if (!adapts(g, bit)) continue;
+    if (!kernels::adapts(g, bit)) continue;
     const auto n = g.end - g.begin;
     const at::Tensor A = a.select(0, g.slot).narrow(0, 0, g.rank), B = b.select(0, g.slot).narrow(1, 0, g.rank);
     const at::Tensor D = dy.narrow(0, g.begin, n).to(A.scalar_type()) * g.scale;

@@ -1,13 +1,11 @@
-// The dropout mask of the adapter's input: counter-based, keyed on (trial seed, step, projection, token, column), so it
-// does not depend on pack, slot or device.
+// The dropout mask of an adapter's input: counter-based, keyed on (trial seed, step, projection, token, column), so it
+// does not depend on pack, slot, thread or device. kernels/cuda/dropout.cuh makes the same words.
 #pragma once
 
-#include <cstdint>
-
 #include "core/random.h"
-#include "kernels/torch/ops.h"
+#include "kernels/api/adapter.h"
 
-namespace finetune::ops {
+namespace finetune::kernels {
 
 inline bool adapts(const AdapterGroup& group, std::int64_t bit) {
   return (group.projections >> bit & 1) != 0;
@@ -29,4 +27,4 @@ inline void dropout_row(const AdapterGroup& group, std::int64_t key, std::int64_
   }
 }
 
-}  // namespace finetune::ops
+}  // namespace finetune::kernels

@@ -1,0 +1,171 @@
+// Every kernel on a CPU honours the strides between rows: on rows that lie apart in a wider tensor it gives the bits
+// that it gives on rows side by side, and touches nothing between them. Elements of a row that are apart are refused.
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+#include "kernels/api/attention.h"
+#include "kernels/torch/backend.h"
+
+namespace finetune::testing {
+namespace {
+
+using at::Tensor;
+constexpr double kBetween = 77;  // what stands between the rows
+
+// The same values, in columns [3, 3 + width) of a wider tensor.
+Tensor apart(const Tensor& x) {
+  std::vector<std::int64_t> shape = x.sizes().vec();
+  const std::int64_t width = x.numel() / x.size(0);
+  Tensor wide = at::full({x.size(0), width + 8}, kBetween, x.options());
+  Tensor inside = wide.narrow(1, 3, width).view(shape);
+  inside.copy_(x);
+  return inside;
+}
+// Whether what stands around those columns is as it was.
+bool untouched(const Tensor& x) {
+  const std::int64_t width = x.numel() / x.size(0);
+  const Tensor wide = x.as_strided({x.size(0), width + 8}, {width + 8, 1}, x.storage_offset() - 3);
+  return wide.narrow(1, 0, 3).eq(kBetween).all().item<bool>() &&
+         wide.narrow(1, width + 3, 5).eq(kBetween).all().item<bool>();
+}
+
+// Runs `call` on `inputs` and on copies of them that lie apart; all are compared afterwards.
+template <typename Call>
+void expect_the_same(const std::vector<Tensor>& inputs, const Call& call) {
+  std::vector<Tensor> together, separate;
+  for (const Tensor& x : inputs) {
+    together.push_back(x.clone());
+    separate.push_back(apart(x));
+  }
+  call(together);
+  call(separate);
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    EXPECT_TRUE(at::equal(together[i], separate[i])) << i;
+    EXPECT_TRUE(untouched(separate[i])) << i;
+  }
+}
+
+class Strides : public ::testing::Test {
+ protected:
+  void SetUp() override { at::manual_seed(5); }
+  const ops::Backend& cpu_ = ops::cpu_backend();
+};
+
+TEST_F(Strides, Rmsnorm) {
+  const Tensor w = at::randn({19});
+  for (const bool accumulate : {false, true}) {
+    expect_the_same({at::randn({70, 19}), at::randn({70, 19}), at::randn({70, 19}), at::randn({70, 19})},
+                    [&](std::vector<Tensor>& t) {
+                      Tensor rstd = at::empty({70}), dw = at::zeros({19});
+                      cpu_.rmsnorm_forward(t[0], w, 1e-5, t[1], rstd);
+                      cpu_.rmsnorm_backward(t[2], t[0], w, rstd, t[3], accumulate, dw);
+                    });
+  }
+}
+
+TEST_F(Strides, Swiglu) {
+  std::vector<Tensor> rows;
+  for (int i = 0; i < 6; ++i) rows.push_back(at::randn({70, 21}));
+  expect_the_same(rows, [&](std::vector<Tensor>& t) {
+    cpu_.swiglu_forward(t[0], t[1], t[2]);
+    cpu_.swiglu_backward(t[3], t[0], t[1], t[4], t[5]);
+  });
+}
+
+TEST_F(Strides, Rotary) {
+  const Tensor angles = at::randn({9, 3}), positions = at::tensor({8, 0, 3, 3}, at::kInt);
+  expect_the_same({at::randn({4, 2, 6})},
+                  [&](std::vector<Tensor>& t) { cpu_.rotary(t[0], angles.cos(), angles.sin(), positions, false); });
+}
+
+TEST_F(Strides, CrossEntropy) {
+  const Tensor targets = at::tensor({0, 16, 5}, at::kLong), scale = at::randn({3});
+  expect_the_same({at::randn({3, 17}), at::randn({3, 17})}, [&](std::vector<Tensor>& t) {
+    Tensor nll = at::empty({3}), correct = at::empty({3}, at::kByte);
+    cpu_.cross_entropy(t[0], targets, scale, nll, correct, t[1]);
+  });
+}
+
+TEST_F(Strides, Attention) {
+  const ops::Segments segments = ops::make_segments({0, 1, 6, 13}, 7, at::kCPU);
+  const auto heads = [](std::int64_t count) { return at::randn({13, count, 5}); };
+  expect_the_same({heads(4), heads(2), heads(2), heads(4), heads(4), heads(4), heads(2), heads(2)},
+                  [&](std::vector<Tensor>& t) {
+                    Tensor lse = at::empty({4, 13});
+                    cpu_.attention_forward(t[0], t[1], t[2], segments, {0.3, 3}, t[3], lse);
+                    cpu_.attention_backward(t[4], t[0], t[1], t[2], t[3], lse, segments, {0.3, 3}, t[5], t[6], t[7]);
+                  });
+}
+
+TEST_F(Strides, Adapters) {
+  const ops::AdapterGroups groups = ops::make_adapter_groups(
+      {{.begin = 0, .end = 70, .slot = 1, .rank = 8, .projections = 2, .scale = 2},
+       {.begin = 71, .end = 80, .slot = 0, .rank = 16, .projections = 2, .scale = 0.5f, .dropout = 0.3f, .seed = 9}});
+  const Tensor a = at::randn({2, 16, 13}), b = at::randn({2, 19, 16});
+  expect_the_same(
+      {at::randn({80, 13}), at::zeros({80, 16}), at::randn({80, 19}), at::randn({80, 19}), at::randn({80, 13})},
+      [&](std::vector<Tensor>& t) {
+        const ops::AdapterOutput output{1, 3, a, b, t[1], t[2]};
+        const Tensor da = at::zeros_like(a), db = at::zeros_like(b);
+        const ops::AdapterOutputGradient gradient{1, 3, a, b, t[1], t[3], da, db};
+        cpu_.adapter_forward(t[0], groups, {&output, 1});
+        cpu_.adapter_backward(t[0], groups, {&gradient, 1}, t[4]);
+      });
+}
+
+TEST_F(Strides, ElementsOfARowThatLieApartAreRefused) {
+  const Tensor x = at::randn({4, 4}), turned = x.t(), w = at::ones({4});
+  Tensor y = at::empty({4, 4}), y_turned = y.t(), rstd = at::empty({4}), dx = at::empty({4, 4}),
+         lse = at::empty({2, 4});
+  const auto refused = [](const auto& call) {
+    try {
+      call();
+      return false;
+    } catch (const c10::Error& error) {
+      return std::string(error.what()).find("contiguous") != std::string::npos;
+    }
+  };
+  EXPECT_TRUE(refused([&] { cpu_.rmsnorm_forward(turned, w, 1e-5, y, rstd); }));
+  EXPECT_TRUE(refused([&] { cpu_.rmsnorm_forward(x, w, 1e-5, y_turned, rstd); }));
+  EXPECT_TRUE(refused([&] { cpu_.swiglu_forward(x, turned, y); }));
+  const Tensor heads = at::randn({4, 3, 2}).transpose(1, 2).contiguous().transpose(1, 2);  // heads of a row interleaved
+  Tensor turned_heads = heads;
+  EXPECT_TRUE(refused([&] {
+    cpu_.rotary(turned_heads, at::ones({4, 1}), at::ones({4, 1}), at::tensor({0, 1, 2, 3}, at::kInt), false);
+  }));
+  EXPECT_FALSE(refused([&] { cpu_.rmsnorm_forward(x, w, 1e-5, y, rstd); }));
+}
+
+TEST_F(Strides, WhatIsOfAnotherShapeIsRefused) {
+  const Tensor x = at::randn({4, 6});
+  Tensor y = at::empty({4, 5}), rstd = at::empty({4});
+  EXPECT_THROW(cpu_.rmsnorm_forward(x, at::ones({6}), 1e-5, y, rstd), c10::Error);
+  EXPECT_THROW(cpu_.swiglu_forward(x, at::randn({3, 6}), y), c10::Error);
+}
+
+// The kernels and the plain C++ oracle: sums of at most 61 products of numbers near 1, each rounded to 6e-8.
+TEST_F(Strides, AttentionEqualsTheOracle) {
+  const std::vector<std::int32_t> bounds{0, 1, 40, 40, 101};
+  const auto heads = [](std::int64_t count) { return at::randn({101, count, 10}); };
+  const Tensor q = heads(4), k = heads(2), v = heads(2), d = heads(4);
+  const ops::Segments segments = ops::make_segments(bounds, 61, at::kCPU);
+  const auto f = [](const Tensor& t) { return t.data_ptr<float>(); };
+  for (const std::int64_t window : {0, 7}) {
+    Tensor o = at::empty_like(q), lse = at::empty({4, 101}), dq = at::empty_like(q), dk = at::empty_like(k),
+           dv = at::empty_like(v), o2 = at::empty_like(q), lse2 = at::empty({4, 101}), dq2 = at::empty_like(q),
+           dk2 = at::empty_like(k), dv2 = at::empty_like(v);
+    cpu_.attention_forward(q, k, v, segments, {0.3, window}, o, lse);
+    cpu_.attention_backward(d, q, k, v, o, lse, segments, {0.3, window}, dq, dk, dv);
+    const kernels::Attention of{
+        kernels::Type::f32, f(q), f(k), f(v), 40, 20, 20, bounds.data(), 4, 61, 4, 2, 10, window, 0.3f};
+    kernels::ref::attention_forward({of, f(o2), 40, f(lse2), 101}, {});
+    kernels::ref::attention_backward({of, f(d), f(o2), 40, 40, f(lse2), 101, f(dq2), f(dk2), f(dv2), 40, 20, 20}, {});
+    for (const auto& [actual, expected] :
+         {std::pair{o, o2}, std::pair{lse, lse2}, std::pair{dq, dq2}, std::pair{dk, dk2}, std::pair{dv, dv2}}) {
+      EXPECT_LT((actual - expected).abs().max().item<double>(), 3e-6 * (1 + expected.abs().max().item<double>()));
+    }
+  }
+}
+
+}  // namespace
+}  // namespace finetune::testing
