@@ -51,7 +51,7 @@ inline at::ScalarType wide_dtype(at::ScalarType activations) {
 }
 
 /// Workspace names are small integers, a range for each file.
-inline constexpr int kFirstBlockBuffer = 0, kFirstHeadBuffer = 32, kFirstDecoderBuffer = 40;
+inline constexpr int kFirstBlockBuffer = 0, kFirstHeadBuffer = 40, kFirstDecoderBuffer = 48;
 
 /// Buffers of one lane, grown to the largest pass and reused: no allocation in the steady state.
 class DecoderWorkspace {

@@ -18,6 +18,11 @@ struct RotaryOptions {
   float attention_factor = 1;              ///< cos and sin are multiplied by it (yarn)
 };
 
+/// What turns a layer's queries and keys.
+enum class Rope { global, local, none };
+
+/// A block is two branches, x + residual_scale * post_norm(body(pre_norm(x))); everything here that differs between
+/// families is a value, and its default is what Llama does.
 struct DecoderOptions {
   std::string family;           ///< llama, mistral, qwen2, qwen3
   std::int64_t vocab_size = 0;  ///< V
@@ -31,9 +36,15 @@ struct DecoderOptions {
   double norm_epsilon = 1e-6;
   bool tied_head = false;  ///< lm_head is the embedding
   bool qkv_bias = false, o_bias = false, mlp_bias = false;
-  bool qk_norm = false;              ///< RMSNorm over head_dim on q and k before the rotation (qwen3)
+  bool qk_norm = false;        ///< RMSNorm over head_dim on q and k before the rotation
+  bool pre_norm = true;        ///< a branch normalises what goes into its body
+  bool post_norm = false;      ///< a branch normalises what comes out of its body
+  double embedding_scale = 1;  ///< rounded to the activations' type first
+  double residual_scale = 1, logit_scale = 1;
+  double attention_scale = 0;        ///< of q . k; 0 = 1 / sqrt(head_dim)
   std::vector<std::int64_t> window;  ///< per layer: a token sees itself and window-1 before it; 0 = all
-  RotaryOptions rotary;
+  std::vector<Rope> rope;            ///< per layer; empty = global everywhere
+  RotaryOptions rotary, local_rotary;
 };
 
 /// The seven projections of a block, in the order in which they are computed. Indexes tables everywhere.

@@ -21,8 +21,9 @@ namespace finetune {
 /// What a model does not have stays as it was made (a tensor: undefined).
 template <class T>
 struct BlockTensors {
-  T attention_norm_D, mlp_norm_D;  ///< before attention, before the MLP
-  T qkv_ED;                        ///< rows: q heads, k heads, v heads
+  T attention_norm_D, mlp_norm_D;            ///< before attention, before the MLP
+  T attention_post_norm_D, mlp_post_norm_D;  ///< of what they give, before it is added to the residual
+  T qkv_ED;                                  ///< rows: q heads, k heads, v heads
   T o_DO;
   T gate_up_2FD;  ///< rows: gate, up
   T down_DF;
@@ -66,8 +67,12 @@ TensorRows bias_rows(const DecoderOptions& model, std::int64_t layer, std::initi
 template <class Block, class Visit>
 void for_each_of_block(const DecoderOptions& m, std::int64_t layer, Block& block, const Visit& visit) {
   using enum Projection;
-  visit(norm_rows(layer, "input_layernorm", m.width), block.attention_norm_D);
-  visit(norm_rows(layer, "post_attention_layernorm", m.width), block.mlp_norm_D);
+  // Without post-norms the norm before the MLP has the name that it has in Llama: after the attention.
+  const char* before_mlp = m.post_norm ? "pre_feedforward_layernorm" : "post_attention_layernorm";
+  if (m.pre_norm) visit(norm_rows(layer, "input_layernorm", m.width), block.attention_norm_D);
+  if (m.pre_norm) visit(norm_rows(layer, before_mlp, m.width), block.mlp_norm_D);
+  if (m.post_norm) visit(norm_rows(layer, "post_attention_layernorm", m.width), block.attention_post_norm_D);
+  if (m.post_norm) visit(norm_rows(layer, "post_feedforward_layernorm", m.width), block.mlp_post_norm_D);
   visit(weight_rows(m, layer, {q, k, v}), block.qkv_ED);
   visit(weight_rows(m, layer, {o}), block.o_DO);
   visit(weight_rows(m, layer, {gate, up}), block.gate_up_2FD);

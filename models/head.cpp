@@ -22,11 +22,23 @@ std::int64_t rows_per_chunk(std::int64_t vocabulary, at::Device device) {
 struct Head {
   Norm norm;
   Linear linear;
+  double logit_scale = 1;
+
+  void forward(const at::Tensor& normed_ND, at::Tensor& logits_NV) const {
+    linear.forward(normed_ND, logits_NV, false);
+    if (logit_scale != 1) logits_NV.mul_(logit_scale);
+  }
+  /// Writes over dlogits.
+  void backward(const at::Tensor& normed_ND, at::Tensor& dlogits_NV, const at::Tensor& dnormed_ND) const {
+    if (logit_scale != 1) dlogits_NV.mul_(logit_scale);
+    linear.backward(normed_ND, dlogits_NV, dnormed_ND);
+  }
 };
 
 Head head_of(const DecoderBase& base, const FullGradients* full) {
   return {.norm = {base.final_norm_D, full ? full->final_norm_D : at::Tensor(), base.options.norm_epsilon},
-          .linear = {.weight_OI = base.head_VD, .dweight_OI = full ? full->head_VD : at::Tensor()}};
+          .linear = {.weight_OI = base.head_VD, .dweight_OI = full ? full->head_VD : at::Tensor()},
+          .logit_scale = base.options.logit_scale};
 }
 
 struct HeadRows {
@@ -48,15 +60,15 @@ HeadRows normed_rows(const DecoderBase& base, const Norm& norm, const Pack& pack
 
 // Calls work(first row, rows, logits) for even chunks of the rows; logits are computed, and may be overwritten.
 template <typename Work>
-void for_each_chunk(const Linear& linear, const at::Tensor& normed_ND, DecoderWorkspace& workspace, const Work& work) {
-  const std::int64_t rows = normed_ND.size(0), vocabulary = linear.weight_OI.size(0);
+void for_each_chunk(const Head& head, const at::Tensor& normed_ND, DecoderWorkspace& workspace, const Work& work) {
+  const std::int64_t rows = normed_ND.size(0), vocabulary = head.linear.weight_OI.size(0);
   const std::int64_t most = rows_per_chunk(vocabulary, normed_ND.device()), chunks = (rows + most - 1) / most;
   const at::Tensor buffer =
       workspace.get(kLogits, 0, std::min(most, rows), vocabulary, normed_ND.scalar_type(), normed_ND.device());
   for (std::int64_t chunk = 0; chunk < chunks; ++chunk) {
     const std::int64_t first = rows * chunk / chunks, count = rows * (chunk + 1) / chunks - first;
     at::Tensor logits = buffer.narrow(0, 0, count);
-    linear.forward(normed_ND.narrow(0, first, count), logits, false);
+    head.forward(normed_ND.narrow(0, first, count), logits);
     work(first, count, logits);
   }
 }
@@ -74,12 +86,11 @@ PackLosses head_losses(const DecoderBase& base, const Pack& pack, const at::Tens
   if (pack.loss_rows_N.size(0) == 0) return losses;
   const Head head = head_of(base, nullptr);
   const HeadRows last = normed_rows(base, head.norm, pack, x_TD, workspace);
-  for_each_chunk(
-      head.linear, last.normed_ND, workspace, [&](std::int64_t first, std::int64_t count, at::Tensor& logits) {
-        at::Tensor nll = losses.nll_N.narrow(0, first, count), correct = losses.correct_N.narrow(0, first, count);
-        ops::cross_entropy(logits, pack.targets_N.narrow(0, first, count), pack.scale_N.narrow(0, first, count), nll,
-                           correct, at::Tensor());
-      });
+  for_each_chunk(head, last.normed_ND, workspace, [&](std::int64_t first, std::int64_t count, at::Tensor& logits) {
+    at::Tensor nll = losses.nll_N.narrow(0, first, count), correct = losses.correct_N.narrow(0, first, count);
+    ops::cross_entropy(logits, pack.targets_N.narrow(0, first, count), pack.scale_N.narrow(0, first, count), nll,
+                       correct, at::Tensor());
+  });
   return losses;
 }
 
@@ -92,13 +103,12 @@ PackLosses head_losses_backward(const DecoderBase& base, const Pack& pack, const
   const HeadRows last = normed_rows(base, head.norm, pack, x_TD, workspace);
   at::Tensor dnormed_ND =
       workspace.get(kHeadDNormed, 0, pack.loss_rows_N.size(0), base.options.width, x_TD.scalar_type(), x_TD.device());
-  for_each_chunk(
-      head.linear, last.normed_ND, workspace, [&](std::int64_t first, std::int64_t count, at::Tensor& logits) {
-        at::Tensor nll = losses.nll_N.narrow(0, first, count), correct = losses.correct_N.narrow(0, first, count);
-        ops::cross_entropy(logits, pack.targets_N.narrow(0, first, count), pack.scale_N.narrow(0, first, count), nll,
-                           correct, logits);
-        head.linear.backward(last.normed_ND.narrow(0, first, count), logits, dnormed_ND.narrow(0, first, count));
-      });
+  for_each_chunk(head, last.normed_ND, workspace, [&](std::int64_t first, std::int64_t count, at::Tensor& logits) {
+    at::Tensor nll = losses.nll_N.narrow(0, first, count), correct = losses.correct_N.narrow(0, first, count);
+    ops::cross_entropy(logits, pack.targets_N.narrow(0, first, count), pack.scale_N.narrow(0, first, count), nll,
+                       correct, logits);
+    head.backward(last.normed_ND.narrow(0, first, count), logits, dnormed_ND.narrow(0, first, count));
+  });
   at::Tensor dx_ND = dnormed_ND;  // the norm's backward is row by row, so it may write over its input
   head.norm.backward(dnormed_ND, last.x_ND, last.rstd_N, dx_ND, false);
   ops::add_rows(pack.loss_rows_N, dx_ND, dx_TD);  // a row padded in twice carries gradient zero

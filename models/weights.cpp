@@ -2,7 +2,10 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
+
 namespace finetune {
+
 std::pair<at::Tensor, at::Tensor> rotary_tables(const RotaryOptions& rotary, std::int64_t positions,
                                                 at::Device device) {
   // fp32 like transformers: position x inverse frequency in fp32, then cos and sin, then the attention factor.
@@ -13,11 +16,14 @@ std::pair<at::Tensor, at::Tensor> rotary_tables(const RotaryOptions& rotary, std
 }
 
 DecoderBase make_base(const BaseModel& model, at::Device device) {
-  DecoderBase base{model.weights, model.options, {}, {}};
+  DecoderBase base{model.weights, model.options, {}, {}, {}, {}};
   for_each_tensor(base.options, base,
                   [&](const TensorRows&, at::Tensor& tensor) { tensor = tensor.to(device).contiguous(); });
   if (base.options.tied_head) base.head_VD = base.embed_VD;
-  std::tie(base.cos_PK, base.sin_PK) = rotary_tables(base.options.rotary, base.options.max_positions, device);
+  const DecoderOptions& o = base.options;
+  std::tie(base.cos_PK, base.sin_PK) = rotary_tables(o.rotary, o.max_positions, device);
+  if (std::ranges::find(o.rope, Rope::local) != o.rope.end())
+    std::tie(base.local_cos_PK, base.local_sin_PK) = rotary_tables(o.local_rotary, o.max_positions, device);
   return base;
 }
 

@@ -13,7 +13,8 @@ namespace finetune {
 /// Immutable while LoRA trains; shared by all trials and lanes on one device.
 struct DecoderBase : DecoderTensors<at::Tensor> {
   DecoderOptions options;
-  at::Tensor cos_PK, sin_PK;  ///< fp32 rotary tables [max_positions, K/2]
+  at::Tensor cos_PK, sin_PK;              ///< fp32 rotary tables [max_positions, K/2]
+  at::Tensor local_cos_PK, local_sin_PK;  ///< of the layers with Rope::local; undefined without such
 };
 
 /// On the model's own device the storage is shared, elsewhere copied.

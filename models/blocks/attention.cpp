@@ -50,8 +50,13 @@ at::Tensor Attention::attended(const Heads& heads) const {
 
 ops::AttentionOptions Attention::how() const {
   const DecoderOptions& o = context_.options();
-  return {.scale = 1.0 / std::sqrt(static_cast<double>(o.head_dim)),
+  return {.scale = o.attention_scale > 0 ? o.attention_scale : 1.0 / std::sqrt(static_cast<double>(o.head_dim)),
           .window = o.window[static_cast<std::size_t>(context_.layer)]};
+}
+
+void Attention::turn(at::Tensor x_THK, bool inverse) const {
+  const auto& [cos_PK, sin_PK] = context_.rotary_tables();
+  if (cos_PK.defined()) ops::rotary(x_THK, cos_PK, sin_PK, context_.pack.positions_T, inverse);
 }
 
 void Attention::rotate(const Heads& heads) const {
@@ -61,16 +66,14 @@ void Attention::rotate(const Heads& heads) const {
     at::Tensor y = heads.normed.view({-1, head_dim});
     heads.norm.forward(heads.projected.reshape({-1, head_dim}), y, heads.rstd);
   }
-  at::Tensor x_THK = attended(heads);
-  ops::rotary(x_THK, c.base.cos_PK, c.base.sin_PK, c.pack.positions_T, false);
+  turn(attended(heads), false);
 }
 
 // The gradient from after rotation and norm to before them. Without qk-norm `dx` is `dprojected`, and is turned in
 // place.
 void Attention::rotate_back(const Heads& heads, const at::Tensor& dx, const at::Tensor& dprojected) const {
   const BlockContext& c = context_;
-  at::Tensor dx_THK = by_head(dx);
-  ops::rotary(dx_THK, c.base.cos_PK, c.base.sin_PK, c.pack.positions_T, true);
+  turn(by_head(dx), true);
   if (!heads.normed.defined()) return;
   const at::Tensor x = heads.projected.reshape({-1, c.options().head_dim});
   at::Tensor dheads = at::empty_like(x);
@@ -79,14 +82,14 @@ void Attention::rotate_back(const Heads& heads, const at::Tensor& dx, const at::
   target.copy_(dheads.view(target.sizes()));
 }
 
-void Attention::forward(const at::Tensor& normed_TD, at::Tensor& y_TD) const {
+void Attention::forward(const at::Tensor& normed_TD, at::Tensor& y_TD, bool accumulate) const {
   at::Tensor qkv_TE = qkv_TE_, lse_HT = lse_HT_, o_THK = by_head(o_TO_);
   qkv_.forward(normed_TD, qkv_TE, false);
   rotate(q_);
   rotate(k_);
   ops::attention_forward(attended(q_), attended(k_), by_head(columns(context_, qkv_TE_, Projection::v)),
                          context_.pack.segments, how(), o_THK, lse_HT);
-  o_.forward(o_TO_, y_TD, true);
+  o_.forward(o_TO_, y_TD, accumulate);
 }
 
 void Attention::backward(const at::Tensor& normed_TD, const at::Tensor& dy_TD, const at::Tensor& dnormed_TD) const {

@@ -11,7 +11,7 @@ class Attention {
  public:
   explicit Attention(const BlockContext& context);
 
-  void forward(const at::Tensor& normed_TD, at::Tensor& y_TD) const;
+  void forward(const at::Tensor& normed_TD, at::Tensor& y_TD, bool accumulate) const;
   void backward(const at::Tensor& normed_TD, const at::Tensor& dy_TD, const at::Tensor& dnormed_TD) const;
   bool needs_input() const { return qkv_.trains(); }
   bool trains() const { return qkv_.trains() || o_.trains(); }
@@ -27,6 +27,7 @@ class Attention {
   at::Tensor by_head(const at::Tensor& x) const;
   at::Tensor attended(const Heads& heads) const;
   ops::AttentionOptions how() const;
+  void turn(at::Tensor x_THK, bool inverse) const;  ///< by the layer's angles, in place
   void rotate(const Heads& heads) const;
   void rotate_back(const Heads& heads, const at::Tensor& dx, const at::Tensor& dprojected) const;
 

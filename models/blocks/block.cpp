@@ -1,5 +1,7 @@
 #include "models/blocks/block.h"
 
+#include <ATen/ATen.h>
+
 #include "models/blocks/attention.h"
 #include "models/blocks/mlp.h"
 #include "models/blocks/norm.h"
@@ -7,69 +9,123 @@
 namespace finetune {
 namespace {
 
-// A branch: y = x + body(norm(x)). The body's last projection adds to the residual stream, which y holds already.
-// Attention and Mlp are bodies; a body has
-//
-//   void forward(const at::Tensor& normed_TD, at::Tensor& y_TD)                                     adds to y
-//   void backward(const at::Tensor& normed_TD, const at::Tensor& dy_TD, const at::Tensor& dnormed_TD)      writes
-//   dnormed bool needs_input()      whether backward reads normed_TD: else it is left undefined bool trains() whether
-//   anything in it is trained
-//
-// `dnormed_TD` is undefined where nothing below the body is trained.
-template <class Body>
-void branch_forward(const BlockContext& c, const Norm& norm, const at::Tensor& rstd_T, const Body& body,
-                    const at::Tensor& x_TD, at::Tensor& y_TD) {
-  at::Tensor normed_TD = c.scratch(kNormed, c.options().width);
-  norm.forward(x_TD, normed_TD, rstd_T);
-  y_TD.copy_(x_TD);
-  body.forward(normed_TD, y_TD);
-}
+// A norm, with the factors that it keeps from forward to backward; without a weight there is none.
+struct KeptNorm {
+  Norm norm;
+  at::Tensor rstd_T;
+};
 
-// dx_TD: the gradient of the branch's output in, of its input out.
+// y = x + residual_scale * post_norm(body(pre_norm(x))). Attention and Mlp are bodies; a body has
+//
+//   void forward(normed_TD, y_TD, accumulate)        writes y, or adds to it
+//   void backward(normed_TD, dy_TD, dnormed_TD)      writes dnormed, which is undefined where nothing below is trained
+//   bool needs_input()                               whether backward reads normed_TD: else it is left undefined
+//   bool trains()                                    whether anything in it is trained
+//
+// Where nothing stands between body and residual, the body's last projection adds to the residual stream itself.
 template <class Body>
-void branch_backward(const BlockContext& c, const Norm& norm, const at::Tensor& rstd_T, const Body& body,
-                     const at::Tensor& x_TD, at::Tensor& dx_TD, bool needs_dx) {
-  at::Tensor normed_TD, dnormed_TD;
-  if (body.needs_input()) {
-    normed_TD = c.scratch(kNormed, c.options().width);
-    norm.forward(x_TD, normed_TD, rstd_T);
+class Branch {
+ public:
+  Branch(const BlockContext& c, KeptNorm pre, KeptNorm post, int kept_output)
+      : context_(c), body_(c), pre_(std::move(pre)), post_(std::move(post)), scale_(c.options().residual_scale) {
+    if (post_.norm.defined()) output_TD_ = c.kept(kept_output, c.options().width);
   }
-  if (needs_dx) dnormed_TD = c.scratch(kDNormed, c.options().width);
-  body.backward(normed_TD, dx_TD, dnormed_TD);
-  if (needs_dx) norm.backward(dnormed_TD, x_TD, rstd_T, dx_TD, true);
+
+  bool trains() const { return body_.trains(); }
+
+  void forward(const at::Tensor& x_TD, at::Tensor& y_TD) const {
+    const at::Tensor normed_TD = normed(x_TD);
+    if (adds_itself()) {
+      y_TD.copy_(x_TD);
+      body_.forward(normed_TD, y_TD, true);
+      return;
+    }
+    at::Tensor output_TD = post_.norm.defined() ? output_TD_ : scratch(kBranch);
+    body_.forward(normed_TD, output_TD, false);
+    if (post_.norm.defined()) {
+      at::Tensor post_normed_TD = scratch(kBranch);
+      post_.norm.forward(output_TD, post_normed_TD, post_.rstd_T);
+      output_TD = post_normed_TD;
+    }
+    at::add_out(y_TD, x_TD, output_TD, scale_);
+  }
+
+  // dx_TD: the gradient of the branch's output in, of its input out.
+  void backward(const at::Tensor& x_TD, at::Tensor& dx_TD, bool needs_dx) const {
+    const at::Tensor normed_TD = body_.needs_input() ? normed(x_TD) : at::Tensor();
+    const at::Tensor dnormed_TD = needs_dx ? scratch(kDNormed) : at::Tensor();
+    body_.backward(normed_TD, output_gradient(dx_TD), dnormed_TD);
+    if (!needs_dx) return;
+    if (pre_.norm.defined())
+      pre_.norm.backward(dnormed_TD, x_TD, pre_.rstd_T, dx_TD, true);
+    else
+      dx_TD.add_(dnormed_TD);
+  }
+
+ private:
+  at::Tensor scratch(int name) const { return context_.scratch(name, context_.options().width); }
+  bool adds_itself() const { return !post_.norm.defined() && scale_ == 1; }
+
+  at::Tensor normed(const at::Tensor& x_TD) const {
+    if (!pre_.norm.defined()) return x_TD;
+    at::Tensor normed_TD = scratch(kNormed);
+    pre_.norm.forward(x_TD, normed_TD, pre_.rstd_T);
+    return normed_TD;
+  }
+
+  // Of what the body gave, from the gradient of what the branch gives.
+  at::Tensor output_gradient(const at::Tensor& dy_TD) const {
+    at::Tensor gradient_TD = dy_TD;
+    if (scale_ != 1) {
+      gradient_TD = scratch(kDBranch);
+      at::mul_out(gradient_TD, dy_TD, at::scalar_tensor(scale_, dy_TD.options()));
+    }
+    if (!post_.norm.defined()) return gradient_TD;
+    at::Tensor doutput_TD = scratch(kDBranchOut);
+    post_.norm.backward(gradient_TD, output_TD_, post_.rstd_T, doutput_TD, false);
+    return doutput_TD;
+  }
+
+  const BlockContext& context_;
+  Body body_;
+  KeptNorm pre_, post_;
+  double scale_;
+  at::Tensor output_TD_;  // kept, with a post-norm
+};
+
+KeptNorm norm_of(const BlockContext& c, at::Tensor BlockTensors<at::Tensor>::*weight, int rstd) {
+  KeptNorm kept{.norm = {c.weights().*weight, c.gradients().*weight, c.options().norm_epsilon}, .rstd_T = {}};
+  if (kept.norm.defined()) kept.rstd_T = c.kept_statistics(rstd, c.pack.tokens);
+  return kept;
 }
 
 // The parts of a block, and the residual stream between its two branches.
 struct Parts {
+  using Tensors = BlockTensors<at::Tensor>;
   explicit Parts(const BlockContext& c)
-      : attention(c),
-        mlp(c),
-        attention_norm{c.weights().attention_norm_D, c.gradients().attention_norm_D, c.options().norm_epsilon},
-        mlp_norm{c.weights().mlp_norm_D, c.gradients().mlp_norm_D, c.options().norm_epsilon},
-        rstd_attention_T(c.kept_statistics(kRstdAttention, c.pack.tokens)),
-        rstd_mlp_T(c.kept_statistics(kRstdMlp, c.pack.tokens)),
+      : attention(c, norm_of(c, &Tensors::attention_norm_D, kRstdAttention),
+                  norm_of(c, &Tensors::attention_post_norm_D, kRstdAttentionOut), kAttentionOut),
+        mlp(c, norm_of(c, &Tensors::mlp_norm_D, kRstdMlp), norm_of(c, &Tensors::mlp_post_norm_D, kRstdMlpOut), kMlpOut),
         middle_TD(c.kept(kMiddle, c.options().width)) {}
 
-  Attention attention;
-  Mlp mlp;
-  Norm attention_norm, mlp_norm;
-  at::Tensor rstd_attention_T, rstd_mlp_T, middle_TD;
+  Branch<Attention> attention;
+  Branch<Mlp> mlp;
+  at::Tensor middle_TD;
 };
 
 }  // namespace
 
 void block_forward(const BlockContext& c, const at::Tensor& x_TD, at::Tensor& y_TD) {
   Parts b(c);
-  branch_forward(c, b.attention_norm, b.rstd_attention_T, b.attention, x_TD, b.middle_TD);
-  branch_forward(c, b.mlp_norm, b.rstd_mlp_T, b.mlp, b.middle_TD, y_TD);
+  b.attention.forward(x_TD, b.middle_TD);
+  b.mlp.forward(b.middle_TD, y_TD);
 }
 
 void block_backward(const BlockContext& c, const at::Tensor& x_TD, at::Tensor& dx_TD, bool needs_input_gradient) {
-  Parts b(c);
+  const Parts b(c);
   const bool needs_middle = needs_input_gradient || b.attention.trains();
-  branch_backward(c, b.mlp_norm, b.rstd_mlp_T, b.mlp, b.middle_TD, dx_TD, needs_middle);
-  if (needs_middle)
-    branch_backward(c, b.attention_norm, b.rstd_attention_T, b.attention, x_TD, dx_TD, needs_input_gradient);
+  b.mlp.backward(b.middle_TD, dx_TD, needs_middle);
+  if (needs_middle) b.attention.backward(x_TD, dx_TD, needs_input_gradient);
 }
 
 }  // namespace finetune

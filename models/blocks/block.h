@@ -1,4 +1,4 @@
-// One transformer block: x + attention(norm(x)), and on that + mlp(norm(.)). Internal to the decoder.
+// One transformer block: two branches around the residual stream, attention and MLP. Internal to the decoder.
 #pragma once
 
 #include "models/blocks/context.h"

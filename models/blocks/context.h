@@ -29,8 +29,15 @@ enum BlockBuffer : int {
   kO,
   kLse,
   kGateUp,
+  kAttentionOut,  // these four only with post-norms
+  kMlpOut,
+  kRstdAttentionOut,
+  kRstdMlpOut,
   kS,                           // takes a name for each projection
   kNormed = kS + kProjections,  // from here on used in turn
+  kBranch,
+  kDBranch,
+  kDBranchOut,
   kHidden,
   kDHidden,
   kDGateUp,
@@ -58,6 +65,14 @@ struct BlockContext {
     return trainables.full ? trainables.full->blocks[static_cast<std::size_t>(layer)] : BlockTensors<at::Tensor>{};
   }
   at::ScalarType dtype() const { return base.embed_VD.scalar_type(); }
+  /// cos and sin of the layer; undefined where nothing is turned.
+  std::pair<at::Tensor, at::Tensor> rotary_tables() const {
+    const std::vector<Rope>& rope = options().rope;
+    const Rope which = rope.empty() ? Rope::global : rope[static_cast<std::size_t>(layer)];
+    if (which == Rope::none) return {};
+    if (which == Rope::local) return {base.local_cos_PK, base.local_sin_PK};
+    return {base.cos_PK, base.sin_PK};
+  }
 
   /// [rows, columns], the same in the forward and the backward pass.
   at::Tensor kept(int name, std::int64_t rows, std::int64_t columns, at::ScalarType type) const {

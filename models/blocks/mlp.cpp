@@ -16,10 +16,10 @@ at::Tensor Mlp::activated() const {
   return hidden_TF;
 }
 
-void Mlp::forward(const at::Tensor& normed_TD, at::Tensor& y_TD) const {
+void Mlp::forward(const at::Tensor& normed_TD, at::Tensor& y_TD, bool accumulate) const {
   at::Tensor gate_up_T2F = gate_up_T2F_;
   gate_up_.forward(normed_TD, gate_up_T2F, false);
-  down_.forward(activated(), y_TD, true);
+  down_.forward(activated(), y_TD, accumulate);
 }
 
 void Mlp::backward(const at::Tensor& normed_TD, const at::Tensor& dy_TD, const at::Tensor& dnormed_TD) const {

@@ -9,7 +9,7 @@ class Mlp {
  public:
   explicit Mlp(const BlockContext& context);
 
-  void forward(const at::Tensor& normed_TD, at::Tensor& y_TD) const;
+  void forward(const at::Tensor& normed_TD, at::Tensor& y_TD, bool accumulate) const;
   void backward(const at::Tensor& normed_TD, const at::Tensor& dy_TD, const at::Tensor& dnormed_TD) const;
   bool needs_input() const { return gate_up_.trains(); }
   bool trains() const { return gate_up_.trains() || down_.trains(); }

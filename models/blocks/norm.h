@@ -12,6 +12,8 @@ struct Norm {
   at::Tensor dweight_D;  ///< fp32; undefined where the weight is frozen
   double epsilon = 1e-6;
 
+  bool defined() const { return weight_D.defined(); }
+
   /// Also writes rstd_T, which backward needs.
   void forward(const at::Tensor& x_TD, at::Tensor& y_TD, at::Tensor rstd_T) const {
     ops::rmsnorm_forward(x_TD, weight_D, epsilon, y_TD, rstd_T);

@@ -5,15 +5,26 @@
 
 #include "models/rope.h"
 
+// By model_type; NAME_options is defined in NAME.cpp.
+#define FINETUNE_FAMILIES(FAMILY) \
+  FAMILY(llama)                   \
+  FAMILY(mistral)                 \
+  FAMILY(qwen2)                   \
+  FAMILY(qwen3)
+
 namespace finetune {
+
+#define FINETUNE_DECLARE(name) DecoderOptions name##_options(const ConfigReader& config);
+FINETUNE_FAMILIES(FINETUNE_DECLARE)
+
 namespace {
 
 struct Family {
   const char* model_type;
   DecoderOptions (*options)(const ConfigReader&);
 };
-constexpr std::array kFamilies = {Family{"llama", llama_options}, Family{"mistral", mistral_options},
-                                  Family{"qwen2", qwen2_options}, Family{"qwen3", qwen3_options}};
+#define FINETUNE_ROW(name) Family{#name, name##_options},
+constexpr std::array kFamilies = {FINETUNE_FAMILIES(FINETUNE_ROW)};
 
 // Bounds that no real checkpoint exceeds: they keep arithmetic on sizes far from overflow.
 constexpr std::int64_t kMost = 1 << 20, kMostVocabulary = 1 << 24, kMostPositions = 1 << 26;

@@ -1,4 +1,4 @@
-// Model families: each maps its config.json onto DecoderOptions. Adding one: its file, one line in family.cpp's table.
+// Model families: each maps its config.json onto DecoderOptions. Adding one: its file, and its name in family.cpp.
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
@@ -24,11 +24,6 @@ DecoderOptions common_options(const std::string& family, const ConfigReader& con
 /// Sliding windows of the Qwen families: off unless use_sliding_window; of the layers that layer_types names, else from
 /// layer max_window_layers on.
 void qwen_windows(const ConfigReader& config, DecoderOptions& options);
-
-DecoderOptions llama_options(const ConfigReader& config);
-DecoderOptions mistral_options(const ConfigReader& config);
-DecoderOptions qwen2_options(const ConfigReader& config);
-DecoderOptions qwen3_options(const ConfigReader& config);
 
 /// By model_type. Throws Error (bad_input) naming `where` and the families there are.
 DecoderOptions decoder_options(const std::string& where, const nlohmann::ordered_json& config);

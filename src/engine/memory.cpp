@@ -35,10 +35,12 @@ std::int64_t activation_bytes_per_token(const DecoderOptions& m, const MemoryPla
   // factors in fp32; x a^T of each adapter in fp32.
   std::int64_t block = e * (2 * m.width + q + 2 * kv + q + 2 * m.mlp_width) + 4 * (m.heads + 2);
   if (m.qk_norm) block += e * (q + kv) + 4 * (m.heads + m.kv_heads);
+  if (m.post_norm) block += e * 2 * m.width + 4 * 2;
   if (!plan.full) block += 4 * adapted * plan.rank;
   // Shared by all blocks: norm output and its gradient, residual gradient, SwiGLU product, its gradient and gate|up's,
   // attention's output gradient and q|k|v's.
-  const std::int64_t shared = e * (4 * m.width + 4 * m.mlp_width + 2 * q + q + 2 * kv);
+  const bool apart = m.post_norm || m.residual_scale != 1;  // a branch's output, before it is added, and its gradients
+  const std::int64_t shared = e * ((apart ? 7 : 4) * m.width + 4 * m.mlp_width + 2 * q + q + 2 * kv);
   return m.layers * block + shared;
 }
 

@@ -41,6 +41,24 @@ std::vector<Case> cases() {
   list.push_back({"all_biases_one_window_layer", tiny_options()});
   list.back().options.qkv_bias = list.back().options.o_bias = list.back().options.mlp_bias = true;
   list.back().options.window = {0, 2, 0};
+  list.push_back({"norms_before_and_after", tiny_options()});
+  list.back().options.post_norm = true;
+  list.push_back({"norms_after_alone", tiny_options()});
+  list.back().options.pre_norm = false;
+  list.back().options.post_norm = true;
+  list.push_back({"scales", tiny_options()});
+  list.back().options.embedding_scale = 4.5;
+  list.back().options.residual_scale = 0.22;
+  list.back().options.logit_scale = 0.125;
+  list.back().options.attention_scale = 0.3;
+  list.push_back({"scaled_norms_after_tied", tiny_options()});
+  list.back().options.post_norm = list.back().options.tied_head = true;
+  list.back().options.embedding_scale = 4.5;
+  list.back().options.residual_scale = 0.22;
+  list.push_back({"rope_by_layer", tiny_options()});
+  list.back().options.rope = {Rope::local, Rope::none, Rope::global};
+  list.back().options.local_rotary.inverse_frequencies = {1, 0.3F, 0.05F};
+  list.back().options.qk_norm = true;
   return list;
 }
 

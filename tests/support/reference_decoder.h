@@ -18,14 +18,21 @@ struct ReferenceAdapter {
   double scale = 1;
 };
 
+/// Without a weight there is no norm.
 inline at::Tensor reference_norm(const at::Tensor& x, const at::Tensor& w, double epsilon) {
+  if (!w.defined()) return x;
   return x * (x.square().mean(-1, true) + epsilon).rsqrt() * w;
 }
 
-inline at::Tensor reference_rotate(const at::Tensor& x_THK, const DecoderBase& base) {
+inline at::Tensor reference_rotate(const at::Tensor& x_THK, const DecoderBase& base, std::int64_t layer) {
+  const Rope rope = base.options.rope.empty() ? Rope::global : base.options.rope[static_cast<std::size_t>(layer)];
+  if (rope == Rope::none) return x_THK;
+  const bool local = rope == Rope::local;
   const std::int64_t tokens = x_THK.size(0), half = x_THK.size(2) / 2;
-  const at::Tensor cos = base.cos_PK.narrow(0, 0, tokens).unsqueeze(1).to(x_THK.scalar_type());
-  const at::Tensor sin = base.sin_PK.narrow(0, 0, tokens).unsqueeze(1).to(x_THK.scalar_type());
+  const at::Tensor cos =
+      (local ? base.local_cos_PK : base.cos_PK).narrow(0, 0, tokens).unsqueeze(1).to(x_THK.scalar_type());
+  const at::Tensor sin =
+      (local ? base.local_sin_PK : base.sin_PK).narrow(0, 0, tokens).unsqueeze(1).to(x_THK.scalar_type());
   const at::Tensor first = x_THK.narrow(2, 0, half), second = x_THK.narrow(2, half, half);
   return at::cat({first * cos - second * sin, second * cos + first * sin}, 2);
 }
@@ -36,7 +43,7 @@ inline at::Tensor reference_nll(const DecoderBase& base, const std::vector<std::
   const DecoderOptions& o = base.options;
   const auto tokens = static_cast<std::int64_t>(ids.size());
   const at::Tensor ids_T = at::tensor(at::ArrayRef<std::int64_t>(ids), at::kLong);
-  at::Tensor x = base.embed_VD.index_select(0, ids_T);
+  at::Tensor x = base.embed_VD.index_select(0, ids_T) * o.embedding_scale;
   const at::Tensor i = at::arange(tokens).unsqueeze(1), j = at::arange(tokens).unsqueeze(0);
   for (std::int64_t layer = 0; layer < o.layers; ++layer) {
     const BlockTensors<at::Tensor>& w = base.blocks[static_cast<std::size_t>(layer)];
@@ -58,22 +65,27 @@ inline at::Tensor reference_nll(const DecoderBase& base, const std::vector<std::
       q = reference_norm(q, w.q_norm_K, o.norm_epsilon);
       k = reference_norm(k, w.k_norm_K, o.norm_epsilon);
     }
-    q = reference_rotate(q, base).transpose(0, 1);
-    k = reference_rotate(k, base).transpose(0, 1).repeat_interleave(o.heads / o.kv_heads, 0);
+    q = reference_rotate(q, base, layer).transpose(0, 1);
+    k = reference_rotate(k, base, layer).transpose(0, 1).repeat_interleave(o.heads / o.kv_heads, 0);
     v = v.transpose(0, 1).repeat_interleave(o.heads / o.kv_heads, 0);
     at::Tensor visible = j.le(i);
     const std::int64_t window = o.window[static_cast<std::size_t>(layer)];
     if (window > 0) visible = visible.logical_and((i - j).lt(window));
-    const at::Tensor scores = at::matmul(q, k.transpose(1, 2)) / std::sqrt(static_cast<double>(o.head_dim));
+    const double by_size = 1 / std::sqrt(static_cast<double>(o.head_dim));
+    const at::Tensor scores = at::matmul(q, k.transpose(1, 2)) * (o.attention_scale > 0 ? o.attention_scale : by_size);
     const at::Tensor p = at::softmax(scores.masked_fill(visible.logical_not(), -INFINITY), -1);
     const at::Tensor attended = at::matmul(p, v).transpose(0, 1).reshape({tokens, o.heads * o.head_dim});
-    x = x + project(Projection::o, attended, w.o_DO, w.o_bias_D);
+    const auto add = [&](const at::Tensor& output, const at::Tensor& post_norm_D) {
+      x = x + reference_norm(output, post_norm_D, o.norm_epsilon) * o.residual_scale;
+    };
+    add(project(Projection::o, attended, w.o_DO, w.o_bias_D), w.attention_post_norm_D);
     const at::Tensor m = reference_norm(x, w.mlp_norm_D, o.norm_epsilon);
     const at::Tensor gate = project(Projection::gate, m, w.gate_up_2FD, w.gate_up_bias_2F);
     const at::Tensor up = project(Projection::up, m, w.gate_up_2FD, w.gate_up_bias_2F);
-    x = x + project(Projection::down, at::silu(gate) * up, w.down_DF, w.down_bias_D);
+    add(project(Projection::down, at::silu(gate) * up, w.down_DF, w.down_bias_D), w.mlp_post_norm_D);
   }
-  const at::Tensor logits = at::matmul(reference_norm(x, base.final_norm_D, o.norm_epsilon), base.head_VD.t());
+  const at::Tensor logits =
+      at::matmul(reference_norm(x, base.final_norm_D, o.norm_epsilon), base.head_VD.t()) * o.logit_scale;
   const at::Tensor log_probabilities = at::log_softmax(logits, -1);
   at::Tensor nll = at::zeros({}, logits.options());
   for (std::int64_t t = 1; t < tokens; ++t) {

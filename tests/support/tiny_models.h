@@ -62,11 +62,16 @@ inline DecoderBase tiny_base(const DecoderOptions& o, at::ScalarType dtype, std:
     if (o.mlp_bias) w.down_bias_D = random({o.width}, 0.3);
     if (o.qk_norm) w.q_norm_K = random({o.head_dim}, 0.2, 1);
     if (o.qk_norm) w.k_norm_K = random({o.head_dim}, 0.2, 1);
+    if (!o.pre_norm) w.attention_norm_D = w.mlp_norm_D = at::Tensor();
+    if (o.post_norm) w.attention_post_norm_D = random({o.width}, 0.2, 1);
+    if (o.post_norm) w.mlp_post_norm_D = random({o.width}, 0.2, 1);
     base.blocks.push_back(w);
   }
   base.final_norm_D = random({o.width}, 0.2, 1);
   base.head_VD = o.tied_head ? base.embed_VD : random({o.vocab_size, o.width}, inputs(o.width));
   std::tie(base.cos_PK, base.sin_PK) = rotary_tables(o.rotary, o.max_positions, at::kCPU);
+  if (!o.local_rotary.inverse_frequencies.empty())
+    std::tie(base.local_cos_PK, base.local_sin_PK) = rotary_tables(o.local_rotary, o.max_positions, at::kCPU);
   return base;
 }
 
