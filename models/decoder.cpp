@@ -81,10 +81,10 @@ PackLosses evaluate_pack(const DecoderBase& base, const Pack& pack, const Adapte
 }
 
 PackLosses train_pack(const DecoderBase& base, const Pack& pack, const Trainables& trainables,
-                      DecoderWorkspace& workspace) {
+                      DecoderWorkspace& workspace, const Objective& objective) {
   const at::Tensor x_TD = forward(base, pack, trainables, workspace, true);
   at::Tensor dx_TD = workspace.get(kGradient, 0, pack.tokens, base.options.width, x_TD.scalar_type(), x_TD.device());
-  const PackLosses losses = head_losses_backward(base, pack, x_TD, trainables.full, workspace, dx_TD);
+  const PackLosses losses = head_losses_backward(base, pack, x_TD, objective, trainables.full, workspace, dx_TD);
   const bool all_weights = trainables.full != nullptr;
   for (std::int64_t layer = base.options.layers - 1; layer >= 0; --layer) {
     // Adapters sit in every layer, so the first block is the lowest one: nothing below it is trained.

@@ -9,10 +9,12 @@
 
 #include <array>
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "kernels/torch/ops.h"
 #include "models/adapter_bank.h"
+#include "models/objective.h"
 #include "models/weights.h"
 
 namespace finetune {
@@ -22,9 +24,10 @@ struct Pack {
   at::Tensor ids_T;        ///< int64
   at::Tensor positions_T;  ///< int32, restarting at 0 in each segment
   ops::Segments segments;
-  at::Tensor loss_rows_N;     ///< int64: rows whose next token is a target
-  at::Tensor targets_N;       ///< int64
-  at::Tensor scale_N;         ///< fp32: 1 / loss tokens of the row's trial at this step
+  at::Tensor loss_rows_N;  ///< int64: rows whose next token is a target
+  at::Tensor targets_N;    ///< int64
+  at::Tensor scale_N;      ///< fp32: 1 / loss tokens of the row's trial at this step; 0 of a row that only pads
+  std::vector<std::pair<std::int64_t, std::int64_t>> example_rows;  ///< host: loss rows [begin, end) of each example
   ops::AdapterGroups groups;  ///< trials: token ranges, slots, projections (a bit each), ranks, scales, dropout keys
   std::int64_t tokens = 0;
 };
@@ -74,6 +77,6 @@ PackLosses evaluate_pack(const DecoderBase& base, const Pack& pack, const Adapte
 
 /// Forward and backward. Adds to the gradients in `trainables`; returns the losses before any update.
 PackLosses train_pack(const DecoderBase& base, const Pack& pack, const Trainables& trainables,
-                      DecoderWorkspace& workspace);
+                      DecoderWorkspace& workspace, const Objective& objective = sft());
 
 }  // namespace finetune

@@ -9,6 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "kernels/api/activation.h"
+
 namespace finetune {
 
 /// Rotary embedding frequencies, already scaled (linear, dynamic's static part, llama3, yarn): computed once by
@@ -36,10 +38,13 @@ struct DecoderOptions {
   double norm_epsilon = 1e-6;
   bool tied_head = false;  ///< lm_head is the embedding
   bool qkv_bias = false, o_bias = false, mlp_bias = false;
-  bool qk_norm = false;        ///< RMSNorm over head_dim on q and k before the rotation
-  bool pre_norm = true;        ///< a branch normalises what goes into its body
-  bool post_norm = false;      ///< a branch normalises what comes out of its body
-  double embedding_scale = 1;  ///< rounded to the activations' type first
+  bool qk_norm = false;                                        ///< RMSNorm over head_dim on q and k before the rotation
+  bool unit_offset_norm = false;                               ///< norms multiply by 1 + w
+  kernels::Activation activation = kernels::Activation::silu;  ///< of the MLP's gate
+  double attention_softcap = 0, logit_softcap = 0;             ///< x becomes cap * tanh(x / cap); 0 = as it is
+  bool pre_norm = true;                                        ///< a branch normalises what goes into its body
+  bool post_norm = false;                                      ///< a branch normalises what comes out of its body
+  double embedding_scale = 1;                                  ///< rounded to the activations' type first
   double residual_scale = 1, logit_scale = 1;
   double attention_scale = 0;        ///< of q . k; 0 = 1 / sqrt(head_dim)
   std::vector<std::int64_t> window;  ///< per layer: a token sees itself and window-1 before it; 0 = all

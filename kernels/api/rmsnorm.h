@@ -1,5 +1,5 @@
 // RMSNorm (Zhang & Sennrich, 2019, eq. 4) with Llama's order of rounding: x / rms(x) is rounded to the storage type,
-// then multiplied by w.
+// then multiplied by w. With `unit_offset` Gemma's: multiplied by 1 + w, and rounded once.
 #pragma once
 
 #include "kernels/api/kernel.h"
@@ -17,9 +17,10 @@ struct RmsnormForward {
   std::int64_t y_row;
   float* rstd;  ///< one per row
   std::int64_t rows, width;
+  bool unit_offset = false;
 };
 
-/// dx = or += (dy w - n mean(dy w n)) rstd with n = x rstd. dx may be dy.
+/// dx = or += (dy w - n mean(dy w n)) rstd with n = x rstd, and 1 + w for w with `unit_offset`. dx may be dy.
 struct RmsnormBackward {
   Type type;
   const void* dy;
@@ -32,6 +33,7 @@ struct RmsnormBackward {
   std::int64_t dx_row;
   bool accumulate;
   std::int64_t rows, width;
+  bool unit_offset = false;
 };
 
 /// dw += sum over rows of dy n. To be called before a backward that overwrites dy.

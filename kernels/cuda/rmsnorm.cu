@@ -5,6 +5,12 @@
 namespace finetune::kernels::cuda {
 namespace {
 
+// What a column is multiplied by.
+template <typename T>
+__device__ float weight(const T* w, std::int64_t i, bool unit_offset) {
+  return unit_offset ? 1.0f + to_float(w[i]) : to_float(w[i]);
+}
+
 template <typename T>
 __global__ void forward_kernel(RmsnormForward args) {
   __shared__ float buffer[kThreads];
@@ -17,7 +23,8 @@ __global__ void forward_kernel(RmsnormForward args) {
   const float rstd = 1.0f / sqrtf(mean + args.epsilon);
   if (threadIdx.x == 0) args.rstd[r] = rstd;
   for (std::int64_t i = threadIdx.x; i < args.width; i += kThreads) {
-    store(y + i, rounded<T>(to_float(x[i]) * rstd) * to_float(w[i]));
+    const float n = to_float(x[i]) * rstd;
+    store(y + i, (args.unit_offset ? n : rounded<T>(n)) * weight(w, i, args.unit_offset));
   }
 }
 
@@ -31,11 +38,11 @@ __global__ void backward_kernel(RmsnormBackward args) {
   const float rstd = args.rstd[r];
   float dot = 0;
   for (std::int64_t i = threadIdx.x; i < args.width; i += kThreads) {
-    dot += to_float(dy[i]) * to_float(w[i]) * (to_float(x[i]) * rstd);
+    dot += to_float(dy[i]) * weight(w, i, args.unit_offset) * (to_float(x[i]) * rstd);
   }
   const float mean = block_sum(dot, buffer) / static_cast<float>(args.width);
   for (std::int64_t i = threadIdx.x; i < args.width; i += kThreads) {
-    const float d = (to_float(dy[i]) * to_float(w[i]) - to_float(x[i]) * rstd * mean) * rstd;
+    const float d = (to_float(dy[i]) * weight(w, i, args.unit_offset) - to_float(x[i]) * rstd * mean) * rstd;
     store(dx + i, args.accumulate ? to_float(dx[i]) + d : d);
   }
 }

@@ -3,6 +3,14 @@
 #include "kernels/ref/storage.h"
 
 namespace finetune::kernels::ref {
+namespace {
+
+template <typename Args>
+double weight(const Args& args, std::int64_t i) {
+  return read(args.type, args.w, i) + (args.unit_offset ? 1 : 0);
+}
+
+}  // namespace
 
 Status rmsnorm_forward(const RmsnormForward& args, Stream) {
   for (std::int64_t r = 0; r < args.rows; ++r) {
@@ -12,7 +20,8 @@ Status rmsnorm_forward(const RmsnormForward& args, Stream) {
     const double rstd = 1 / std::sqrt(squares / static_cast<double>(args.width) + args.epsilon);
     args.rstd[r] = static_cast<float>(rstd);
     for (std::int64_t i = 0; i < args.width; ++i) {
-      write(args.type, args.y, r * args.y_row + i, rounded(args.type, x(i) * rstd) * read(args.type, args.w, i));
+      const double n = args.unit_offset ? x(i) * rstd : rounded(args.type, x(i) * rstd);
+      write(args.type, args.y, r * args.y_row + i, n * weight(args, i));
     }
   }
   return {};
@@ -22,9 +31,7 @@ Status rmsnorm_backward(const RmsnormBackward& args, Stream) {
   for (std::int64_t r = 0; r < args.rows; ++r) {
     const double rstd = args.rstd[r];
     const auto n = [&](std::int64_t i) { return read(args.type, args.x, r * args.x_row + i) * rstd; };
-    const auto g = [&](std::int64_t i) {
-      return read(args.type, args.dy, r * args.dy_row + i) * read(args.type, args.w, i);
-    };
+    const auto g = [&](std::int64_t i) { return read(args.type, args.dy, r * args.dy_row + i) * weight(args, i); };
     double dot = 0;
     for (std::int64_t i = 0; i < args.width; ++i) dot += g(i) * n(i);
     const double mean = dot / static_cast<double>(args.width);

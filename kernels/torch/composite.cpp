@@ -11,16 +11,19 @@
 namespace finetune::ops {
 namespace {
 
-void rmsnorm_forward_composite(const at::Tensor& x, const at::Tensor& w, double eps, at::Tensor& y, at::Tensor& rstd) {
-  const at::Tensor f = x.to(wide(x));
+void rmsnorm_forward_composite(const at::Tensor& x, const NormWeight& weight, double eps, at::Tensor& y,
+                               at::Tensor& rstd) {
+  const at::Tensor f = x.to(wide(x)), &w = weight.w_D;
   const at::Tensor r = (f.square().mean(-1) + eps).rsqrt();
   rstd.copy_(r);
-  y.copy_((f * r.unsqueeze(-1)).to(x.scalar_type()) * w);
+  const at::Tensor n = f * r.unsqueeze(-1);
+  y.copy_(weight.unit_offset ? n * (w.to(f.scalar_type()) + 1) : n.to(x.scalar_type()) * w);
 }
-void rmsnorm_backward_composite(const at::Tensor& dy, const at::Tensor& x, const at::Tensor& w, const at::Tensor& rstd,
-                                at::Tensor& dx, bool accumulate, const at::Tensor& dw) {
+void rmsnorm_backward_composite(const at::Tensor& dy, const at::Tensor& x, const NormWeight& weight,
+                                const at::Tensor& rstd, at::Tensor& dx, bool accumulate, const at::Tensor& dw) {
   const auto t = wide(x);
-  const at::Tensor r = rstd.to(t).unsqueeze(-1), n = x.to(t) * r, g = dy.to(t) * w.to(t);
+  const at::Tensor r = rstd.to(t).unsqueeze(-1), n = x.to(t) * r;
+  const at::Tensor w = weight.w_D.to(t), g = dy.to(t) * (weight.unit_offset ? w + 1 : w);
   if (dw.defined()) at::Tensor(dw).add_((dy.to(t) * n).sum(0));
   const at::Tensor d = (g - n * (g * n).mean(-1, true)) * r;
   if (accumulate)
@@ -70,41 +73,44 @@ at::Tensor dropped(const at::Tensor& x, const AdapterGroup& g, std::int64_t key)
   return x * mask.to(x.options());
 }
 
-void adapter_forward_one(const at::Tensor& x, std::span<const AdapterGroup> groups, const AdapterOutput& output) {
-  const auto& [bit, key, a, b, s, y] = output;
-  for (const auto& g : groups) {
-    if (!kernels::adapts(g, bit)) continue;
-    const auto n = g.end - g.begin;
-    const at::Tensor A = a.select(0, g.slot).narrow(0, 0, g.rank), B = b.select(0, g.slot).narrow(1, 0, g.rank);
-    const at::Tensor X = dropped(x.narrow(0, g.begin, n).to(A.scalar_type()), g, key);
-    const at::Tensor S = at::mm(X, A.t());
-    s.narrow(0, g.begin, n).narrow(1, 0, g.rank).copy_(S);
-    y.narrow(0, g.begin, n).add_((at::mm(S, B.t()) * g.scale).to(y.scalar_type()));
-  }
-}
+// The rows of a group in tensors over the pack, and its adapter.
+struct GroupViews {
+  GroupViews(const AdapterGroup& g, const at::Tensor& a_SRD, const at::Tensor& b_SOR, const at::Tensor& s_TR)
+      : group(g),
+        a(a_SRD.select(0, g.slot).narrow(0, 0, g.rank)),
+        b(b_SOR.select(0, g.slot).narrow(1, 0, g.rank)),
+        s(rows(s_TR).narrow(1, 0, g.rank)) {}
+  at::Tensor rows(const at::Tensor& x) const { return x.narrow(0, group.begin, group.end - group.begin); }
+
+  const AdapterGroup& group;
+  at::Tensor a, b, s;
+};
+
 void adapter_forward_composite(const at::Tensor& x, const AdapterGroups& groups,
                                std::span<const AdapterOutput> outputs) {
-  for (const AdapterOutput& output : outputs) adapter_forward_one(x, groups.list, output);
-}
-void adapter_backward_one(const at::Tensor& x, std::span<const AdapterGroup> groups,
-                          const AdapterOutputGradient& output, const at::Tensor& dx) {
-  const auto& [bit, key, a, b, s, dy, da, db] = output;
-  for (const auto& g : groups) {
-    if (!kernels::adapts(g, bit)) continue;
-    const auto n = g.end - g.begin;
-    const at::Tensor A = a.select(0, g.slot).narrow(0, 0, g.rank), B = b.select(0, g.slot).narrow(1, 0, g.rank);
-    const at::Tensor D = dy.narrow(0, g.begin, n).to(A.scalar_type()) * g.scale;
-    const at::Tensor X = dropped(x.narrow(0, g.begin, n).to(A.scalar_type()), g, key);
-    const at::Tensor S = s.narrow(0, g.begin, n).narrow(1, 0, g.rank).to(A.scalar_type());
-    const at::Tensor dS = at::mm(D, B);
-    db.select(0, g.slot).narrow(1, 0, g.rank).add_(at::mm(D.t(), S));
-    da.select(0, g.slot).narrow(0, 0, g.rank).add_(at::mm(dS.t(), X));
-    if (dx.defined()) dx.narrow(0, g.begin, n).add_(dropped(at::mm(dS, A), g, key).to(dx.scalar_type()));
+  for (const auto& [bit, key, a_SRD, b_SOR, s_TR, y] : outputs) {
+    for (const AdapterGroup& g : groups.list) {
+      if (!kernels::adapts(g, bit)) continue;
+      const GroupViews of(g, a_SRD, b_SOR, s_TR);
+      const at::Tensor s = at::mm(dropped(of.rows(x).to(of.a.scalar_type()), g, key), of.a.t());
+      of.s.copy_(s);
+      of.rows(y).add_((at::mm(s, of.b.t()) * g.scale).to(y.scalar_type()));
+    }
   }
 }
 void adapter_backward_composite(const at::Tensor& x, const AdapterGroups& groups,
                                 std::span<const AdapterOutputGradient> outputs, at::Tensor& dx) {
-  for (const AdapterOutputGradient& output : outputs) adapter_backward_one(x, groups.list, output, dx);
+  for (const auto& [bit, key, a_SRD, b_SOR, s_TR, dy, da_SRD, db_SOR] : outputs) {
+    for (const AdapterGroup& g : groups.list) {
+      if (!kernels::adapts(g, bit)) continue;
+      const GroupViews of(g, a_SRD, b_SOR, s_TR), gradients(g, da_SRD, db_SOR, s_TR);
+      const auto type = of.a.scalar_type();
+      const at::Tensor d = of.rows(dy).to(type) * g.scale, ds = at::mm(d, of.b);
+      gradients.b.add_(at::mm(d.t(), of.s.to(type)));
+      gradients.a.add_(at::mm(ds.t(), dropped(of.rows(x).to(type), g, key)));
+      if (dx.defined()) of.rows(dx).add_(dropped(at::mm(ds, of.a), g, key).to(dx.scalar_type()));
+    }
+  }
 }
 
 void add_squares(const at::Tensor& piece, at::Tensor& sum) {
@@ -177,6 +183,23 @@ void adamw_composite(const OptimizerState& state, std::span<const SlotUpdate> up
 }
 
 }  // namespace
+
+static const char* approximation(Activation activation) {
+  return activation == Activation::gelu_tanh ? "tanh" : "none";
+}
+
+void composite_geglu_forward(Activation activation, const at::Tensor& gate, const at::Tensor& up, at::Tensor& h) {
+  h.copy_(at::gelu(gate, approximation(activation)) * up);
+}
+void composite_geglu_backward(Activation activation, const at::Tensor& dh, const at::Tensor& gate, const at::Tensor& up,
+                              at::Tensor& dgate, at::Tensor& dup) {
+  const auto t = wide(gate);
+  const at::Tensor g = gate.to(t), d = dh.to(t);
+  const at::Tensor dg = at::gelu_backward(d * up.to(t), g, approximation(activation)),
+                   du = d * at::gelu(g, approximation(activation));
+  dgate.copy_(dg);
+  dup.copy_(du);
+}
 
 const Backend& composite_backend() {
   static const Backend kBackend = {rmsnorm_forward_composite,

@@ -20,14 +20,13 @@ inline at::ScalarType wide(const at::Tensor& x) {
   return x.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
 }
 
-/// kernels/torch/composite_attention.cpp: ops.h's attention by scores of whole segments. Segments of one length are one
-/// batch of products, up to a bound on the scores.
-void composite_attention_forward(const at::Tensor& q_THK, const at::Tensor& k_TGK, const at::Tensor& v_TGK,
-                                 const Segments& segments, const AttentionOptions& options, at::Tensor& o_THK,
-                                 at::Tensor& lse_HT);
-void composite_attention_backward(const at::Tensor& do_THK, const at::Tensor& q_THK, const at::Tensor& k_TGK,
-                                  const at::Tensor& v_TGK, const at::Tensor& o_THK, const at::Tensor& lse_HT,
-                                  const Segments& segments, const AttentionOptions& options, at::Tensor& dq_THK,
-                                  at::Tensor& dk_TGK, at::Tensor& dv_TGK);
+/// Gated units with a GELU, which have no kernel yet: always composed.
+decltype(glu_forward) composite_geglu_forward;
+decltype(glu_backward) composite_geglu_backward;
+
+/// kernels/torch/composite_attention.cpp: by scores of whole segments. Segments of one length are one batch of
+/// products, up to a bound on the scores.
+decltype(attention_forward) composite_attention_forward;
+decltype(attention_backward) composite_attention_backward;
 
 }  // namespace finetune::ops

@@ -71,8 +71,15 @@ at::Tensor hidden_NN(std::int64_t length, std::int64_t window, at::Device device
   return window > 0 ? later.logical_or((from - to).ge(window)) : later;
 }
 
-at::Tensor scores_BHNN(const at::Tensor& q_BHNK, const at::Tensor& k_BHNK, const AttentionOptions& options) {
-  const at::Tensor scores = at::matmul(q_BHNK, k_BHNK.transpose(2, 3)) * options.scale;
+// What the softcap makes of tanh's slope is written to `slope_BHNN` where it is not null.
+at::Tensor scores_BHNN(const at::Tensor& q_BHNK, const at::Tensor& k_BHNK, const AttentionOptions& options,
+                       at::Tensor* slope_BHNN = nullptr) {
+  at::Tensor scores = at::matmul(q_BHNK, k_BHNK.transpose(2, 3)) * options.scale;
+  if (options.softcap > 0) {
+    scores.div_(options.softcap).tanh_();
+    if (slope_BHNN != nullptr) *slope_BHNN = 1 - scores.square();
+    scores.mul_(options.softcap);
+  }
   return scores.masked_fill_(hidden_NN(q_BHNK.size(2), options.window, q_BHNK.device()), -INFINITY);
 }
 
@@ -110,8 +117,10 @@ void composite_attention_backward(const at::Tensor& do_THK, const at::Tensor& q_
     const auto take = [&](const at::Tensor& x) { return rows.take_BHNK(x).to(type); };
     const at::Tensor q = take(q_THK), k = repeated_BHNK(take(k_TGK), heads), v = repeated_BHNK(take(v_TGK), heads),
                      d = take(do_THK), o = take(o_THK);
-    const at::Tensor p = scores_BHNN(q, k, options).sub_(rows.take_BHN(lse_HT).to(type).unsqueeze(-1)).exp_();
+    at::Tensor slope;
+    const at::Tensor p = scores_BHNN(q, k, options, &slope).sub_(rows.take_BHN(lse_HT).to(type).unsqueeze(-1)).exp_();
     const at::Tensor ds = p * (at::matmul(d, v.transpose(2, 3)) - (d * o).sum(-1, true)) * options.scale;
+    if (slope.defined()) ds.mul_(slope);
     rows.put_BHNK(at::matmul(ds, k), dq_THK);
     rows.put_BHNK(summed_BGNK(at::matmul(ds.transpose(2, 3), q), groups), dk_TGK);
     rows.put_BHNK(summed_BGNK(at::matmul(p.transpose(2, 3), d), groups), dv_TGK);

@@ -46,7 +46,9 @@ class Launch {
 
   template <typename Args>
   void run(Kernel<Args> cpu, Kernel<Args> cuda, const Args& args) const {
-    const Status status = (on_cpu_ ? cpu : cuda)(args, stream_);
+    const Kernel<Args> kernel = on_cpu_ ? cpu : cuda;
+    TORCH_CHECK(kernel != nullptr, "kernel: there is none for this device");
+    const Status status = kernel(args, stream_);
     TORCH_CHECK(status.ok(), "kernel: ", status.problem);
   }
 
@@ -81,19 +83,20 @@ float* floats(const at::Tensor& tensor, const at::Tensor& like, at::IntArrayRef 
 // The operations of ops.h, under their names.
 namespace by_kernel {
 
-void rmsnorm_forward(const at::Tensor& x, const at::Tensor& w, double epsilon, at::Tensor& y, at::Tensor& rstd) {
+void rmsnorm_forward(const at::Tensor& x, const NormWeight& weight, double epsilon, at::Tensor& y, at::Tensor& rstd) {
   const Launch launch(x);
   launch.run(kernels::cpu::rmsnorm_forward, kernels::cuda::rmsnorm_forward,
              kernels::RmsnormForward{.type = type_of(x),
                                      .x = activation(x, x, x.sizes()),
                                      .x_row = x.stride(0),
-                                     .w = activation(w, x, {x.size(1)}),
+                                     .w = activation(weight.w_D, x, {x.size(1)}),
                                      .epsilon = static_cast<float>(epsilon),
                                      .y = activation(y, x, x.sizes()),
                                      .y_row = y.stride(0),
                                      .rstd = floats(rstd, x, {x.size(0)}),
                                      .rows = x.size(0),
-                                     .width = x.size(1)});
+                                     .width = x.size(1),
+                                     .unit_offset = weight.unit_offset});
 }
 
 // There is no kernel for a CPU: ATen's sum over rows is as good.
@@ -115,7 +118,7 @@ void add_norm_weight_gradient(const Launch& launch, const at::Tensor& dy, const 
                                               .width = x.size(1)});
 }
 
-void rmsnorm_backward(const at::Tensor& dy, const at::Tensor& x, const at::Tensor& w, const at::Tensor& rstd,
+void rmsnorm_backward(const at::Tensor& dy, const at::Tensor& x, const NormWeight& weight, const at::Tensor& rstd,
                       at::Tensor& dx, bool accumulate, const at::Tensor& dw) {
   const Launch launch(x);
   const kernels::RmsnormBackward args{.type = type_of(x),
@@ -123,13 +126,14 @@ void rmsnorm_backward(const at::Tensor& dy, const at::Tensor& x, const at::Tenso
                                       .dy_row = dy.stride(0),
                                       .x = activation(x, x, x.sizes()),
                                       .x_row = x.stride(0),
-                                      .w = activation(w, x, {x.size(1)}),
+                                      .w = activation(weight.w_D, x, {x.size(1)}),
                                       .rstd = floats(rstd, x, {x.size(0)}),
                                       .dx = activation(dx, x, x.sizes()),
                                       .dx_row = dx.stride(0),
                                       .accumulate = accumulate,
                                       .rows = x.size(0),
-                                      .width = x.size(1)};
+                                      .width = x.size(1),
+                                      .unit_offset = weight.unit_offset};
   if (dw.defined()) add_norm_weight_gradient(launch, dy, x, rstd, dw);  // first: dx may be dy
   launch.run(kernels::cpu::rmsnorm_backward, kernels::cuda::rmsnorm_backward, args);
 }

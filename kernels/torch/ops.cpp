@@ -6,6 +6,7 @@
 
 #include "kernels/api/adamw.h"
 #include "kernels/torch/backend.h"
+#include "kernels/torch/composite.h"
 #include "kernels/torch/records.h"
 
 namespace finetune::ops {
@@ -18,14 +19,14 @@ Segments make_segments(std::vector<std::int32_t> bounds, std::int64_t longest, a
   return segments;
 }
 
-void rmsnorm_forward(const at::Tensor& x_TD, const at::Tensor& w_D, double epsilon, at::Tensor& y_TD,
+void rmsnorm_forward(const at::Tensor& x_TD, const NormWeight& weight, double epsilon, at::Tensor& y_TD,
                      at::Tensor& rstd_T) {
-  backend_for(Operation::rmsnorm, x_TD).rmsnorm_forward(x_TD, w_D, epsilon, y_TD, rstd_T);
+  backend_for(Operation::rmsnorm, x_TD).rmsnorm_forward(x_TD, weight, epsilon, y_TD, rstd_T);
 }
 
-void rmsnorm_backward(const at::Tensor& dy_TD, const at::Tensor& x_TD, const at::Tensor& w_D, const at::Tensor& rstd_T,
-                      at::Tensor& dx_TD, bool accumulate, const at::Tensor& dw_D) {
-  backend_for(Operation::rmsnorm, x_TD).rmsnorm_backward(dy_TD, x_TD, w_D, rstd_T, dx_TD, accumulate, dw_D);
+void rmsnorm_backward(const at::Tensor& dy_TD, const at::Tensor& x_TD, const NormWeight& weight,
+                      const at::Tensor& rstd_T, at::Tensor& dx_TD, bool accumulate, const at::Tensor& dw_D) {
+  backend_for(Operation::rmsnorm, x_TD).rmsnorm_backward(dy_TD, x_TD, weight, rstd_T, dx_TD, accumulate, dw_D);
 }
 
 void rotary(at::Tensor& x_THK, const at::Tensor& cos_PK, const at::Tensor& sin_PK, const at::Tensor& positions_T,
@@ -33,18 +34,34 @@ void rotary(at::Tensor& x_THK, const at::Tensor& cos_PK, const at::Tensor& sin_P
   backend_for(Operation::rotary_embedding, x_THK).rotary(x_THK, cos_PK, sin_PK, positions_T, inverse);
 }
 
+// Capped scores are composed everywhere.
+static const Backend& attention_backend(const at::Tensor& q_THK, const AttentionOptions& options) {
+  return options.softcap > 0 ? composite_backend() : backend_for(Operation::attention, q_THK);
+}
+
 void attention_forward(const at::Tensor& q_THK, const at::Tensor& k_TGK, const at::Tensor& v_TGK,
                        const Segments& segments, const AttentionOptions& options, at::Tensor& o_THK,
                        at::Tensor& lse_HT) {
-  backend_for(Operation::attention, q_THK).attention_forward(q_THK, k_TGK, v_TGK, segments, options, o_THK, lse_HT);
+  attention_backend(q_THK, options).attention_forward(q_THK, k_TGK, v_TGK, segments, options, o_THK, lse_HT);
 }
 
 void attention_backward(const at::Tensor& do_THK, const at::Tensor& q_THK, const at::Tensor& k_TGK,
                         const at::Tensor& v_TGK, const at::Tensor& o_THK, const at::Tensor& lse_HT,
                         const Segments& segments, const AttentionOptions& options, at::Tensor& dq_THK,
                         at::Tensor& dk_TGK, at::Tensor& dv_TGK) {
-  backend_for(Operation::attention, q_THK)
+  attention_backend(q_THK, options)
       .attention_backward(do_THK, q_THK, k_TGK, v_TGK, o_THK, lse_HT, segments, options, dq_THK, dk_TGK, dv_TGK);
+}
+
+void glu_forward(Activation activation, const at::Tensor& gate_TF, const at::Tensor& up_TF, at::Tensor& h_TF) {
+  if (activation == Activation::silu) return swiglu_forward(gate_TF, up_TF, h_TF);
+  composite_geglu_forward(activation, gate_TF, up_TF, h_TF);
+}
+
+void glu_backward(Activation activation, const at::Tensor& dh_TF, const at::Tensor& gate_TF, const at::Tensor& up_TF,
+                  at::Tensor& dgate_TF, at::Tensor& dup_TF) {
+  if (activation == Activation::silu) return swiglu_backward(dh_TF, gate_TF, up_TF, dgate_TF, dup_TF);
+  composite_geglu_backward(activation, dh_TF, gate_TF, up_TF, dgate_TF, dup_TF);
 }
 
 void swiglu_forward(const at::Tensor& gate_TF, const at::Tensor& up_TF, at::Tensor& h_TF) {

@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "kernels/api/activation.h"
 #include "kernels/api/adapter.h"
 #include "kernels/api/cross_entropy.h"
 
@@ -27,12 +28,19 @@ struct Segments {
 };
 Segments make_segments(std::vector<std::int32_t> bounds, std::int64_t longest, at::Device device);
 
-/// y = x / rms(x) cast to x's dtype, times w (Llama's order of rounding). Saves rstd_T (fp32).
-void rmsnorm_forward(const at::Tensor& x_TD, const at::Tensor& w_D, double epsilon, at::Tensor& y_TD,
+/// What a norm multiplies by: w, or 1 + w with `unit_offset`.
+struct NormWeight {
+  NormWeight(const at::Tensor& weight_D, bool one_more = false) : w_D(weight_D), unit_offset(one_more) {}
+  at::Tensor w_D;
+  bool unit_offset;
+};
+/// y = x / rms(x) cast to x's dtype, times w (Llama's order of rounding; with a unit offset Gemma's, which casts last).
+/// Saves rstd_T (fp32).
+void rmsnorm_forward(const at::Tensor& x_TD, const NormWeight& weight, double epsilon, at::Tensor& y_TD,
                      at::Tensor& rstd_T);
 /// dx (+)= gradient; dw_D (fp32, may be undefined) += gradient.
-void rmsnorm_backward(const at::Tensor& dy_TD, const at::Tensor& x_TD, const at::Tensor& w_D, const at::Tensor& rstd_T,
-                      at::Tensor& dx_TD, bool accumulate, const at::Tensor& dw_D);
+void rmsnorm_backward(const at::Tensor& dy_TD, const at::Tensor& x_TD, const NormWeight& weight,
+                      const at::Tensor& rstd_T, at::Tensor& dx_TD, bool accumulate, const at::Tensor& dw_D);
 
 /// Rotates pairs (i, i + K/2) in place; inverse: the backward.
 void rotary(at::Tensor& x_THK, const at::Tensor& cos_PK, const at::Tensor& sin_PK, const at::Tensor& positions_T,
@@ -41,6 +49,7 @@ void rotary(at::Tensor& x_THK, const at::Tensor& cos_PK, const at::Tensor& sin_P
 struct AttentionOptions {
   double scale = 1;
   std::int64_t window = 0;  ///< a token sees itself and window - 1 before it; 0 = all before it
+  double softcap = 0;       ///< scaled scores become softcap * tanh(score / softcap); 0 = as they are
 };
 /// Causal softmax attention within each segment; query head h uses key/value head h / (H / G). lse_HT: fp32
 /// log-sum-exp of the scaled scores.
@@ -52,7 +61,12 @@ void attention_backward(const at::Tensor& do_THK, const at::Tensor& q_THK, const
                         const Segments& segments, const AttentionOptions& options, at::Tensor& dq_THK,
                         at::Tensor& dk_TGK, at::Tensor& dv_TGK);
 
-/// h = silu(gate) * up.
+using Activation = kernels::Activation;
+/// Gated linear units (Shazeer, 2020): h = activation(gate) * up.
+void glu_forward(Activation activation, const at::Tensor& gate_TF, const at::Tensor& up_TF, at::Tensor& h_TF);
+void glu_backward(Activation activation, const at::Tensor& dh_TF, const at::Tensor& gate_TF, const at::Tensor& up_TF,
+                  at::Tensor& dgate_TF, at::Tensor& dup_TF);
+/// The one with silu.
 void swiglu_forward(const at::Tensor& gate_TF, const at::Tensor& up_TF, at::Tensor& h_TF);
 void swiglu_backward(const at::Tensor& dh_TF, const at::Tensor& gate_TF, const at::Tensor& up_TF, at::Tensor& dgate_TF,
                      at::Tensor& dup_TF);

@@ -3,7 +3,6 @@
 #include <ATen/detail/CUDAHooksInterface.h>
 
 #include <algorithm>
-#include <iterator>
 #include <vector>
 
 #include "kernels/api/kernel.h"
@@ -13,48 +12,29 @@
 namespace finetune::ops {
 namespace {
 
-enum class Source { composite, cpu, flash, cuda };
+enum class Source { composite, kernel, flash };
 
+// What a choice of kernels means for one operation.
 struct Row {
   Operation operation;
-  at::DeviceType device;
-  at::ScalarType dtype;
-  Source automatic, composition, written;  // by KernelChoice
+  Source automatic, composition, written;
 };
 
-// Rows that are not here are the composition. A CUDA row's first entry changes when its kernel has been timed on a
-// device and is the faster one. Two are not a question of timing: flash attention is ATen's own, and its composition
-// holds whole matrices of scores; the composition of dropout makes its masks on the host.
+// On CUDA, in fp32 and bf16. A row's first entry changes when its kernel has been timed on a device and is the faster
+// one. Two are not a question of timing: flash attention is ATen's own, and its composition holds whole matrices of
+// scores; the composition of dropout makes its masks on the host.
 using enum Operation;
-constexpr auto kCpu = at::DeviceType::CPU;
-constexpr auto kCuda = at::DeviceType::CUDA;
 constexpr auto kNone = Source::composite;
-constexpr Row kTable[] = {
-    {rmsnorm, kCpu, at::kFloat, Source::cpu, kNone, Source::cpu},
-    {rotary_embedding, kCpu, at::kFloat, Source::cpu, kNone, Source::cpu},
-    {attention, kCpu, at::kFloat, Source::cpu, kNone, Source::cpu},
-    {swiglu, kCpu, at::kFloat, Source::cpu, kNone, Source::cpu},
-    {entropy, kCpu, at::kFloat, Source::cpu, kNone, Source::cpu},
-    {adapter, kCpu, at::kFloat, Source::cpu, kNone, Source::cpu},
-    {dropped_adapter, kCpu, at::kFloat, Source::cpu, kNone, Source::cpu},
-    {optimizer, kCpu, at::kFloat, Source::cpu, kNone, Source::cpu},
-    {rmsnorm, kCuda, at::kFloat, kNone, kNone, Source::cuda},
-    {rmsnorm, kCuda, at::kBFloat16, kNone, kNone, Source::cuda},
-    {rotary_embedding, kCuda, at::kFloat, kNone, kNone, Source::cuda},
-    {rotary_embedding, kCuda, at::kBFloat16, kNone, kNone, Source::cuda},
-    {attention, kCuda, at::kBFloat16, Source::flash, Source::flash, Source::flash},
-    {swiglu, kCuda, at::kFloat, kNone, kNone, Source::cuda},
-    {swiglu, kCuda, at::kBFloat16, kNone, kNone, Source::cuda},
-    {entropy, kCuda, at::kFloat, kNone, kNone, Source::cuda},
-    {entropy, kCuda, at::kBFloat16, kNone, kNone, Source::cuda},
-    {adapter, kCuda, at::kFloat, kNone, kNone, Source::cuda},
-    {adapter, kCuda, at::kBFloat16, kNone, kNone, Source::cuda},
-    {dropped_adapter, kCuda, at::kFloat, Source::cuda, kNone, Source::cuda},
-    {dropped_adapter, kCuda, at::kBFloat16, Source::cuda, kNone, Source::cuda},
-    {optimizer, kCuda, at::kFloat, kNone, kNone, Source::cuda},
+constexpr Row kCuda[] = {
+    {rmsnorm, kNone, kNone, Source::kernel},
+    {rotary_embedding, kNone, kNone, Source::kernel},
+    {attention, Source::flash, Source::flash, Source::flash},
+    {swiglu, kNone, kNone, Source::kernel},
+    {entropy, kNone, kNone, Source::kernel},
+    {adapter, kNone, kNone, Source::kernel},
+    {dropped_adapter, Source::kernel, kNone, Source::kernel},
+    {optimizer, kNone, kNone, Source::kernel},
 };
-constexpr Operation kOperations[] = {rmsnorm, rotary_embedding, attention,       swiglu,
-                                     entropy, adapter,          dropped_adapter, optimizer};
 
 thread_local KernelChoice thread_choice = KernelChoice::automatic;
 
@@ -74,26 +54,21 @@ DeviceTraits traits_of(at::Device device) {
   return index < kAll.size() ? kAll[index] : DeviceTraits{};
 }
 
-const Backend& backend(Source source, const DeviceTraits& traits) {
-  if (source == Source::cpu) return cpu_backend();
-  if (source == Source::flash) return traits.capability >= kAmpere ? flash_backend() : composite_backend();
-  return source == Source::cuda && traits.kernels ? cuda_backend() : composite_backend();
+const Backend& backend(Source source, at::DeviceType device, const DeviceTraits& traits) {
+  if (source == Source::flash && traits.capability >= kAmpere) return flash_backend();
+  if (source == Source::kernel && device == at::kCPU) return cpu_backend();
+  return source == Source::kernel && traits.kernels ? cuda_backend() : composite_backend();
 }
 
-Source source_of(const Row& row, KernelChoice choice) {
+// The composition where there is nothing else: in fp64, on other devices, in bf16 on a CPU.
+Source source_of(Operation operation, at::DeviceType device, at::ScalarType dtype, KernelChoice choice) {
+  const bool composed = choice == KernelChoice::composition;
+  if (device == at::kCPU) return composed || dtype != at::kFloat ? kNone : Source::kernel;
+  const bool wide = dtype == at::kFloat;
+  if (device != at::kCUDA || (!wide && dtype != at::kBFloat16) || (wide && operation == attention)) return kNone;
+  const Row& row = *std::ranges::find(kCuda, operation, &Row::operation);
   if (choice == KernelChoice::automatic) return row.automatic;
-  return choice == KernelChoice::written ? row.written : row.composition;
-}
-
-const Row* find_row(Operation operation, at::DeviceType device, at::ScalarType dtype) {
-  const auto found = std::ranges::find_if(
-      kTable, [&](const Row& row) { return row.operation == operation && row.device == device && row.dtype == dtype; });
-  return found == std::end(kTable) ? nullptr : found;
-}
-
-// The state of the optimizer and the adapters is fp32 whatever the activations are.
-at::ScalarType dtype_of(Operation operation, at::ScalarType activations) {
-  return operation == optimizer ? at::kFloat : activations;
+  return composed ? row.composition : row.written;
 }
 
 }  // namespace
@@ -106,10 +81,7 @@ UseKernels::~UseKernels() {
 }
 
 bool has_kernels(at::DeviceType device, at::ScalarType dtype) {
-  return std::ranges::all_of(kOperations, [&](Operation operation) {
-    const Row* row = find_row(operation, device, dtype_of(operation, dtype));
-    return row != nullptr && row->written != kNone;
-  });
+  return source_of(rmsnorm, device, dtype, KernelChoice::written) == Source::kernel;
 }
 
 const char* kernels_problem(at::Device device, at::ScalarType dtype) {
@@ -121,15 +93,13 @@ bool can_capture(at::Device device, at::ScalarType dtype, std::int64_t head_dim,
   if (device.is_cpu()) return true;
   // Of the compositions only attention's and the adapters' read on the host.
   const DeviceTraits traits = traits_of(device);
-  const Row* adapters = find_row(adapter, device.type(), dtype);
   return traits.kernels && traits.capability >= kAmpere && dtype == at::kBFloat16 && fits_flash_attention(head_dim) &&
-         adapters != nullptr && source_of(*adapters, choice) == Source::cuda;
+         source_of(adapter, device.type(), dtype, choice) == Source::kernel;
 }
 
 const Backend& choose_backend(Operation operation, at::DeviceType device, at::ScalarType dtype, KernelChoice choice,
                               const DeviceTraits& traits) {
-  const Row* row = find_row(operation, device, dtype);
-  return row == nullptr ? composite_backend() : backend(source_of(*row, choice), traits);
+  return backend(source_of(operation, device, dtype, choice), device, traits);
 }
 
 const Backend& backend_for(Operation operation, const at::Tensor& tensor) {

@@ -32,7 +32,7 @@ Attention::Heads Attention::heads_of(Projection p, int copy, int rstd) const {
   const bool is_q = p == Projection::q;
   const auto gradients = c.gradients();
   heads.norm = {is_q ? c.weights().q_norm_K : c.weights().k_norm_K, is_q ? gradients.q_norm_K : gradients.k_norm_K,
-                c.options().norm_epsilon};
+                c.options()};
   const std::int64_t width = projection_out(c.options(), p);
   heads.normed = c.kept(copy, width);
   heads.rstd = c.kept_statistics(rstd, c.pack.tokens * width / c.options().head_dim);
@@ -51,7 +51,8 @@ at::Tensor Attention::attended(const Heads& heads) const {
 ops::AttentionOptions Attention::how() const {
   const DecoderOptions& o = context_.options();
   return {.scale = o.attention_scale > 0 ? o.attention_scale : 1.0 / std::sqrt(static_cast<double>(o.head_dim)),
-          .window = o.window[static_cast<std::size_t>(context_.layer)]};
+          .window = o.window[static_cast<std::size_t>(context_.layer)],
+          .softcap = o.attention_softcap};
 }
 
 void Attention::turn(at::Tensor x_THK, bool inverse) const {

@@ -94,7 +94,7 @@ class Branch {
 };
 
 KeptNorm norm_of(const BlockContext& c, at::Tensor BlockTensors<at::Tensor>::*weight, int rstd) {
-  KeptNorm kept{.norm = {c.weights().*weight, c.gradients().*weight, c.options().norm_epsilon}, .rstd_T = {}};
+  KeptNorm kept{.norm = {c.weights().*weight, c.gradients().*weight, c.options()}, .rstd_T = {}};
   if (kept.norm.defined()) kept.rstd_T = c.kept_statistics(rstd, c.pack.tokens);
   return kept;
 }

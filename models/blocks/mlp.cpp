@@ -12,7 +12,7 @@ Mlp::Mlp(const BlockContext& c)
 
 at::Tensor Mlp::activated() const {
   at::Tensor hidden_TF = context_.scratch(kHidden, context_.options().mlp_width);
-  ops::swiglu_forward(gate_TF_, up_TF_, hidden_TF);
+  ops::glu_forward(context_.options().activation, gate_TF_, up_TF_, hidden_TF);
   return hidden_TF;
 }
 
@@ -30,7 +30,7 @@ void Mlp::backward(const at::Tensor& normed_TD, const at::Tensor& dy_TD, const a
   if (!goes_on) return;
   const at::Tensor dgate_up_T2F = context_.scratch(kDGateUp, 2 * width);
   at::Tensor dgate_TF = dgate_up_T2F.narrow(1, 0, width), dup_TF = dgate_up_T2F.narrow(1, width, width);
-  ops::swiglu_backward(dhidden_TF, gate_TF_, up_TF_, dgate_TF, dup_TF);
+  ops::glu_backward(context_.options().activation, dhidden_TF, gate_TF_, up_TF_, dgate_TF, dup_TF);
   gate_up_.backward(normed_TD, dgate_up_T2F, dnormed_TD);
 }
 

@@ -1,4 +1,4 @@
-// The MLP of a block: down(silu(gate(x)) * up(x)). A body of a branch (block.cpp).
+// The MLP of a block: down(activation(gate(x)) * up(x)). A body of a branch (block.cpp).
 #pragma once
 
 #include "models/blocks/context.h"

@@ -16,10 +16,14 @@ struct FamilyDefaults {
   std::int64_t kv_heads = 0;  ///< 0: as many as heads, which a null stands for in every family
   std::int64_t head_dim = 0;  ///< 0: width / heads
   std::int64_t max_positions = 2048;
+  std::vector<std::string> reads = {};  ///< keys refused elsewhere that the family itself gives a meaning
 };
 
 /// What all families share: sizes, norms, rotary. Refuses keys that change behaviour in ways the decoder does not know.
 DecoderOptions common_options(const std::string& family, const ConfigReader& config, const FamilyDefaults& defaults);
+
+/// Of the names that transformers has for activations; what is not known is refused.
+kernels::Activation activation_named(const ConfigReader& config, const char* key, const std::string& otherwise);
 
 /// Sliding windows of the Qwen families: off unless use_sliding_window; of the layers that layer_types names, else from
 /// layer max_window_layers on.

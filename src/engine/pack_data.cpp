@@ -21,7 +21,7 @@ void close_segment(PackData& pack) {
 }
 
 void add_example(PackData& pack, const Example& example, float scale) {
-  const auto begin = static_cast<std::int64_t>(pack.ids.size());
+  const auto begin = static_cast<std::int64_t>(pack.ids.size()), first_row = std::ssize(pack.loss_rows);
   for (std::size_t i = 0; i < example.ids.size(); ++i) {
     pack.ids.push_back(example.ids[i]);
     pack.positions.push_back(static_cast<std::int32_t>(i));
@@ -30,6 +30,7 @@ void add_example(PackData& pack, const Example& example, float scale) {
     pack.targets.push_back(example.ids[i + 1]);
     pack.scales.push_back(scale);
   }
+  pack.example_rows.emplace_back(first_row, std::ssize(pack.loss_rows));
   close_segment(pack);
 }
 

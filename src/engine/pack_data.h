@@ -43,7 +43,8 @@ struct PackData {
   std::vector<float> scales;
   std::vector<kernels::AdapterGroup> groups;
   std::int64_t longest = 0;
-  std::vector<std::pair<std::int64_t, std::int64_t>> rows;  ///< per chunk: [begin, end) in loss_rows
+  std::vector<std::pair<std::int64_t, std::int64_t>> rows;          ///< per chunk: [begin, end) in loss_rows
+  std::vector<std::pair<std::int64_t, std::int64_t>> example_rows;  ///< the same per example
   PackShape shape() const;
 };
 

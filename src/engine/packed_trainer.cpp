@@ -59,6 +59,33 @@ std::vector<ops::RowRange> row_ranges(const Pass& pass, const PackData& data, st
   return ranges;
 }
 
+// Each figure's sum over every trial's rows, through the passes of an evaluation.
+class FigureSums {
+ public:
+  FigureSums(std::size_t trials, at::Device device)
+      : trials_(static_cast<std::int64_t>(trials)), options_(at::TensorOptions(at::kDouble).device(device)) {}
+
+  void add(const std::vector<Figure>& figures, std::span<const ops::RowRange> rows) {
+    for (const Figure& figure : figures) {
+      at::Tensor& sums_N = sums_[figure.name];
+      if (!sums_N.defined()) sums_N = at::zeros({trials_}, options_);
+      ops::row_sums(figure.values_N.to(at::kFloat), rows, sums_N);
+    }
+  }
+  /// Per trial; waits for the device. Zero where the objective has no such figure.
+  std::vector<double> of(const std::string& name) const {
+    const auto found = sums_.find(name);
+    if (found == sums_.end()) return std::vector<double>(static_cast<std::size_t>(trials_));
+    const at::Tensor on_host = found->second.cpu();
+    return {on_host.const_data_ptr<double>(), on_host.const_data_ptr<double>() + trials_};
+  }
+
+ private:
+  std::int64_t trials_;
+  at::TensorOptions options_;
+  std::map<std::string, at::Tensor> sums_;
+};
+
 }  // namespace
 
 PackedTrainer::PackedTrainer(ParameterStore& store, std::span<const Example> train, std::span<const Example> valid,
@@ -209,9 +236,9 @@ void PackedTrainer::run_passes(std::span<Resident* const> trials, const RoundPla
   for (const RoundPass& pass : plan.passes) {
     check_interrupt();
     const std::int64_t slot = trials[pass.first_trial]->slot;
-    const at::Tensor nll_N =
+    const std::vector<Figure> figures =
         runner_.train(store_.base(slot), store_.trainables(slot), store_.packs_together() ? 0 : slot, pass.data);
-    ops::row_sums(nll_N, row_ranges(pass.pass, pass.data, pass.first_trial), losses_N);
+    ops::row_sums(figures.front().values_N, row_ranges(pass.pass, pass.data, pass.first_trial), losses_N);
   }
 }
 
@@ -271,25 +298,17 @@ void PackedTrainer::run_evaluation(std::span<Resident* const> trials, std::vecto
   }
   const DecoderBase& base = store_.base(trials.front()->slot);
   const Trainables trainables = store_.trainables(trials.front()->slot);
-  const auto count = static_cast<std::int64_t>(trials.size());
-  const at::Tensor sums_2N = at::zeros({2, count}, at::TensorOptions(at::kDouble).device(device_));
-  at::Tensor nll_N = sums_2N.select(0, 0), correct_N = sums_2N.select(0, 1);
+  FigureSums sums(trials.size(), device_);
   const std::vector<std::vector<std::int64_t>> all_trials(trials.size(), lengths);
   for (const Pass& pass : plan_passes(all_trials, planner_.tokens_per_pass())) {
     check_interrupt();
     const PackData data = build_pack_data(pass, parts, fewest_rows(device_));
-    const PackLosses losses = runner_.evaluate(base, trainables.bank, data);
-    const auto ranges = row_ranges(pass, data, 0);
-    ops::row_sums(losses.nll_N, ranges, nll_N);
-    ops::row_sums(losses.correct_N.to(at::kFloat), ranges, correct_N);
+    sums.add(runner_.evaluate(base, trainables.bank, data), row_ranges(pass, data, 0));
   }
-  const at::Tensor on_host = sums_2N.cpu();
-  const double* sums = on_host.const_data_ptr<double>();
-  for (std::size_t i = 0; i < trials.size(); ++i) {
-    const auto tokens = static_cast<double>(valid_loss_tokens_);
-    results.push_back(
-        {.trial = trials[i]->id, .loss = sums[i] / tokens, .token_accuracy = sums[trials.size() + i] / tokens});
-  }
+  const auto tokens = static_cast<double>(valid_loss_tokens_);
+  const std::vector<double> loss = sums.of("loss"), correct = sums.of("token_accuracy");
+  for (std::size_t i = 0; i < trials.size(); ++i)
+    results.push_back({.trial = trials[i]->id, .loss = loss[i] / tokens, .token_accuracy = correct[i] / tokens});
 }
 
 void PackedTrainer::shrink_passes() {

@@ -17,19 +17,20 @@ PackData empty_pass(const PackData& like, const PackShape& shape) {
 
 }  // namespace
 
-at::Tensor PassRunner::train(const DecoderBase& base, const Trainables& trainables, std::int64_t model,
-                             const PackData& data) {
+std::vector<Figure> PassRunner::train(const DecoderBase& base, const Trainables& trainables, std::int64_t model,
+                                      const PackData& data) {
+  const Objective& objective = *options_.objective;
   if (!options_.graphs) {
     PackArena arena(data, device_);
     arena.fill(data);
-    return train_pack(base, arena.pack(), trainables, workspace_).nll_N;
+    return objective.figures(arena.pack(), train_pack(base, arena.pack(), trainables, workspace_, objective));
   }
   if (captured_generation_ < 0) size_buffers(base, trainables, data);
   drop_stale_captures();
   Captured& pass = graphs_.get({data.shape(), model}, [&] { return capture(base, trainables, data); });
   pass.arena.fill(data);
   pass.graph->replay();
-  return pass.losses.nll_N;
+  return objective.figures(pass.arena.pack(), pass.losses);
 }
 
 // An evaluation, or a pass above the largest, may have grown a buffer.
@@ -46,7 +47,7 @@ void PassRunner::size_buffers(const DecoderBase& base, const Trainables& trainab
   PackArena arena(data, device_);
   arena.fill(data);
   arena.fix_launches(options_.rank, options_.projections);
-  train_pack(base, arena.pack(), trainables, workspace_);
+  train_pack(base, arena.pack(), trainables, workspace_, *options_.objective);
   captured_generation_ = workspace_.generation();
 }
 
@@ -56,19 +57,20 @@ std::unique_ptr<PassRunner::Captured> PassRunner::capture(const DecoderBase& bas
   const PackData padding = empty_pass(data, data.shape());
   pass->arena.fill(padding);
   pass->arena.fix_launches(options_.rank, options_.projections);
-  train_pack(base, pass->arena.pack(), trainables, workspace_);  // on padding: libraries choose their algorithms
+  // On padding: libraries choose their algorithms.
+  train_pack(base, pass->arena.pack(), trainables, workspace_, *options_.objective);
   drop_stale_captures();
   pass->graph = ops::make_graph(device_);
   pass->graph->capture([this, &base, trainables, captured = pass.get()] {
-    captured->losses = train_pack(base, captured->arena.pack(), trainables, workspace_);
+    captured->losses = train_pack(base, captured->arena.pack(), trainables, workspace_, *options_.objective);
   });
   return pass;
 }
 
-PackLosses PassRunner::evaluate(const DecoderBase& base, const AdapterBank* bank, const PackData& data) {
+std::vector<Figure> PassRunner::evaluate(const DecoderBase& base, const AdapterBank* bank, const PackData& data) {
   PackArena arena(data, device_);
   arena.fill(data);
-  return evaluate_pack(base, arena.pack(), bank, workspace_);
+  return options_.objective->figures(arena.pack(), evaluate_pack(base, arena.pack(), bank, workspace_));
 }
 
 void PassRunner::release(const PackShape& largest) {

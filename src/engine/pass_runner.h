@@ -19,17 +19,19 @@ struct PassOptions {
   std::int64_t rank = 16;  ///< with graphs: the largest that may come, and every projection that may be adapted
   std::uint32_t projections = 0;
   PackShape largest;  ///< with graphs: buffers are sized for it before the first capture
+  const Objective* objective = &sft();
 };
 
 class PassRunner {
  public:
   PassRunner(at::Device device, const PassOptions& options) : device_(device), options_(options) {}
 
-  /// Forward and backward; returns the losses of all loss rows, valid until the next pass. `model` tells the sets of
+  /// Forward and backward; returns the figures of the objective, valid until the next pass. `model` tells the sets of
   /// weights apart that passes are captured for.
-  at::Tensor train(const DecoderBase& base, const Trainables& trainables, std::int64_t model, const PackData& data);
+  std::vector<Figure> train(const DecoderBase& base, const Trainables& trainables, std::int64_t model,
+                            const PackData& data);
   /// Forward only. Never captured: evaluations are rare.
-  PackLosses evaluate(const DecoderBase& base, const AdapterBank* bank, const PackData& data);
+  std::vector<Figure> evaluate(const DecoderBase& base, const AdapterBank* bank, const PackData& data);
 
   /// Gives all buffers and captures back. `largest`: from here on.
   void release(const PackShape& largest);

@@ -19,12 +19,14 @@ TEST_P(Kernels, Rmsnorm) {
     Activations x(type, rows, row, 1), w(type, 1, width, 2), y(type, rows, row, 3), dy(type, rows, row, 4),
         dx(type, rows, row, 5);
     Buffer<float> rstd(normals(rows, 6)), dw(normals(width, 7));
-    RmsnormForward f{type, x.host(), row, w.host(), 1e-5f, y.host(), row, rstd.host.data(), rows, width};
-    ASSERT_TRUE(ref::rmsnorm_forward(f, {}).ok());
-    f.x = x.device(), f.w = w.device(), f.y = y.device(), f.rstd = rstd.device();
-    ASSERT_TRUE(cuda::rmsnorm_forward(f, {}).ok());
-    expect_equal(y, bound_of(type, 16), "y");
-    expect_equal(rstd, bound_of(Type::f32, 16), "rstd");
+    for (const bool unit_offset : {true, false}) {
+      RmsnormForward f{type, x.host(), row, w.host(), 1e-5f, y.host(), row, rstd.host.data(), rows, width, unit_offset};
+      ASSERT_TRUE(ref::rmsnorm_forward(f, {}).ok());
+      f.x = x.device(), f.w = w.device(), f.y = y.device(), f.rstd = rstd.device();
+      ASSERT_TRUE(cuda::rmsnorm_forward(f, {}).ok());
+      expect_equal(y, bound_of(type, 16), unit_offset ? "y of 1 + w" : "y");
+      expect_equal(rstd, bound_of(Type::f32, 16), "rstd");
+    }
 
     RmsnormWeightGradient g{type, dy.host(), row, x.host(), row, rstd.host.data(), dw.host.data(), rows, width};
     ASSERT_TRUE(ref::rmsnorm_weight_gradient(g, {}).ok());
@@ -33,8 +35,19 @@ TEST_P(Kernels, Rmsnorm) {
     expect_equal(dw, bound_of(Type::f32, 16), "dw");
 
     for (const bool accumulate : {false, true}) {
-      RmsnormBackward b{type,      dy.host(), row,        x.host(), row,  w.host(), rstd.host.data(),
-                        dx.host(), row,       accumulate, rows,     width};
+      RmsnormBackward b{type,
+                        dy.host(),
+                        row,
+                        x.host(),
+                        row,
+                        w.host(),
+                        rstd.host.data(),
+                        dx.host(),
+                        row,
+                        accumulate,
+                        rows,
+                        width,
+                        /*unit_offset=*/accumulate};
       ASSERT_TRUE(ref::rmsnorm_backward(b, {}).ok());
       b.dy = dy.device(), b.x = x.device(), b.w = w.device(), b.rstd = rstd.device(), b.dx = dx.device();
       ASSERT_TRUE(cuda::rmsnorm_backward(b, {}).ok());

@@ -55,6 +55,18 @@ std::vector<Case> cases() {
   list.back().options.post_norm = list.back().options.tied_head = true;
   list.back().options.embedding_scale = 4.5;
   list.back().options.residual_scale = 0.22;
+  list.push_back({"norms_of_one_plus_w", tiny_options()});
+  list.back().options.unit_offset_norm = list.back().options.post_norm = list.back().options.qk_norm = true;
+  for (const auto& [name, activation] :
+       {std::pair{"gelu_tanh", kernels::Activation::gelu_tanh}, std::pair{"gelu", kernels::Activation::gelu}}) {
+    list.push_back({name, tiny_options()});
+    list.back().options.activation = activation;
+  }
+  list.push_back({"softcaps", tiny_options()});
+  list.back().options.attention_softcap = 0.8;
+  list.back().options.logit_softcap = 1.5;
+  list.back().options.logit_scale = 0.7;
+  list.back().options.window = {0, 2, 0};
   list.push_back({"rope_by_layer", tiny_options()});
   list.back().options.rope = {Rope::local, Rope::none, Rope::global};
   list.back().options.local_rotary.inverse_frequencies = {1, 0.3F, 0.05F};
@@ -174,6 +186,71 @@ TEST_P(DecoderTest, FullGradientsEqualAutograd) {
   at::Tensor nll = at::zeros({}, at::kDouble);
   for (const auto& example : examples) nll = nll + reference_nll(base, wide_ids(example), example.loss, nullptr);
   (nll * 0.5).backward();
+  for (std::size_t i = 0; i < pairs.size(); ++i) {
+    SCOPED_TRACE("tensor " + std::to_string(i));
+    EXPECT_TRUE(same(pairs[i].second, pairs[i].first.grad()));
+  }
+}
+
+// An objective over pairs, as preference losses are: neighbouring examples i, i + 1 of a pass with the summed losses n
+// add -log sigmoid(beta (n[i + 1] - n[i])).
+class PairObjective : public Objective {
+ public:
+  explicit PairObjective(double beta) : beta_(beta) {}
+  at::Tensor weights(const Pack& pack, const PackLosses* losses) const override {
+    if (losses == nullptr) return {};
+    at::Tensor weight_N = at::zeros_like(losses->nll_N);
+    for (std::size_t i = 0; i + 1 < pack.example_rows.size(); i += 2) {
+      const at::Tensor pull = at::sigmoid(margin(pack, losses->nll_N, i) * -beta_) * beta_;
+      rows(pack, weight_N, i).add_(pull);
+      rows(pack, weight_N, i + 1).sub_(pull);
+    }
+    return weight_N;
+  }
+  std::vector<Figure> figures(const Pack& pack, const PackLosses& losses) const override {
+    const at::Tensor loss_N = at::zeros_like(losses.nll_N);
+    for (std::size_t i = 0; i + 1 < pack.example_rows.size(); i += 2)
+      rows(pack, loss_N, i).narrow(0, 0, 1).sub_(at::log_sigmoid(margin(pack, losses.nll_N, i) * beta_));
+    return {{"loss", loss_N}};
+  }
+
+ private:
+  static at::Tensor rows(const Pack& pack, const at::Tensor& values_N, std::size_t example) {
+    const auto [begin, end] = pack.example_rows[example];
+    return values_N.narrow(0, begin, end - begin);
+  }
+  static at::Tensor margin(const Pack& pack, const at::Tensor& nll_N, std::size_t i) {
+    return rows(pack, nll_N, i + 1).sum() - rows(pack, nll_N, i).sum();
+  }
+  double beta_;
+};
+
+TEST(ObjectiveTest, WeightsThatDependOnAnotherExamplesLossesEqualAutograd) {
+  DecoderOptions o = tiny_options();
+  o.logit_softcap = 3;
+  const DecoderBase base = tiny_base(o, at::kDouble);
+  const std::vector<std::int64_t> lengths{6, 11, 5, 4}, batch{0, 1, 2, 3};
+  const auto examples = tiny_examples(lengths, o.vocab_size);
+  FullGradients gradients = base;
+  std::vector<std::pair<at::Tensor, at::Tensor>> pairs;
+  for_each_tensor(o, gradients, [&](const TensorRows&, at::Tensor& tensor) {
+    pairs.emplace_back(tensor, at::zeros_like(tensor));
+    tensor = pairs.back().second;
+  });
+  const PackTrial part{.loss_scale = 1, .examples = examples, .batch = batch};
+  const std::vector<std::vector<std::int64_t>> all_lengths{lengths};
+  const BuiltPack built = build_pack(plan_passes(all_lengths, 100)[0], std::span(&part, 1), at::kCPU);
+  ASSERT_EQ(built.pack.example_rows.size(), 4u);
+  DecoderWorkspace workspace;
+  const PairObjective objective(0.3);
+  const PackLosses losses = train_pack(base, built.pack, {.full = &gradients}, workspace, objective);
+
+  for (auto& [weight, gradient] : pairs) weight.requires_grad_();
+  std::vector<at::Tensor> nll;
+  for (const auto& example : examples) nll.push_back(reference_nll(base, wide_ids(example), example.loss, nullptr));
+  const at::Tensor loss = -(at::log_sigmoid((nll[1] - nll[0]) * 0.3) + at::log_sigmoid((nll[3] - nll[2]) * 0.3));
+  EXPECT_TRUE(same(objective.figures(built.pack, losses).front().values_N.sum().view({1}), loss.view({1})));
+  loss.backward();
   for (std::size_t i = 0; i < pairs.size(); ++i) {
     SCOPED_TRACE("tensor " + std::to_string(i));
     EXPECT_TRUE(same(pairs[i].second, pairs[i].first.grad()));

@@ -23,7 +23,7 @@ ALLOWED = {
     "kernels/cuda": ["kernels/api", "src/core"],
     "kernels/none": ["kernels/api"],
     "kernels/torch": ["kernels/api", "src/core"],
-    "models": ["kernels/torch", "models/families", "src/core"],
+    "models": ["kernels/api", "kernels/torch", "models/families", "src/core"],
     "models/families": ["models", "src/core"],
     "src/engine": ["data", "kernels/api", "kernels/torch", "models", "src/config", "src/core", "tuners"],
     "src/report": ["src/core"],

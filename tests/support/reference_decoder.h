@@ -5,6 +5,7 @@
 #include <ATen/ATen.h>
 
 #include <cmath>
+#include <numbers>
 #include <vector>
 
 #include "models/adapter_bank.h"
@@ -19,9 +20,19 @@ struct ReferenceAdapter {
 };
 
 /// Without a weight there is no norm.
-inline at::Tensor reference_norm(const at::Tensor& x, const at::Tensor& w, double epsilon) {
+inline at::Tensor reference_norm(const at::Tensor& x, const at::Tensor& w, const DecoderOptions& o) {
   if (!w.defined()) return x;
-  return x * (x.square().mean(-1, true) + epsilon).rsqrt() * w;
+  return x * (x.square().mean(-1, true) + o.norm_epsilon).rsqrt() * (o.unit_offset_norm ? 1 + w : w);
+}
+
+inline at::Tensor reference_cap(const at::Tensor& x, double cap) {
+  return cap > 0 ? at::tanh(x / cap) * cap : x;
+}
+
+inline at::Tensor reference_activation(const at::Tensor& x, kernels::Activation activation) {
+  if (activation == kernels::Activation::silu) return x * at::sigmoid(x);
+  if (activation == kernels::Activation::gelu) return x * (1 + at::erf(x / std::sqrt(2.0))) / 2;
+  return x * (1 + at::tanh(std::sqrt(2 / std::numbers::pi) * (x + 0.044715 * x.pow(3)))) / 2;
 }
 
 inline at::Tensor reference_rotate(const at::Tensor& x_THK, const DecoderBase& base, std::int64_t layer) {
@@ -57,13 +68,13 @@ inline at::Tensor reference_nll(const DecoderBase& base, const std::vector<std::
       }
       return y;
     };
-    const at::Tensor n = reference_norm(x, w.attention_norm_D, o.norm_epsilon);
+    const at::Tensor n = reference_norm(x, w.attention_norm_D, o);
     at::Tensor q = project(Projection::q, n, w.qkv_ED, w.qkv_bias_E).view({tokens, o.heads, o.head_dim});
     at::Tensor k = project(Projection::k, n, w.qkv_ED, w.qkv_bias_E).view({tokens, o.kv_heads, o.head_dim});
     at::Tensor v = project(Projection::v, n, w.qkv_ED, w.qkv_bias_E).view({tokens, o.kv_heads, o.head_dim});
     if (o.qk_norm) {
-      q = reference_norm(q, w.q_norm_K, o.norm_epsilon);
-      k = reference_norm(k, w.k_norm_K, o.norm_epsilon);
+      q = reference_norm(q, w.q_norm_K, o);
+      k = reference_norm(k, w.k_norm_K, o);
     }
     q = reference_rotate(q, base, layer).transpose(0, 1);
     k = reference_rotate(k, base, layer).transpose(0, 1).repeat_interleave(o.heads / o.kv_heads, 0);
@@ -73,20 +84,21 @@ inline at::Tensor reference_nll(const DecoderBase& base, const std::vector<std::
     if (window > 0) visible = visible.logical_and((i - j).lt(window));
     const double by_size = 1 / std::sqrt(static_cast<double>(o.head_dim));
     const at::Tensor scores = at::matmul(q, k.transpose(1, 2)) * (o.attention_scale > 0 ? o.attention_scale : by_size);
-    const at::Tensor p = at::softmax(scores.masked_fill(visible.logical_not(), -INFINITY), -1);
+    const at::Tensor p =
+        at::softmax(reference_cap(scores, o.attention_softcap).masked_fill(visible.logical_not(), -INFINITY), -1);
     const at::Tensor attended = at::matmul(p, v).transpose(0, 1).reshape({tokens, o.heads * o.head_dim});
     const auto add = [&](const at::Tensor& output, const at::Tensor& post_norm_D) {
-      x = x + reference_norm(output, post_norm_D, o.norm_epsilon) * o.residual_scale;
+      x = x + reference_norm(output, post_norm_D, o) * o.residual_scale;
     };
     add(project(Projection::o, attended, w.o_DO, w.o_bias_D), w.attention_post_norm_D);
-    const at::Tensor m = reference_norm(x, w.mlp_norm_D, o.norm_epsilon);
+    const at::Tensor m = reference_norm(x, w.mlp_norm_D, o);
     const at::Tensor gate = project(Projection::gate, m, w.gate_up_2FD, w.gate_up_bias_2F);
     const at::Tensor up = project(Projection::up, m, w.gate_up_2FD, w.gate_up_bias_2F);
-    add(project(Projection::down, at::silu(gate) * up, w.down_DF, w.down_bias_D), w.mlp_post_norm_D);
+    add(project(Projection::down, reference_activation(gate, o.activation) * up, w.down_DF, w.down_bias_D),
+        w.mlp_post_norm_D);
   }
-  const at::Tensor logits =
-      at::matmul(reference_norm(x, base.final_norm_D, o.norm_epsilon), base.head_VD.t()) * o.logit_scale;
-  const at::Tensor log_probabilities = at::log_softmax(logits, -1);
+  const at::Tensor logits = at::matmul(reference_norm(x, base.final_norm_D, o), base.head_VD.t()) * o.logit_scale;
+  const at::Tensor log_probabilities = at::log_softmax(reference_cap(logits, o.logit_softcap), -1);
   at::Tensor nll = at::zeros({}, logits.options());
   for (std::int64_t t = 1; t < tokens; ++t) {
     if (loss[static_cast<std::size_t>(t)]) nll = nll - log_probabilities[t - 1][ids[static_cast<std::size_t>(t)]];

@@ -1,9 +1,11 @@
-// Every kernel on a CPU honours the strides between rows: on rows that lie apart in a wider tensor it gives the bits
-// that it gives on rows side by side, and touches nothing between them. Elements of a row that are apart are refused.
+// The kernels for a CPU: strides between rows are honoured (on rows that lie apart in a wider tensor the same bits as
+// on rows side by side, and nothing between them is touched), elements of a row that lie apart are refused, and values
+// are those of the oracle in kernels/ref.
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
 #include "kernels/api/attention.h"
+#include "kernels/api/rmsnorm.h"
 #include "kernels/torch/backend.h"
 
 namespace finetune::testing {
@@ -45,13 +47,13 @@ void expect_the_same(const std::vector<Tensor>& inputs, const Call& call) {
   }
 }
 
-class Strides : public ::testing::Test {
+class CpuKernels : public ::testing::Test {
  protected:
   void SetUp() override { at::manual_seed(5); }
   const ops::Backend& cpu_ = ops::cpu_backend();
 };
 
-TEST_F(Strides, Rmsnorm) {
+TEST_F(CpuKernels, Rmsnorm) {
   const Tensor w = at::randn({19});
   for (const bool accumulate : {false, true}) {
     expect_the_same({at::randn({70, 19}), at::randn({70, 19}), at::randn({70, 19}), at::randn({70, 19})},
@@ -63,7 +65,7 @@ TEST_F(Strides, Rmsnorm) {
   }
 }
 
-TEST_F(Strides, Swiglu) {
+TEST_F(CpuKernels, Swiglu) {
   std::vector<Tensor> rows;
   for (int i = 0; i < 6; ++i) rows.push_back(at::randn({70, 21}));
   expect_the_same(rows, [&](std::vector<Tensor>& t) {
@@ -72,13 +74,13 @@ TEST_F(Strides, Swiglu) {
   });
 }
 
-TEST_F(Strides, Rotary) {
+TEST_F(CpuKernels, Rotary) {
   const Tensor angles = at::randn({9, 3}), positions = at::tensor({8, 0, 3, 3}, at::kInt);
   expect_the_same({at::randn({4, 2, 6})},
                   [&](std::vector<Tensor>& t) { cpu_.rotary(t[0], angles.cos(), angles.sin(), positions, false); });
 }
 
-TEST_F(Strides, CrossEntropy) {
+TEST_F(CpuKernels, CrossEntropy) {
   const Tensor targets = at::tensor({0, 16, 5}, at::kLong), scale = at::randn({3});
   expect_the_same({at::randn({3, 17}), at::randn({3, 17})}, [&](std::vector<Tensor>& t) {
     Tensor nll = at::empty({3}), correct = at::empty({3}, at::kByte);
@@ -86,7 +88,7 @@ TEST_F(Strides, CrossEntropy) {
   });
 }
 
-TEST_F(Strides, Attention) {
+TEST_F(CpuKernels, Attention) {
   const ops::Segments segments = ops::make_segments({0, 1, 6, 13}, 7, at::kCPU);
   const auto heads = [](std::int64_t count) { return at::randn({13, count, 5}); };
   expect_the_same({heads(4), heads(2), heads(2), heads(4), heads(4), heads(4), heads(2), heads(2)},
@@ -97,7 +99,7 @@ TEST_F(Strides, Attention) {
                   });
 }
 
-TEST_F(Strides, Adapters) {
+TEST_F(CpuKernels, Adapters) {
   const ops::AdapterGroups groups = ops::make_adapter_groups(
       {{.begin = 0, .end = 70, .slot = 1, .rank = 8, .projections = 2, .scale = 2},
        {.begin = 71, .end = 80, .slot = 0, .rank = 16, .projections = 2, .scale = 0.5f, .dropout = 0.3f, .seed = 9}});
@@ -113,7 +115,7 @@ TEST_F(Strides, Adapters) {
       });
 }
 
-TEST_F(Strides, ElementsOfARowThatLieApartAreRefused) {
+TEST_F(CpuKernels, ElementsOfARowThatLieApartAreRefused) {
   const Tensor x = at::randn({4, 4}), turned = x.t(), w = at::ones({4});
   Tensor y = at::empty({4, 4}), y_turned = y.t(), rstd = at::empty({4}), dx = at::empty({4, 4}),
          lse = at::empty({2, 4});
@@ -136,15 +138,45 @@ TEST_F(Strides, ElementsOfARowThatLieApartAreRefused) {
   EXPECT_FALSE(refused([&] { cpu_.rmsnorm_forward(x, w, 1e-5, y, rstd); }));
 }
 
-TEST_F(Strides, WhatIsOfAnotherShapeIsRefused) {
+TEST_F(CpuKernels, WhatIsOfAnotherShapeIsRefused) {
   const Tensor x = at::randn({4, 6});
   Tensor y = at::empty({4, 5}), rstd = at::empty({4});
   EXPECT_THROW(cpu_.rmsnorm_forward(x, at::ones({6}), 1e-5, y, rstd), c10::Error);
   EXPECT_THROW(cpu_.swiglu_forward(x, at::randn({3, 6}), y), c10::Error);
 }
 
+// Multiplied by 1 + w: the kernel and the composition beside the oracle, in bf16 too, where what is rounded last shows.
+TEST_F(CpuKernels, RmsnormOfOnePlusWEqualsTheOracle) {
+  for (const auto dtype : {at::kFloat, at::kBFloat16}) {
+    const bool wide = dtype == at::kFloat;
+    const kernels::Type type = wide ? kernels::Type::f32 : kernels::Type::bf16;
+    const Tensor x = at::randn({70, 19}).to(dtype), w = at::randn({19}).to(dtype), dy = at::randn({70, 19}).to(dtype);
+    Tensor y2 = at::empty_like(x), rstd2 = at::empty({70}), dx2 = at::ones_like(x);
+    kernels::ref::rmsnorm_forward({type, x.data_ptr(), 19, w.data_ptr(), 1e-5f, y2.data_ptr(), 19,
+                                   rstd2.data_ptr<float>(), 70, 19, /*unit_offset=*/true},
+                                  {});
+    kernels::ref::rmsnorm_backward({type, dy.data_ptr(), 19, x.data_ptr(), 19, w.data_ptr(), rstd2.data_ptr<float>(),
+                                    dx2.data_ptr(), 19, true, 70, 19, /*unit_offset=*/true},
+                                   {});
+    for (const ops::Backend* backend : {&ops::composite_backend(), &cpu_}) {
+      if (!wide && backend == &cpu_) continue;
+      Tensor y = at::empty_like(x), rstd = at::empty({70}), dx = at::ones_like(x);
+      backend->rmsnorm_forward(x, {w, true}, 1e-5, y, rstd);
+      backend->rmsnorm_backward(dy, x, {w, true}, rstd, dx, true, {});
+      // float32: some twenty roundings of 6e-8. bf16: the same value rounded to 8 bits, on either side of a tie.
+      for (const auto& [actual, expected] : {std::pair{y, y2}, std::pair{dx, dx2}}) {
+        const Tensor e = expected.to(at::kDouble), error = (actual.to(at::kDouble) - e).abs();
+        EXPECT_TRUE((error <= (wide ? 3e-6 : 0.0079) * (wide ? 1 + e.abs() : e.abs())).all().item<bool>());
+        if (!wide) {
+          EXPECT_LT(error.gt(0).sum().item<std::int64_t>(), 14);  // of 1,330: ties are rare
+        }
+      }
+    }
+  }
+}
+
 // The kernels and the plain C++ oracle: sums of at most 61 products of numbers near 1, each rounded to 6e-8.
-TEST_F(Strides, AttentionEqualsTheOracle) {
+TEST_F(CpuKernels, AttentionEqualsTheOracle) {
   const std::vector<std::int32_t> bounds{0, 1, 40, 40, 101};
   const auto heads = [](std::int64_t count) { return at::randn({101, count, 10}); };
   const Tensor q = heads(4), k = heads(2), v = heads(2), d = heads(4);
