@@ -1,4 +1,4 @@
-// The dropout mask, the same words as kernels/torch/dropout.h: Philox4x32-10 (Salmon et al., SC 2011, section 3).
+// The dropout mask, the same words as kernels/api/dropout.h: Philox4x32-10 (Salmon et al., SC 2011, section 3).
 #pragma once
 
 #include "core/random.h"

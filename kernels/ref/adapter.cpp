@@ -8,7 +8,7 @@
 namespace finetune::kernels::ref {
 namespace {
 
-// 0 where dropped, else 1 / (1 - p). The same words as the mask of kernels/torch/dropout.h.
+// 0 where dropped, else 1 / (1 - p). The same words as the mask of kernels/api/dropout.h.
 double dropout_factor(const AdapterGroup& group, std::int64_t key, std::int64_t row, std::int64_t column) {
   if (group.dropout <= 0) return 1;
   const auto words = philox({static_cast<std::uint32_t>(column / 4), static_cast<std::uint32_t>(group.token_base + row),

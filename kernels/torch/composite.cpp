@@ -9,18 +9,18 @@
 #include "kernels/torch/backend.h"
 
 namespace finetune::ops {
+namespace composed {
 namespace {
 
-void rmsnorm_forward_composite(const at::Tensor& x, const NormWeight& weight, double eps, at::Tensor& y,
-                               at::Tensor& rstd) {
+void rmsnorm_forward(const at::Tensor& x, const NormWeight& weight, double eps, at::Tensor& y, at::Tensor& rstd) {
   const at::Tensor f = x.to(wide(x)), &w = weight.w_D;
   const at::Tensor r = (f.square().mean(-1) + eps).rsqrt();
   rstd.copy_(r);
   const at::Tensor n = f * r.unsqueeze(-1);
   y.copy_(weight.unit_offset ? n * (w.to(f.scalar_type()) + 1) : n.to(x.scalar_type()) * w);
 }
-void rmsnorm_backward_composite(const at::Tensor& dy, const at::Tensor& x, const NormWeight& weight,
-                                const at::Tensor& rstd, at::Tensor& dx, bool accumulate, const at::Tensor& dw) {
+void rmsnorm_backward(const at::Tensor& dy, const at::Tensor& x, const NormWeight& weight, const at::Tensor& rstd,
+                      at::Tensor& dx, bool accumulate, const at::Tensor& dw) {
   const auto t = wide(x);
   const at::Tensor r = rstd.to(t).unsqueeze(-1), n = x.to(t) * r;
   const at::Tensor w = weight.w_D.to(t), g = dy.to(t) * (weight.unit_offset ? w + 1 : w);
@@ -31,8 +31,7 @@ void rmsnorm_backward_composite(const at::Tensor& dy, const at::Tensor& x, const
   else
     dx.copy_(d);
 }
-void rotary_composite(at::Tensor& x, const at::Tensor& cos, const at::Tensor& sin, const at::Tensor& pos,
-                      bool inverse) {
+void rotary(at::Tensor& x, const at::Tensor& cos, const at::Tensor& sin, const at::Tensor& pos, bool inverse) {
   const auto h = x.size(2) / 2;
   const at::Tensor c = cos.index_select(0, pos.to(at::kLong)).unsqueeze(1).to(x.scalar_type());
   at::Tensor s = sin.index_select(0, pos.to(at::kLong)).unsqueeze(1).to(x.scalar_type());
@@ -42,19 +41,19 @@ void rotary_composite(at::Tensor& x, const at::Tensor& cos, const at::Tensor& si
   a.copy_(na);
   b.copy_(nb);
 }
-void swiglu_forward_composite(const at::Tensor& gate, const at::Tensor& up, at::Tensor& h) {
+void swiglu_forward(const at::Tensor& gate, const at::Tensor& up, at::Tensor& h) {
   h.copy_(at::silu(gate) * up);
 }
-void swiglu_backward_composite(const at::Tensor& dh, const at::Tensor& gate, const at::Tensor& up, at::Tensor& dgate,
-                               at::Tensor& dup) {
+void swiglu_backward(const at::Tensor& dh, const at::Tensor& gate, const at::Tensor& up, at::Tensor& dgate,
+                     at::Tensor& dup) {
   const auto t = wide(gate);
   const at::Tensor g = gate.to(t), u = up.to(t), d = dh.to(t), s = at::sigmoid(g);
   const at::Tensor dg = d * u * s * (1 + g * (1 - s)), du = d * g * s;
   dgate.copy_(dg);
   dup.copy_(du);
 }
-void cross_entropy_composite(const at::Tensor& logits, const at::Tensor& targets, const at::Tensor& scale,
-                             at::Tensor& nll, at::Tensor& correct, const at::Tensor& dlogits) {
+void cross_entropy(const at::Tensor& logits, const at::Tensor& targets, const at::Tensor& scale, at::Tensor& nll,
+                   at::Tensor& correct, const at::Tensor& dlogits) {
   const auto t = wide(logits);
   const at::Tensor x = logits.to(t);
   const at::Tensor l = x.logsumexp(-1);
@@ -86,8 +85,7 @@ struct GroupViews {
   at::Tensor a, b, s;
 };
 
-void adapter_forward_composite(const at::Tensor& x, const AdapterGroups& groups,
-                               std::span<const AdapterOutput> outputs) {
+void adapter_forward(const at::Tensor& x, const AdapterGroups& groups, std::span<const AdapterOutput> outputs) {
   for (const auto& [bit, key, a_SRD, b_SOR, s_TR, y] : outputs) {
     for (const AdapterGroup& g : groups.list) {
       if (!kernels::adapts(g, bit)) continue;
@@ -98,8 +96,8 @@ void adapter_forward_composite(const at::Tensor& x, const AdapterGroups& groups,
     }
   }
 }
-void adapter_backward_composite(const at::Tensor& x, const AdapterGroups& groups,
-                                std::span<const AdapterOutputGradient> outputs, at::Tensor& dx) {
+void adapter_backward(const at::Tensor& x, const AdapterGroups& groups, std::span<const AdapterOutputGradient> outputs,
+                      at::Tensor& dx) {
   for (const auto& [bit, key, a_SRD, b_SOR, s_TR, dy, da_SRD, db_SOR] : outputs) {
     for (const AdapterGroup& g : groups.list) {
       if (!kernels::adapts(g, bit)) continue;
@@ -123,7 +121,7 @@ void add_squares(const at::Tensor& piece, at::Tensor& sum) {
   }
 }
 
-void norms_composite(const at::Tensor& grads, const NormPlan& plan, at::Tensor& norms) {
+void gradient_norms(const at::Tensor& grads, const NormPlan& plan, at::Tensor& norms) {
   for (std::size_t i = 0; i < plan.slots.size(); ++i) {
     const at::Tensor row = grads.select(0, plan.slots[i].slot);
     at::Tensor sum = at::zeros({}, norms.options());
@@ -132,7 +130,7 @@ void norms_composite(const at::Tensor& grads, const NormPlan& plan, at::Tensor& 
     norms.select(0, static_cast<std::int64_t>(i)).copy_(sum.sqrt());
   }
 }
-void row_sums_composite(const at::Tensor& values, std::span<const RowRange> ranges, at::Tensor& sums) {
+void row_sums(const at::Tensor& values, std::span<const RowRange> ranges, at::Tensor& sums) {
   for (const auto& [begin, end, to] : ranges)
     sums.select(0, to).add_(values.narrow(0, begin, end - begin).to(at::kDouble).sum());
 }
@@ -164,8 +162,8 @@ void adamw_slice(const OptimizerState& state, const SlotUpdate& u, const Move& m
   v.copy_(next_v);
 }
 
-void adamw_composite(const OptimizerState& state, std::span<const SlotUpdate> updates, const at::Tensor& norms,
-                     const at::Tensor& losses, UpdateProgress& done) {
+void adamw(const OptimizerState& state, std::span<const SlotUpdate> updates, const at::Tensor& norms,
+           const at::Tensor& losses, UpdateProgress& done) {
   for (; done.updates < updates.size(); ++done.updates, done.elements = 0) {
     const SlotUpdate& u = updates[done.updates];
     const auto entry = static_cast<std::int64_t>(done.updates);
@@ -188,11 +186,11 @@ static const char* approximation(Activation activation) {
   return activation == Activation::gelu_tanh ? "tanh" : "none";
 }
 
-void composite_geglu_forward(Activation activation, const at::Tensor& gate, const at::Tensor& up, at::Tensor& h) {
+void geglu_forward(Activation activation, const at::Tensor& gate, const at::Tensor& up, at::Tensor& h) {
   h.copy_(at::gelu(gate, approximation(activation)) * up);
 }
-void composite_geglu_backward(Activation activation, const at::Tensor& dh, const at::Tensor& gate, const at::Tensor& up,
-                              at::Tensor& dgate, at::Tensor& dup) {
+void geglu_backward(Activation activation, const at::Tensor& dh, const at::Tensor& gate, const at::Tensor& up,
+                    at::Tensor& dgate, at::Tensor& dup) {
   const auto t = wide(gate);
   const at::Tensor g = gate.to(t), d = dh.to(t);
   const at::Tensor dg = at::gelu_backward(d * up.to(t), g, approximation(activation)),
@@ -201,21 +199,14 @@ void composite_geglu_backward(Activation activation, const at::Tensor& dh, const
   dup.copy_(du);
 }
 
+constexpr Backend kAll = {rmsnorm_forward, rmsnorm_backward, rotary,        attention_forward, attention_backward,
+                          swiglu_forward,  swiglu_backward,  cross_entropy, adapter_forward,   adapter_backward,
+                          gradient_norms,  row_sums,         adamw};
+
+}  // namespace composed
+
 const Backend& composite_backend() {
-  static const Backend kBackend = {rmsnorm_forward_composite,
-                                   rmsnorm_backward_composite,
-                                   rotary_composite,
-                                   composite_attention_forward,
-                                   composite_attention_backward,
-                                   swiglu_forward_composite,
-                                   swiglu_backward_composite,
-                                   cross_entropy_composite,
-                                   adapter_forward_composite,
-                                   adapter_backward_composite,
-                                   norms_composite,
-                                   row_sums_composite,
-                                   adamw_composite};
-  return kBackend;
+  return composed::kAll;
 }
 
 void embedding_forward(const at::Tensor& ids, const at::Tensor& table, at::Tensor& y) {

@@ -20,13 +20,17 @@ inline at::ScalarType wide(const at::Tensor& x) {
   return x.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
 }
 
-/// Gated units with a GELU, which have no kernel yet: always composed.
-decltype(glu_forward) composite_geglu_forward;
-decltype(glu_backward) composite_geglu_backward;
+/// The compositions, under the names of ops.h.
+namespace composed {
+
+/// Gated units with a GELU, which have no kernel yet.
+decltype(ops::glu_forward) geglu_forward;
+decltype(ops::glu_backward) geglu_backward;
 
 /// kernels/torch/composite_attention.cpp: by scores of whole segments. Segments of one length are one batch of
 /// products, up to a bound on the scores.
-decltype(attention_forward) composite_attention_forward;
-decltype(attention_backward) composite_attention_backward;
+decltype(ops::attention_forward) attention_forward;
+decltype(ops::attention_backward) attention_backward;
 
+}  // namespace composed
 }  // namespace finetune::ops

@@ -93,7 +93,7 @@ at::Tensor summed_BGNK(const at::Tensor& x_BHNK, std::int64_t groups) {
 
 }  // namespace
 
-void composite_attention_forward(const at::Tensor& q_THK, const at::Tensor& k_TGK, const at::Tensor& v_TGK,
+void composed::attention_forward(const at::Tensor& q_THK, const at::Tensor& k_TGK, const at::Tensor& v_TGK,
                                  const Segments& segments, const AttentionOptions& options, at::Tensor& o_THK,
                                  at::Tensor& lse_HT) {
   const std::int64_t heads = q_THK.size(1);
@@ -107,7 +107,7 @@ void composite_attention_forward(const at::Tensor& q_THK, const at::Tensor& k_TG
   });
 }
 
-void composite_attention_backward(const at::Tensor& do_THK, const at::Tensor& q_THK, const at::Tensor& k_TGK,
+void composed::attention_backward(const at::Tensor& do_THK, const at::Tensor& q_THK, const at::Tensor& k_TGK,
                                   const at::Tensor& v_TGK, const at::Tensor& o_THK, const at::Tensor& lse_HT,
                                   const Segments& segments, const AttentionOptions& options, at::Tensor& dq_THK,
                                   at::Tensor& dk_TGK, at::Tensor& dv_TGK) {

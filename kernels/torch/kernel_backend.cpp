@@ -400,24 +400,15 @@ void adamw(const OptimizerState& state, std::span<const SlotUpdate> updates, con
                      .steps = static_cast<std::int64_t*>(pointer(state.steps_S, params, at::kLong, {params.size(0)}))});
   done = {.updates = updates.size()};
 }
+constexpr Backend kAll = {rmsnorm_forward, rmsnorm_backward, rotary,        attention_forward, attention_backward,
+                          swiglu_forward,  swiglu_backward,  cross_entropy, adapter_forward,   adapter_backward,
+                          gradient_norms,  row_sums,         adamw};
+
 }  // namespace by_kernel
 }  // namespace
 
 const Backend& cpu_backend() {
-  static const Backend kBackend = {.rmsnorm_forward = by_kernel::rmsnorm_forward,
-                                   .rmsnorm_backward = by_kernel::rmsnorm_backward,
-                                   .rotary = by_kernel::rotary,
-                                   .attention_forward = by_kernel::attention_forward,
-                                   .attention_backward = by_kernel::attention_backward,
-                                   .swiglu_forward = by_kernel::swiglu_forward,
-                                   .swiglu_backward = by_kernel::swiglu_backward,
-                                   .cross_entropy = by_kernel::cross_entropy,
-                                   .adapter_forward = by_kernel::adapter_forward,
-                                   .adapter_backward = by_kernel::adapter_backward,
-                                   .gradient_norms = by_kernel::gradient_norms,
-                                   .row_sums = by_kernel::row_sums,
-                                   .adamw = by_kernel::adamw};
-  return kBackend;
+  return by_kernel::kAll;
 }
 
 const Backend& cuda_backend() {

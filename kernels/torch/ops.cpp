@@ -55,13 +55,13 @@ void attention_backward(const at::Tensor& do_THK, const at::Tensor& q_THK, const
 
 void glu_forward(Activation activation, const at::Tensor& gate_TF, const at::Tensor& up_TF, at::Tensor& h_TF) {
   if (activation == Activation::silu) return swiglu_forward(gate_TF, up_TF, h_TF);
-  composite_geglu_forward(activation, gate_TF, up_TF, h_TF);
+  composed::geglu_forward(activation, gate_TF, up_TF, h_TF);
 }
 
 void glu_backward(Activation activation, const at::Tensor& dh_TF, const at::Tensor& gate_TF, const at::Tensor& up_TF,
                   at::Tensor& dgate_TF, at::Tensor& dup_TF) {
   if (activation == Activation::silu) return swiglu_backward(dh_TF, gate_TF, up_TF, dgate_TF, dup_TF);
-  composite_geglu_backward(activation, dh_TF, gate_TF, up_TF, dgate_TF, dup_TF);
+  composed::geglu_backward(activation, dh_TF, gate_TF, up_TF, dgate_TF, dup_TF);
 }
 
 void swiglu_forward(const at::Tensor& gate_TF, const at::Tensor& up_TF, at::Tensor& h_TF) {

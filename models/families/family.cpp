@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "core/text.h"
 #include "models/rope.h"
 
 // By model_type; NAME_options is defined in NAME.cpp.
@@ -102,16 +103,21 @@ void qwen_windows(const ConfigReader& config, DecoderOptions& o) {
   }
 }
 
+std::vector<std::string> family_names() {
+  std::vector<std::string> names;
+  for (const auto& family : kFamilies) names.emplace_back(family.model_type);
+  std::ranges::sort(names);
+  return names;
+}
+
 DecoderOptions decoder_options(const std::string& where, const nlohmann::ordered_json& json) {
   if (!json.is_object()) throw bad_input(where, "is not an object");
   const ConfigReader config(where, json);
   const std::string type = config.text("model_type", "");
-  std::string known;
-  for (const auto& family : kFamilies) {
-    if (type == family.model_type) return family.options(config);
-    known += (known.empty() ? "" : ", ") + std::string(family.model_type);
-  }
-  throw bad_input(where, "key model_type is " + (type.empty() ? "missing" : type) + "; supported families: " + known);
+  const auto family = std::ranges::find_if(kFamilies, [&](const Family& f) { return type == f.model_type; });
+  if (family != kFamilies.end()) return family->options(config);
+  throw bad_input(where, "key model_type is " + (type.empty() ? "missing" : type) +
+                             "; supported families: " + join(family_names(), ", "));
 }
 
 }  // namespace finetune

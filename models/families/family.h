@@ -29,6 +29,9 @@ kernels::Activation activation_named(const ConfigReader& config, const char* key
 /// layer max_window_layers on.
 void qwen_windows(const ConfigReader& config, DecoderOptions& options);
 
+/// Every model_type that is read, in alphabetical order.
+std::vector<std::string> family_names();
+
 /// By model_type. Throws Error (bad_input) naming `where` and the families there are.
 DecoderOptions decoder_options(const std::string& where, const nlohmann::ordered_json& config);
 

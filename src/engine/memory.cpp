@@ -31,8 +31,8 @@ std::int64_t adapter_parameters(const DecoderOptions& m, std::int64_t rank, Proj
 std::int64_t activation_bytes_per_token(const DecoderOptions& m, const MemoryPlan& plan) {
   const std::int64_t q = m.heads * m.head_dim, kv = m.kv_heads * m.head_dim, e = plan.element_bytes;
   const std::int64_t adapted = std::ssize(plan.targets.members());
-  // Kept by each block (models/block.h): residual twice, q|k|v, attention output, gate|up; log-sum-exp and two norm
-  // factors in fp32; x a^T of each adapter in fp32.
+  // Kept by each block (models/blocks/context.h): residual twice, q|k|v, attention output, gate|up; log-sum-exp and two
+  // norm factors in fp32; x a^T of each adapter in fp32.
   std::int64_t block = e * (2 * m.width + q + 2 * kv + q + 2 * m.mlp_width) + 4 * (m.heads + 2);
   if (m.qk_norm) block += e * (q + kv) + 4 * (m.heads + m.kv_heads);
   if (m.post_norm) block += e * 2 * m.width + 4 * 2;

@@ -3,6 +3,9 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <filesystem>
+
 #include "engine/evaluate.h"
 #include "engine/packed_trainer.h"
 #include "engine/session.h"
@@ -19,7 +22,26 @@ namespace {
 // for twenty steps to amplify it.
 constexpr Bound kParity{.absolute = 1e-6, .relative = 2e-5};
 
-class ForwardParity : public ::testing::TestWithParam<const char*> {};
+// One test for each golden that there is.
+std::vector<std::string> models_with_losses() {
+  std::vector<std::string> names;
+  const auto golden = read_golden("forward.json");
+  for (const auto& [name, nll] : golden.at("nll").items()) names.push_back(name);
+  return names;
+}
+std::vector<std::string> goldens_named(const std::string& folder, const std::string& prefix,
+                                       const std::string& ending) {
+  std::vector<std::string> names;
+  for (const auto& entry : std::filesystem::directory_iterator(golden_path(folder))) {
+    const std::string name = entry.path().filename().string();
+    if (name.starts_with(prefix) && name.ends_with(ending))
+      names.push_back(name.substr(prefix.size(), name.size() - prefix.size() - ending.size()));
+  }
+  std::ranges::sort(names);
+  return names;
+}
+
+class ForwardParity : public ::testing::TestWithParam<std::string> {};
 
 TEST_P(ForwardParity, LossOfEachExample) {
   const auto golden = read_golden("forward.json");
@@ -40,10 +62,8 @@ TEST_P(ForwardParity, LossOfEachExample) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Models, ForwardParity,
-                         ::testing::Values("llama", "mistral", "qwen2", "qwen3", "llama_linear", "llama_dynamic",
-                                           "llama_llama3", "llama_yarn"),
-                         [](const auto& info) { return std::string(info.param); });
+INSTANTIATE_TEST_SUITE_P(Models, ForwardParity, ::testing::ValuesIn(models_with_losses()),
+                         [](const auto& info) { return info.param; });
 
 TrainConfig config_from(const nlohmann::ordered_json& golden) {
   TrainConfig config;
@@ -84,7 +104,7 @@ void train_and_compare(PackedTrainer& trainer, const TrainConfig& config, const 
                   {.relative = 2e-5, .of_largest = true});
 }
 
-class LoraParity : public ::testing::TestWithParam<const char*> {};
+class LoraParity : public ::testing::TestWithParam<std::string> {};
 
 TEST_P(LoraParity, TwentySteps) {
   const std::string folder = std::string("lora/") + GetParam();
@@ -116,13 +136,13 @@ TEST_P(LoraParity, TwentySteps) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Runs, LoraParity, ::testing::Values("plain", "rslora"),
-                         [](const auto& info) { return std::string(info.param); });
+INSTANTIATE_TEST_SUITE_P(Runs, LoraParity, ::testing::ValuesIn(goldens_named("lora", "", "")),
+                         [](const auto& info) { return info.param; });
 
-class FullParity : public ::testing::TestWithParam<const char*> {};
+class FullParity : public ::testing::TestWithParam<std::string> {};
 
 TEST_P(FullParity, TenSteps) {
-  const auto golden = read_golden(std::string("full_") + GetParam() + ".json");
+  const auto golden = read_golden("full_" + GetParam() + ".json");
   BaseModel model = load_checkpoint(golden_path("models") / GetParam(), at::kFloat);
   const DecoderBase base = make_base(model, at::kCPU);
   TrainConfig config = config_from(golden);
@@ -134,15 +154,15 @@ TEST_P(FullParity, TenSteps) {
   train_and_compare(trainer, config, golden);
   BaseModel trained = model;
   trained.weights = store->base(0);
-  const SafetensorsFile file(golden_path(std::string("full_") + GetParam() + ".safetensors"));
+  const SafetensorsFile file(golden_path("full_" + GetParam() + ".safetensors"));
   for (const auto& [name, tensor] : named_tensors(trained)) {
     ASSERT_NE(file.find(name), nullptr) << name;
     EXPECT_TRUE(tensors_agree(tensor, file.read(*file.find(name)))) << name;
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Models, FullParity, ::testing::Values("llama", "qwen2", "qwen3"),
-                         [](const auto& info) { return std::string(info.param); });
+INSTANTIATE_TEST_SUITE_P(Models, FullParity, ::testing::ValuesIn(goldens_named("", "full_", ".json")),
+                         [](const auto& info) { return info.param; });
 
 }  // namespace
 }  // namespace finetune::testing

@@ -286,7 +286,7 @@ TEST_F(Pairs, OracleOfAdaptersEqualsComposition) {
   }
 }
 
-// What block.cpp relies on: the grouped call of projections that share an input is the calls one by one, bit for bit.
+// What Linear relies on: the grouped call of projections that share an input is the calls one by one, bit for bit.
 TEST_F(Pairs, AGroupedCallEqualsItsProjectionsOneByOne) {
   const Tensor x = at::randn({11, 13});
   std::vector<ops::AdapterGroup> list = kGroups;

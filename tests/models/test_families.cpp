@@ -53,6 +53,16 @@ TEST(Rope, FrequenciesEqualTransformers) {
   }
 }
 
+// A family comes with a model made by transformers and the losses that it has there.
+TEST(Families, EachHasItsGolden) {
+  const auto losses = testing::read_golden("forward.json").at("nll");
+  for (const std::string& name : family_names()) {
+    EXPECT_TRUE(losses.contains(name)) << name;
+    const auto config = read_json_file(testing::golden_path("models/" + name + "/config.json").string());
+    EXPECT_EQ(config.at("model_type"), name);
+  }
+}
+
 TEST(Families, LlamaDefaults) {
   const auto o = options_of("llama", {{"num_key_value_heads", "absent"}});
   EXPECT_EQ(o.family, "llama");
