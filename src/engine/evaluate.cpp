@@ -2,8 +2,6 @@
 
 #include <ATen/ATen.h>
 
-#include <numeric>
-
 #include "engine/session.h"
 #include "models/adapter_bank.h"
 
@@ -27,20 +25,18 @@ std::unique_ptr<AdapterBank> bank_of(const DecoderBase& base, const PeftAdapter*
 std::vector<ExampleLoss> evaluate_examples(const DecoderBase& base, const PeftAdapter* adapter,
                                            std::span<const Example> examples, std::int64_t tokens_per_pass) {
   const auto bank = bank_of(base, adapter);
-  std::vector<std::int64_t> all(examples.size()), lengths;
-  std::iota(all.begin(), all.end(), std::int64_t{0});
-  for (const auto& example : examples) lengths.push_back(static_cast<std::int64_t>(example.ids.size()));
-  PackTrial part{.examples = examples, .batch = all};
+  const Batch all(examples);
+  PackTrial trial;
   if (adapter != nullptr) {
-    part.rank = computed_rank(adapter->spec.rank);
-    part.scale = static_cast<float>(adapter_scale(adapter->spec.alpha, adapter->spec.rank, adapter->spec.rslora));
-    part.targets = adapter->spec.targets;
+    trial.rank = computed_rank(adapter->spec.rank);
+    trial.scale = static_cast<float>(adapter_scale(adapter->spec.alpha, adapter->spec.rank, adapter->spec.rslora));
+    trial.targets = adapter->spec.targets;
   }
   std::vector<ExampleLoss> losses(examples.size());
   DecoderWorkspace workspace;
-  const std::vector<std::vector<std::int64_t>> list{lengths};
-  for (const Pass& pass : plan_passes(list, tokens_per_pass)) {
-    const BuiltPack built = build_pack(pass, std::span(&part, 1), base.embed_VD.device());
+  const std::vector<std::vector<std::int64_t>> lengths{all.lengths()};
+  for (const Pass& pass : plan_passes(lengths, tokens_per_pass)) {
+    const BuiltPack built = build_pack(pass, std::span(&trial, 1), std::span(&all, 1), base.embed_VD.device());
     const PackLosses result = evaluate_pack(base, built.pack, bank.get(), workspace);
     const at::Tensor nll_N = result.nll_N.cpu(), correct_N = result.correct_N.cpu();
     std::int64_t row = 0;

@@ -94,8 +94,9 @@ void PackArena::fix_launches(std::int64_t rank, std::uint32_t projections) {
   pack_.groups.tiles = pack_.tokens / kernels::kTileRows + static_cast<std::int64_t>(pack_.groups.list.size());
 }
 
-BuiltPack build_pack(const Pass& pass, std::span<const PackTrial> trials, at::Device device) {
-  PackData data = build_pack_data(pass, trials, fewest_rows(device));
+BuiltPack build_pack(const Pass& pass, std::span<const PackTrial> trials, std::span<const Batch> batches,
+                     at::Device device) {
+  PackData data = build_pack_data(pass, trials, batches, fewest_rows(device));
   PackArena arena(data, device);
   arena.fill(data);
   return {arena.pack(), std::move(data.rows)};

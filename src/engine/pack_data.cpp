@@ -65,21 +65,40 @@ kernels::AdapterGroup group_of(const PackTrial& trial, std::int64_t begin, std::
 
 }  // namespace
 
+Batch::Batch(std::span<const Example> all) {
+  for (const Example& example : all) add(example);
+}
+
+void Batch::add(const Example& example) {
+  examples.push_back(&example);
+  tokens += static_cast<std::int64_t>(example.ids.size());
+  loss_tokens += example.loss_tokens();
+}
+
+std::vector<std::int64_t> Batch::lengths() const {
+  std::vector<std::int64_t> lengths;
+  for (const Example* example : examples) lengths.push_back(static_cast<std::int64_t>(example->ids.size()));
+  return lengths;
+}
+
 PackShape PackData::shape() const {
   return {static_cast<std::int64_t>(ids.size()), static_cast<std::int64_t>(loss_rows.size()),
           static_cast<std::int64_t>(bounds.size()) - 1, longest};
 }
 
-PackData build_pack_data(const Pass& pass, std::span<const PackTrial> trials, std::int64_t fewest_rows) {
+PackData build_pack_data(const Pass& pass, std::span<const PackTrial> trials, std::span<const Batch> batches,
+                         std::int64_t fewest_rows) {
   PackData pack;
   for (const Chunk& chunk : pass.chunks) {
-    const PackTrial& trial = trials[chunk.trial];
+    const Batch& batch = batches[chunk.trial];
+    const double scale = 1.0 / static_cast<double>(batch.loss_tokens);
     const auto begin = static_cast<std::int64_t>(pack.ids.size());
     const auto first_row = static_cast<std::int64_t>(pack.loss_rows.size());
     for (std::size_t i = chunk.first; i < chunk.first + chunk.count; ++i) {
-      add_example(pack, trial.examples[static_cast<std::size_t>(trial.batch[i])], static_cast<float>(trial.loss_scale));
+      add_example(pack, *batch.examples[i], static_cast<float>(scale));
     }
-    pack.groups.push_back(group_of(trial, begin, static_cast<std::int64_t>(pack.ids.size()), chunk.token_base));
+    pack.groups.push_back(
+        group_of(trials[chunk.trial], begin, static_cast<std::int64_t>(pack.ids.size()), chunk.token_base));
     pack.rows.emplace_back(first_row, static_cast<std::int64_t>(pack.loss_rows.size()));
   }
   const auto missing = fewest_rows - static_cast<std::int64_t>(pack.ids.size());

@@ -16,18 +16,29 @@
 
 namespace finetune {
 
-/// A trial's part in a pass.
+/// A trial as a lane computes it. Trials that are equal have the same batch and the same numbers in a step.
 struct PackTrial {
   std::int64_t slot = 0;
   std::int64_t rank = 16;  ///< computed rank
   float scale = 1;         ///< alpha / r or alpha / sqrt(r)
   double dropout = 0;      ///< 0 in evaluation
   std::uint64_t seed = 0;
-  std::int64_t step = 0;                ///< 1-based; keys the dropout mask
-  double loss_scale = 0;                ///< 1 / loss tokens of the whole batch
-  ProjectionSet targets;                ///< all false: the bare base (full fine-tuning)
-  std::span<const Example> examples;    ///< the data set
-  std::span<const std::int64_t> batch;  ///< indices into it, in order
+  ProjectionSet targets;         ///< all false: the bare base (full fine-tuning)
+  std::int64_t step = 1;         ///< the one to be done, 1-based; keys the batch and the dropout mask
+  std::int64_t batch_size = 1;   ///< of the data's order: what it was when the trial began,
+  std::uint64_t order_seed = 0;  ///< and so is this
+  bool operator==(const PackTrial&) const = default;
+};
+
+/// A trial's examples of one step or of an evaluation, in order. They stay where they are.
+struct Batch {
+  std::vector<const Example*> examples;
+  std::int64_t tokens = 0, loss_tokens = 0;
+
+  Batch() = default;
+  explicit Batch(std::span<const Example> all);
+  void add(const Example& example);
+  std::vector<std::int64_t> lengths() const;
 };
 
 /// Sizes of a pass. Passes of one shape can be computed by one captured graph.
@@ -48,9 +59,10 @@ struct PackData {
   PackShape shape() const;
 };
 
-/// Segments of all chunks, one after the other. A pass of fewer tokens or loss rows than `fewest_rows` is padded with a
-/// segment that carries no loss and with rows of scale zero.
-PackData build_pack_data(const Pass& pass, std::span<const PackTrial> trials, std::int64_t fewest_rows);
+/// Segments of all chunks, one after the other; `batches` are those of the trials, whole. A pass of fewer tokens or
+/// loss rows than `fewest_rows` is padded with a segment that carries no loss and with rows of scale zero.
+PackData build_pack_data(const Pass& pass, std::span<const PackTrial> trials, std::span<const Batch> batches,
+                         std::int64_t fewest_rows);
 
 /// The shape that a pass is padded to so that few shapes occur: tokens up to the next eighth of the power of two above
 /// them (of a full pass at most), loss rows up to the next quarter of the tokens, segments and the longest one up to a

@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
 
 #include "core/error.h"
 #include "engine/out_of_memory.h"
@@ -100,7 +99,6 @@ PackedTrainer::PackedTrainer(ParameterStore& store, std::span<const Example> tra
       longest_(longest_of(train)),
       runner_(device_, pass_options(store, longest_, options)),
       ring_(device_) {
-  for (const auto& example : valid_) valid_loss_tokens_ += example.loss_tokens();
   for (std::int64_t slot = store_.slots(); slot > 0; --slot) free_.push_back(slot - 1);
 }
 
@@ -116,17 +114,29 @@ std::vector<PackedTrainer::Resident*> PackedTrainer::find_all(std::span<const Tr
   return trials;
 }
 
-PackedTrainer::Resident& PackedTrainer::place(TrialId trial, const TrainConfig& config) {
-  if (free_.empty()) throw failed(device_.str(), "no slot is free for trial " + std::to_string(trial.value));
-  const std::int64_t slot = free_.back();
+PackedTrainer::Resident& PackedTrainer::place(TrialId id, const TrainConfig& config, PackTrial packed) {
+  if (free_.empty()) throw failed(device_.str(), "no slot is free for trial " + std::to_string(id.value));
+  packed.slot = free_.back();
   free_.pop_back();
-  return residents_
-      .emplace(trial, Resident{.id = trial,
-                               .config = config,
-                               .slot = slot,
-                               .batch_size = config.batch_size,
-                               .order_seed = static_cast<std::uint64_t>(config.seed)})
-      .first->second;
+  Resident& trial = residents_.emplace(id, Resident{.id = id, .packed = packed}).first->second;
+  configure(trial, config);
+  return trial;
+}
+
+void PackedTrainer::configure(Resident& trial, const TrainConfig& config) const {
+  const LoraConfig& lora = config.lora;
+  trial.config = config;
+  trial.packed.rank = computed_rank(lora.rank);
+  trial.packed.scale = static_cast<float>(adapter_scale(lora.alpha, lora.rank, lora.rslora));
+  trial.packed.dropout = lora.dropout;
+  trial.packed.seed = static_cast<std::uint64_t>(config.seed);
+  trial.packed.targets = store_.targets(config);
+}
+
+std::vector<PackTrial> PackedTrainer::packed_of(std::span<Resident* const> trials) {
+  std::vector<PackTrial> packed;
+  for (const Resident* trial : trials) packed.push_back(trial->packed);
+  return packed;
 }
 
 void PackedTrainer::share(std::size_t lanes) {
@@ -140,11 +150,12 @@ void PackedTrainer::check_interrupt() const {
 }
 
 void PackedTrainer::admit(TrialId trial, const TrainConfig& config) {
-  store_.initialize(place(trial, config).slot, config);
+  const PackTrial begun{.batch_size = config.batch_size, .order_seed = static_cast<std::uint64_t>(config.seed)};
+  store_.initialize(place(trial, config, begun).packed.slot, config);
 }
 
 void PackedTrainer::release(TrialId trial) {
-  free_.push_back(find(trial).slot);
+  free_.push_back(find(trial).packed.slot);
   residents_.erase(trial);
 }
 
@@ -173,14 +184,14 @@ void PackedTrainer::submit(std::span<const TrialId> ids) {
   Submitted& submitted = submitted_.emplace_back();
   for (std::size_t i = 0; i < trials.size(); ++i) {
     Resident& trial = *trials[i];
-    ++trial.step;
+    const std::int64_t step = trial.packed.step++;
     submitted.results.push_back({.trial = trial.id,
-                                 .step = trial.step,
+                                 .step = step,
                                  .tokens = plan.batches[i].tokens,
-                                 .learning_rate = learning_rate_at(trial.config, trial.step)});
+                                 .learning_rate = learning_rate_at(trial.config, step)});
     submitted.loss_tokens.push_back(plan.batches[i].loss_tokens);
   }
-  if (options_.ahead) planner_.prepare(round_of(trials));
+  if (options_.ahead) planner_.prepare(packed_of(trials));
 }
 
 std::vector<StepResult> PackedTrainer::collect() {
@@ -197,37 +208,17 @@ std::vector<StepResult> PackedTrainer::collect() {
   return std::move(submitted.results);
 }
 
-PackTrial PackedTrainer::pack_trial(const Resident& trial) const {
-  const LoraConfig& lora = trial.config.lora;
-  return {.slot = trial.slot,
-          .rank = computed_rank(lora.rank),
-          .scale = static_cast<float>(adapter_scale(lora.alpha, lora.rank, lora.rslora)),
-          .dropout = lora.dropout,
-          .seed = static_cast<std::uint64_t>(trial.config.seed),
-          .step = trial.step + 1,
-          .loss_scale = 0,
-          .targets = store_.targets(trial.config),
-          .examples = {},
-          .batch = {}};
-}
-
-std::vector<RoundTrial> PackedTrainer::round_of(std::span<Resident* const> trials) const {
-  std::vector<RoundTrial> round;
-  for (const Resident* trial : trials) round.push_back({pack_trial(*trial), trial->batch_size, trial->order_seed});
-  return round;
-}
-
 RoundPlan PackedTrainer::forward_backward(std::span<Resident* const> trials, at::Tensor& losses_N) {
   RoundPlan plan;
   with_memory(
       [&] {
-        plan = planner_.take(round_of(trials));
+        plan = planner_.take(packed_of(trials));
         run_passes(trials, plan, losses_N);
       },
       [&] {
         shrink_passes();
         losses_N.zero_();  // begin the step again: nothing has been updated yet
-        for (const Resident* trial : trials) store_.grads_SP().select(0, trial->slot).zero_();
+        for (const Resident* trial : trials) store_.grads_SP().select(0, trial->packed.slot).zero_();
       });
   return plan;
 }
@@ -235,7 +226,7 @@ RoundPlan PackedTrainer::forward_backward(std::span<Resident* const> trials, at:
 void PackedTrainer::run_passes(std::span<Resident* const> trials, const RoundPlan& plan, at::Tensor& losses_N) {
   for (const RoundPass& pass : plan.passes) {
     check_interrupt();
-    const std::int64_t slot = trials[pass.first_trial]->slot;
+    const std::int64_t slot = trials[pass.first_trial]->packed.slot;
     const std::vector<Figure> figures =
         runner_.train(store_.base(slot), store_.trainables(slot), store_.packs_together() ? 0 : slot, pass.data);
     ops::row_sums(figures.front().values_N, row_ranges(pass.pass, pass.data, pass.first_trial), losses_N);
@@ -245,10 +236,11 @@ void PackedTrainer::run_passes(std::span<Resident* const> trials, const RoundPla
 void PackedTrainer::gradient_norms(std::span<Resident* const> trials, at::Tensor& norms_N) {
   std::vector<NormKey> key;
   for (const Resident* trial : trials)
-    key.push_back({trial->slot, trial->config.lora.rank, store_.targets(trial->config)});
+    key.push_back({trial->packed.slot, trial->config.lora.rank, trial->packed.targets});
   if (key != norm_key_) {
     std::vector<ops::SlotPieces> slots;
-    for (const Resident* trial : trials) slots.push_back({.slot = trial->slot, .pieces = store_.pieces(trial->config)});
+    for (const Resident* trial : trials)
+      slots.push_back({.slot = trial->packed.slot, .pieces = store_.pieces(trial->config)});
     norm_plan_ = ops::make_norm_plan(std::move(slots), device_);
     norm_key_ = std::move(key);
   }
@@ -259,8 +251,8 @@ void PackedTrainer::update(std::span<Resident* const> trials, const at::Tensor& 
   std::vector<ops::SlotUpdate> updates;
   for (const Resident* trial : trials) {
     const TrainConfig& c = trial->config;
-    updates.push_back({.slot = trial->slot,
-                       .learning_rate = learning_rate_at(c, trial->step + 1),
+    updates.push_back({.slot = trial->packed.slot,
+                       .learning_rate = learning_rate_at(c, trial->packed.step),
                        .beta1 = c.beta1,
                        .beta2 = c.beta2,
                        .epsilon = c.epsilon,
@@ -271,7 +263,7 @@ void PackedTrainer::update(std::span<Resident* const> trials, const at::Tensor& 
   ops::UpdateProgress done;  // a try that ended for want of memory is gone on with, not begun again
   with_memory([&] { ops::adamw(store_.optimizer_state(), updates, norms_N, losses_N, done); },
               [this] { shrink_passes(); });
-  for (const Resident* trial : trials) store_.updated(trial->slot);
+  for (const Resident* trial : trials) store_.updated(trial->packed.slot);
 }
 
 std::vector<EvalResult> PackedTrainer::evaluate(std::span<const TrialId> ids) {
@@ -286,26 +278,19 @@ std::vector<EvalResult> PackedTrainer::evaluate(std::span<const TrialId> ids) {
 }
 
 void PackedTrainer::run_evaluation(std::span<Resident* const> trials, std::vector<EvalResult>& results) {
-  std::vector<std::int64_t> all(valid_.size()), lengths;
-  std::iota(all.begin(), all.end(), std::int64_t{0});
-  for (const auto& example : valid_) lengths.push_back(static_cast<std::int64_t>(example.ids.size()));
-  std::vector<PackTrial> parts;
-  for (const Resident* trial : trials) {
-    parts.push_back(pack_trial(*trial));
-    parts.back().dropout = 0;
-    parts.back().examples = valid_;
-    parts.back().batch = all;
-  }
-  const DecoderBase& base = store_.base(trials.front()->slot);
-  const Trainables trainables = store_.trainables(trials.front()->slot);
+  std::vector<PackTrial> packed = packed_of(trials);
+  for (PackTrial& trial : packed) trial.dropout = 0;
+  const std::vector<Batch> batches(trials.size(), valid_);
+  const std::vector<std::vector<std::int64_t>> lengths(trials.size(), valid_.lengths());
+  const DecoderBase& base = store_.base(packed.front().slot);
+  const Trainables trainables = store_.trainables(packed.front().slot);
   FigureSums sums(trials.size(), device_);
-  const std::vector<std::vector<std::int64_t>> all_trials(trials.size(), lengths);
-  for (const Pass& pass : plan_passes(all_trials, planner_.tokens_per_pass())) {
+  for (const Pass& pass : plan_passes(lengths, planner_.tokens_per_pass())) {
     check_interrupt();
-    const PackData data = build_pack_data(pass, parts, fewest_rows(device_));
+    const PackData data = build_pack_data(pass, packed, batches, fewest_rows(device_));
     sums.add(runner_.evaluate(base, trainables.bank, data), row_ranges(pass, data, 0));
   }
-  const auto tokens = static_cast<double>(valid_loss_tokens_);
+  const auto tokens = static_cast<double>(valid_.loss_tokens);
   const std::vector<double> loss = sums.of("loss"), correct = sums.of("token_accuracy");
   for (std::size_t i = 0; i < trials.size(); ++i)
     results.push_back({.trial = trials[i]->id, .loss = loss[i] / tokens, .token_accuracy = correct[i] / tokens});
@@ -326,43 +311,38 @@ void PackedTrainer::shrink_passes() {
 }
 
 void PackedTrainer::change(TrialId trial, const TrainConfig& config) {
-  find(trial).config = config;
+  configure(find(trial), config);
 }
 
 void PackedTrainer::copy(TrialId from, TrialId to, const TrainConfig& config) {
   const Resident& donor = find(from);
   Resident& trial = find(to);
-  store_.copy(donor.slot, trial.slot);
-  trial.config = config;
+  store_.copy(donor.packed.slot, trial.packed.slot);
+  configure(trial, config);
 }
 
 std::shared_ptr<const TrialImage> PackedTrainer::capture(TrialId trial) const {
   const Resident& resident = find(trial);
   auto image = std::make_shared<TorchImage>();
-  image->slot = store_.capture(resident.slot);
-  image->step = resident.step;
-  image->optimizer_steps = store_.optimizer_steps(resident.slot);
-  image->batch_size = resident.batch_size;
-  image->order_seed = resident.order_seed;
+  image->slot = store_.capture(resident.packed.slot);
+  image->optimizer_steps = store_.optimizer_steps(resident.packed.slot);
+  image->trial = resident.packed;
   return image;
 }
 
 void PackedTrainer::restore(TrialId trial, const TrainConfig& config, const TrialImage& image) {
   const auto& torch_image = dynamic_cast<const TorchImage&>(image);
-  Resident& resident = place(trial, config);
-  store_.restore(resident.slot, torch_image.slot);
-  resident.step = torch_image.step;
-  resident.batch_size = torch_image.batch_size;
-  resident.order_seed = torch_image.order_seed;
-  store_.set_optimizer_steps(resident.slot, torch_image.optimizer_steps);
+  const std::int64_t slot = place(trial, config, torch_image.trial).packed.slot;
+  store_.restore(slot, torch_image.slot);
+  store_.set_optimizer_steps(slot, torch_image.optimizer_steps);
 }
 
 void PackedTrainer::copy_from_image(const TrialImage& image, TrialId to, const TrainConfig& config) {
   const auto& torch_image = dynamic_cast<const TorchImage&>(image);
   Resident& trial = find(to);
-  store_.restore(trial.slot, torch_image.slot);
-  store_.set_optimizer_steps(trial.slot, torch_image.optimizer_steps);
-  trial.config = config;
+  store_.restore(trial.packed.slot, torch_image.slot);
+  store_.set_optimizer_steps(trial.packed.slot, torch_image.optimizer_steps);
+  configure(trial, config);
 }
 
 }  // namespace finetune

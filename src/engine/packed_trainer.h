@@ -40,9 +40,8 @@ struct TrainerOptions {
 /// What PackedTrainer::capture returns.
 struct TorchImage : TrialImage {
   SlotImage slot;
-  std::int64_t step = 0, optimizer_steps = 0;
-  std::int64_t batch_size = 1;  // of the data's order, as the trial began with it
-  std::uint64_t order_seed = 0;
+  std::int64_t optimizer_steps = 0;
+  PackTrial trial;  // as it was; the slot it stood in means nothing any more
 };
 
 class PackedTrainer : public Lane {
@@ -77,10 +76,7 @@ class PackedTrainer : public Lane {
   struct Resident {
     TrialId id;
     TrainConfig config;
-    std::int64_t slot = 0;
-    std::int64_t step = 0;  // of the trial, submitted ones included
-    std::int64_t batch_size = 1;
-    std::uint64_t order_seed = 0;  // these two as they were when the trial was placed
+    PackTrial packed;  // what follows from config; its step is the one to be submitted next
   };
   // A step on its way: results without what the device has yet to say.
   struct Submitted {
@@ -95,9 +91,9 @@ class PackedTrainer : public Lane {
   Resident& find(TrialId trial);
   const Resident& find(TrialId trial) const;
   std::vector<Resident*> find_all(std::span<const TrialId> trials);
-  Resident& place(TrialId trial, const TrainConfig& config);
-  PackTrial pack_trial(const Resident& trial) const;
-  std::vector<RoundTrial> round_of(std::span<Resident* const> trials) const;
+  Resident& place(TrialId id, const TrainConfig& config, PackTrial packed);
+  void configure(Resident& trial, const TrainConfig& config) const;
+  static std::vector<PackTrial> packed_of(std::span<Resident* const> trials);
   RoundPlan forward_backward(std::span<Resident* const> trials, at::Tensor& losses_N);
   void run_passes(std::span<Resident* const> trials, const RoundPlan& plan, at::Tensor& losses_N);
   void gradient_norms(std::span<Resident* const> trials, at::Tensor& norms_N);
@@ -107,8 +103,7 @@ class PackedTrainer : public Lane {
   void check_interrupt() const;
 
   ParameterStore& store_;
-  std::span<const Example> valid_;
-  std::int64_t valid_loss_tokens_ = 0;
+  Batch valid_;
   TrainerOptions options_;
   at::Device device_;
   std::unique_ptr<const ops::ReproducibleSums> reproducible_;

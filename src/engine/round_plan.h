@@ -15,15 +15,6 @@
 
 namespace finetune {
 
-/// One trial in a round. `part` without loss_scale, examples and batch, which the plan fills in.
-struct RoundTrial {
-  PackTrial part;
-  std::int64_t batch_size = 1;
-  std::uint64_t order_seed = 0;
-};
-/// Whether two rounds are over the same trials with the same values.
-bool same_round(std::span<const RoundTrial> a, std::span<const RoundTrial> b);
-
 struct RoundOptions {
   std::int64_t tokens_per_pass = 4096;
   std::int64_t fewest_rows = 16;  ///< of any product: pack_builder.h
@@ -33,12 +24,6 @@ struct RoundOptions {
   std::size_t groups = 0;  ///< with buckets: adapter groups of every pass
 };
 
-/// A trial's batch of one step.
-struct RoundBatch {
-  std::vector<std::int64_t> examples, lengths;
-  std::int64_t tokens = 0, loss_tokens = 0;
-};
-
 struct RoundPass {
   Pass pass;  ///< chunk.trial counts from `first_trial`
   PackData data;
@@ -46,8 +31,8 @@ struct RoundPass {
 };
 
 struct RoundPlan {
-  std::vector<RoundTrial> trials;
-  std::vector<RoundBatch> batches;  ///< per trial
+  std::vector<PackTrial> trials;
+  std::vector<Batch> batches;  ///< per trial
   std::vector<RoundPass> passes;
   std::int64_t tokens_per_pass = 0;
 };
@@ -59,9 +44,9 @@ class RoundPlanner {
   RoundPlanner(std::span<const Example> examples, const RoundOptions& options);
 
   /// The plan of these trials: the one prepared if it is of them, else made now.
-  RoundPlan take(std::vector<RoundTrial> trials);
+  RoundPlan take(std::vector<PackTrial> trials);
   /// Starts to plan what is likely to be taken next. Returns at once.
-  void prepare(std::vector<RoundTrial> trials);
+  void prepare(std::vector<PackTrial> trials);
   /// From the next plan on; a plan prepared for another size is not used.
   void set_tokens_per_pass(std::int64_t tokens);
   /// From the next plan on; changes no trial's numbers.
@@ -71,8 +56,8 @@ class RoundPlanner {
   std::int64_t prepared_plans_used() const { return used_; }
 
  private:
-  RoundPlan plan(std::vector<RoundTrial> trials, std::int64_t tokens_per_pass);
-  RoundBatch batch_of(const RoundTrial& trial);
+  RoundPlan plan(std::vector<PackTrial> trials, std::int64_t tokens_per_pass);
+  Batch batch_of(const PackTrial& trial);
 
   std::span<const Example> examples_;
   RoundOptions options_;

@@ -25,16 +25,16 @@ std::vector<Example> examples(std::size_t count, std::int64_t longest) {
   return list;
 }
 
-RoundTrial trial(std::int64_t slot, std::int64_t step, std::int64_t batch_size) {
-  RoundTrial trial{.batch_size = batch_size, .order_seed = static_cast<std::uint64_t>(slot)};
-  trial.part.slot = slot;
-  trial.part.step = step;
-  trial.part.rank = 16 * (slot + 1);
-  trial.part.targets = ProjectionSet::all();
-  return trial;
+PackTrial trial(std::int64_t slot, std::int64_t step, std::int64_t batch_size) {
+  return {.slot = slot,
+          .rank = 16 * (slot + 1),
+          .targets = ProjectionSet::all(),
+          .step = step,
+          .batch_size = batch_size,
+          .order_seed = static_cast<std::uint64_t>(slot)};
 }
 
-std::vector<RoundTrial> round(std::int64_t step) {
+std::vector<PackTrial> round(std::int64_t step) {
   return {trial(2, step, 3), trial(0, step + 4, 5), trial(1, step, 1)};
 }
 
@@ -84,7 +84,7 @@ TEST(Rounds, APlanMadeAheadHasTheSameBytes) {
 TEST(Rounds, APlanMadeForOtherTrialsIsNotUsed) {
   const auto data = examples(23, 9);
   RoundPlanner planner(data, {.tokens_per_pass = 40});
-  const auto expect_fresh = [&](const std::vector<RoundTrial>& wanted, std::int64_t tokens_per_pass) {
+  const auto expect_fresh = [&](const std::vector<PackTrial>& wanted, std::int64_t tokens_per_pass) {
     RoundPlanner now(data, {.tokens_per_pass = tokens_per_pass});
     expect_same_bytes(planner.take(wanted), now.take(wanted));
     EXPECT_EQ(planner.prepared_plans_used(), 0);
@@ -95,7 +95,7 @@ TEST(Rounds, APlanMadeForOtherTrialsIsNotUsed) {
   expect_fresh(pruned, 40);
   planner.prepare(round(2));
   auto changed = round(2);
-  changed[0].part.dropout = 0.5;
+  changed[0].dropout = 0.5;
   expect_fresh(changed, 40);
   planner.prepare(round(2));
   planner.set_tokens_per_pass(20);  // as after an out-of-memory

@@ -24,6 +24,11 @@ std::vector<std::int64_t> wide_ids(const Example& example) {
   return {example.ids.begin(), example.ids.end()};
 }
 
+// The pack keeps 1 / loss tokens in fp32; the reference uses the same number.
+double scale_of(const Batch& batch) {
+  return static_cast<double>(static_cast<float>(1.0 / static_cast<double>(batch.loss_tokens)));
+}
+
 struct Case {
   std::string name;
   DecoderOptions options;
@@ -92,8 +97,9 @@ TEST_P(DecoderTest, AdapterGradientsOfAPackEqualAutograd) {
                                       {{.rank = 16, .targets = {Projection::k, Projection::gate}}, 3, 1.25, {2, 7}}};
   AdapterBank bank(o, {.slots = 4, .rank = 20, .targets = all, .dtype = at::kDouble}, at::kCPU);
   std::vector<std::vector<Example>> data;
-  std::vector<std::vector<std::int64_t>> batches, lengths;
-  std::vector<PackTrial> parts;
+  std::vector<std::vector<std::int64_t>> lengths;
+  std::vector<Batch> batches;
+  std::vector<PackTrial> packed;
   for (std::size_t t = 0; t < trials.size(); ++t) {
     bank.initialize(trials[t].slot, trials[t].slot_options, 100 + t);
     for (std::int64_t layer = 0; layer < o.layers; ++layer) {  // b is not zero once training has begun
@@ -106,23 +112,15 @@ TEST_P(DecoderTest, AdapterGradientsOfAPackEqualAutograd) {
     }
     data.push_back(tiny_examples(trials[t].lengths, o.vocab_size, 50 + t));
     lengths.push_back(trials[t].lengths);
-    batches.emplace_back();
-    for (std::size_t i = 0; i < trials[t].lengths.size(); ++i) batches.back().push_back(static_cast<std::int64_t>(i));
-  }
-  for (std::size_t t = 0; t < trials.size(); ++t) {
-    double loss_tokens = 0;
-    for (const auto& example : data[t]) loss_tokens += static_cast<double>(example.loss_tokens());
-    parts.push_back({.slot = trials[t].slot,
-                     .rank = computed_rank(trials[t].slot_options.rank),
-                     .scale = static_cast<float>(trials[t].scale),
-                     .loss_scale = 1 / loss_tokens,
-                     .targets = trials[t].slot_options.targets,
-                     .examples = data[t],
-                     .batch = batches[t]});
+    batches.emplace_back(data.back());  // its examples stay where they are when `data` grows
+    packed.push_back({.slot = trials[t].slot,
+                      .rank = computed_rank(trials[t].slot_options.rank),
+                      .scale = static_cast<float>(trials[t].scale),
+                      .targets = trials[t].slot_options.targets});
   }
   const auto passes = plan_passes(lengths, 100);
   ASSERT_EQ(passes.size(), 1u);
-  BuiltPack built = build_pack(passes[0], parts, at::kCPU);
+  BuiltPack built = build_pack(passes[0], packed, batches, at::kCPU);
   built.pack.scale_N = built.pack.scale_N.to(at::kDouble);
   DecoderWorkspace workspace;
   const PackLosses losses = train_pack(base, built.pack, {.bank = &bank}, workspace);
@@ -145,8 +143,7 @@ TEST_P(DecoderTest, AdapterGradientsOfAPackEqualAutograd) {
     for (const auto& example : data[t]) nll = nll + reference_nll(base, wide_ids(example), example.loss, &adapter);
     const auto [first, last] = built.rows[t];
     EXPECT_TRUE(same(losses.nll_N.narrow(0, first, last - first).sum().view({1}), nll.view({1})));
-    // The pack keeps 1 / loss tokens in fp32; the reference uses the same number.
-    (nll * static_cast<double>(static_cast<float>(parts[t].loss_scale))).backward();
+    (nll * scale_of(batches[t])).backward();
     for (std::int64_t layer = 0; layer < o.layers; ++layer) {
       for (const Projection projection : slot.slot_options.targets.members()) {
         const auto index = static_cast<std::size_t>(layer) * kProjections + index_of(projection);
@@ -165,7 +162,7 @@ TEST_P(DecoderTest, AdapterGradientsOfAPackEqualAutograd) {
 TEST_P(DecoderTest, FullGradientsEqualAutograd) {
   const DecoderOptions& o = GetParam().options;
   DecoderBase base = tiny_base(o, at::kDouble);
-  const std::vector<std::int64_t> lengths{6, 11, 1, 4}, batch{0, 1, 2, 3};
+  const std::vector<std::int64_t> lengths{6, 11, 1, 4};
   const auto examples = tiny_examples(lengths, o.vocab_size);
   FullGradients gradients = base;
   std::vector<std::pair<at::Tensor, at::Tensor>> pairs;
@@ -175,9 +172,10 @@ TEST_P(DecoderTest, FullGradientsEqualAutograd) {
   });
   if (o.tied_head) gradients.head_VD = gradients.embed_VD;
 
-  const PackTrial part{.loss_scale = 0.5, .examples = examples, .batch = batch};
+  const PackTrial trial;
+  const Batch batch(examples);
   const std::vector<std::vector<std::int64_t>> all_lengths{lengths};
-  BuiltPack built = build_pack(plan_passes(all_lengths, 100)[0], std::span(&part, 1), at::kCPU);
+  BuiltPack built = build_pack(plan_passes(all_lengths, 100)[0], std::span(&trial, 1), std::span(&batch, 1), at::kCPU);
   built.pack.scale_N = built.pack.scale_N.to(at::kDouble);
   DecoderWorkspace workspace;
   train_pack(base, built.pack, {.full = &gradients}, workspace);
@@ -185,7 +183,7 @@ TEST_P(DecoderTest, FullGradientsEqualAutograd) {
   for (auto& [weight, gradient] : pairs) weight.requires_grad_();
   at::Tensor nll = at::zeros({}, at::kDouble);
   for (const auto& example : examples) nll = nll + reference_nll(base, wide_ids(example), example.loss, nullptr);
-  (nll * 0.5).backward();
+  (nll * scale_of(batch)).backward();
   for (std::size_t i = 0; i < pairs.size(); ++i) {
     SCOPED_TRACE("tensor " + std::to_string(i));
     EXPECT_TRUE(same(pairs[i].second, pairs[i].first.grad()));
