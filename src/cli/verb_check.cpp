@@ -49,25 +49,26 @@ void show_notes(std::ostream& out, Session& session) {
   session.notes.clear();
 }
 
-void show_data(std::ostream& out, const Session& session, std::int64_t shared, bool colours) {
-  if (!session.train.examples.empty()) show_examples(out, session.train, *session.tokenizer, 3, colours);
-  show_counts(out, "train", session.train);
-  if (session.valid.examples.empty())
+void show_data(std::ostream& out, const OpenedData& data, const Tokenizer& tokenizer, std::int64_t shared,
+               bool colours) {
+  if (!data.train.examples.empty()) show_examples(out, data.train, tokenizer, 3, colours);
+  show_counts(out, "train", data.train);
+  if (data.valid.examples.empty())
     out << "valid: none; tune wants data.valid or a data.valid_fraction above 0\n";
   else
-    show_counts(out, "valid (" + session.valid_source + ")", session.valid);
-  show_roles(out, session.train);
-  if (shared > 0) out << shared_warning(shared, session.valid.examples.size()) << "\n";
+    show_counts(out, "valid (" + data.valid_source + ")", data.valid);
+  show_roles(out, data.train);
+  if (shared > 0) out << shared_warning(shared, data.valid.examples.size()) << "\n";
 }
 
 // Lists every bad line and ends with the first.
-void refuse_rejects(std::ostream& out, const Session& session) {
-  const std::size_t rejected = session.train.rejects.size() + session.valid.rejects.size();
-  if (rejected == 0 && !session.train.examples.empty()) return;
-  show_rejects(out, session.train, 50);
-  show_rejects(out, session.valid, 50);
-  if (rejected == 0) throw bad_input(join(session.config.data.train, ", "), "data.train has no usable example");
-  const Reject& first = (session.train.rejects.empty() ? session.valid : session.train).rejects.front();
+void refuse_rejects(std::ostream& out, const OpenedData& data) {
+  const std::size_t rejected = data.train.rejects.size() + data.valid.rejects.size();
+  if (rejected == 0 && !data.train.examples.empty()) return;
+  show_rejects(out, data.train, 50);
+  show_rejects(out, data.valid, 50);
+  if (rejected == 0) throw bad_input(join(data.train.files, ", "), "data.train has no usable example");
+  const Reject& first = (data.train.rejects.empty() ? data.valid : data.train).rejects.front();
   throw bad_input(first.where,
                   first.reason + " (" + with_commas(static_cast<long long>(rejected)) + " bad lines in all)");
 }
@@ -82,9 +83,10 @@ int run_check(const Arguments& arguments) {
   Session session = open_session(std::move(config), {.collect_rejects = true});
   std::ostream& out = arguments.json() ? std::cerr : std::cout;
   show_notes(out, session);
-  const std::int64_t shared = count_shared(session.train.examples, session.valid.examples);
-  show_data(out, session, shared, !arguments.json() && isatty(STDOUT_FILENO) != 0);
-  refuse_rejects(out, session);
+  const OpenedData& data = session.data;
+  const std::int64_t shared = count_shared(data.train.examples, data.valid.examples);
+  show_data(out, data, *session.model.tokenizer, shared, !arguments.json() && isatty(STDOUT_FILENO) != 0);
+  refuse_rejects(out, data);
   const LaneCosts costs = settle_lanes(session, wanted_trials(session.config), kCheckSeconds);
   const std::int64_t resident = resident_trials(session);
   show_notes(out, session);
@@ -99,7 +101,7 @@ int run_check(const Arguments& arguments) {
                      session.config.tune.scheduler->name);
   for (const auto& line : forecast_lines(forecast)) out << line << "\n";
   if (arguments.json()) {
-    nlohmann::ordered_json json{{"train", data_json(session.train)},  {"valid", data_json(session.valid)},
+    nlohmann::ordered_json json{{"train", data_json(data.train)},     {"valid", data_json(data.valid)},
                                 {"shared_examples", shared},          {"memory_bytes", memory_bytes(forecast)},
                                 {"seconds", forecast.seconds},        {"round_seconds", forecast.round_seconds},
                                 {"lanes", *session.config.run.lanes}, {"concurrent", resident}};

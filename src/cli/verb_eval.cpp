@@ -61,7 +61,8 @@ int run_eval(const Arguments& given) {
   if (!per_example.empty()) check_output_file("--per-example", per_example);
   const Session session = open_session(config, {.trains = false, .holds_out = false});
   for (const auto& note : session.notes) std::cerr << note << "\n";
-  const std::vector<ExampleLoss> losses = evaluate_examples(session);
+  const std::vector<ExampleLoss> losses =
+      evaluate_examples(session.model, session.data.valid.examples, session.tokens_per_pass);
 
   const nlohmann::ordered_json result = result_json(losses);
   if (!per_example.empty()) write_file_atomically(per_example, per_example_lines(losses));

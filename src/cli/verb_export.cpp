@@ -8,7 +8,6 @@
 #include "cli/prepare.h"
 #include "core/error.h"
 #include "engine/evaluate.h"
-#include "engine/session.h"
 #include "host/run_paths.h"
 #include "models/export.h"
 

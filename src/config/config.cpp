@@ -174,6 +174,12 @@ void apply_params(RunConfig& config, const Params& params) {
   resolve_alpha(config.train.lora);
 }
 
+TrainConfig configure_trial(const RunConfig& config, const Params& params) {
+  RunConfig trial = config;
+  apply_params(trial, params);
+  return trial.train;
+}
+
 Params searched_defaults(const RunConfig& config) {
   Params params;
   for (const auto& parameter : config.search) {

@@ -9,6 +9,9 @@ namespace finetune {
 /// alpha_over_rank. Throws Error for a key or value that train does not allow.
 void apply_params(RunConfig& config, const Params& params);
 
+/// A trial's configuration from its searched parameters.
+TrainConfig configure_trial(const RunConfig& config, const Params& params);
+
 /// alpha = alpha_over_rank x rank where that is given.
 void resolve_alpha(LoraConfig& lora);
 

@@ -23,7 +23,7 @@ MemoryPlan memory_plan(const Session& session, std::int64_t slots, at::Device de
           .rank = computed_rank(options.max_rank),
           .targets = options.targets,
           .full = session.config.train.full(),
-          .element_bytes = static_cast<std::int64_t>(at::elementSize(session.model.dtype)),
+          .element_bytes = static_cast<std::int64_t>(at::elementSize(session.model.checkpoint.dtype)),
           .logits_per_chunk = ops::logits_per_chunk(device),
           .composed = !device.is_cpu(),
           .program = session.program_bytes};
@@ -41,17 +41,17 @@ std::pair<std::int64_t, std::int64_t> largest_pass(const Session& session, std::
     return static_cast<double>(tokens) / static_cast<double>(std::max<std::size_t>(1, data.examples.size()));
   };
   const auto in_round = [&](std::int64_t train, std::int64_t valid) {
-    const double of_batch = per_example(train, session.train) * static_cast<double>(batch);
+    const double of_batch = per_example(train, session.data.train) * static_cast<double>(batch);
     return static_cast<double>(slots) * std::max(of_batch, static_cast<double>(valid));
   };
-  const double tokens = std::max(1.0, in_round(session.train.tokens, session.valid.tokens));
-  const double rows = in_round(session.train.loss_tokens, session.valid.loss_tokens);
+  const double tokens = std::max(1.0, in_round(session.data.train.tokens, session.data.valid.tokens));
+  const double rows = in_round(session.data.train.loss_tokens, session.data.valid.loss_tokens);
   const double share = std::min(1.0, static_cast<double>(session.tokens_per_pass) / tokens);
   return {static_cast<std::int64_t>(share * tokens), static_cast<std::int64_t>(share * rows)};
 }
 
 MemoryNeed need_of(const Session& session, const MemoryShare& share, std::int64_t slots) {
-  const auto lanes = static_cast<std::int64_t>(session.devices.size());
+  const auto lanes = static_cast<std::int64_t>(session.model.devices.size());
   const std::int64_t here = (slots + lanes - 1) / lanes * share.lanes;
   const MemoryEstimate estimate = session_memory(session, here, share.device);
   // Room is left for fragmentation, and on the machine for others.
@@ -66,10 +66,12 @@ MemoryNeed need_of(const Session& session, const MemoryShare& share, std::int64_
 }  // namespace
 
 std::int64_t choose_tokens_per_pass(const Session& session) {
-  const bool gpu = std::ranges::any_of(session.devices, [](const at::Device& device) { return !device.is_cpu(); });
+  const bool gpu =
+      std::ranges::any_of(session.model.devices, [](const at::Device& device) { return !device.is_cpu(); });
   std::int64_t tokens = gpu ? kGpuTokensPerPass : kCpuTokensPerPass;
-  for (const MemoryShare& share : memory_shares(session.devices, session.free_memory))
-    tokens = fit_tokens_per_pass(session.model.options, memory_plan(session, 1, share.device), share.free / 2, tokens);
+  for (const MemoryShare& share : memory_shares(session.model.devices, session.free_memory))
+    tokens = fit_tokens_per_pass(session.model.checkpoint.options, memory_plan(session, 1, share.device),
+                                 share.free / 2, tokens);
   return tokens;
 }
 
@@ -78,8 +80,8 @@ MemoryEstimate session_memory(const Session& session, std::int64_t slots, at::De
   // Full fine-tuning takes turns: a pass holds one trial.
   std::tie(plan.tokens_per_pass, plan.loss_rows_per_pass) = largest_pass(session, plan.full ? 1 : slots);
   plan.images = slots;
-  plan.lanes = std::max<std::int64_t>(1, std::ranges::count(session.devices, device));  // they share its memory
-  return estimate_memory(session.model.options, plan);
+  plan.lanes = std::max<std::int64_t>(1, std::ranges::count(session.model.devices, device));  // they share its memory
+  return estimate_memory(session.model.checkpoint.options, plan);
 }
 
 std::int64_t wanted_trials(const RunConfig& config) {
@@ -90,7 +92,7 @@ std::int64_t wanted_trials(const RunConfig& config) {
 
 std::vector<MemoryNeed> memory_needs(const Session& session, std::int64_t slots) {
   std::vector<MemoryNeed> needs;
-  for (const MemoryShare& share : memory_shares(session.devices, session.free_memory))
+  for (const MemoryShare& share : memory_shares(session.model.devices, session.free_memory))
     needs.push_back(need_of(session, share, slots));
   return needs;
 }
@@ -100,7 +102,7 @@ std::int64_t resident_trials(Session& session) {
   const std::int64_t wanted = wanted_trials(config);
   std::int64_t fit = wanted;
   std::optional<MemoryShare> tightest;
-  for (const MemoryShare& share : memory_shares(session.devices, session.free_memory)) {
+  for (const MemoryShare& share : memory_shares(session.model.devices, session.free_memory)) {
     const auto fits = [&](std::int64_t trials) { return need_of(session, share, trials + 1).fits(); };
     const std::int64_t here = slots_that_fit(fit, fits);
     if (here < fit) tightest = share;

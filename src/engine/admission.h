@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "engine/memory.h"
 #include "engine/session.h"
 
 namespace finetune {

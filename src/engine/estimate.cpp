@@ -27,7 +27,7 @@ RoundWork batch_work(const Session& session, std::span<const Example* const> bat
 }
 
 std::int64_t fullest_lane(const Session& session, std::int64_t trials) {
-  const auto lanes = static_cast<std::int64_t>(session.devices.size());
+  const auto lanes = static_cast<std::int64_t>(session.model.devices.size());
   return (trials + lanes - 1) / lanes;
 }
 
@@ -40,7 +40,7 @@ RoundWork planned_work(const Session& session, std::span<const Example> examples
 }
 
 RoundWork average_round(const Session& session, std::int64_t trials) {
-  const auto& examples = session.train.examples;
+  const auto& examples = session.data.train.examples;
   const TrainConfig& config = session.config.train;
   BatchOrder order(std::ssize(examples), config.batch_size, session.config.data.shuffle,
                    static_cast<std::uint64_t>(config.seed));
@@ -60,8 +60,9 @@ double round_seconds(const Session& session, const LaneCosts& costs, std::int64_
 }
 
 double evaluation_seconds(const Session& session, const LaneCosts& costs, std::int64_t resident) {
-  if (session.valid.examples.empty()) return 0;
-  return seconds_of(costs.evaluation, planned_work(session, session.valid.examples, fullest_lane(session, resident)));
+  if (session.data.valid.examples.empty()) return 0;
+  return seconds_of(costs.evaluation,
+                    planned_work(session, session.data.valid.examples, fullest_lane(session, resident)));
 }
 
 double run_seconds(const Session& session, const LaneCosts& costs, std::int64_t trials, std::int64_t resident,

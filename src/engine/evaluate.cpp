@@ -2,7 +2,7 @@
 
 #include <ATen/ATen.h>
 
-#include "engine/session.h"
+#include "engine/pack_builder.h"
 #include "models/adapter_bank.h"
 
 namespace finetune {
@@ -55,10 +55,10 @@ std::vector<ExampleLoss> evaluate_examples(const DecoderBase& base, const PeftAd
   return losses;
 }
 
-std::vector<ExampleLoss> evaluate_examples(const Session& session) {
-  const ops::UseKernels kernels(session.kernels);
-  return evaluate_examples(session.bases.front(), session.start ? &*session.start : nullptr, session.valid.examples,
-                           session.tokens_per_pass);
+std::vector<ExampleLoss> evaluate_examples(const OpenedModel& model, std::span<const Example> examples,
+                                           std::int64_t tokens_per_pass) {
+  const ops::UseKernels kernels(model.kernels);
+  return evaluate_examples(model.bases.front(), model.adapter ? &*model.adapter : nullptr, examples, tokens_per_pass);
 }
 
 double probe_loss(const BaseModel& model, const PeftAdapter* adapter, std::span<const Example> examples) {

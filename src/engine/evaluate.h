@@ -1,4 +1,4 @@
-// Losses of examples under a base, with or without an adapter: what eval and export ask.
+// Losses of examples under a base, with or without an adapter, one by one.
 #pragma once
 
 #include <cstdint>
@@ -6,8 +6,7 @@
 #include <vector>
 
 #include "data/example.h"
-#include "models/peft.h"
-#include "models/weights.h"
+#include "engine/open_model.h"
 
 namespace finetune {
 
@@ -24,8 +23,8 @@ std::vector<ExampleLoss> evaluate_examples(const DecoderBase& base, const PeftAd
 /// Mean loss of a few examples under a model and (unless null) an adapter.
 double probe_loss(const BaseModel& model, const PeftAdapter* adapter, std::span<const Example> examples);
 
-struct Session;
-/// Losses of session.valid under its base and model.adapter where given, with its kernels.
-std::vector<ExampleLoss> evaluate_examples(const Session& session);
+/// Under the model's first base and its adapter where it has one, with its kernels.
+std::vector<ExampleLoss> evaluate_examples(const OpenedModel& model, std::span<const Example> examples,
+                                           std::int64_t tokens_per_pass);
 
 }  // namespace finetune

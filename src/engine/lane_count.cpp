@@ -32,24 +32,25 @@ std::vector<std::int64_t> lanes_to_try(int threads, std::int64_t trials) {
 }
 
 LaneCosts settle_lanes(Session& session, std::int64_t trials, double seconds) {
+  OpenedModel& model = session.model;
   const auto on_lane = [&](std::int64_t lanes) { return (trials + lanes - 1) / lanes; };
   const bool may_choose =
-      !session.config.run.lanes && session.devices.size() == 1 && session.devices.front().is_cpu() && trials > 1;
+      !session.config.run.lanes && model.devices.size() == 1 && model.devices.front().is_cpu() && trials > 1;
   if (!may_choose) {
     const std::int64_t lanes = std::min(session.config.run.lanes.value_or(1), trials);  // a trial is on one lane
-    const bool gpu = std::any_of(session.devices.begin(), session.devices.end(),
+    const bool gpu = std::any_of(model.devices.begin(), model.devices.end(),
                                  [](const at::Device& device) { return !device.is_cpu(); });
     if (gpu && lanes > 1) throw bad_input("", fmt::format("run.lanes = {}: a GPU has one lane; give 1 or auto", lanes));
-    multiply_lanes(session, lanes);
+    multiply_lanes(model, lanes);
     session.config.run.lanes = lanes;
-    return measure_costs(session, on_lane(std::ssize(session.devices)), seconds);
+    return measure_costs(session, on_lane(std::ssize(model.devices)), seconds);
   }
-  const std::vector<at::Device> devices = session.devices;
-  const std::vector<DecoderBase> bases = session.bases;
+  const std::vector<at::Device> devices = model.devices;
+  const std::vector<DecoderBase> bases = model.bases;
   const auto use = [&](std::int64_t lanes) {
-    session.devices = devices;
-    session.bases = bases;
-    multiply_lanes(session, lanes);
+    model.devices = devices;
+    model.bases = bases;
+    multiply_lanes(model, lanes);
   };
   const auto try_round = [&](std::int64_t lanes, LaneCosts& costs) {
     use(lanes);

@@ -14,7 +14,7 @@ namespace finetune {
 /// Numbers of lanes worth a try for `threads` processors and `trials` trials: 1, then doubling, then one a processor.
 std::vector<std::int64_t> lanes_to_try(int threads, std::int64_t trials);
 
-/// Settles session.devices: run.lanes lanes a device where given; else on a single CPU the number whose round of
+/// Settles session.model.devices: run.lanes lanes a device where given; else on a single CPU the number whose round of
 /// `trials` trials is the shortest when tried, within memory, written to run.lanes; else one a device. Returns what
 /// these lanes cost. Throws Error (bad_input) for more than one lane on a GPU. `seconds`: time for each number that is
 /// tried. Says what it chose in session.notes.

@@ -8,10 +8,10 @@
 namespace finetune {
 
 std::unique_ptr<ParameterStore> make_store(const Session& session, std::size_t lane, std::int64_t slots) {
-  const DecoderBase& base = session.bases[lane];
+  const DecoderBase& base = session.model.bases[lane];
   const StoreOptions options = store_options(session, slots);
   if (session.config.train.full()) return make_full_store(base, options);
-  return make_lora_store(base, options, session.start ? &session.start->tensors : nullptr);
+  return make_lora_store(base, options, session.model.adapter ? &session.model.adapter->tensors : nullptr);
 }
 
 std::unique_ptr<PackedTrainer> make_trainer(const Session& session, ParameterStore& store,
@@ -19,40 +19,40 @@ std::unique_ptr<PackedTrainer> make_trainer(const Session& session, ParameterSto
   const at::Device device = store.params_SP().device();
   return std::make_unique<PackedTrainer>(
       store, train, valid,
-      TrainerOptions{
-          .tokens_per_pass = session.tokens_per_pass,
-          .shuffle = session.config.data.shuffle,
-          .ahead = !device.is_cpu(),  // on the processor it would take threads from the products
-          .graphs = !device.is_cpu() && ops::graphs_problem(device) == nullptr &&
-                    ops::can_capture(device, session.model.dtype, session.model.options.head_dim, session.kernels),
-          .reproducible = session.config.run.numerics == "reproducible",
-          .kernels = session.kernels,
-          .threads = session.threads,
-          .interrupted = session.interrupted,
-          .say = session.say});
+      TrainerOptions{.tokens_per_pass = session.tokens_per_pass,
+                     .shuffle = session.config.data.shuffle,
+                     .ahead = !device.is_cpu(),  // on the processor it would take threads from the products
+                     .graphs = !device.is_cpu() && ops::graphs_problem(device) == nullptr &&
+                               ops::can_capture(device, session.model.checkpoint.dtype,
+                                                session.model.checkpoint.options.head_dim, session.model.kernels),
+                     .reproducible = session.config.run.numerics == "reproducible",
+                     .kernels = session.model.kernels,
+                     .threads = session.threads,
+                     .interrupted = session.interrupted,
+                     .say = session.say});
 }
 
 std::vector<LaneParts> make_lanes(const Session& session, std::int64_t slots) {
   std::vector<LaneParts> lanes;
-  const auto count = static_cast<std::int64_t>(session.devices.size());
-  for (std::size_t lane = 0; lane < session.devices.size(); ++lane) {
+  const auto count = static_cast<std::int64_t>(session.model.devices.size());
+  for (std::size_t lane = 0; lane < session.model.devices.size(); ++lane) {
     LaneParts parts;
     parts.store = make_store(session, lane, (slots + count - 1) / count);
-    parts.trainer = make_trainer(session, *parts.store, session.train.examples, session.valid.examples);
+    parts.trainer = make_trainer(session, *parts.store, session.data.train.examples, session.data.valid.examples);
     lanes.push_back(std::move(parts));
   }
   return lanes;
 }
 
-void multiply_lanes(Session& session, std::int64_t count) {
+void multiply_lanes(OpenedModel& model, std::int64_t count) {
   std::vector<at::Device> devices;
   std::vector<DecoderBase> bases;
-  for (std::size_t lane = 0; lane < session.devices.size(); ++lane) {
-    devices.insert(devices.end(), static_cast<std::size_t>(count), session.devices[lane]);
-    bases.insert(bases.end(), static_cast<std::size_t>(count), session.bases[lane]);  // the tensors are shared
+  for (std::size_t lane = 0; lane < model.devices.size(); ++lane) {
+    devices.insert(devices.end(), static_cast<std::size_t>(count), model.devices[lane]);
+    bases.insert(bases.end(), static_cast<std::size_t>(count), model.bases[lane]);  // the tensors are shared
   }
-  session.devices = std::move(devices);
-  session.bases = std::move(bases);
+  model.devices = std::move(devices);
+  model.bases = std::move(bases);
 }
 
 }  // namespace finetune

@@ -6,6 +6,7 @@
 #include <span>
 #include <vector>
 
+#include "engine/packed_trainer.h"
 #include "engine/session.h"
 
 namespace finetune {
@@ -16,15 +17,15 @@ struct LaneParts {
   std::unique_ptr<PackedTrainer> trainer;
 };
 
-/// One per entry of session.devices, `slots` in all (spread evenly). The session must outlive them.
+/// One per entry of session.model.devices, `slots` in all (spread evenly). The session must outlive them.
 std::vector<LaneParts> make_lanes(const Session& session, std::int64_t slots);
 
-/// The parts of one lane, on session.bases[lane]; the examples must outlive the trainer.
+/// The parts of one lane, on session.model.bases[lane]; the examples must outlive the trainer.
 std::unique_ptr<ParameterStore> make_store(const Session& session, std::size_t lane, std::int64_t slots);
 std::unique_ptr<PackedTrainer> make_trainer(const Session& session, ParameterStore& store,
                                             std::span<const Example> train, std::span<const Example> valid);
 
 /// Lets every device have `count` lanes: they share its base.
-void multiply_lanes(Session& session, std::int64_t count);
+void multiply_lanes(OpenedModel& model, std::int64_t count);
 
 }  // namespace finetune

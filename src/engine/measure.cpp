@@ -64,8 +64,8 @@ std::vector<Example> part_of(const std::vector<Example>& batch, double tokens) {
 // The lanes of a session, to be timed with one set of examples after the other.
 class Bench {
  public:
-  Bench(const Session& session, std::int64_t slots) : session_(session), threads_(session.devices.size()) {
-    for (std::size_t lane = 0; lane < session.devices.size(); ++lane)
+  Bench(const Session& session, std::int64_t slots) : session_(session), threads_(session.model.devices.size()) {
+    for (std::size_t lane = 0; lane < session.model.devices.size(); ++lane)
       stores_.push_back(make_store(session, lane, slots));
   }
 
@@ -110,8 +110,8 @@ class Bench {
 }  // namespace
 
 LaneCosts measure_costs(const Session& session, std::int64_t trials, double seconds) {
-  const WorkRatios ratios = work_ratios(session.model.options);
-  const std::vector<Example> batch = typical_batch(session.train.examples, session.config.train.batch_size);
+  const WorkRatios ratios = work_ratios(session.model.checkpoint.options);
+  const std::vector<Example> batch = typical_batch(session.data.train.examples, session.config.train.batch_size);
   Bench bench(session, std::min(trials, kMostTrials));
   // Each round is as large as what the one before it says may be done in its share of the time.
   const std::vector<Example> probe{cut(batch[batch.size() / 2], kProbeTokens)};

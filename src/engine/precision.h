@@ -5,7 +5,7 @@
 // and keeps the promise of equal bits: where every operation has a kernel of ours in it and the products are 1.5 times
 // faster. No CPU kernel for bfloat16 exists yet, so today a CPU computes in float32: the composition of LibTorch's
 // operations between the products keeps no such promise and eats up what they save (AVX512-BF16, smollm2-135m: products
-// 1.8 times as fast, `train` of four steps 17.3 s, in float32 11.3 s; without that instruction 15 times as long).
+// 1.8 times as fast, four steps of training 17.3 s, in float32 11.3 s; without that instruction 15 times as long).
 #pragma once
 
 #include <c10/core/Device.h>

@@ -91,7 +91,7 @@ struct StudyOptions {
   std::int64_t eval_every = 0;                ///< besides milestones and the end
   std::optional<std::int64_t> concurrent;     ///< nothing = as many as the lanes hold
   std::optional<std::int64_t> budget_tokens;  ///< of all trials; steps, target and patience are the tuner's
-  bool keep_last = false;                     ///< keep each trial's last state (verb train)
+  bool keep_last = false;                     ///< keep each trial's last state, whatever its metric
   bool with_default = true;                   ///< also train the default configuration, as a baseline
   /// Rounds that may be under way while the tuner is asked: 0, or 1 to keep a device busy meanwhile. A trial that was
   /// evaluated waits for the answer in any case, so decisions at milestones are the same; others take effect one step

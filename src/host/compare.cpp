@@ -106,7 +106,7 @@ ComparisonTable compare(RunConfig config, CompareOptions options, const CompareH
   plan_sweep(config, early);  // a method that cannot be is found before anything is read
   check_paths(config, true, overwrite);
   Session session = open_study(std::move(config), {}, hooks.say, hooks.stop);
-  require_validation(session, "methods are compared on");
+  require_validation(session.data, "methods are compared on");
   if (options.widths.empty()) options.widths = default_widths(session);
   const Sweep sweep = plan_sweep(session.config, options);
   const std::int64_t widest = *std::max_element(options.widths.begin(), options.widths.end());

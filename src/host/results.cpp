@@ -7,6 +7,7 @@
 #include "core/text.h"
 #include "core/version.h"
 #include "engine/devices.h"
+#include "engine/packed_trainer.h"
 #include "engine/schedule.h"
 #include "models/export.h"
 
@@ -15,7 +16,7 @@ namespace {
 
 std::string device_text(const Session& session) {
   std::vector<std::string> names;
-  for (const auto& device : session.devices) {
+  for (const auto& device : session.model.devices) {
     const std::string name = describe_device(device);  // lanes of one device name it once
     if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
   }
@@ -34,7 +35,8 @@ std::string run_yaml(const Session& session) {
   RunConfig config = session.config;
   config.run.tokens_per_pass = session.tokens_per_pass;
   return std::string("# finetune_tune ") + kVersion + ", LibTorch 2.11.0, " + device_text(session) + "\n" +
-         (session.chat_template.empty() ? "" : "# chat template " + session.chat_template + "\n") + to_yaml(config);
+         (session.data.chat_template.empty() ? "" : "# chat template " + session.data.chat_template + "\n") +
+         to_yaml(config);
 }
 
 void write_weights(const Session& session, ParameterStore& store, const Trial& trial, const TrialImage& image,
@@ -42,9 +44,9 @@ void write_weights(const Session& session, ParameterStore& store, const Trial& t
   const SlotImage& slot = dynamic_cast<const TorchImage&>(image).slot;
   if (session.config.train.full()) {
     store.restore(0, slot);  // every trial has ended: the slots are free
-    BaseModel model = session.model;
+    BaseModel model = session.model.checkpoint;
     model.weights = store.base(0);
-    write_checkpoint(model, session.model.file_dtype, session.config.model.path, folder);
+    write_checkpoint(model, session.model.checkpoint.file_dtype, session.config.model.path, folder);
     return;
   }
   const LoraConfig& lora = trial.config.lora;
@@ -54,7 +56,7 @@ void write_weights(const Session& session, ParameterStore& store, const Trial& t
                                      .rslora = lora.rslora,
                                      .targets = store.targets(trial.config)},
                             .tensors = store.adapter_of(slot, trial.config)};
-  save_peft_adapter(folder, session.model.options, adapter, session.config.model.path);
+  save_peft_adapter(folder, session.model.checkpoint.options, adapter, session.config.model.path);
 }
 
 RunConfig best_config(const Session& session, const Trial& best) {
@@ -83,7 +85,7 @@ StudySummary summarize(const Session& session, const StudyResult& result, double
   StudySummary study;
   study.model = config.model.path;
   study.train_data = join(config.data.train, ", ");
-  study.valid_data = session.valid_source;
+  study.valid_data = session.data.valid_source;
   study.device = device_text(session);
   study.version = kVersion;
   study.sampler = config.tune.sampler->name;

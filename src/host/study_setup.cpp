@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <utility>
 
+#include "config/params.h"
 #include "core/error.h"
 #include "core/files.h"
 #include "core/metric.h"
@@ -21,8 +22,8 @@ double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-Session open_study(RunConfig config, const SessionOptions& options, const Say& say, const std::function<bool()>& stop) {
-  Session session = open_session(std::move(config), options);
+Session open_study(RunConfig config, const DataUse& use, const Say& say, const std::function<bool()>& stop) {
+  Session session = open_session(std::move(config), use);
   session.say = [say](const std::string& line) {
     if (say) say(line);
   };
@@ -30,32 +31,32 @@ Session open_study(RunConfig config, const SessionOptions& options, const Say& s
   return session;
 }
 
-void require_validation(const Session& session, const std::string& why) {
-  if (session.valid.examples.empty())
+void require_validation(const OpenedData& data, const std::string& why) {
+  if (data.valid.examples.empty())
     throw bad_input("", "there is no validation data, which " + why +
                             "; give data.valid (--valid FILE), or data.valid_fraction above 0");
 }
 
 void describe_session(const Session& session) {
-  const RunConfig& config = session.config;
-  session.say(fmt::format("{}: {} layers, width {}, {} parameters; {}", config.model.path, session.model.options.layers,
-                          session.model.options.width, with_commas(base_parameters(session.model.options)),
-                          describe_device(session.devices.front())));
-  const std::string valid =
-      session.valid.examples.empty()
+  const DecoderOptions& model = session.model.checkpoint.options;
+  const Dataset &train = session.data.train, &valid = session.data.valid;
+  session.say(fmt::format("{}: {} layers, width {}, {} parameters; {}", session.config.model.path, model.layers,
+                          model.width, with_commas(base_parameters(model)),
+                          describe_device(session.model.devices.front())));
+  const std::string measured =
+      valid.examples.empty()
           ? "no validation data"
-          : fmt::format("valid {} examples ({})", with_commas(static_cast<long long>(session.valid.examples.size())),
-                        session.valid_source);
-  session.say(fmt::format("train {} examples ({}), {}",
-                          with_commas(static_cast<long long>(session.train.examples.size())), session.train.format,
-                          valid));
+          : fmt::format("valid {} examples ({})", with_commas(std::ssize(valid.examples)), session.data.valid_source);
+  session.say(
+      fmt::format("train {} examples ({}), {}", with_commas(std::ssize(train.examples)), train.format, measured));
   say_notes(session);
 }
 
 void say_notes(const Session& session) {
   for (const auto& note : session.notes) session.say(note);
-  const auto shared = count_shared(session.train.examples, session.valid.examples);
-  if (shared > 0) session.say(shared_warning(shared, session.valid.examples.size()));
+  const auto& valid = session.data.valid.examples;
+  const auto shared = count_shared(session.data.train.examples, valid);
+  if (shared > 0) session.say(shared_warning(shared, valid.size()));
 }
 
 void begin_folder(const Session& session) {
@@ -77,10 +78,10 @@ StudyOptions study_options(const Session& session, const RunConfig& config, std:
   StudyOptions options;
   options.configure = [&config](const Params& params) { return configure_trial(config, params); };
   options.metric = metric_named(config.tune.metric);
-  options.has_validation = !session.valid.examples.empty();
+  options.has_validation = !session.data.valid.examples.empty();
   options.eval_every = config.run.eval_every;
   options.concurrent = resident;
-  options.lag = session.devices.front().is_cpu() ? 0 : 1;
+  options.lag = session.model.devices.front().is_cpu() ? 0 : 1;
   options.budget_tokens = config.tune.budget.tokens;
   options.stop = [budget = config.tune.budget.seconds, started, stop = std::move(stop)]() -> std::optional<EndReason> {
     if (stop && stop()) return EndReason::interrupted;

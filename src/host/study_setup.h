@@ -20,10 +20,10 @@ using Clock = std::chrono::steady_clock;
 double seconds_since(Clock::time_point start);
 
 /// open_session, with its messages going to `say`; `stop` ends a round under way (both may be empty).
-Session open_study(RunConfig config, const SessionOptions& options, const Say& say, const std::function<bool()>& stop);
+Session open_study(RunConfig config, const DataUse& use, const Say& say, const std::function<bool()>& stop);
 
 /// Throws Error (bad_input) where there is nothing to measure on. `why`: "tune compares trials on".
-void require_validation(const Session& session, const std::string& why);
+void require_validation(const OpenedData& data, const std::string& why);
 
 /// Model, device and data in a few lines, with everything that is said once.
 void describe_session(const Session& session);

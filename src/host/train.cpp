@@ -58,7 +58,7 @@ TrainResult train(RunConfig config, const StudyHooks& hooks, bool overwrite) {
   check_paths(config, true, overwrite);
   forget_search(config);
   Session session = open_study(std::move(config), {.holds_out = false}, hooks.say, hooks.stop);
-  if (session.config.train.patience > 0) require_validation(session, "train.patience waits for a better value on");
+  if (session.config.train.patience > 0) require_validation(session.data, "train.patience waits for a better value on");
   const LaneCosts costs = settle_lanes(session, 1, kMeasuringSeconds);
   const auto tuner = make_tuner(session.config, 1);
   std::vector<LaneParts> lanes = make_lanes(session, 1);

@@ -42,7 +42,7 @@ StudySummary tune(RunConfig config, const StudyHooks& hooks, bool overwrite) {
   make_tuner(config, std::nullopt);  // a wrong sampler or scheduler is found before anything is read
   check_paths(config, true, overwrite);
   Session session = open_study(std::move(config), {}, hooks.say, hooks.stop);
-  require_validation(session, "tune compares trials on");
+  require_validation(session.data, "tune compares trials on");
   const LaneCosts costs = settle_lanes(session, wanted_trials(session.config), kMeasuringSeconds);
   const std::int64_t resident = resident_trials(session);
   session.notes.push_back(describe_search(session.config));

@@ -65,15 +65,16 @@ TEST(Admission, ALoadedBaseIsNotCountedAgain) {
 TEST(Admission, ASessionKeepsAsManyTrialsAsItsDevicesHold) {
   for (const std::int64_t lanes : {1, 2}) {
     Session session;
-    session.model.options = tiny_options();
-    session.model.dtype = at::kFloat;
-    session.train.examples = tiny_examples(std::vector<std::int64_t>(50, 30), 37);
-    session.train.tokens = 1500;
+    session.model.checkpoint.options = tiny_options();
+    session.model.checkpoint.dtype = at::kFloat;
+    session.data.train.examples = tiny_examples(std::vector<std::int64_t>(50, 30), 37);
+    session.data.train.tokens = 1500;
     session.tokens_per_pass = 2048;
     session.config.tune.trials = 64;
     session.config.tune.concurrent = 40;
-    for (std::int64_t i = 0; i < lanes; ++i) session.devices.emplace_back(at::kCUDA, static_cast<c10::DeviceIndex>(i));
-    const std::int64_t nine_slots = session_memory(session, 9, session.devices.front()).to_come(false);
+    for (std::int64_t i = 0; i < lanes; ++i)
+      session.model.devices.emplace_back(at::kCUDA, static_cast<c10::DeviceIndex>(i));
+    const std::int64_t nine_slots = session_memory(session, 9, session.model.devices.front()).to_come(false);
     session.free_memory = [&](at::Device) { return nine_slots / 9 * 10 + 100; };  // a tenth is kept free
     // Nine slots on each device; one of all is the default run's.
     EXPECT_EQ(resident_trials(session), 9 * lanes - 1);
@@ -93,15 +94,15 @@ TEST(Admission, ASessionKeepsAsManyTrialsAsItsDevicesHold) {
 TEST(Admission, EveryDeviceIsLookedAt) {
   for (const bool first_is_small : {true, false}) {
     Session session;
-    session.model.options = tiny_options();
-    session.model.dtype = at::kFloat;
-    session.train.examples = tiny_examples(std::vector<std::int64_t>(50, 30), 37);
-    session.train.tokens = 1500;
+    session.model.checkpoint.options = tiny_options();
+    session.model.checkpoint.dtype = at::kFloat;
+    session.data.train.examples = tiny_examples(std::vector<std::int64_t>(50, 30), 37);
+    session.data.train.tokens = 1500;
     session.tokens_per_pass = 2048;
     session.config.tune.trials = 64;
     session.config.tune.concurrent = 40;
-    session.devices = {{at::kCUDA, 0}, {at::kCUDA, 1}};
-    const std::int64_t five_slots = session_memory(session, 5, session.devices[0]).to_come(false);
+    session.model.devices = {{at::kCUDA, 0}, {at::kCUDA, 1}};
+    const std::int64_t five_slots = session_memory(session, 5, session.model.devices[0]).to_come(false);
     session.free_memory = [&](at::Device device) {
       return (device.index() == 0) == first_is_small ? five_slots / 9 * 10 + 100 : std::int64_t{1} << 40;
     };

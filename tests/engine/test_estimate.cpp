@@ -32,17 +32,17 @@ DecoderOptions small_options() {  // of the size of tinystories-656k
 
 Session small_session(std::int64_t batch_size) {
   Session session;
-  session.model.options = small_options();
-  session.model.dtype = at::kFloat;
+  session.model.checkpoint.options = small_options();
+  session.model.checkpoint.dtype = at::kFloat;
   std::vector<std::int64_t> lengths;
   for (std::int64_t i = 0; i < 400; ++i) lengths.push_back(12 + 7 * i % 61);
-  session.train.examples = tiny_examples(lengths, 2048, 3);
-  for (const auto& example : session.train.examples) {
-    session.train.tokens += std::ssize(example.ids);
-    session.train.loss_tokens += example.loss_tokens();
+  session.data.train.examples = tiny_examples(lengths, 2048, 3);
+  for (const auto& example : session.data.train.examples) {
+    session.data.train.tokens += std::ssize(example.ids);
+    session.data.train.loss_tokens += example.loss_tokens();
   }
-  session.devices = {at::kCPU};
-  session.bases = {tiny_base(session.model.options, at::kFloat)};
+  session.model.devices = {at::kCPU};
+  session.model.bases = {tiny_base(session.model.checkpoint.options, at::kFloat)};
   session.tokens_per_pass = 2048;
   session.threads = 2;
   session.config.train.steps = 100;
@@ -84,7 +84,7 @@ TEST(Estimate, ARoundTakesWhatWasSaid) {
       SCOPED_TRACE(std::to_string(lanes) + " lanes, batches of " + std::to_string(batch_size));
       Session session = small_session(batch_size);
       session.threads = static_cast<int>(lanes);  // one each: on a busy machine a team waits for its slowest member
-      multiply_lanes(session, lanes);
+      multiply_lanes(session.model, lanes);
       double closest = 0;
       for (int i = 0; i < 10 && !(closest > 0.75 && closest < 1.25); ++i) {
         const LaneCosts costs = measure_costs(session, 12 / lanes, 0.3);
@@ -116,10 +116,10 @@ TEST(Estimate, TheRunIsItsRoundsAndEvaluations) {
   EXPECT_DOUBLE_EQ(round_seconds(session, costs, 16), 8);
   EXPECT_DOUBLE_EQ(run_seconds(session, costs, 32, 16, 1, false), 2 * 100 * 8) << "32 trials, 16 at a time";
   EXPECT_DOUBLE_EQ(run_seconds(session, costs, 32, 16, 1, true), 2 * 100 * 8 + 100 * 0.5) << "and the default run";
-  multiply_lanes(session, 2);
+  multiply_lanes(session.model, 2);
   EXPECT_DOUBLE_EQ(round_seconds(session, costs, 16), 4);
   EXPECT_DOUBLE_EQ(round_seconds(session, costs, 3), 1) << "the fullest lane counts";
-  session.valid.examples = tiny_examples({10, 20}, 2048, 4);
+  session.data.valid.examples = tiny_examples({10, 20}, 2048, 4);
   costs.evaluation.work = 0.01;
   EXPECT_DOUBLE_EQ(evaluation_seconds(session, costs, 4), 2 * 30 * 0.01);
 }
@@ -136,14 +136,15 @@ TEST(LaneCount, AGivenNumberIsTakenAndAnAbsentOneIsSettled) {
   Session given = small_session(2);
   given.config.run.lanes = 3;
   settle_lanes(given, 6, 0.05);
-  EXPECT_EQ(given.devices.size(), 3u);
-  EXPECT_EQ(given.bases.size(), 3u);
-  EXPECT_EQ(given.bases[0].embed_VD.data_ptr(), given.bases[2].embed_VD.data_ptr()) << "lanes share the base";
+  EXPECT_EQ(given.model.devices.size(), 3u);
+  EXPECT_EQ(given.model.bases.size(), 3u);
+  EXPECT_EQ(given.model.bases[0].embed_VD.data_ptr(), given.model.bases[2].embed_VD.data_ptr())
+      << "lanes share the base";
 
   Session chosen = small_session(2);
   settle_lanes(chosen, 6, 0.05);
   ASSERT_TRUE(chosen.config.run.lanes);
-  EXPECT_EQ(static_cast<std::int64_t>(chosen.devices.size()), *chosen.config.run.lanes);
+  EXPECT_EQ(static_cast<std::int64_t>(chosen.model.devices.size()), *chosen.config.run.lanes);
 
   Session poor = small_session(2);
   const std::int64_t one_lane = session_memory(poor, 7, at::kCPU).to_come(true);

@@ -8,7 +8,6 @@
 
 #include "engine/evaluate.h"
 #include "engine/packed_trainer.h"
-#include "engine/session.h"
 #include "models/checkpoint.h"
 #include "models/peft.h"
 #include "models/safetensors.h"
@@ -48,15 +47,11 @@ TEST_P(ForwardParity, LossOfEachExample) {
   const BaseModel model = load_checkpoint(golden_path("models") / GetParam(), at::kFloat);
   const auto examples = examples_from(golden.at("examples"));
   const auto expected = golden.at("nll").at(GetParam()).get<std::vector<double>>();
-  BaseModel copy = model;
-  Session session;
-  session.model = copy;
-  session.bases.push_back(make_base(copy, at::kCPU));
-  session.valid.examples = examples;
+  OpenedModel opened;
+  opened.bases.push_back(make_base(model, at::kCPU));
   for (const std::int64_t tokens_per_pass : {1000, 20}) {
-    session.tokens_per_pass = tokens_per_pass;
     std::vector<double> actual;
-    for (const auto& loss : evaluate_examples(session)) actual.push_back(loss.nll);
+    for (const auto& loss : evaluate_examples(opened, examples, tokens_per_pass)) actual.push_back(loss.nll);
     EXPECT_TRUE(all_near(std::span<const double>(actual), std::span<const double>(expected), kParity))
         << tokens_per_pass << " tokens a pass";
   }

@@ -1,0 +1,140 @@
+#include "engine/open_data.h"
+
+#include <fmt/format.h>
+
+#include <ctime>
+
+#include "core/error.h"
+#include "core/number.h"
+#include "core/text.h"
+#include "data/dataset_notes.h"
+
+namespace finetune {
+namespace {
+
+constexpr double kDefaultValidFraction = 0.05;
+
+DataOptions data_options(const DataConfig& data, const DataUse& use) {
+  DataOptions options;
+  options.format = data.format;
+  options.fields.assign(data.fields.begin(), data.fields.end());
+  options.has_pattern = data.prompt.has_value() || data.completion.has_value();
+  options.prompt = data.prompt.value_or("");
+  options.completion = data.completion.value_or("");
+  options.chat_template = data.chat_template;
+  options.date = data.date;
+  // A measurement of a model without a template is comparable whatever the form, and says which; nothing is trained on
+  // a guess.
+  if (!use.trains) options.assumed_template = "chatml";
+  options.by_role = use.collect_rejects;
+  options.max_length = data.max_length;
+  options.truncate = data.truncate;
+  options.train_on = data.train_on;
+  options.append_eos = data.append_eos;
+  options.separator = data.separator.value_or("");
+  options.keep_without_loss = !use.trains;
+  return options;
+}
+
+void limit_length(RunConfig& config, std::int64_t limit, std::vector<std::string>& notes) {
+  std::int64_t& max_length = config.data.max_length;
+  if (max_length <= limit) return;
+  if (config.is_given("data.max_length"))
+    notes.push_back(fmt::format("data.max_length = {} lowered to the model's {} positions", max_length, limit));
+  max_length = limit;
+}
+
+// Today's date where none is given: the one thing about a run that comes from a clock, so it is kept in the
+// configuration, but only where a template reads it.
+class DateOfRun {
+ public:
+  explicit DateOfRun(DataConfig& data) : data_(data), given_(!data.date.empty()) {
+    if (given_) return;
+    const std::time_t now = std::time(nullptr);
+    std::tm today{};
+    localtime_r(&now, &today);
+    data.date = fmt::format("{:04}-{:02}-{:02}", today.tm_year + 1900, today.tm_mon + 1, today.tm_mday);
+  }
+  void keep_if(bool read) {
+    if (!given_ && !read) data_.date.clear();
+  }
+
+ private:
+  DataConfig& data_;
+  bool given_;
+};
+
+void require_examples(const Dataset& data, const std::string& key) {
+  if (!data.examples.empty()) return;
+  throw bad_input(join(data.files, ", "),
+                  fmt::format("{} has no usable example: {} read, {} without a loss token, {} too long", key,
+                              data.records, data.dropped_no_loss, data.dropped_long));
+}
+
+void require_shares(const Dataset& data, const DataOptions& options) {
+  const std::string problem = share_problem(data, options);
+  if (!problem.empty() && data.rejects.empty()) throw bad_input(join(data.files, ", "), problem);
+}
+
+double share_to_hold_out(const DataConfig& data, const DataUse& use) {
+  return data.valid_fraction_given || !use.holds_out ? data.valid_fraction : kDefaultValidFraction;
+}
+
+void hold_out(OpenedData& data, double fraction) {
+  data.valid.examples = split_by_hash(data.train.examples, fraction);
+  for (const auto& example : data.valid.examples) {
+    data.valid.tokens += static_cast<std::int64_t>(example.ids.size());
+    data.valid.loss_tokens += example.loss_tokens();
+  }
+  data.train.tokens -= data.valid.tokens;
+  data.train.loss_tokens -= data.valid.loss_tokens;
+  data.valid_source = number_to_text(fraction * 100) + " % of data.train, chosen by hash";
+}
+
+void check_ids(const Dataset& data, std::int64_t vocabulary) {
+  for (const auto& example : data.examples) {
+    for (const auto id : example.ids) {
+      if (id < vocabulary) continue;
+      throw bad_input(data.files.at(static_cast<std::size_t>(example.file)) + ":" + std::to_string(example.line),
+                      "token id " + std::to_string(id) + " is outside the model's vocabulary of " +
+                          std::to_string(vocabulary) + "; tokenizer and model do not belong together");
+    }
+  }
+}
+
+}  // namespace
+
+OpenedData open_data(RunConfig& config, const Tokenizer& tokenizer, const DecoderOptions& model, const DataUse& use,
+                     std::vector<std::string>& notes) {
+  DataConfig& keys = config.data;
+  limit_length(config, model.max_positions, notes);
+  DateOfRun date(keys);
+  const DataOptions options = data_options(keys, use);
+  const auto read = [&](const std::vector<std::string>& files, const std::string& key) {
+    Dataset data = load_dataset(files, options, tokenizer, use.collect_rejects);
+    for (auto& line : dataset_notes(data, key, options)) notes.push_back(std::move(line));
+    if (use.trains) require_shares(data, options);
+    if (!use.collect_rejects) require_examples(data, key);
+    return data;
+  };
+  OpenedData data;
+  if (use.trains) data.train = read(keys.train, "data.train");
+  if (!keys.valid.empty()) {
+    data.valid = read(keys.valid, "data.valid");
+    data.valid_source = join(keys.valid, ", ");
+  } else {
+    keys.valid_fraction = share_to_hold_out(keys, use);
+    if (use.trains && keys.valid_fraction > 0) {
+      hold_out(data, keys.valid_fraction);
+      if (!use.collect_rejects) require_examples(data.train, "data.train");
+    }
+  }
+  date.keep_if(data.train.reads_date || data.valid.reads_date);
+  data.chat_template = data.train.chat_template.empty() ? data.valid.chat_template : data.train.chat_template;
+  if (!data.chat_template.empty()) notes.push_back("chat template " + data.chat_template);
+  check_ids(data.train, model.vocab_size);
+  check_ids(data.valid, model.vocab_size);
+  return data;
+}
+
+}  // namespace finetune

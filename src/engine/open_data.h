@@ -1,0 +1,33 @@
+// data.*: from the keys to examples, with what is held out of them. Needs no weights and no LibTorch.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "config/run_config.h"
+#include "data/dataset.h"
+#include "models/decoder_options.h"
+
+namespace finetune {
+
+/// What the examples are for.
+struct DataUse {
+  bool trains = true;     ///< false: only data.valid is read, and examples without a loss token stay in it
+  bool holds_out = true;  ///< where neither data.valid nor data.valid_fraction is given, 5 % of data.train are held out
+  bool collect_rejects = false;  ///< bad lines go to Dataset::rejects, tokens are counted by role; else the first bad
+                                 ///< line is an error
+};
+
+struct OpenedData {
+  Dataset train, valid;
+  std::string valid_source;   ///< for people: "dev.tsv", "5 % of the training data", ""
+  std::string chat_template;  ///< name, or file and hash, of what the conversations are rendered with; "" = none
+};
+
+/// Of `model` the largest position and the vocabulary count. Sets data.max_length, data.valid_fraction and data.date to
+/// what is used; adds to `notes` what is said once: limits lowered, examples truncated or dropped. Throws Error
+/// (bad_input) naming file and line, or file and key.
+OpenedData open_data(RunConfig& config, const Tokenizer& tokenizer, const DecoderOptions& model, const DataUse& use,
+                     std::vector<std::string>& notes);
+
+}  // namespace finetune

@@ -1,0 +1,51 @@
+#include "engine/open_model.h"
+
+#include <algorithm>
+
+#include "engine/devices.h"
+#include "engine/kernel_choice.h"
+#include "engine/precision.h"
+
+namespace finetune {
+namespace {
+
+// What the run computes with: run.devices, model.dtype and run.kernels, as they are from here on.
+Precision settle_devices(OpenedModel& model, RunConfig& config, std::vector<std::string>& notes) {
+  model.devices = resolve_devices(config.run.devices);
+  if (auto note = note_missing_gpus(config.run.devices)) notes.push_back(std::move(*note));
+  Precision precision = settle_precision(config.model.dtype, model.devices, measure_products);
+  model.kernels = settle_kernels(config.run.kernels, model.devices, precision.dtype);
+  config.model.dtype = dtype_name(precision.dtype);
+  config.run.kernels = resolved_kernels(model.kernels, model.devices, precision.dtype);
+  return precision;
+}
+
+}  // namespace
+
+OpenedModel open_model(RunConfig& config, std::vector<std::string>& notes) {
+  OpenedModel model;
+  const Precision precision = settle_devices(model, config, notes);
+  model.tokenizer = load_tokenizer(config.model.path);
+  model.checkpoint = load_checkpoint(config.model.path, precision.dtype);
+  for (auto& note : precision_notes(precision, model.checkpoint.file_dtype)) notes.push_back(std::move(note));
+  if (config.model.adapter) {
+    model.adapter = load_peft_adapter(*config.model.adapter, model.checkpoint.options);
+    if (auto note = note_unmatched(*config.model.adapter, *model.adapter)) notes.push_back(std::move(*note));
+  }
+  return model;
+}
+
+void copy_to_devices(OpenedModel& model) {
+  for (const at::Device& device : model.devices) {
+    const auto same =
+        std::ranges::find_if(model.bases, [&](const DecoderBase& base) { return base.embed_VD.device() == device; });
+    if (same != model.bases.end()) {
+      model.bases.push_back(DecoderBase(*same));  // shares storage
+    } else {
+      model.bases.push_back(make_base(model.checkpoint, device));
+    }
+  }
+  model.checkpoint.weights = {};  // the bases hold them
+}
+
+}  // namespace finetune

@@ -1,0 +1,37 @@
+// model.* and run.devices: a checkpoint with its tokenizer and the adapter to start from, the precision and the devices
+// that it is computed on.
+#pragma once
+
+#include <c10/core/Device.h>
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "config/run_config.h"
+#include "data/dataset.h"  // Tokenizer
+#include "kernels/torch/backend.h"
+#include "models/checkpoint.h"
+#include "models/peft.h"
+#include "models/weights.h"
+
+namespace finetune {
+
+struct OpenedModel {
+  std::vector<at::Device> devices;  ///< one lane each
+  ops::KernelChoice kernels = ops::KernelChoice::automatic;
+  std::unique_ptr<Tokenizer> tokenizer;
+  BaseModel checkpoint;                ///< its tensors only until copy_to_devices
+  std::optional<PeftAdapter> adapter;  ///< model.adapter
+  std::vector<DecoderBase> bases;      ///< one per lane; lanes on the same device share storage
+};
+
+/// Reads everything to the host. Sets model.dtype and run.kernels to what they came to; adds to `notes` what is said
+/// once: why no GPU is used, the precision, tensors of the adapter that match nothing. Throws Error (bad_input).
+OpenedModel open_model(RunConfig& config, std::vector<std::string>& notes);
+
+/// Makes the bases. On its own, so that whatever else may be wrong is found before a device is filled.
+void copy_to_devices(OpenedModel& model);
+
+}  // namespace finetune
