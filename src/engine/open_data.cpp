@@ -81,6 +81,7 @@ double share_to_hold_out(const DataConfig& data, const DataUse& use) {
 }
 
 void hold_out(OpenedData& data, double fraction) {
+  data.valid.files = data.train.files;
   data.valid.examples = split_by_hash(data.train.examples, fraction);
   for (const auto& example : data.valid.examples) {
     data.valid.tokens += static_cast<std::int64_t>(example.ids.size());

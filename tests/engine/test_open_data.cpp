@@ -118,6 +118,13 @@ TEST_F(OpenData, RefusesIdsThatTheModelDoesNotHave) {
       << error_of({.holds_out = false});
 }
 
+TEST_F(OpenData, RefusesThemInWhatIsHeldOutToo) {
+  config_.data.train = file("train.txt", "abc\nxyz\n");
+  ASSERT_EQ(open().valid.examples.front().line, 2);
+  model_.vocab_size = 26;
+  EXPECT_NE(error_of().find("train.txt:2: token id 26 is outside"), std::string::npos) << error_of();
+}
+
 TEST_F(OpenData, BadLinesAreCollectedOrAnError) {
   config_.data.train = file("train.jsonl", "{\"text\":\"abc\"}\n{\"tex\":\"abc\"}\n");
   EXPECT_NE(error_of().find("train.jsonl:2"), std::string::npos);
