@@ -227,7 +227,7 @@ TEST(ObjectiveTest, WeightsThatDependOnAnotherExamplesLossesEqualAutograd) {
   DecoderOptions o = tiny_options();
   o.logit_softcap = 3;
   const DecoderBase base = tiny_base(o, at::kDouble);
-  const std::vector<std::int64_t> lengths{6, 11, 5, 4}, batch{0, 1, 2, 3};
+  const std::vector<std::int64_t> lengths{6, 11, 5, 4};
   const auto examples = tiny_examples(lengths, o.vocab_size);
   FullGradients gradients = base;
   std::vector<std::pair<at::Tensor, at::Tensor>> pairs;
@@ -235,9 +235,11 @@ TEST(ObjectiveTest, WeightsThatDependOnAnotherExamplesLossesEqualAutograd) {
     pairs.emplace_back(tensor, at::zeros_like(tensor));
     tensor = pairs.back().second;
   });
-  const PackTrial part{.loss_scale = 1, .examples = examples, .batch = batch};
+  const PackTrial trial;
+  const Batch batch(examples);
   const std::vector<std::vector<std::int64_t>> all_lengths{lengths};
-  const BuiltPack built = build_pack(plan_passes(all_lengths, 100)[0], std::span(&part, 1), at::kCPU);
+  const BuiltPack built =
+      build_pack(plan_passes(all_lengths, 100)[0], std::span(&trial, 1), std::span(&batch, 1), at::kCPU);
   ASSERT_EQ(built.pack.example_rows.size(), 4u);
   DecoderWorkspace workspace;
   const PairObjective objective(0.3);
