@@ -1,0 +1,110 @@
+// A stand-in for a lane, and studies on it: losses are made up, so every decision can be worked out by hand.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "core/error.h"
+#include "engine/study.h"
+#include "tuners/registry.h"
+
+namespace finetune::testing {
+
+struct FakeImage : TrialImage {
+  double state = 0;
+  std::int64_t step = 0;
+};
+
+// A trial's loss is |state - 1| where each step moves the state by the learning rate towards 1. Copies take the state.
+class FakeLane : public Lane {
+ public:
+  explicit FakeLane(std::int64_t slots) : slots_(slots) {}
+  std::int64_t free_slots() const override { return slots_ - static_cast<std::int64_t>(trials_.size()); }
+  void admit(TrialId id, const TrainConfig& config) override { trials_[id] = {config, 0, 0}; }
+  void release(TrialId id) override { trials_.erase(id); }
+  std::vector<StepResult> step(std::span<const TrialId> ids) override {
+    if (interrupt_at > 0 && --interrupt_at == 0) throw Interrupted();
+    widest = std::max(widest, ids.size());
+    widths.push_back(ids.size());
+    std::vector<StepResult> results;
+    for (const TrialId id : ids) {
+      auto& trial = trials_.at(id);
+      const double loss = std::fabs(trial.state - 1);
+      trial.state += trial.config.learning_rate * (1 - trial.state);
+      ++trial.step;
+      const bool broken = trial.config.learning_rate > 100;
+      results.push_back({.trial = id,
+                         .step = trial.step,
+                         .tokens = 10,
+                         .train_loss = broken ? NAN : loss,
+                         .gradient_norm = 1,
+                         .learning_rate = trial.config.learning_rate,
+                         .finite = !broken});
+    }
+    return results;
+  }
+  std::vector<EvalResult> evaluate(std::span<const TrialId> ids) override {
+    std::vector<EvalResult> results;
+    for (const TrialId id : ids)
+      results.push_back(
+          {.trial = id, .loss = std::fabs(trials_.at(id).state - 1), .token_accuracy = trials_.at(id).state});
+    return results;
+  }
+  void change(TrialId id, const TrainConfig& config) override { trials_.at(id).config = config; }
+  void copy(TrialId from, TrialId to, const TrainConfig& config) override {
+    trials_.at(to).state = trials_.at(from).state;
+    trials_.at(to).config = config;
+  }
+  std::shared_ptr<const TrialImage> capture(TrialId id) const override {
+    auto image = std::make_shared<FakeImage>();
+    image->state = trials_.at(id).state;
+    image->step = trials_.at(id).step;
+    return image;
+  }
+  void restore(TrialId id, const TrainConfig& config, const TrialImage& image) override {
+    const auto& fake = dynamic_cast<const FakeImage&>(image);
+    trials_[id] = {config, fake.state, fake.step};
+  }
+  void copy_from_image(const TrialImage& image, TrialId to, const TrainConfig& config) override {
+    trials_.at(to).state = dynamic_cast<const FakeImage&>(image).state;
+    trials_.at(to).config = config;
+  }
+  std::size_t widest = 0;
+  std::vector<std::size_t> widths;  // trials of each step
+  int interrupt_at = 0;             // the step that the user interrupts; 0 = none
+
+ private:
+  struct State {
+    TrainConfig config;
+    double state = 0;
+    std::int64_t step = 0;
+  };
+  std::int64_t slots_;
+  std::map<TrialId, State> trials_;
+};
+
+// Learning rates as a grid: trial i has rates[i].
+inline std::unique_ptr<Tuner> tuner_over(const std::vector<Value>& rates, const std::string& scheduler,
+                                         std::int64_t steps, Params options = {}) {
+  const SearchSpace space{{{.name = "learning_rate", .choices = rates}}};
+  TunerOptions tuner{.trials = static_cast<std::int64_t>(rates.size()), .max_steps = steps, .default_min_steps = 1};
+  return std::make_unique<Tuner>(tuner, make_sampler("grid", {{}, space, 0}),
+                                 make_scheduler(scheduler, {std::move(options), space, tuner}));
+}
+
+inline StudyOptions options_for(std::int64_t steps) {
+  StudyOptions options;
+  options.configure = [steps](const Params& params) {
+    TrainConfig config;
+    config.steps = steps;
+    config.learning_rate = params.empty() ? 0.01 : as_number(params.front().second);
+    return config;
+  };
+  return options;
+}
+
+}  // namespace finetune::testing
