@@ -14,6 +14,7 @@
 #include "host/study_setup.h"
 #include "host/tuner_setup.h"
 #include "study/run_folder.h"
+#include "study/study_record.h"
 
 namespace finetune {
 namespace {
@@ -23,6 +24,13 @@ void announce(const Session& session, const LaneCosts& costs, std::int64_t resid
   describe_session(session);
   session.say(fmt::format("sampler {}, scheduler {}", config.tune.sampler->name, config.tune.scheduler->name));
   for (const auto& line : forecast_lines(make_forecast(session, costs, resident, true))) session.say(line);
+}
+
+StudyFacts study_facts(const RunConfig& config) {
+  return {.space = search_space(config),
+          .metric = config.tune.metric,
+          .direction = config.tune.direction,
+          .model = std::filesystem::absolute(config.model.path).lexically_normal().string()};
 }
 
 void write_best(const Session& session, const StudyResult& result, std::vector<LaneParts>& lanes) {
@@ -58,10 +66,12 @@ StudySummary tune(RunConfig config, const StudyHooks& hooks, bool overwrite) {
   const auto started = Clock::now();
   TrialWriter writer(session.config.run.out, metric_named(session.config.tune.metric));
   std::vector<StudyObserver*> observers = hooks.observers;
-  observers.insert(observers.begin(), &writer);
+  StudyRecord record(std::filesystem::path(session.config.run.out) / "study.db", study_facts(session.config));
+  observers.insert(observers.begin(), {&writer, &record});
   StudyOptions options = study_options(session, session.config, resident, started, hooks.stop);
   options.on_step = hooks.on_step;
   const StudyResult result = run_study(std::move(options), *tuner, lanes, observers);
+  record.finish();
   StudySummary summary = summarize(session, result, seconds_since(started));
   write_best(session, result, lanes);
   read_curves(session.config.run.out, summary);

@@ -19,7 +19,16 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-Json lineage_json(const Trial& trial) {
+// A schedule that `replay` can follow: the first values as those of step 0, and what changed after a step.
+std::string schedule_json(const Trial& trial) {
+  Json list = Json::array({{{"step", 0}, {"params", to_json(trial.origin)}}});
+  for (const auto& change : trial.schedule) list.push_back({{"step", change.step}, {"params", to_json(change.params)}});
+  return list.dump(1) + "\n";
+}
+
+}  // namespace
+
+nlohmann::ordered_json lineage_json(const Trial& trial) {
   Json list = Json::array();
   for (const auto& event : trial.lineage) {
     Json entry = {{"step", event.step}, {"do", to_text(event.what)}};
@@ -29,15 +38,6 @@ Json lineage_json(const Trial& trial) {
   }
   return list;
 }
-
-// A schedule that `replay` can follow: the first values as those of step 0, and what changed after a step.
-std::string schedule_json(const Trial& trial) {
-  Json list = Json::array({{{"step", 0}, {"params", to_json(trial.origin)}}});
-  for (const auto& change : trial.schedule) list.push_back({{"step", change.step}, {"params", to_json(change.params)}});
-  return list.dump(1) + "\n";
-}
-
-}  // namespace
 
 MetricsFile::MetricsFile(const std::filesystem::path& path)
     : path_(path), descriptor_(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644)) {

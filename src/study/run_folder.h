@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <map>
 #include <memory>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 
 #include "engine/study.h"
@@ -47,6 +48,10 @@ class TrialWriter : public StudyObserver {
   Metric metric_;
   std::map<TrialId, std::unique_ptr<MetricsFile>> files_;
 };
+
+/// What happened to a trial besides plain steps, as trial.json has it: [{"step": 4, "do": "copy", "from": 3, "params":
+/// {...}}, ...]; a change has no `from`.
+nlohmann::ordered_json lineage_json(const Trial& trial);
 
 /// trials/000007
 std::filesystem::path trial_folder(const std::filesystem::path& run, std::int64_t id);

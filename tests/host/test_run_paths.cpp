@@ -57,7 +57,7 @@ TEST_F(OutputFolder, OverwritingReplacesAllThatWasThere) {
 
 TEST_F(OutputFolder, OverwritingTakesOnlyWhatTheProgramWroteAndNothingThatTheRunReads) {
   fs::create_directories(out_ / "best");
-  write_text(out_ / "run.yaml", "run: {}\n");
+  for (const char* name : {"run.yaml", "study.db", "study.db-wal", "study.db-shm"}) write_text(out_ / name, "");
   RunConfig config;
   config.run.out = out_.string();
   const auto refused = [&](const std::string& part) {

@@ -1,0 +1,206 @@
+#include "study/study_record.h"
+
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+
+#include <chrono>
+#include <cmath>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "core/error.h"
+#include "core/version.h"
+#include "study/optuna_schema.h"
+#include "study/run_folder.h"
+#include "tuners/space/distribution_json.h"
+
+namespace finetune {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::int64_t kStudy = 1;  // studies.study_id
+
+using Attributes = std::vector<std::pair<const char*, std::string>>;
+
+// trials.trial_id; trials.number is the id itself.
+std::int64_t row_id(TrialId trial) {
+  return trial.value + 1;
+}
+
+// The default configuration is no trial of the search.
+bool is_listed(const Trial& trial) {
+  return trial.id.value >= 0;
+}
+
+// As JSON; bytes of a path that are not UTF-8 are replaced.
+std::string quoted(const std::string& text) {
+  return nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+std::string utc_now() {
+  const auto since = std::chrono::system_clock::now().time_since_epoch();
+  const std::int64_t microseconds = std::chrono::duration_cast<std::chrono::microseconds>(since).count();
+  return fmt::format("{:%Y-%m-%d %H:%M:%S}.{:06}", fmt::gmtime(static_cast<std::time_t>(microseconds / 1'000'000)),
+                     microseconds % 1'000'000);
+}
+
+// What Optuna writes for a number: its value and what kind of number that is.
+std::pair<SqlValue, const char*> number_and_type(double number) {
+  if (std::isfinite(number)) return {number, "FINITE"};
+  if (std::isnan(number)) return {SqlValue{}, "NAN"};
+  return {SqlValue{}, number > 0 ? "INF_POS" : "INF_NEG"};
+}
+
+const char* optuna_state(const Trial& trial) {
+  switch (trial.state) {
+    case TrialState::completed:
+      return trial.best_metric ? "COMPLETE" : "FAIL";  // Optuna has no complete trial without a value
+    case TrialState::stopped:
+      return "PRUNED";
+    case TrialState::failed:
+      return "FAIL";
+    case TrialState::running:
+    case TrialState::paused:
+      break;
+  }
+  return "RUNNING";
+}
+
+// A host program may set what is not searched, or a value that its parameter does not have: Optuna could not show it.
+bool can_be_shown(const ParameterSpec* spec, const Value& value) {
+  if (spec == nullptr) return false;
+  if (!spec->choices.empty()) return choice_index(*spec, value).has_value();
+  return !std::holds_alternative<std::string>(value) && std::isfinite(as_number(value));
+}
+
+void describe_study(Database& database, const StudyFacts& facts) {
+  const std::string program = std::string("finetune_tune ") + kVersion;
+  database.run("INSERT INTO alembic_version VALUES (?1)", {kOptunaRevision});
+  database.run("INSERT INTO version_info VALUES (1, ?1, ?2)", {kOptunaSchemaVersion, program});
+  database.run("INSERT INTO studies VALUES (?1, 'study')", {kStudy});
+  database.run("INSERT INTO study_directions (direction, study_id, objective) VALUES (?1, ?2, 0)",
+               {facts.direction == Direction::minimize ? "MINIMIZE" : "MAXIMIZE", kStudy});
+  database.run("INSERT INTO study_system_attributes (study_id, key, value_json) VALUES (?1, 'study:metric_names', ?2)",
+               {kStudy, "[" + quoted(facts.metric) + "]"});
+  const Attributes attributes{{"version", program}, {"model", facts.model}, {"time_zone", "UTC"}};
+  for (const auto& [key, text] : attributes)
+    database.run("INSERT INTO study_user_attributes (study_id, key, value_json) VALUES (?1, ?2, ?3)",
+                 {kStudy, key, quoted(text)});
+}
+
+// It gets its name when it is complete: Optuna makes the tables that it misses, and would be in our way if it came
+// first.
+fs::path create_record(const fs::path& file, const StudyFacts& facts) {
+  std::error_code error;
+  if (fs::exists(file, error)) throw failed(file.string(), "exists already; a study writes a record of its own");
+  const fs::path temporary = file.string() + ".tmp";
+  fs::remove(temporary, error);
+  {
+    Database database(temporary);
+    Transaction transaction(database);
+    database.execute(kOptunaSchema);
+    describe_study(database, facts);
+    transaction.commit();
+  }  // closing it takes the log into the file
+  fs::rename(temporary, file, error);
+  if (error) throw failed(file.string(), "cannot be created: " + error.message());
+  return file;
+}
+
+}  // namespace
+
+StudyRecord::StudyRecord(const fs::path& file, const StudyFacts& facts)
+    : space_(facts.space), database_(create_record(file, facts)) {}
+
+void StudyRecord::on_start(const Trial& trial) {
+  if (!is_listed(trial)) return;
+  pending_.push_back([this, id = trial.id, now = utc_now(), params = trial.params] {
+    database_.run(
+        "INSERT INTO trials (trial_id, number, study_id, state, datetime_start) VALUES (?1, ?2, ?3, 'RUNNING', ?4)",
+        {row_id(id), id.value, kStudy, now});
+    write_params(row_id(id), params);
+  });
+}
+
+void StudyRecord::on_evaluation(const Trial& trial, const EvalResult&, double metric) {
+  if (!is_listed(trial)) return;
+  pending_.push_back([this, id = row_id(trial.id), step = trial.step, metric] {
+    const auto [number, type] = number_and_type(metric);
+    database_.run(
+        "INSERT OR REPLACE INTO trial_intermediate_values (trial_id, step, intermediate_value, intermediate_value_type)"
+        " VALUES (?1, ?2, ?3, ?4)",
+        {id, step, number, type});
+  });
+}
+
+void StudyRecord::on_action(const Trial& trial, const Action& action) {
+  if (!is_listed(trial)) return;
+  const std::int64_t id = row_id(trial.id);
+  switch (action.what) {
+    case Action::Do::pause:
+      return pending_.push_back([this, id] { write_attribute(id, "paused", "true"); });
+    case Action::Do::resume:
+      return pending_.push_back([this, id] { write_attribute(id, "paused", ""); });
+    case Action::Do::change:
+    case Action::Do::copy:
+      return pending_.push_back([this, id, params = trial.params, lineage = lineage_json(trial).dump()] {
+        write_params(id, params);
+        write_attribute(id, "lineage", lineage);
+      });
+    case Action::Do::stop:
+      return;  // on_end
+  }
+}
+
+void StudyRecord::on_end(const Trial& trial) {
+  if (!is_listed(trial)) return;
+  const std::string reason = trial.reason.empty() ? "" : quoted(trial.reason);
+  pending_.push_back([this, id = row_id(trial.id), now = utc_now(), state = optuna_state(trial), reason,
+                      value = trial.best_metric] {
+    write_attribute(id, "paused", "");
+    write_attribute(id, "reason", reason);
+    if (value)
+      database_.run("INSERT INTO trial_values (trial_id, objective, value, value_type) VALUES (?1, 0, ?2, 'FINITE')",
+                    {id, *value});
+    database_.run("UPDATE trials SET state = ?2, datetime_complete = ?3 WHERE trial_id = ?1", {id, state, now});
+  });
+}
+
+void StudyRecord::on_round(std::int64_t) {
+  write_pending();
+}
+
+void StudyRecord::finish() {
+  write_pending();
+}
+
+void StudyRecord::write_pending() {
+  if (pending_.empty()) return;
+  Transaction transaction(database_);
+  for (const auto& write : pending_) write();
+  transaction.commit();
+  pending_.clear();
+}
+
+void StudyRecord::write_params(std::int64_t trial, const Params& params) {
+  database_.run("DELETE FROM trial_params WHERE trial_id = ?1", {trial});
+  for (const auto& [name, value] : params) {
+    const ParameterSpec* spec = space_.find(name);
+    if (!can_be_shown(spec, value)) continue;
+    database_.run(
+        "INSERT INTO trial_params (trial_id, param_name, param_value, distribution_json) VALUES (?1, ?2, ?3, ?4)",
+        {trial, name, distribution_value(*spec, value), distribution_json(*spec)});
+  }
+}
+
+// As JSON; "" for one that is not, or no longer, there.
+void StudyRecord::write_attribute(std::int64_t trial, const char* key, const std::string& json) {
+  if (json.empty())
+    database_.run("DELETE FROM trial_user_attributes WHERE trial_id = ?1 AND key = ?2", {trial, key});
+  else
+    database_.run("INSERT OR REPLACE INTO trial_user_attributes (trial_id, key, value_json) VALUES (?1, ?2, ?3)",
+                  {trial, key, json});
+}
+
+}  // namespace finetune

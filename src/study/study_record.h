@@ -1,0 +1,65 @@
+// study.db: the study as Optuna's relational storage has it, so that optuna.load_study(study_name="study") of Optuna
+// 4.9 and 5.0 and optuna-dashboard open it, while the study runs and after.
+//
+//   params               by dotted key; one that a condition leaves out is absent. What changed in training
+//   (populations)
+//                        stands as it is at the end, the way there in the user attribute `lineage`
+//   intermediate values  tune.metric at each step where the trial was evaluated
+//   state                completed COMPLETE, stopped PRUNED, failed FAIL; running and paused RUNNING
+//   value                the best evaluation, the trial's metric in report.json
+//   times                UTC; Optuna 4.9 takes them for local ones
+//   user attributes      of a trial `paused` (true), `reason` and `lineage` as trial.json has them, each where there is
+//                        one; of the study `version`, `model`, `time_zone`
+//
+// Source: Optuna's optuna/storages/_rdb/models.py and storage.py. Torch-free.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "engine/study.h"
+#include "study/database.h"
+#include "tuners/space/space.h"
+
+namespace finetune {
+
+/// What is said of the study itself.
+struct StudyFacts {
+  SearchSpace space;
+  std::string metric;
+  Direction direction = Direction::minimize;
+  std::string model;  ///< the checkpoint's path
+};
+
+/// Writes a round in one transaction, after everything else of it: a reader sees whole rounds. The clock is read for
+/// the times alone.
+class StudyRecord : public StudyObserver {
+ public:
+  /// Creates `file`, in which there must be nothing yet. Everything throws Error (failed) naming it.
+  StudyRecord(const std::filesystem::path& file, const StudyFacts& facts);
+  StudyRecord(const StudyRecord&) = delete;
+  StudyRecord& operator=(const StudyRecord&) = delete;
+
+  void on_start(const Trial& trial) override;
+  void on_evaluation(const Trial& trial, const EvalResult& result, double metric) override;
+  void on_action(const Trial& trial, const Action& action) override;
+  void on_end(const Trial& trial) override;
+  void on_round(std::int64_t round) override;
+
+  /// Writes what came after the last round: the end of whoever the study's end found running. Call it once the study
+  /// has run.
+  void finish();
+
+ private:
+  void write_params(std::int64_t trial, const Params& params);
+  void write_attribute(std::int64_t trial, const char* key, const std::string& json);
+  void write_pending();
+
+  SearchSpace space_;
+  Database database_;
+  std::vector<std::function<void()>> pending_;  // what this round has to write, in order
+};
+
+}  // namespace finetune
