@@ -15,6 +15,7 @@
 #include "host/tuner_setup.h"
 #include "study/run_folder.h"
 #include "study/study_record.h"
+#include "study/tensorboard.h"
 
 namespace finetune {
 namespace {
@@ -67,7 +68,8 @@ StudySummary tune(RunConfig config, const StudyHooks& hooks, bool overwrite) {
   TrialWriter writer(session.config.run.out, metric_named(session.config.tune.metric));
   std::vector<StudyObserver*> observers = hooks.observers;
   StudyRecord record(std::filesystem::path(session.config.run.out) / "study.db", study_facts(session.config));
-  observers.insert(observers.begin(), {&writer, &record});
+  TensorBoardWriter board(session.config.run.out, metric_named(session.config.tune.metric));
+  observers.insert(observers.begin(), {&writer, &record, &board});
   StudyOptions options = study_options(session, session.config, resident, started, hooks.stop);
   options.on_step = hooks.on_step;
   const StudyResult result = run_study(std::move(options), *tuner, lanes, observers);

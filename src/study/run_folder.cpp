@@ -1,11 +1,7 @@
 #include "study/run_folder.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <unistd.h>
 
-#include <cerrno>
-#include <cstring>
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
@@ -39,44 +35,20 @@ nlohmann::ordered_json lineage_json(const Trial& trial) {
   return list;
 }
 
-MetricsFile::MetricsFile(const std::filesystem::path& path)
-    : path_(path), descriptor_(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644)) {
-  if (descriptor_ < 0) throw failed(path.string(), std::string("cannot be created: ") + std::strerror(errno));
-}
-
-MetricsFile::~MetricsFile() {
-  try {
-    flush();
-  } catch (const Error&) {  // a destructor has nobody to tell; the study flushes every round and would have heard
-  }
-  ::close(descriptor_);
-}
-
 void MetricsFile::step(const StepResult& result, std::int64_t cumulative_tokens) {
   const Json line = {{"step", result.step},
                      {"train_loss", number_to_json(result.train_loss)},
                      {"learning_rate", number_to_json(result.learning_rate)},
                      {"grad_norm", number_to_json(result.gradient_norm)},
                      {"tokens", cumulative_tokens}};
-  buffer_ += line.dump() + "\n";
+  file_.add(line.dump() + "\n");
 }
 
 void MetricsFile::evaluation(std::int64_t step, const EvalResult& result, const Metric& metric) {
   const Metric& always = metrics().front();
   Json line = {{"step", step}};
   for (const Metric& one : {always, metric}) line[one.name] = number_to_json(one.of(result));
-  buffer_ += line.dump() + "\n";
-}
-
-void MetricsFile::flush() {
-  std::string_view left = buffer_;
-  while (!left.empty()) {
-    const ssize_t put = ::write(descriptor_, left.data(), left.size());
-    if (put < 0 && errno == EINTR) continue;
-    if (put < 0) throw failed(path_.string(), std::string("cannot be written: ") + std::strerror(errno));
-    left.remove_prefix(static_cast<std::size_t>(put));
-  }
-  buffer_.clear();
+  file_.add(line.dump() + "\n");
 }
 
 std::filesystem::path trial_folder(const std::filesystem::path& run, std::int64_t id) {
@@ -104,7 +76,10 @@ void TrialWriter::on_evaluation(const Trial& trial, const EvalResult& result, do
 
 void TrialWriter::on_end(const Trial& trial) {
   if (trial.id.value < 0) return;
-  files_.erase(trial.id);  // flushes
+  if (const auto file = files_.find(trial.id); file != files_.end()) {
+    file->second->flush();
+    files_.erase(file);
+  }
   const Json json = {{"id", trial.id.value},
                      {"params", to_json(trial.params)},
                      {"state", to_text(trial.state)},

@@ -10,25 +10,21 @@
 
 #include "engine/study.h"
 #include "report/summary.h"
+#include "study/append_file.h"
 
 namespace finetune {
 
 /// Lines of metrics.jsonl. Buffered; flush() writes what there is. Nothing in it depends on a clock.
 class MetricsFile {
  public:
-  explicit MetricsFile(const std::filesystem::path& path);
-  ~MetricsFile();
-  MetricsFile(const MetricsFile&) = delete;
-  MetricsFile& operator=(const MetricsFile&) = delete;
+  explicit MetricsFile(const std::filesystem::path& path) : file_(path) {}
   void step(const StepResult& result, std::int64_t cumulative_tokens);
   /// valid_loss, and `metric` where that is another; each under its own name.
   void evaluation(std::int64_t step, const EvalResult& result, const Metric& metric);
-  void flush();
+  void flush() { file_.flush(); }
 
  private:
-  std::filesystem::path path_;
-  int descriptor_;
-  std::string buffer_;
+  AppendFile file_;
 };
 
 /// Writes trials/NNNNNN/metrics.jsonl and trial.json as the study goes on, and schedule.json of a trial whose
