@@ -68,7 +68,8 @@ StudySummary tune(RunConfig config, const StudyHooks& hooks, bool overwrite) {
   TrialWriter writer(session.config.run.out, metric_named(session.config.tune.metric));
   std::vector<StudyObserver*> observers = hooks.observers;
   StudyRecord record(std::filesystem::path(session.config.run.out) / "study.db", study_facts(session.config));
-  TensorBoardWriter board(session.config.run.out, metric_named(session.config.tune.metric));
+  TensorBoardWriter board(session.config.run.out, search_space(session.config),
+                          metric_named(session.config.tune.metric));
   observers.insert(observers.begin(), {&writer, &record, &board});
   StudyOptions options = study_options(session, session.config, resident, started, hooks.stop);
   options.on_step = hooks.on_step;

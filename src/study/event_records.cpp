@@ -97,9 +97,13 @@ std::string scalars_record(double wall_time, std::int64_t step, const Scalars& s
   return record(event(wall_time, step).message(5, summary));
 }
 
-// HParamsPluginData: experiment 2. Experiment: metric_infos 5. MetricInfo: name 1. MetricName: tag 2.
-std::string hparams_experiment_record(double wall_time, const std::vector<std::string>& metric_tags) {
+// HParamsPluginData: experiment 2. Experiment: hparam_infos 4, metric_infos 5. HParamInfo: name 1, type 4. MetricInfo:
+// name 1. MetricName: tag 2.
+std::string hparams_experiment_record(double wall_time, const HparamTypes& hparams,
+                                      const std::vector<std::string>& metric_tags) {
   Message experiment;
+  for (const auto& [name, type] : hparams)
+    experiment.message(4, Message().text(1, name).number(4, static_cast<std::uint64_t>(type)));
   for (const std::string& tag : metric_tags) experiment.message(5, Message().message(1, Message().text(2, tag)));
   return hparams_record(wall_time, "_hparams_/experiment", Message().message(2, experiment));
 }

@@ -20,8 +20,14 @@ using Scalars = std::vector<std::pair<std::string, double>>;
 std::string version_record(double wall_time);
 std::string scalars_record(double wall_time, std::int64_t step, const Scalars& scalars);
 
-/// Of the hparams plugin: which tags are metrics, then the values of this run, and how it ended.
-std::string hparams_experiment_record(double wall_time, const std::vector<std::string>& metric_tags);
+/// As the plugin numbers them; mixed: none of the others.
+enum class HparamType { mixed = 0, text = 1, flag = 2, number = 3 };
+using HparamTypes = std::vector<std::pair<std::string, HparamType>>;
+
+/// Of the hparams plugin: its columns (what is not named here is not shown), then the values of this run, and how it
+/// ended.
+std::string hparams_experiment_record(double wall_time, const HparamTypes& hparams,
+                                      const std::vector<std::string>& metric_tags);
 std::string hparams_start_record(double wall_time, const Params& hparams, const std::string& group);
 std::string hparams_end_record(double wall_time, bool succeeded);
 

@@ -2,9 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
-
-#include "study/event_records.h"
 
 namespace finetune {
 namespace {
@@ -16,10 +15,24 @@ double wall_time() {
   return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
 }
 
+HparamType type_of(const Value& value) {
+  if (std::holds_alternative<std::string>(value)) return HparamType::text;
+  return std::holds_alternative<bool>(value) ? HparamType::flag : HparamType::number;
+}
+
+HparamType type_of(const ParameterSpec& spec) {
+  if (spec.choices.empty()) return HparamType::number;
+  const HparamType first = type_of(spec.choices.front());
+  const bool same = std::ranges::all_of(spec.choices, [&](const Value& value) { return type_of(value) == first; });
+  return same ? first : HparamType::mixed;
+}
+
 }  // namespace
 
-TensorBoardWriter::TensorBoardWriter(const std::filesystem::path& run, const Metric& metric)
-    : folder_(run / "tensorboard"), metric_(metric) {}
+TensorBoardWriter::TensorBoardWriter(const std::filesystem::path& run, const SearchSpace& space, const Metric& metric)
+    : folder_(run / "tensorboard"), metric_(metric) {
+  for (const ParameterSpec& spec : space.parameters) hparams_.emplace_back(spec.name, type_of(spec));
+}
 
 AppendFile* TensorBoardWriter::file_of(const Trial& trial) {
   const auto found = files_.find(trial.id);
@@ -35,7 +48,7 @@ void TensorBoardWriter::on_start(const Trial& trial) {
   std::vector<std::string> tags{metrics().front().name};
   if (metric_.name != tags.front()) tags.emplace_back(metric_.name);
   file->add(version_record(now));
-  file->add(hparams_experiment_record(now, tags));
+  file->add(hparams_experiment_record(now, hparams_, tags));
   file->add(hparams_start_record(now, trial.params, name));
 }
 

@@ -10,13 +10,15 @@
 
 #include "engine/study.h"
 #include "study/append_file.h"
+#include "study/event_records.h"
+#include "tuners/space/space.h"
 
 namespace finetune {
 
 class TensorBoardWriter : public StudyObserver {
  public:
-  /// `run`: the run's folder.
-  TensorBoardWriter(const std::filesystem::path& run, const Metric& metric);
+  /// `run`: the run's folder. `space`: what is searched.
+  TensorBoardWriter(const std::filesystem::path& run, const SearchSpace& space, const Metric& metric);
   void on_start(const Trial& trial) override;
   void on_steps(std::span<const StepResult> results, std::span<const Trial* const> trials) override;
   void on_evaluation(const Trial& trial, const EvalResult& result, double metric) override;
@@ -27,6 +29,7 @@ class TensorBoardWriter : public StudyObserver {
   AppendFile* file_of(const Trial& trial);  ///< null for the default configuration, which is no trial of the search
 
   std::filesystem::path folder_;
+  HparamTypes hparams_;
   Metric metric_;
   std::map<TrialId, std::unique_ptr<AppendFile>> files_;  // of the trials that run or are paused
 };

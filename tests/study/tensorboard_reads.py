@@ -56,6 +56,8 @@ def compare(run, trial):
     experiment = metadata.parse_experiment_plugin_data(
         events.SummaryMetadata(metadata.EXPERIMENT_TAG).plugin_data.content)
     same(f"{name}: metrics", experiment.metric_infos[0].name.tag, "valid_loss")
+    columns = [info.name for info in experiment.hparam_infos]
+    same(f"{name}: hyperparameters without a column", [key for key in values if key not in columns], [])
 
 
 if __name__ == "__main__":

@@ -110,7 +110,11 @@ class Board : public ::testing::Test {
     return all;
   }
   TemporaryFolder run_;
-  TensorBoardWriter board_{run_.path(), metric_named("token_accuracy")};
+  const SearchSpace space_{{{.name = "train.learning_rate", .low = 1e-5, .high = 1e-2},
+                            {.name = "train.schedule", .choices = {std::string("linear"), std::string("cosine")}},
+                            {.name = "train.lora.rslora", .choices = {true, false}},
+                            {.name = "mixed", .choices = {true, std::int64_t{8}}}}};
+  TensorBoardWriter board_{run_.path(), space_, metric_named("token_accuracy")};
 };
 
 TEST_F(Board, HasAFolderForEachTrialAndNoneForTheDefault) {
@@ -125,6 +129,9 @@ TEST_F(Board, HasAFolderForEachTrialAndNoneForTheDefault) {
   ASSERT_EQ(written.size(), 4u);
   EXPECT_TRUE(holds(written[0], "brain.Event:2"));
   EXPECT_TRUE(holds(written[1], "_hparams_/experiment") && holds(written[1], "token_accuracy"));
+  for (const char* column : {"train.learning_rate\x20\x03", "train.schedule\x20\x01", "train.lora.rslora\x20\x02"})
+    EXPECT_TRUE(holds(written[1], column)) << column;
+  EXPECT_TRUE(holds(written[1], std::string("mixed\x20\0", 7)));
   EXPECT_TRUE(holds(written[2], "train.learning_rate"));
   for (const char* tag : {"train_loss", "learning_rate", "grad_norm"}) EXPECT_TRUE(holds(written[3], tag)) << tag;
   EXPECT_EQ(std::distance(fs::directory_iterator(run_.path() / "tensorboard"), {}), 1);
