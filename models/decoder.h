@@ -9,12 +9,12 @@
 
 #include <array>
 #include <cstdint>
-#include <utility>
 #include <vector>
 
 #include "kernels/torch/ops.h"
 #include "models/adapter_bank.h"
 #include "models/objective.h"
+#include "models/sequence_rows.h"
 #include "models/weights.h"
 
 namespace finetune {
@@ -27,7 +27,7 @@ struct Pack {
   at::Tensor loss_rows_N;  ///< int64: rows whose next token is a target
   at::Tensor targets_N;    ///< int64
   at::Tensor scale_N;      ///< fp32: 1 / loss tokens of the row's trial at this step; 0 of a row that only pads
-  std::vector<std::pair<std::int64_t, std::int64_t>> example_rows;  ///< host: loss rows [begin, end) of each example
+  std::vector<SequenceRows> sequences;  ///< host: those of all examples, one behind the other
   ops::AdapterGroups groups;  ///< trials: token ranges, slots, projections (a bit each), ranks, scales, dropout keys
   std::int64_t tokens = 0;
 };

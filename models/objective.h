@@ -1,6 +1,6 @@
 // What training minimises, between forward and backward: from the negative log-likelihoods of a pass's loss rows to the
-// weight that each has in the gradient, and to the figures that are reported. An objective sees all examples of a pass
-// (Pack::example_rows), so it may weigh one by another.
+// weight that each has in the gradient, and to the figures that are reported. An objective sees the sequences of every
+// example whole (Pack::sequences), with what a reference model gave them, so it may weigh one by another.
 #pragma once
 
 #include <ATen/core/Tensor.h>

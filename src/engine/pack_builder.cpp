@@ -78,7 +78,7 @@ void PackArena::fill(const PackData& data) {
   if (!here) bytes_.copy_(host, /*non_blocking=*/true);
   pack_.segments.bounds = data.bounds;
   pack_.segments.longest = data.longest;
-  pack_.example_rows = data.example_rows;
+  pack_.sequences = data.sequences;
   pack_.groups.list = std::move(groups.list);
   if (fixed_) return;
   pack_.groups.projections = groups.projections;

@@ -20,18 +20,34 @@ void close_segment(PackData& pack) {
   pack.bounds.push_back(static_cast<std::int32_t>(end));
 }
 
-void add_example(PackData& pack, const Example& example, float scale) {
-  const auto begin = static_cast<std::int64_t>(pack.ids.size()), first_row = std::ssize(pack.loss_rows);
-  for (std::size_t i = 0; i < example.ids.size(); ++i) {
+// Tokens [begin, end) of an example.
+void add_sequence(PackData& pack, const Example& example, std::size_t begin, std::size_t end, float scale) {
+  const auto first = static_cast<std::int64_t>(pack.ids.size());
+  for (std::size_t i = begin; i < end; ++i) {
     pack.ids.push_back(example.ids[i]);
-    pack.positions.push_back(static_cast<std::int32_t>(i));
-    if (i + 1 == example.ids.size() || !example.loss[i + 1]) continue;
-    pack.loss_rows.push_back(begin + static_cast<std::int64_t>(i));
+    pack.positions.push_back(static_cast<std::int32_t>(i - begin));
+    if (i + 1 == end || !example.loss[i + 1]) continue;
+    pack.loss_rows.push_back(first + static_cast<std::int64_t>(i - begin));
     pack.targets.push_back(example.ids[i + 1]);
     pack.scales.push_back(scale);
   }
-  pack.example_rows.emplace_back(first_row, std::ssize(pack.loss_rows));
   close_segment(pack);
+}
+
+void add_example(PackData& pack, const Example& example, float scale) {
+  const std::vector<std::int64_t> whole{std::ssize(example.ids)};
+  const std::int64_t number = pack.sequences.empty() ? 0 : pack.sequences.back().example + 1;
+  std::size_t begin = 0, sequence = 0;
+  for (const std::int64_t end : example.ends.empty() ? whole : example.ends) {
+    const std::int64_t first_row = std::ssize(pack.loss_rows);
+    add_sequence(pack, example, begin, static_cast<std::size_t>(end), scale);
+    pack.sequences.push_back({.begin = first_row,
+                              .end = std::ssize(pack.loss_rows),
+                              .example = number,
+                              .reference = example.reference.empty() ? 0 : example.reference[sequence]});
+    begin = static_cast<std::size_t>(end);
+    ++sequence;
+  }
 }
 
 void add_padding_segment(PackData& pack, std::int64_t tokens) {

@@ -13,6 +13,7 @@
 #include "engine/planner.h"
 #include "kernels/api/adapter.h"
 #include "models/decoder_options.h"
+#include "models/sequence_rows.h"
 
 namespace finetune {
 
@@ -54,8 +55,8 @@ struct PackData {
   std::vector<float> scales;
   std::vector<kernels::AdapterGroup> groups;
   std::int64_t longest = 0;
-  std::vector<std::pair<std::int64_t, std::int64_t>> rows;          ///< per chunk: [begin, end) in loss_rows
-  std::vector<std::pair<std::int64_t, std::int64_t>> example_rows;  ///< the same per example
+  std::vector<std::pair<std::int64_t, std::int64_t>> rows;  ///< per chunk: [begin, end) in loss_rows
+  std::vector<SequenceRows> sequences;
   PackShape shape() const;
 };
 

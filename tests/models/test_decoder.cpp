@@ -190,45 +190,52 @@ TEST_P(DecoderTest, FullGradientsEqualAutograd) {
   }
 }
 
-// An objective over pairs, as preference losses are: neighbouring examples i, i + 1 of a pass with the summed losses n
-// add -log sigmoid(beta (n[i + 1] - n[i])).
+// An objective over pairs, as preference losses are: an example's two sequences, with summed losses n and those of a
+// reference model r, add -log sigmoid(beta ((n[1] - r[1]) - (n[0] - r[0]))).
 class PairObjective : public Objective {
  public:
   explicit PairObjective(double beta) : beta_(beta) {}
   at::Tensor weights(const Pack& pack, const PackLosses* losses) const override {
     if (losses == nullptr) return {};
     at::Tensor weight_N = at::zeros_like(losses->nll_N);
-    for (std::size_t i = 0; i + 1 < pack.example_rows.size(); i += 2) {
+    for (std::size_t i = 0; i < pack.sequences.size(); i += 2) {
       const at::Tensor pull = at::sigmoid(margin(pack, losses->nll_N, i) * -beta_) * beta_;
-      rows(pack, weight_N, i).add_(pull);
-      rows(pack, weight_N, i + 1).sub_(pull);
+      rows(weight_N, pack.sequences[i]).add_(pull);
+      rows(weight_N, pack.sequences[i + 1]).sub_(pull);
     }
     return weight_N;
   }
   std::vector<Figure> figures(const Pack& pack, const PackLosses& losses) const override {
     const at::Tensor loss_N = at::zeros_like(losses.nll_N);
-    for (std::size_t i = 0; i + 1 < pack.example_rows.size(); i += 2)
-      rows(pack, loss_N, i).narrow(0, 0, 1).sub_(at::log_sigmoid(margin(pack, losses.nll_N, i) * beta_));
+    for (std::size_t i = 0; i < pack.sequences.size(); i += 2)
+      rows(loss_N, pack.sequences[i]).narrow(0, 0, 1).sub_(at::log_sigmoid(margin(pack, losses.nll_N, i) * beta_));
     return {{"loss", loss_N}};
   }
 
  private:
-  static at::Tensor rows(const Pack& pack, const at::Tensor& values_N, std::size_t example) {
-    const auto [begin, end] = pack.example_rows[example];
-    return values_N.narrow(0, begin, end - begin);
+  static at::Tensor rows(const at::Tensor& values_N, const SequenceRows& sequence) {
+    return values_N.narrow(0, sequence.begin, sequence.end - sequence.begin);
   }
   static at::Tensor margin(const Pack& pack, const at::Tensor& nll_N, std::size_t i) {
-    return rows(pack, nll_N, i + 1).sum() - rows(pack, nll_N, i).sum();
+    const SequenceRows &chosen = pack.sequences[i], &rejected = pack.sequences[i + 1];
+    return (rows(nll_N, rejected).sum() - rejected.reference) - (rows(nll_N, chosen).sum() - chosen.reference);
   }
   double beta_;
 };
 
-TEST(ObjectiveTest, WeightsThatDependOnAnotherExamplesLossesEqualAutograd) {
+TEST(ObjectiveTest, WeightsThatDependOnAPartnersAndAReferencesLossesEqualAutograd) {
   DecoderOptions o = tiny_options();
   o.logit_softcap = 3;
   const DecoderBase base = tiny_base(o, at::kDouble);
-  const std::vector<std::int64_t> lengths{6, 11, 5, 4};
-  const auto examples = tiny_examples(lengths, o.vocab_size);
+  const auto parts = tiny_examples({6, 11, 5, 4}, o.vocab_size);
+  std::vector<Example> examples(2);
+  for (std::size_t i = 0; i < parts.size(); ++i) {  // two sequences each, one behind the other
+    Example& example = examples[i / 2];
+    example.ids.insert(example.ids.end(), parts[i].ids.begin(), parts[i].ids.end());
+    example.loss.insert(example.loss.end(), parts[i].loss.begin(), parts[i].loss.end());
+    example.ends.push_back(std::ssize(example.ids));
+    example.reference.push_back(1.5 * static_cast<double>(i));
+  }
   FullGradients gradients = base;
   std::vector<std::pair<at::Tensor, at::Tensor>> pairs;
   for_each_tensor(o, gradients, [&](const TensorRows&, at::Tensor& tensor) {
@@ -237,18 +244,21 @@ TEST(ObjectiveTest, WeightsThatDependOnAnotherExamplesLossesEqualAutograd) {
   });
   const PackTrial trial;
   const Batch batch(examples);
-  const std::vector<std::vector<std::int64_t>> all_lengths{lengths};
+  const std::vector<std::vector<std::int64_t>> lengths{batch.lengths()};
   const BuiltPack built =
-      build_pack(plan_passes(all_lengths, 100)[0], std::span(&trial, 1), std::span(&batch, 1), at::kCPU);
-  ASSERT_EQ(built.pack.example_rows.size(), 4u);
+      build_pack(plan_passes(lengths, 100)[0], std::span(&trial, 1), std::span(&batch, 1), at::kCPU);
+  ASSERT_EQ(built.pack.sequences.size(), 4u);
+  EXPECT_EQ(built.pack.sequences[1].example, 0);
+  EXPECT_EQ(built.pack.sequences[2].example, 1);
   DecoderWorkspace workspace;
   const PairObjective objective(0.3);
   const PackLosses losses = train_pack(base, built.pack, {.full = &gradients}, workspace, objective);
 
   for (auto& [weight, gradient] : pairs) weight.requires_grad_();
   std::vector<at::Tensor> nll;
-  for (const auto& example : examples) nll.push_back(reference_nll(base, wide_ids(example), example.loss, nullptr));
-  const at::Tensor loss = -(at::log_sigmoid((nll[1] - nll[0]) * 0.3) + at::log_sigmoid((nll[3] - nll[2]) * 0.3));
+  for (const auto& part : parts) nll.push_back(reference_nll(base, wide_ids(part), part.loss, nullptr));
+  const at::Tensor loss =
+      -(at::log_sigmoid((nll[1] - nll[0] - 1.5) * 0.3) + at::log_sigmoid((nll[3] - nll[2] - 1.5) * 0.3));
   EXPECT_TRUE(same(objective.figures(built.pack, losses).front().values_N.sum().view({1}), loss.view({1})));
   loss.backward();
   for (std::size_t i = 0; i < pairs.size(); ++i) {
