@@ -21,25 +21,18 @@ at::Tensor residual(const DecoderBase& base, const Pack& pack, DecoderWorkspace&
                        base.embed_VD.scalar_type(), base.embed_VD.device());
 }
 
-at::Tensor embedding_scale(const DecoderBase& base) {
-  return at::scalar_tensor(base.options.embedding_scale, base.embed_VD.options());
-}
-
-void embed(const DecoderBase& base, const Pack& pack, at::Tensor& x_TD) {
-  ops::embedding_forward(pack.ids_T, base.embed_VD, x_TD);
-  if (base.options.embedding_scale != 1) x_TD.mul_(embedding_scale(base));
-}
-
-void embed_backward(const DecoderBase& base, const Pack& pack, at::Tensor& dx_TD, at::Tensor& dembed_VD) {
-  if (base.options.embedding_scale != 1) dx_TD.mul_(embedding_scale(base));
-  ops::embedding_backward(pack.ids_T, dx_TD, dembed_VD);
+// Of embeddings, and of their gradient.
+void scale_embeddings(const DecoderBase& base, at::Tensor& x_TD) {
+  const double scale = base.options.embedding_scale;
+  if (scale != 1) x_TD.mul_(at::scalar_tensor(scale, x_TD.options()));
 }
 
 // All blocks; returns the last residual stream.
 at::Tensor forward(const DecoderBase& base, const Pack& pack, const Trainables& trainables, DecoderWorkspace& workspace,
                    bool keep) {
   at::Tensor x_TD = residual(base, pack, workspace, 0, keep);
-  embed(base, pack, x_TD);
+  ops::embedding_forward(pack.ids_T, base.embed_VD, x_TD);
+  scale_embeddings(base, x_TD);
   for (std::int64_t layer = 0; layer < base.options.layers; ++layer) {
     at::Tensor y_TD = residual(base, pack, workspace, layer + 1, keep);
     block_forward({base, pack, trainables, workspace, layer, keep}, x_TD, y_TD);
@@ -91,7 +84,9 @@ PackLosses train_pack(const DecoderBase& base, const Pack& pack, const Trainable
     block_backward({base, pack, trainables, workspace, layer, true}, residual(base, pack, workspace, layer, true),
                    dx_TD, all_weights || layer > 0);
   }
-  if (all_weights) embed_backward(base, pack, dx_TD, trainables.full->embed_VD);
+  if (!all_weights) return losses;
+  scale_embeddings(base, dx_TD);
+  ops::embedding_backward(pack.ids_T, dx_TD, trainables.full->embed_VD);
   return losses;
 }
 

@@ -7,11 +7,7 @@
 #include "models/rope.h"
 
 // By model_type; NAME_options is defined in NAME.cpp.
-#define FINETUNE_FAMILIES(FAMILY) \
-  FAMILY(llama)                   \
-  FAMILY(mistral)                 \
-  FAMILY(qwen2)                   \
-  FAMILY(qwen3)
+#define FINETUNE_FAMILIES(FAMILY) FAMILY(llama) FAMILY(mistral) FAMILY(qwen2) FAMILY(qwen3)
 
 namespace finetune {
 
