@@ -14,6 +14,13 @@ std::unique_ptr<ParameterStore> make_store(const Session& session, std::size_t l
   return make_lora_store(base, options, session.model.adapter ? &session.model.adapter->tensors : nullptr);
 }
 
+// Capped scores are composed everywhere, which reads on the host where segments begin.
+static bool captures_passes(const OpenedModel& model, at::Device device) {
+  const DecoderOptions& options = model.checkpoint.options;
+  return !device.is_cpu() && options.attention_softcap == 0 && ops::graphs_problem(device) == nullptr &&
+         ops::can_capture(device, model.checkpoint.dtype, options.head_dim, model.kernels);
+}
+
 std::unique_ptr<PackedTrainer> make_trainer(const Session& session, ParameterStore& store,
                                             std::span<const Example> train, std::span<const Example> valid) {
   const at::Device device = store.params_SP().device();
@@ -22,9 +29,7 @@ std::unique_ptr<PackedTrainer> make_trainer(const Session& session, ParameterSto
       TrainerOptions{.tokens_per_pass = session.tokens_per_pass,
                      .shuffle = session.config.data.shuffle,
                      .ahead = !device.is_cpu(),  // on the processor it would take threads from the products
-                     .graphs = !device.is_cpu() && ops::graphs_problem(device) == nullptr &&
-                               ops::can_capture(device, session.model.checkpoint.dtype,
-                                                session.model.checkpoint.options.head_dim, session.model.kernels),
+                     .graphs = captures_passes(session.model, device),
                      .reproducible = session.config.run.numerics == "reproducible",
                      .kernels = session.model.kernels,
                      .threads = session.threads,
