@@ -115,7 +115,9 @@ TEST(Database, WhatCannotBeOpenedIsNamed) {
       {folder.path() / "missing" / "study.db", "No such file or directory"},
       {folder.path(), "directory"},
       {"/proc/study.db", "No such file or directory"}};  // a folder that not even the superuser can write
-  for (const auto& [file, why] : table) {
+  for (const auto& entry : table) {
+    const auto& file = entry.first;
+    const auto& why = entry.second;
     const std::string error = error_of([&] { Database database(file); }, ErrorKind::failed);
     EXPECT_TRUE(error.starts_with(file.string() + ": cannot be read or written")) << error;
     EXPECT_TRUE(holds(error, why));
