@@ -400,6 +400,7 @@ void adamw(const OptimizerState& state, std::span<const SlotUpdate> updates, con
                      .steps = static_cast<std::int64_t*>(pointer(state.steps_S, params, at::kLong, {params.size(0)}))});
   done = {.updates = updates.size()};
 }
+
 constexpr Backend kAll = {rmsnorm_forward, rmsnorm_backward, rotary,        attention_forward, attention_backward,
                           swiglu_forward,  swiglu_backward,  cross_entropy, adapter_forward,   adapter_backward,
                           gradient_norms,  row_sums,         adamw};

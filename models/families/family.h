@@ -22,9 +22,6 @@ struct FamilyDefaults {
 /// What all families share: sizes, norms, rotary. Refuses keys that change behaviour in ways the decoder does not know.
 DecoderOptions common_options(const std::string& family, const ConfigReader& config, const FamilyDefaults& defaults);
 
-/// Of the names that transformers has for activations; what is not known is refused.
-kernels::Activation activation_named(const ConfigReader& config, const char* key, const std::string& otherwise);
-
 /// Sliding windows of the Qwen families: off unless use_sliding_window; of the layers that layer_types names, else from
 /// layer max_window_layers on.
 void qwen_windows(const ConfigReader& config, DecoderOptions& options);

@@ -71,10 +71,10 @@ class FigureSums {
       ops::row_sums(figure.values_N.to(at::kFloat), rows, sums_N);
     }
   }
-  /// Per trial; waits for the device. Zero where the objective has no such figure.
+  /// Per trial; waits for the device. Not a number where the objective has no such figure.
   std::vector<double> of(const std::string& name) const {
     const auto found = sums_.find(name);
-    if (found == sums_.end()) return std::vector<double>(static_cast<std::size_t>(trials_));
+    if (found == sums_.end()) return std::vector<double>(static_cast<std::size_t>(trials_), std::nan(""));
     const at::Tensor on_host = found->second.cpu();
     return {on_host.const_data_ptr<double>(), on_host.const_data_ptr<double>() + trials_};
   }

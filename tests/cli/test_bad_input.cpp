@@ -211,7 +211,7 @@ std::vector<Case> all_cases() {
       model("config_negative_layers", "\"num_hidden_layers\": 2", "\"num_hidden_layers\": -2", "num_hidden_layers"),
       model("config_heads", "\"num_key_value_heads\": 2", "\"num_key_value_heads\": 4", "num_key_value_heads"),
       model("config_text_width", "\"hidden_size\": 24", "\"hidden_size\": \"wide\"", "hidden_size"),
-      model("config_activation", "\"silu\"", "\"quick_gelu\"", "hidden_act"),
+      model("config_activation", "\"silu\"", "\"gelu\"", "hidden_act"),
       model("config_wrong_width", "\"intermediate_size\": 40", "\"intermediate_size\": 41", "mlp"),
       model("config_more_layers", "\"num_hidden_layers\": 2", "\"num_hidden_layers\": 3", "model.layers.2"),
       model("config_fewer_layers", "\"num_hidden_layers\": 2", "\"num_hidden_layers\": 1", "model.layers.1"),

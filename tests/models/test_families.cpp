@@ -154,7 +154,7 @@ TEST(Families, WhatIsNotUnderstoodIsRefused) {
       {{{"max_position_embeddings", 1 << 26}, {"head_dim", 64}}, "max_position_embeddings is too large"},
       {{{"rms_norm_eps", 0}}, "key rms_norm_eps"},
       {{{"rms_norm_eps", "1e-6"}}, "key rms_norm_eps must be a number"},
-      {{{"hidden_act", "quick_gelu"}}, "hidden_act is quick_gelu; silu, gelu,"},
+      {{{"hidden_act", "gelu"}}, "hidden_act is gelu; only silu is supported"},
       {{{"tie_word_embeddings", 1}}, "tie_word_embeddings must be true or false"},
       {{{"quantization_config", {{"bits", 4}}}}, "key quantization_config changes the model"},
       {{{"num_experts", 8}}, "key num_experts changes the model"},
