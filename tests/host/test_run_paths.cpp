@@ -57,7 +57,8 @@ TEST_F(OutputFolder, OverwritingReplacesAllThatWasThere) {
 
 TEST_F(OutputFolder, OverwritingTakesOnlyWhatTheProgramWroteAndNothingThatTheRunReads) {
   fs::create_directories(out_ / "best");
-  for (const char* name : {"run.yaml", "study.db", "study.db-wal", "study.db-shm"}) write_text(out_ / name, "");
+  for (const char* name : {"run.yaml", "study.db", "tensorboard", "study.db-wal", "study.db-shm"})
+    write_text(out_ / name, "");
   RunConfig config;
   config.run.out = out_.string();
   const auto refused = [&](const std::string& part) {
