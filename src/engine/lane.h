@@ -5,7 +5,9 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <span>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -27,10 +29,17 @@ struct StepResult {
   bool finite = true;        ///< false: the update was skipped, the weights are those before the step
 };
 
-/// The complete state of a trial off the device: weights, moments, optimizer and data position. Opaque; immutable.
+/// What an image is made of, as it lies in a file.
+struct ImageParts {
+  std::vector<std::pair<std::string, std::span<const float>>> arrays;  ///< what they point into is somebody else's
+  nlohmann::json values;
+};
+
+/// The complete state of a trial off the device: weights, moments, optimizer and data position. Immutable.
 class TrialImage {
  public:
   virtual ~TrialImage() = default;
+  virtual ImageParts parts() const = 0;  ///< valid as long as the image
 };
 
 /// submit, step and evaluate throw Interrupted (core/error.h) when the user asked the run to end: between two passes,
@@ -71,6 +80,14 @@ class Lane {
   /// moments only (`to` is resident; copies between lanes).
   virtual void restore(TrialId trial, const TrainConfig& config, const TrialImage& image) = 0;
   virtual void copy_from_image(const TrialImage& image, TrialId to, const TrainConfig& config) = 0;
+  /// The image that these are parts of, copied. They come from a file: throws Error (bad_input) without a place for
+  /// what this lane cannot have made.
+  virtual std::shared_ptr<const TrialImage> image_of(const ImageParts& parts) const = 0;
+
+  /// What a lane goes on with after a resume because it changes numbers: tokens of a pass, which want of memory
+  /// lowers. 0 where a lane has no passes.
+  virtual std::int64_t tokens_per_pass() const { return 0; }
+  virtual void set_tokens_per_pass(std::int64_t) {}
 
  private:
   std::deque<std::vector<StepResult>> done_;

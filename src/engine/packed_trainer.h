@@ -39,6 +39,8 @@ struct TrainerOptions {
 
 /// What PackedTrainer::capture returns.
 struct TorchImage : TrialImage {
+  ImageParts parts() const override;
+
   SlotImage slot;
   std::int64_t optimizer_steps = 0;
   PackTrial trial;  // as it was; the slot it stood in means nothing any more
@@ -63,13 +65,15 @@ class PackedTrainer : public Lane {
   std::shared_ptr<const TrialImage> capture(TrialId trial) const override;
   void restore(TrialId trial, const TrainConfig& config, const TrialImage& image) override;
   void copy_from_image(const TrialImage& image, TrialId to, const TrainConfig& config) override;
+  std::shared_ptr<const TrialImage> image_of(const ImageParts& parts) const override;
+  /// TrainerOptions::tokens_per_pass, or less after the device ran out of memory.
+  std::int64_t tokens_per_pass() const override { return planner_.tokens_per_pass(); }
+  void set_tokens_per_pass(std::int64_t tokens) override { planner_.set_tokens_per_pass(tokens); }
 
   /// Bytes of activation buffers so far.
   std::int64_t workspace_bytes() const { return runner_.workspace_bytes(); }
   /// Passes captured so far: with TrainerOptions::graphs one per shape, whatever happens to trials.
   std::int64_t captures() const { return runner_.captures(); }
-  /// TrainerOptions::tokens_per_pass, or less after the device ran out of memory.
-  std::int64_t tokens_per_pass() const { return planner_.tokens_per_pass(); }
   std::int64_t prepared_plans_used() const { return planner_.prepared_plans_used(); }
 
  private:

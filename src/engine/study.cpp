@@ -10,8 +10,6 @@
 namespace finetune {
 namespace {
 
-constexpr TrialId kDefaultRun{-1};  // the default configuration: trained, never shown to the tuner
-
 std::vector<std::size_t> distinct(std::vector<std::size_t> numbers) {
   std::sort(numbers.begin(), numbers.end());
   numbers.erase(std::unique(numbers.begin(), numbers.end()), numbers.end());
@@ -31,29 +29,37 @@ Study::Study(StudyOptions options, Tuner& tuner, std::vector<Lane*> lanes, std::
 StudyResult Study::run() {
   try {
     if (options_.with_default) start_default();
-    do {
+  } catch (const Interrupted&) {
+    ended_ = EndReason::interrupted;
+  }
+  return play();
+}
+
+StudyResult Study::play() {
+  try {
+    while (!ended_) {
       admit_new();
       even_out();
-    } while (step_round());
+      if (!step_round()) break;
+    }
   } catch (const Interrupted&) {
     ended_ = EndReason::interrupted;  // the round under way counts for nothing
   }
-  finish();
-  return std::move(result_);
+  return finish();
 }
 
 void Study::start_default() {
   Trial trial;
   trial.id = kDefaultRun;
   trial.config = options_.configure({});
-  result_.default_run = std::move(trial);
-  start(*result_.default_run);
+  state_.default_run = std::move(trial);
+  start(*state_.default_run);
   if (options_.has_validation) {
     // A fresh adapter changes nothing, so the default run before its first step is the untouched base.
     std::vector<EvalResult> results;
-    on_lanes({result_.default_run->lane},
+    on_lanes({state_.default_run->lane},
              [&](std::size_t lane) { results = lanes_[lane]->evaluate(std::span(&kDefaultRun, 1)); });
-    result_.base_metric = options_.metric.of(results.front());
+    state_.base_metric = options_.metric.of(results.front());
   }
 }
 
@@ -67,14 +73,14 @@ void Study::start(Trial& trial) {
 }
 
 void Study::admit_new() {
-  if (!waiting_.empty()) {
+  if (!state_.waiting.empty()) {
     collect_all();
-    apply(std::exchange(waiting_, {}));
+    apply(std::exchange(state_.waiting, {}));
   }
   std::vector<Action> actions;
   std::int64_t room = free_slots();
   const auto is_running = [](const Trial& trial) { return trial.state == TrialState::running; };
-  const auto now = std::count_if(result_.trials.begin(), result_.trials.end(), is_running);
+  const auto now = std::count_if(state_.trials.begin(), state_.trials.end(), is_running);
   if (options_.concurrent) room = std::min(room, *options_.concurrent - now);
   if (room <= 0) return;
   for (auto* observer : observers_) observer->before_decision();
@@ -85,8 +91,8 @@ void Study::admit_new() {
     trial.id = proposed.id;
     trial.params = std::move(proposed.params);
     trial.config = options_.configure(trial.params);
-    result_.trials.push_back(std::move(trial));
-    start(result_.trials.back());
+    state_.trials.push_back(std::move(trial));
+    start(state_.trials.back());
   }
   if (!actions.empty()) collect_all();
   apply(actions);
@@ -122,38 +128,40 @@ void Study::on_lanes(const std::vector<std::size_t>& lanes, const std::function<
 }
 
 bool Study::step_round() {
-  Round round;
-  round.trials = ready();
+  StudyRound round;
+  for (const Trial* trial : ready()) round.trials.push_back(trial->id);
   const bool goes_on = !round.trials.empty();
   if (goes_on) {
     submit_steps(round);
     const bool evaluates =
-        std::any_of(round.trials.begin(), round.trials.end(), [](const Trial* trial) { return trial->awaits_answer; });
-    in_flight_.push_back(std::move(round));
+        std::ranges::any_of(round.trials, [this](TrialId id) { return state_.trial(id).awaits_answer; });
+    state_.in_flight.push_back(std::move(round));
     if (evaluates) {
       collect_all();
-      take_evaluations(in_flight_.back());
+      take_evaluations(state_.in_flight.back());
     }
   }
-  if (in_flight_.empty()) return false;
-  if (goes_on && in_flight_.size() <= options_.lag) return true;
-  Round oldest = std::move(in_flight_.front());
-  in_flight_.pop_front();
+  if (state_.in_flight.empty()) return false;
+  if (goes_on && state_.in_flight.size() <= options_.lag) return true;
+  StudyRound oldest = std::move(state_.in_flight.front());
+  state_.in_flight.pop_front();
   judge(std::move(oldest));
-  return !ended_;
+  return true;
 }
 
-void Study::judge(Round round) {
+void Study::judge(StudyRound round) {
   if (!round.collected) collect_steps(round);
   round.metrics.resize(round.trials.size());
   for (std::size_t i = 0; i < round.trials.size(); ++i) {
-    Trial& trial = *round.trials[i];
+    Trial& trial = state_.trial(round.trials[i]);
     if (trial.submitted == round.steps[i].step) trial.awaits_answer = false;  // not if it waits for a later round's
+    if (trial.id != kDefaultRun) state_.judged_tokens += round.steps[i].tokens;
   }
   ask_tuner(round);
-  for (auto* observer : observers_) observer->on_round(result_.rounds);
-  ++result_.rounds;
+  for (auto* observer : observers_) observer->on_round(state_.rounds);
+  ++state_.rounds;
   ended_ = why_over();
+  save_where_wanted(std::ranges::any_of(round.metrics, [](const auto& metric) { return metric.has_value(); }));
 }
 
 // A target or patience leaves the default configuration to run to its end: it is what the winner is compared with.
@@ -161,26 +169,27 @@ std::optional<EndReason> Study::why_over() const {
   const auto told = options_.stop ? options_.stop() : std::nullopt;
   if (told) return told;
   if (tuner_.ended_by() == to_text(EndReason::steps)) return EndReason::steps;
-  if (options_.budget_tokens && result_.tokens >= *options_.budget_tokens) return EndReason::tokens;
+  if (options_.budget_tokens && state_.judged_tokens >= *options_.budget_tokens) return EndReason::tokens;
   return std::nullopt;
 }
 
-void Study::submit_steps(Round& round) {
-  for (Trial* trial : round.trials) {
-    ++trial->submitted;
-    round.lanes.push_back(trial->lane);
-    trial->awaits_answer = wants_evaluation(*trial, trial->submitted);
+void Study::submit_steps(StudyRound& round) {
+  for (const TrialId id : round.trials) {
+    Trial& trial = state_.trial(id);
+    ++trial.submitted;
+    round.lanes.push_back(trial.lane);
+    trial.awaits_answer = wants_evaluation(trial, trial.submitted);
   }
   on_lanes(distinct(round.lanes), [&](std::size_t lane) {
     std::vector<TrialId> ids;
-    for (const Trial* trial : round.trials) {
-      if (trial->lane == lane) ids.push_back(trial->id);
+    for (std::size_t i = 0; i < round.trials.size(); ++i) {
+      if (round.lanes[i] == lane) ids.push_back(round.trials[i]);
     }
     lanes_[lane]->submit(ids);
   });
 }
 
-void Study::collect_steps(Round& round) {
+void Study::collect_steps(StudyRound& round) {
   round.collected = true;
   round.steps.resize(round.trials.size());
   on_lanes(distinct(round.lanes), [&](std::size_t lane) {
@@ -192,22 +201,23 @@ void Study::collect_steps(Round& round) {
     for (std::size_t k = 0; k < where.size(); ++k) round.steps[where[k]] = results[k];
   });
   for (std::size_t i = 0; i < round.trials.size(); ++i) {
-    Trial& trial = *round.trials[i];
+    Trial& trial = state_.trial(round.trials[i]);
     trial.step = round.steps[i].step;
     trial.tokens += round.steps[i].tokens;
     round.tokens.push_back(trial.tokens);
     if (round.steps[i].finite) trial.train_loss = round.steps[i].train_loss;
     if (trial.id == kDefaultRun) continue;
-    ++result_.steps;
-    result_.tokens += round.steps[i].tokens;
+    ++state_.steps;
+    state_.tokens += round.steps[i].tokens;
   }
-  for (auto* observer : observers_)
-    observer->on_steps(round.steps, std::span<const Trial* const>(round.trials.data(), round.trials.size()));
+  std::vector<const Trial*> trials;
+  for (const TrialId id : round.trials) trials.push_back(&state_.trial(id));
+  for (auto* observer : observers_) observer->on_steps(round.steps, trials);
 }
 
 // Waits for every step under way. They have to be logged before a trial ends, and their results come in order.
 void Study::collect_all() {
-  for (Round& round : in_flight_) {
+  for (StudyRound& round : state_.in_flight) {
     if (!round.collected) collect_steps(round);
   }
 }
@@ -219,19 +229,21 @@ bool Study::wants_evaluation(const Trial& trial, std::int64_t step) const {
   return trial.id != kDefaultRun && tuner_.is_milestone(trial.id, step);
 }
 
-void Study::take_evaluations(Round& round) {
+void Study::take_evaluations(StudyRound& round) {
   round.metrics.resize(round.trials.size());
   std::vector<std::optional<EvalResult>> results(round.trials.size());
-  const auto evaluated_now = [&](std::size_t i) { return round.steps[i].finite && round.trials[i]->awaits_answer; };
+  const auto evaluated_now = [&](std::size_t i) {
+    return round.steps[i].finite && state_.trial(round.trials[i]).awaits_answer;
+  };
   std::vector<std::size_t> lanes;
   for (std::size_t i = 0; i < round.trials.size(); ++i) {
-    if (evaluated_now(i)) lanes.push_back(round.trials[i]->lane);
+    if (evaluated_now(i)) lanes.push_back(round.lanes[i]);
   }
   on_lanes(distinct(lanes), [&](std::size_t lane) {
     std::vector<TrialId> ids;
     std::vector<std::size_t> where;
     for (std::size_t i = 0; i < round.trials.size(); ++i) {
-      const Trial& trial = *round.trials[i];
+      const Trial& trial = state_.trial(round.trials[i]);
       if (trial.lane != lane || !evaluated_now(i)) continue;
       ids.push_back(trial.id);
       where.push_back(i);
@@ -242,7 +254,7 @@ void Study::take_evaluations(Round& round) {
   for (std::size_t i = 0; i < round.trials.size(); ++i) {
     if (!results[i]) continue;
     round.metrics[i] = options_.metric.of(*results[i]);
-    note_evaluation(*round.trials[i], *results[i], *round.metrics[i]);
+    note_evaluation(state_.trial(round.trials[i]), *results[i], *round.metrics[i]);
   }
   drop_images_that_lost();
 }
@@ -261,19 +273,15 @@ void Study::note_evaluation(Trial& trial, const EvalResult& result, double metri
   if (trial.id != kDefaultRun) trial.best_image = lanes_[trial.lane]->capture(trial.id);
 }
 
-bool Study::Round::is_broken(std::size_t i) const {
-  return !steps[i].finite || (metrics[i] && !std::isfinite(*metrics[i]));
-}
-
-void Study::ask_tuner(Round& round) {
+void Study::ask_tuner(const StudyRound& round) {
   carry_out(round, decide(reports_of(round)));
 }
 
 // Of those that still run, sorted by id; the default configuration is not the tuner's.
-std::vector<Report> Study::reports_of(const Round& round) const {
+std::vector<Report> Study::reports_of(const StudyRound& round) const {
   std::vector<Report> reports;
   for (std::size_t i = 0; i < round.trials.size(); ++i) {
-    const Trial& trial = *round.trials[i];
+    const Trial& trial = state_.trial(round.trials[i]);
     const StepResult& step = round.steps[i];
     if (trial.id == kDefaultRun || trial.state != TrialState::running) continue;  // ended or paused meanwhile
     reports.push_back({.trial = trial.id,
@@ -298,14 +306,14 @@ std::vector<Action> Study::decide(const std::vector<Report>& reports) {
 
 // What broke fails, then come the actions, then what has done all its steps is complete; resumes are last, into the
 // slots that the others left. Steps under way are waited for where anything changes.
-void Study::carry_out(const Round& round, std::vector<Action> actions) {
+void Study::carry_out(const StudyRound& round, std::vector<Action> actions) {
   std::vector<std::size_t> broken;
   for (std::size_t i = 0; i < round.trials.size(); ++i) {
     if (round.is_broken(i)) broken.push_back(i);
   }
   if (!actions.empty() || !broken.empty()) collect_all();
   for (const std::size_t i : broken) {
-    Trial& trial = *round.trials[i];
+    Trial& trial = state_.trial(round.trials[i]);
     if (trial.state == TrialState::running) end(trial, TrialState::failed, failure_reason(round.steps[i]));
   }
   const auto resumes = std::stable_partition(actions.begin(), actions.end(),
@@ -314,7 +322,7 @@ void Study::carry_out(const Round& round, std::vector<Action> actions) {
   actions.erase(resumes, actions.end());
   apply(actions);
   for (std::size_t i = 0; i < round.trials.size(); ++i) {
-    Trial& trial = *round.trials[i];
+    Trial& trial = state_.trial(round.trials[i]);
     if (trial.state == TrialState::running && trial.resident && round.steps[i].step >= last_step(trial.config))
       end(trial, TrialState::completed, "");
   }
@@ -335,27 +343,35 @@ void Study::end(Trial& trial, TrialState state, const std::string& reason) {
   for (auto* observer : observers_) observer->on_end(trial);
 }
 
-void Study::finish() {
+StudyResult Study::finish() {
   collect_all();
   if (!ended_) ended_ = end_reason_from(tuner_.ended_by());
-  result_.ended = ended_.value_or(EndReason::exhausted);
-  const std::string text = to_text(result_.ended);
+  const EndReason reason = ended_.value_or(EndReason::exhausted);
+  const std::string text = to_text(reason);
   const std::string why = ended_ == EndReason::interrupted ? text : "budget." + text + " used up";
   for (Trial* trial : running()) end(*trial, TrialState::stopped, why);
-  for (Trial& trial : result_.trials) {
+  for (Trial& trial : state_.trials) {
     if (trial.state == TrialState::paused) end(trial, TrialState::stopped, "not resumed");
   }
-  const bool all_failed = std::all_of(result_.trials.begin(), result_.trials.end(),
+  const bool all_failed = std::all_of(state_.trials.begin(), state_.trials.end(),
                                       [](const Trial& trial) { return trial.state == TrialState::failed; });
-  if (!all_failed) result_.best = best_trial();
+  const auto best = all_failed ? std::nullopt : best_trial();
+  return {.trials = std::move(state_.trials),
+          .default_run = std::move(state_.default_run),
+          .base_metric = state_.base_metric,
+          .best = best,
+          .steps = state_.steps,
+          .tokens = state_.tokens,
+          .rounds = state_.rounds,
+          .ended = reason};
 }
 
 // Only a trial that may still win needs its best weights.
 void Study::drop_images_that_lost() {
   const auto best = best_trial();
-  if (!best || result_.trials[*best].state != TrialState::completed) return;
-  for (std::size_t i = 0; i < result_.trials.size(); ++i) {
-    Trial& trial = result_.trials[i];
+  if (!best || state_.trials[*best].state != TrialState::completed) return;
+  for (std::size_t i = 0; i < state_.trials.size(); ++i) {
+    Trial& trial = state_.trials[i];
     const bool ended = trial.state != TrialState::running && trial.state != TrialState::paused;
     if (ended && i != *best) trial.best_image.reset();
   }
@@ -364,25 +380,20 @@ void Study::drop_images_that_lost() {
 std::optional<std::size_t> Study::best_trial() const {
   std::optional<std::size_t> best;
   for (const bool completed_only : {true, false}) {
-    for (std::size_t i = 0; i < result_.trials.size(); ++i) {
-      const Trial& trial = result_.trials[i];
+    for (std::size_t i = 0; i < state_.trials.size(); ++i) {
+      const Trial& trial = state_.trials[i];
       if (!trial.best_metric || (completed_only && trial.state != TrialState::completed)) continue;
-      if (!best || better(*trial.best_metric, *result_.trials[*best].best_metric)) best = i;
+      if (!best || better(*trial.best_metric, *state_.trials[*best].best_metric)) best = i;
     }
     if (best) break;
   }
   return best;
 }
 
-Trial* Study::find(TrialId id) {
-  if (id == kDefaultRun) return result_.default_run ? &*result_.default_run : nullptr;
-  return &result_.trials.at(static_cast<std::size_t>(id.value));
-}
-
 std::vector<Trial*> Study::running() {
   std::vector<Trial*> trials;
-  if (result_.default_run && result_.default_run->state == TrialState::running) trials.push_back(&*result_.default_run);
-  for (Trial& trial : result_.trials) {
+  if (state_.default_run && state_.default_run->state == TrialState::running) trials.push_back(&*state_.default_run);
+  for (Trial& trial : state_.trials) {
     if (trial.state == TrialState::running) trials.push_back(&trial);
   }
   return trials;

@@ -10,8 +10,6 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
-#include <limits>
-#include <list>
 #include <memory>
 #include <optional>
 #include <span>
@@ -23,54 +21,17 @@
 #include "engine/end_reason.h"
 #include "engine/lane.h"
 #include "engine/lane_threads.h"
+#include "engine/study_state.h"
 #include "tuners/tuner.h"
 
 namespace finetune {
-
-/// Something that happened to a trial besides plain steps, for trial.json and the report.
-struct LineageEvent {
-  std::int64_t step = 0;  ///< after this many steps of the trial
-  Action::Do what = Action::Do::change;
-  TrialId from;   ///< copy: the donor
-  Params params;  ///< change: what changed; copy: all parameters afterwards
-};
-
-/// Everything the study knows of a trial.
-struct Trial {
-  TrialId id;
-  Params params;       ///< the searched parameters, as they are now
-  TrainConfig config;  ///< with params applied
-  TrialState state = TrialState::running;
-  std::string reason;  ///< "" for completed
-  std::int64_t step = 0, tokens = 0;
-  double train_loss = std::numeric_limits<double>::quiet_NaN();  ///< last finite one
-  std::optional<double> metric;  ///< last finite evaluation of tune.metric, in the user's direction
-  EvalResult evaluation;         ///< the one that `metric` is of
-  std::int64_t metric_step = 0;
-  std::optional<double> best_metric;  ///< best evaluation
-  std::int64_t best_step = 0;
-  std::vector<LineageEvent> lineage;
-
-  /// The hyperparameters that made the present weights, through copies: those at step 0 and what changed after a step.
-  Params origin;
-  std::vector<HyperparameterChange> schedule;
-  Params best_origin;  ///< the same of the weights at best_step
-  std::vector<HyperparameterChange> best_schedule;
-
-  std::size_t lane = 0;
-  bool resident = false;
-  std::int64_t submitted = 0;               ///< steps handed to the lane; `step` counts those whose results have come
-  bool awaits_answer = false;               ///< was evaluated: does not step before the tuner has seen it
-  std::shared_ptr<const TrialImage> image;  ///< while paused
-  std::shared_ptr<const TrialImage> best_image;  ///< the state at best_step; dropped once it cannot win any more
-  std::shared_ptr<const TrialImage> last_image;  ///< the state when it ended; only with StudyOptions::keep_last
-};
 
 /// Sees everything, changes nothing. Called on the study's thread, between steps.
 class StudyObserver {
  public:
   virtual ~StudyObserver() = default;
   virtual void on_start(const Trial&) {}
+  virtual void on_resume(const Trial&) {}  ///< instead of on_start: it goes on from a save, running or paused
   virtual void on_steps(std::span<const StepResult>, std::span<const Trial* const>) {}
   virtual void on_evaluation(const Trial&, const EvalResult&, double /*metric*/) {}
   virtual void on_action(const Trial&, const Action&) {}  ///< carried out; of a stop just before on_end
@@ -83,6 +44,16 @@ class StudyObserver {
 /// A host program's own rule: sees the reports of all trials of a round, sorted by id, may return actions. It is
 /// combined with the tuner's answer; the stronger action of a trial wins.
 using StepCallback = std::function<void(std::span<const Report>, std::vector<Action>&)>;
+
+/// Keeps snapshots. Called on the study's thread.
+class StudySaver {
+ public:
+  virtual ~StudySaver() = default;
+  /// Asked after each round, after on_round: is a snapshot wanted now? `evaluated`: a trial was in it; `last`: the user
+  /// asked the study to end. Not asked where the study has ended by itself.
+  virtual bool wants_save(std::int64_t round, bool evaluated, bool last) = 0;
+  virtual void save(const StudyState& snapshot) = 0;
+};
 
 struct StudyOptions {
   std::function<TrainConfig(const Params&)> configure;  ///< a trial's configuration from its parameters
@@ -98,6 +69,10 @@ struct StudyOptions {
   /// later, after the step under way, which is logged.
   std::size_t lag = 0;
   StepCallback on_step;
+  /// What on_step has to remember, for a snapshot and back; both or neither.
+  std::function<nlohmann::json()> save_callback;
+  std::function<void(const nlohmann::json&)> load_callback;
+  std::vector<StudySaver*> savers;
   /// Asked after each round: a reason (interrupted, or seconds by the host's clock) ends the study early.
   std::function<std::optional<EndReason>()> stop;
 };
@@ -118,44 +93,40 @@ class Study {
 
   StudyResult run();
 
- private:
-  // What one round collects, in the order of `trials` (sorted by id, the default run first).
-  struct Round {
-    std::vector<Trial*> trials;
-    std::vector<std::size_t> lanes;  // where each was submitted
-    std::vector<StepResult> steps;
-    std::vector<std::int64_t> tokens;  // of the trial, up to this step
-    std::vector<std::optional<double>> metrics;
-    bool collected = false;
+  /// Goes on from a snapshot as if nothing had happened: the tuner takes its state, lanes their trials. What the study
+  /// was made with has to be what it was then.
+  StudyResult resume(StudyState snapshot);
 
-    bool is_broken(std::size_t i) const;  // its loss, gradient or metric is not finite
-  };
+ private:
+  StudyResult play();
+  void take_up(StudyState snapshot);
+  StudyState snapshot();
+  void save_where_wanted(bool evaluated);
   void start_default();
   void admit_new();
   void start(Trial& trial);
   void even_out();
   void on_lanes(const std::vector<std::size_t>& lanes, const std::function<void(std::size_t)>& job);
   bool step_round();
-  void judge(Round round);
-  void submit_steps(Round& round);
-  void collect_steps(Round& round);
+  void judge(StudyRound round);
+  void submit_steps(StudyRound& round);
+  void collect_steps(StudyRound& round);
   void collect_all();
-  void take_evaluations(Round& round);
+  void take_evaluations(StudyRound& round);
   void note_evaluation(Trial& trial, const EvalResult& result, double metric);
   bool wants_evaluation(const Trial& trial, std::int64_t step) const;
-  void ask_tuner(Round& round);
-  std::vector<Report> reports_of(const Round& round) const;
+  void ask_tuner(const StudyRound& round);
+  std::vector<Report> reports_of(const StudyRound& round) const;
   std::vector<Action> decide(const std::vector<Report>& reports);
-  void carry_out(const Round& round, std::vector<Action> actions);
+  void carry_out(const StudyRound& round, std::vector<Action> actions);
   std::optional<EndReason> why_over() const;
   void apply(const std::vector<Action>& actions);
   void apply_copies(std::span<const Action> copies);
   void apply_one(const Action& action);
   void end(Trial& trial, TrialState state, const std::string& reason);
-  void finish();
+  StudyResult finish();
   void drop_images_that_lost();
   std::optional<std::size_t> best_trial() const;
-  Trial* find(TrialId id);
   std::vector<Trial*> running();
   std::vector<Trial*> ready();
   std::size_t lane_for_new() const;
@@ -167,11 +138,9 @@ class Study {
   std::vector<Lane*> lanes_;
   std::vector<StudyObserver*> observers_;
   LaneThreads threads_;
-  StudyResult result_;
+  StudyState state_;
   std::optional<EndReason> ended_;      // the one place that knows
   std::vector<std::int64_t> resident_;  // trials per lane
-  std::vector<Action> waiting_;         // resumes that found every slot taken: they go before new trials
-  std::list<Round> in_flight_;          // submitted and not yet judged, oldest first
 };
 
 }  // namespace finetune

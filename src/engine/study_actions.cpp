@@ -29,8 +29,8 @@ void Study::apply_copies(std::span<const Action> copies) {
   };
   std::vector<Donor> donors;
   for (const auto& copy : copies) {
-    const Trial& from = *find(copy.from);
-    const Trial& to = *find(copy.trial);
+    const Trial& from = state_.trial(copy.from);
+    const Trial& to = state_.trial(copy.trial);
     const bool overwritten =
         std::any_of(copies.begin(), copies.end(), [&](const Action& c) { return c.trial == copy.from; });
     Donor donor{from.origin, from.schedule, nullptr};
@@ -41,7 +41,7 @@ void Study::apply_copies(std::span<const Action> copies) {
     donors.push_back(std::move(donor));
   }
   for (std::size_t i = 0; i < copies.size(); ++i) {
-    Trial& to = *find(copies[i].trial);
+    Trial& to = state_.trial(copies[i].trial);
     if (to.state != TrialState::running) continue;
     if (!copies[i].params.empty()) to.params = copies[i].params;
     to.config = options_.configure(to.params);
@@ -59,7 +59,7 @@ void Study::apply_copies(std::span<const Action> copies) {
 }
 
 void Study::apply_one(const Action& action) {
-  Trial& trial = *find(action.trial);
+  Trial& trial = state_.trial(action.trial);
   Lane& lane = *lanes_[trial.lane];
   switch (action.what) {
     case Action::Do::stop:
@@ -79,7 +79,7 @@ void Study::apply_one(const Action& action) {
     case Action::Do::resume:
       if (trial.state != TrialState::paused) return;
       if (free_slots() <= 0) {
-        waiting_.push_back(action);
+        state_.waiting.push_back(action);
         return;
       }
       trial.lane = lane_for_new();

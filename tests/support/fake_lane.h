@@ -15,8 +15,12 @@
 namespace finetune::testing {
 
 struct FakeImage : TrialImage {
+  ImageParts parts() const override {
+    return {.arrays = {{"weights", weights}}, .values = {{"state", state}, {"step", step}}};
+  }
   double state = 0;
   std::int64_t step = 0;
+  std::vector<float> weights = {0, 1, 2};  // something to be kept in a file
 };
 
 // A trial's loss is |state - 1| where each step moves the state by the learning rate towards 1. Copies take the state.
@@ -63,6 +67,7 @@ class FakeLane : public Lane {
     auto image = std::make_shared<FakeImage>();
     image->state = trials_.at(id).state;
     image->step = trials_.at(id).step;
+    image->weights[1] = static_cast<float>(image->state);
     return image;
   }
   void restore(TrialId id, const TrainConfig& config, const TrialImage& image) override {
@@ -72,6 +77,13 @@ class FakeLane : public Lane {
   void copy_from_image(const TrialImage& image, TrialId to, const TrainConfig& config) override {
     trials_.at(to).state = dynamic_cast<const FakeImage&>(image).state;
     trials_.at(to).config = config;
+  }
+  std::shared_ptr<const TrialImage> image_of(const ImageParts& parts) const override {
+    auto image = std::make_shared<FakeImage>();
+    image->state = parts.values.at("state").get<double>();
+    image->step = parts.values.at("step").get<std::int64_t>();
+    image->weights.assign(parts.arrays.at(0).second.begin(), parts.arrays.at(0).second.end());
+    return image;
   }
   std::size_t widest = 0;
   std::vector<std::size_t> widths;  // trials of each step

@@ -1,0 +1,293 @@
+#include "engine/study_json.h"
+
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "core/error.h"
+#include "core/number.h"
+#include "core/value.h"
+
+namespace finetune {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+template <typename T>
+Json optional_json(const std::optional<T>& value) {
+  if (!value) return nullptr;
+  if constexpr (std::is_same_v<T, double>)
+    return number_to_json(*value);
+  else
+    return *value;
+}
+
+std::optional<double> optional_number(const Json& json) {
+  return json.is_null() ? std::nullopt : std::optional(number_from_json(json));
+}
+
+// An enumeration by its text.
+template <typename Enum>
+Enum enum_from(const Json& json, std::initializer_list<Enum> all) {
+  const auto text = json.get<std::string>();
+  for (const Enum value : all) {
+    if (text == to_text(value)) return value;
+  }
+  throw bad_input("", "unknown word " + text);
+}
+
+TrialState state_from(const Json& json) {
+  return enum_from(
+      json, {TrialState::running, TrialState::paused, TrialState::completed, TrialState::stopped, TrialState::failed});
+}
+
+Action::Do do_from(const Json& json) {
+  using Do = Action::Do;
+  return enum_from(json, {Do::stop, Do::pause, Do::resume, Do::change, Do::copy});
+}
+
+template <typename List, typename To>
+Json list_json(const List& list, To&& to) {
+  Json json = Json::array();
+  for (const auto& entry : list) json.push_back(to(entry));
+  return json;
+}
+
+// (Members are set one by one below: g++ 12 destroys what was never made when one of a braced list throws.)
+template <typename From>
+auto list_from(const Json& json, From&& from) {
+  std::vector<decltype(from(json))> list;
+  if (!json.is_array()) throw bad_input("", "a list is missing");
+  for (const auto& entry : json) list.push_back(from(entry));
+  return list;
+}
+
+Json change_json(const HyperparameterChange& change) {
+  return {{"step", change.step}, {"params", to_json(change.params)}};
+}
+HyperparameterChange change_from(const Json& json) {
+  return {json.at("step").get<std::int64_t>(), params_from_json(json.at("params"))};
+}
+
+Json event_json(const LineageEvent& event) {
+  return {
+      {"step", event.step}, {"do", to_text(event.what)}, {"from", event.from.value}, {"params", to_json(event.params)}};
+}
+LineageEvent event_from(const Json& json) {
+  LineageEvent event;
+  event.step = json.at("step").get<std::int64_t>();
+  event.what = do_from(json.at("do"));
+  event.from = {json.at("from").get<std::int64_t>()};
+  event.params = params_from_json(json.at("params"));
+  return event;
+}
+
+Json action_json(const Action& action) {
+  return {{"trial", action.trial.value},
+          {"do", to_text(action.what)},
+          {"params", to_json(action.params)},
+          {"from", action.from.value},
+          {"reason", action.reason}};
+}
+Action action_from(const Json& json) {
+  Action action;
+  action.trial = {json.at("trial").get<std::int64_t>()};
+  action.what = do_from(json.at("do"));
+  action.params = params_from_json(json.at("params"));
+  action.from = {json.at("from").get<std::int64_t>()};
+  action.reason = json.at("reason").get<std::string>();
+  return action;
+}
+
+Json evaluation_json(const EvalResult& result) {
+  return {{"loss", number_to_json(result.loss)}, {"token_accuracy", number_to_json(result.token_accuracy)}};
+}
+EvalResult evaluation_from(const Json& json, TrialId trial) {
+  return {.trial = trial,
+          .loss = number_from_json(json.at("loss")),
+          .token_accuracy = number_from_json(json.at("token_accuracy"))};
+}
+
+Json step_json(const StepResult& step) {
+  return {{"step", step.step},
+          {"tokens", step.tokens},
+          {"train_loss", number_to_json(step.train_loss)},
+          {"gradient_norm", number_to_json(step.gradient_norm)},
+          {"learning_rate", number_to_json(step.learning_rate)},
+          {"finite", step.finite}};
+}
+StepResult step_from(const Json& json) {
+  return {.step = json.at("step").get<std::int64_t>(),
+          .tokens = json.at("tokens").get<std::int64_t>(),
+          .train_loss = number_from_json(json.at("train_loss")),
+          .gradient_norm = number_from_json(json.at("gradient_norm")),
+          .learning_rate = number_from_json(json.at("learning_rate")),
+          .finite = json.at("finite").get<bool>()};
+}
+
+Json round_json(const StudyRound& round) {
+  return {{"trials", list_json(round.trials, [](TrialId id) { return id.value; })},
+          {"lanes", round.lanes},
+          {"steps", list_json(round.steps, step_json)},
+          {"tokens", round.tokens},
+          {"metrics", list_json(round.metrics, optional_json<double>)}};
+}
+StudyRound round_from(const Json& json) {
+  StudyRound round;
+  round.trials = list_from(json.at("trials"), [](const Json& id) { return TrialId{id.get<std::int64_t>()}; });
+  round.lanes = json.at("lanes").get<std::vector<std::size_t>>();
+  round.steps = list_from(json.at("steps"), step_from);
+  round.tokens = json.at("tokens").get<std::vector<std::int64_t>>();
+  round.metrics = list_from(json.at("metrics"), optional_number);
+  round.collected = true;
+  const std::size_t count = round.trials.size();
+  if (round.lanes.size() != count || round.steps.size() != count || round.tokens.size() != count ||
+      (!round.metrics.empty() && round.metrics.size() != count))
+    throw bad_input("", "a round under way has lists of different lengths");
+  for (std::size_t i = 0; i < count; ++i) round.steps[i].trial = round.trials[i];
+  return round;
+}
+
+Json trial_json(const Trial& trial, const NameImage& name) {
+  const auto image = [&](const auto& kept) { return kept ? Json(name(kept)) : Json(); };
+  return {{"id", trial.id.value},
+          {"params", to_json(trial.params)},
+          {"state", to_text(trial.state)},
+          {"reason", trial.reason},
+          {"step", trial.step},
+          {"tokens", trial.tokens},
+          {"train_loss", number_to_json(trial.train_loss)},
+          {"metric", optional_json(trial.metric)},
+          {"evaluation", evaluation_json(trial.evaluation)},
+          {"metric_step", trial.metric_step},
+          {"best_metric", optional_json(trial.best_metric)},
+          {"best_step", trial.best_step},
+          {"lineage", list_json(trial.lineage, event_json)},
+          {"origin", to_json(trial.origin)},
+          {"schedule", list_json(trial.schedule, change_json)},
+          {"best_origin", to_json(trial.best_origin)},
+          {"best_schedule", list_json(trial.best_schedule, change_json)},
+          {"lane", trial.lane},
+          {"resident", trial.resident},
+          {"submitted", trial.submitted},
+          {"awaits_answer", trial.awaits_answer},
+          {"image", image(trial.image)},
+          {"best_image", image(trial.best_image)},
+          {"last_image", image(trial.last_image)}};
+}
+
+// Who runs has a slot, and whoever runs or is paused has weights to go on with.
+void require_whole(const Trial& trial, std::size_t lanes) {
+  const bool goes_on = trial.state == TrialState::running || trial.state == TrialState::paused;
+  if (trial.lane >= lanes) throw bad_input("", "its lane is not there");
+  if (goes_on != (trial.image != nullptr)) throw bad_input("", "its weights and its state do not go together");
+  if (trial.resident != (trial.state == TrialState::running))
+    throw bad_input("", "its slot and its state do not go together");
+}
+
+Trial trial_from(const Json& json, TrialId id, std::size_t lanes, const FindImage& find) {
+  const auto image = [&](const char* key) -> std::shared_ptr<const TrialImage> {
+    const Json& name = json.at(key);
+    return name.is_null() ? nullptr : find(name.get<std::string>());
+  };
+  if (json.at("id") != id.value) throw bad_input("", "is out of order");
+  Trial trial;
+  trial.id = id;
+  trial.params = params_from_json(json.at("params"));
+  trial.state = state_from(json.at("state"));
+  trial.reason = json.at("reason").get<std::string>();
+  trial.step = json.at("step").get<std::int64_t>();
+  trial.tokens = json.at("tokens").get<std::int64_t>();
+  trial.train_loss = number_from_json(json.at("train_loss"));
+  trial.metric = optional_number(json.at("metric"));
+  trial.evaluation = evaluation_from(json.at("evaluation"), id);
+  trial.metric_step = json.at("metric_step").get<std::int64_t>();
+  trial.best_metric = optional_number(json.at("best_metric"));
+  trial.best_step = json.at("best_step").get<std::int64_t>();
+  trial.lineage = list_from(json.at("lineage"), event_from);
+  trial.origin = params_from_json(json.at("origin"));
+  trial.schedule = list_from(json.at("schedule"), change_from);
+  trial.best_origin = params_from_json(json.at("best_origin"));
+  trial.best_schedule = list_from(json.at("best_schedule"), change_from);
+  trial.lane = json.at("lane").get<std::size_t>();
+  trial.resident = json.at("resident").get<bool>();
+  trial.submitted = json.at("submitted").get<std::int64_t>();
+  trial.awaits_answer = json.at("awaits_answer").get<bool>();
+  trial.image = image("image");
+  trial.best_image = image("best_image");
+  trial.last_image = image("last_image");
+  require_whole(trial, lanes);
+  return trial;
+}
+
+// What nlohmann throws for a missing key or a value of another kind becomes one of our errors.
+template <typename Read>
+decltype(auto) reading(const std::string& what, const Read& read) {
+  try {
+    return read();
+  } catch (const Error& error) {
+    throw bad_input("", what + ": " + (error.where().empty() ? "" : error.where() + ": ") + error.message());
+  } catch (const nlohmann::json::exception&) {
+    throw bad_input("", what + " is damaged");
+  }
+}
+
+// A round names trials that are there.
+void require_known(const StudyState& state) {
+  const auto known = [&](TrialId id) {
+    return id == kDefaultRun ? state.default_run.has_value() : id.value >= 0 && id.value < std::ssize(state.trials);
+  };
+  bool all = true;
+  for (const StudyRound& round : state.in_flight) {
+    for (const TrialId id : round.trials) all = all && known(id);
+  }
+  for (const Action& action : state.waiting) all = all && action.trial != kDefaultRun && known(action.trial);
+  if (!all) throw bad_input("", "names a trial that is not there");
+}
+
+}  // namespace
+
+nlohmann::ordered_json to_json(const StudyState& state, const NameImage& name) {
+  const auto trial = [&](const Trial& one) { return trial_json(one, name); };
+  return {{"trials", list_json(state.trials, trial)},
+          {"default_run", state.default_run ? trial(*state.default_run) : Json()},
+          {"base_metric", optional_json(state.base_metric)},
+          {"steps", state.steps},
+          {"tokens", state.tokens},
+          {"rounds", state.rounds},
+          {"judged_tokens", state.judged_tokens},
+          {"waiting", list_json(state.waiting, action_json)},
+          {"in_flight", list_json(state.in_flight, round_json)},
+          {"tuner", state.tuner},
+          {"callback", state.callback},
+          {"tokens_per_pass", state.tokens_per_pass}};
+}
+
+StudyState study_from_json(const nlohmann::ordered_json& json, std::size_t lanes, const FindImage& find) {
+  StudyState state;
+  const Json& trials = reading("trials", [&]() -> const Json& { return json.at("trials"); });
+  for (const Json& trial : trials) {
+    const TrialId id{std::ssize(state.trials)};
+    state.trials.push_back(
+        reading("trial " + std::to_string(id.value), [&] { return trial_from(trial, id, lanes, find); }));
+  }
+  reading("the study", [&] {
+    if (!json.at("default_run").is_null())
+      state.default_run = trial_from(json.at("default_run"), kDefaultRun, lanes, find);
+    state.base_metric = optional_number(json.at("base_metric"));
+    state.steps = json.at("steps").get<std::int64_t>();
+    state.tokens = json.at("tokens").get<std::int64_t>();
+    state.rounds = json.at("rounds").get<std::int64_t>();
+    state.judged_tokens = json.at("judged_tokens").get<std::int64_t>();
+    state.waiting = list_from(json.at("waiting"), action_from);
+    for (StudyRound& round : list_from(json.at("in_flight"), round_from)) state.in_flight.push_back(std::move(round));
+    state.tuner = json.at("tuner");
+    state.callback = json.at("callback");
+    state.tokens_per_pass = json.at("tokens_per_pass").get<std::vector<std::int64_t>>();
+    if (state.tokens_per_pass.size() != lanes) throw bad_input("", "has another number of lanes");
+    require_known(state);
+    return 0;
+  });
+  return state;
+}
+
+}  // namespace finetune

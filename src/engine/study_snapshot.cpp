@@ -1,0 +1,71 @@
+#include <cmath>
+#include <utility>
+
+#include "engine/study.h"
+
+namespace finetune {
+
+bool StudyRound::is_broken(std::size_t i) const {
+  return !steps[i].finite || (metrics[i] && !std::isfinite(*metrics[i]));
+}
+
+Trial& StudyState::trial(TrialId id) {
+  return id == kDefaultRun ? default_run.value() : trials.at(static_cast<std::size_t>(id.value));
+}
+
+const Trial& StudyState::trial(TrialId id) const {
+  return id == kDefaultRun ? default_run.value() : trials.at(static_cast<std::size_t>(id.value));
+}
+
+// The results of steps under way belong to it: waiting for them changes no decision, since each round is judged in its
+// turn.
+StudyState Study::snapshot() {
+  collect_all();
+  StudyState snapshot = state_;
+  for (const Trial* trial : running()) snapshot.trial(trial->id).image = lanes_[trial->lane]->capture(trial->id);
+  snapshot.tuner = tuner_.save();
+  if (options_.save_callback) snapshot.callback = options_.save_callback();
+  for (const Lane* lane : lanes_) snapshot.tokens_per_pass.push_back(lane->tokens_per_pass());
+  return snapshot;
+}
+
+void Study::save_where_wanted(bool evaluated) {
+  if (ended_ && ended_ != EndReason::interrupted) return;  // nothing would be left to go on with
+  std::vector<StudySaver*> savers;
+  for (StudySaver* saver : options_.savers) {
+    if (saver->wants_save(state_.rounds, evaluated, ended_.has_value())) savers.push_back(saver);
+  }
+  if (savers.empty()) return;
+  const StudyState now = snapshot();
+  for (StudySaver* saver : savers) saver->save(now);
+}
+
+void Study::take_up(StudyState snapshot) {
+  state_ = std::move(snapshot);
+  tuner_.load(std::exchange(state_.tuner, {}));
+  if (options_.load_callback) options_.load_callback(std::exchange(state_.callback, {}));
+  for (std::size_t lane = 0; lane < lanes_.size(); ++lane)
+    lanes_[lane]->set_tokens_per_pass(state_.tokens_per_pass[lane]);
+  state_.tokens_per_pass.clear();
+  const auto configure = [this](Trial& trial) { trial.config = options_.configure(trial.params); };
+  if (state_.default_run) configure(*state_.default_run);
+  for (Trial& trial : state_.trials) configure(trial);
+  for (Trial* trial : running()) {
+    lanes_[trial->lane]->restore(trial->id, trial->config, *trial->image);
+    trial->image.reset();
+    ++resident_[trial->lane];
+  }
+}
+
+StudyResult Study::resume(StudyState snapshot) {
+  take_up(std::move(snapshot));
+  const auto tell = [this](const Trial& trial) {
+    if (trial.state != TrialState::running && trial.state != TrialState::paused) return;
+    for (auto* observer : observers_) observer->on_resume(trial);
+  };
+  if (state_.default_run) tell(*state_.default_run);
+  for (const Trial& trial : state_.trials) tell(trial);
+  return play();
+}
+
+}  // namespace finetune

@@ -1,0 +1,63 @@
+#include <ATen/ATen.h>
+
+#include <nlohmann/json.hpp>
+
+#include "core/error.h"
+#include "engine/packed_trainer.h"
+
+namespace finetune {
+namespace {
+
+std::span<const float> floats(const at::Tensor& row_P) {
+  return {row_P.const_data_ptr<float>(), static_cast<std::size_t>(row_P.numel())};
+}
+
+// What follows from a trial's configuration (rank, scale, targets) is set anew by restore.
+nlohmann::json values_of(const TorchImage& image) {
+  return {{"optimizer_steps", image.optimizer_steps},
+          {"step", image.trial.step},
+          {"batch_size", image.trial.batch_size},
+          {"order_seed", image.trial.order_seed}};
+}
+
+at::Tensor row_of(const ImageParts& parts, const std::string& name, std::int64_t length) {
+  for (const auto& [key, values] : parts.arrays) {
+    if (key != name) continue;
+    if (std::ssize(values) != length)
+      throw bad_input("", name + " has " + std::to_string(values.size()) + " values, not " + std::to_string(length));
+    at::Tensor row_P = at::empty({length}, at::kFloat);
+    std::ranges::copy(values, row_P.mutable_data_ptr<float>());
+    return row_P;
+  }
+  throw bad_input("", name + " is missing");
+}
+
+template <typename Whole>
+Whole whole_of(const nlohmann::json& values, const char* name, Whole least) {
+  const auto found = values.is_object() ? values.find(name) : values.end();
+  if (found == values.end() || !found->is_number_integer()) throw bad_input("", std::string(name) + " is missing");
+  const auto value = found->get<Whole>();
+  if (value < least) throw bad_input("", std::string(name) + " is too small");
+  return value;
+}
+
+}  // namespace
+
+ImageParts TorchImage::parts() const {
+  return {
+      .arrays = {{"params", floats(slot.params_P)}, {"first", floats(slot.first_P)}, {"second", floats(slot.second_P)}},
+      .values = values_of(*this)};
+}
+
+std::shared_ptr<const TrialImage> PackedTrainer::image_of(const ImageParts& parts) const {
+  const std::int64_t length = store_.params_SP().size(1);
+  auto image = std::make_shared<TorchImage>();
+  image->slot = {row_of(parts, "params", length), row_of(parts, "first", length), row_of(parts, "second", length)};
+  image->optimizer_steps = whole_of<std::int64_t>(parts.values, "optimizer_steps", 0);
+  image->trial.step = whole_of<std::int64_t>(parts.values, "step", 1);
+  image->trial.batch_size = whole_of<std::int64_t>(parts.values, "batch_size", 1);
+  image->trial.order_seed = whole_of<std::uint64_t>(parts.values, "order_seed", 0);
+  return image;
+}
+
+}  // namespace finetune
