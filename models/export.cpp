@@ -1,7 +1,6 @@
 #include "models/export.h"
 
 #include <ATen/ATen.h>
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -9,6 +8,7 @@
 
 #include "core/error.h"
 #include "core/files.h"
+#include "core/folders.h"
 #include "models/carried_files.h"
 #include "models/safetensors.h"
 
@@ -64,13 +64,6 @@ nlohmann::ordered_json config_with_dtype(nlohmann::ordered_json config, at::Scal
   return config;
 }
 
-void sync_folder(const fs::path& folder) {
-  const int descriptor = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (descriptor < 0) return;
-  ::fsync(descriptor);
-  ::close(descriptor);
-}
-
 }  // namespace
 
 void merge_adapter(BaseModel& model, const PeftAdapter& adapter) {
@@ -96,23 +89,20 @@ void write_checkpoint(const BaseModel& model, at::ScalarType dtype, const fs::pa
   const fs::path place = target.has_filename() ? target : target.parent_path();
   const fs::path temporary = place.string() + ".tmp" + std::to_string(::getpid());
   try {
-    fs::remove_all(temporary);
-    fs::create_directories(temporary);
+    remove_tree(temporary);
+    make_folders(temporary);
     write_weights(named_tensors(model), dtype, temporary, shard_bytes);
     write_file_atomically(temporary / "config.json", config_with_dtype(model.config, dtype).dump(2) + "\n");
     for (const std::string_view file : kCarriedFiles) {
       if (fs::exists(source / file)) write_file_atomically(temporary / file, read_file(source / file));
     }
-    if (fs::exists(place)) fs::remove(place);  // only ever an empty folder
-    fs::rename(temporary, place);
-    sync_folder(place.parent_path());
-  } catch (const fs::filesystem_error& error) {
-    std::error_code ignored;
-    fs::remove_all(temporary, ignored);
-    throw failed(place.string(), std::string("cannot be written: ") + error.code().message());
+    if (fs::is_symlink(place)) remove_file(place);
+    rename_path(temporary, place);  // replaces an empty folder
   } catch (...) {
-    std::error_code ignored;
-    fs::remove_all(temporary, ignored);
+    try {
+      remove_tree(temporary);
+    } catch (const Error&) {  // the first error is the one to tell
+    }
     throw;
   }
 }

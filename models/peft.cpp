@@ -8,6 +8,7 @@
 
 #include "core/error.h"
 #include "core/files.h"
+#include "core/folders.h"
 #include "core/strict_json.h"
 #include "core/text.h"
 #include "models/families/config_reader.h"
@@ -138,9 +139,7 @@ std::optional<std::string> note_unmatched(const std::string& folder, const PeftA
 
 void save_peft_adapter(const std::filesystem::path& folder, const DecoderOptions& model, const PeftAdapter& adapter,
                        const std::string& base_model_path) {
-  std::error_code error;
-  std::filesystem::create_directories(folder, error);
-  if (error) throw failed(folder.string(), "cannot be created: " + error.message());
+  make_folders(folder);
   std::vector<std::pair<std::string, at::Tensor>> tensors;
   auto modules = nlohmann::ordered_json::array();
   for (const Projection projection : adapter.spec.targets.members()) {

@@ -101,17 +101,17 @@ void write_safetensors(const std::filesystem::path& path, std::vector<std::pair<
     if (entries.back().dtype.empty())
       throw failed(path.string(), "tensor " + name + " has a dtype that cannot be written");
   }
-  AtomicFile file(path);
-  file.write(make_safetensors_header(entries, options.metadata));
-  for (const auto& [name, tensor] : tensors) {
-    const at::Tensor bytes = tensor.to(at::kCPU, dtype_of(tensor)).contiguous();
-    if (bytes.scalar_type() != tensor.scalar_type() && !all_finite(bytes)) {
-      throw failed(path.string(),
-                   "tensor " + name + " holds values beyond the range of " + dtype_name(bytes.scalar_type()));
+  write_file_atomically(path, [&](AtomicFile& file) {
+    file.write(make_safetensors_header(entries, options.metadata));
+    for (const auto& [name, tensor] : tensors) {
+      const at::Tensor bytes = tensor.to(at::kCPU, dtype_of(tensor)).contiguous();
+      if (bytes.scalar_type() != tensor.scalar_type() && !all_finite(bytes)) {
+        throw failed(path.string(),
+                     "tensor " + name + " holds values beyond the range of " + dtype_name(bytes.scalar_type()));
+      }
+      file.write({static_cast<const char*>(bytes.const_data_ptr()), bytes.nbytes()});
     }
-    file.write({static_cast<const char*>(bytes.const_data_ptr()), bytes.nbytes()});
-  }
-  file.commit();
+  });
 }
 
 bool all_finite(const at::Tensor& tensor) {

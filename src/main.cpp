@@ -26,7 +26,7 @@ int main(int argc, char** argv) {
     return arguments.done ? 0 : arguments.verb.run(arguments);
   } catch (const finetune::Error& error) {
     std::fprintf(stderr, "finetune_tune: %s\n", error.what());
-    return error.kind() == finetune::ErrorKind::bad_input ? 2 : 1;
+    return exit_code(error.kind());
   } catch (const finetune::Interrupted&) {  // a study catches its own: this is before or beside one
     std::fprintf(stderr, "finetune_tune: interrupted before the first step; nothing was written\n");
     return 130;

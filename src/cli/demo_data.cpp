@@ -11,6 +11,7 @@
 
 #include "core/error.h"
 #include "core/files.h"
+#include "core/folders.h"
 #include "core/random.h"
 #include "models/checkpoint.h"
 #include "models/families/family.h"
@@ -125,7 +126,7 @@ void write_random_weights(const nlohmann::ordered_json& config, const std::files
 
 void make_demo_material(const std::filesystem::path& folder) {
   const auto base = folder / "base";
-  std::filesystem::create_directories(base);
+  make_folders(base);
   Random random(20, Purpose::test, 0);
   std::vector<std::string> sentences;
   std::string corpus;

@@ -11,7 +11,7 @@ namespace {
 // A signal handler can reach nothing but a global.
 volatile std::sig_atomic_t interrupted = 0;
 
-constexpr std::string_view kFirst = "\ninterrupted: ending with what there is; once more ends at once, with nothing\n";
+constexpr std::string_view kFirst = "\ninterrupted: ending after the round under way; once more ends at once\n";
 
 void on_signal(int signal) {
   if (interrupted != 0) {

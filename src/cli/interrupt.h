@@ -1,5 +1,5 @@
-// Ctrl-C and SIGTERM: the study ends after the pass under way with a report of what there is, and says so at once; a
-// second one ends the process.
+// Ctrl-C and SIGTERM: the study ends after the round under way, saved and with a report of what there is, and says so
+// at once; a second one ends the process.
 #pragma once
 
 namespace finetune {

@@ -1,11 +1,8 @@
-#include <iostream>
-#include <nlohmann/json.hpp>
-
 #include "cli/flags.h"
 #include "cli/interrupt.h"
 #include "cli/prepare.h"
 #include "cli/progress.h"
-#include "core/error.h"
+#include "cli/show_study.h"
 #include "host/tune.h"
 #include "tuners/registry.h"
 
@@ -19,12 +16,7 @@ int run_tune(const Arguments& arguments) {
   Progress progress;
   const StudySummary summary = tune(config, progress.hooks(InterruptGuard::requested), arguments.overwrite());
   progress.end();
-  if (arguments.json())
-    std::cout << report_json(summary).dump() << "\n";
-  else
-    std::cout << report_text(summary);
-  if (!InterruptGuard::requested() && all_failed(summary)) throw failed(config.run.out, "every trial failed");
-  return InterruptGuard::requested() ? 130 : 0;
+  return show_study(summary, arguments.json());
 }
 
 }  // namespace

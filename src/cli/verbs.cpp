@@ -6,6 +6,7 @@
 namespace finetune {
 
 Verb tune_verb();
+Verb resume_verb();
 Verb train_verb();
 Verb eval_verb();
 Verb check_verb();
@@ -18,8 +19,8 @@ Verb compare_verb();
 Verb demo_verb();
 
 std::vector<Verb> all_verbs() {
-  return {tune_verb(),   train_verb(),  eval_verb(),    check_verb(),   tokenize_verb(), detokenize_verb(),
-          export_verb(), report_verb(), asktell_verb(), compare_verb(), demo_verb()};
+  return {tune_verb(),       resume_verb(), train_verb(),  eval_verb(),    check_verb(),   tokenize_verb(),
+          detokenize_verb(), export_verb(), report_verb(), asktell_verb(), compare_verb(), demo_verb()};
 }
 
 int run_verb(const std::string& name, Arguments arguments) {

@@ -122,10 +122,12 @@ struct OutputConfig {  // key `run`
   std::string out;
   std::vector<std::string> devices;             ///< empty = auto; cpu, cuda:0 ...
   std::optional<std::int64_t> lanes;            ///< per device; absent = as many as pay
+  std::optional<std::int64_t> threads;          ///< of the processor; absent = as many as it has
   std::string numerics = "reproducible";        ///< reproducible|fast
   std::string kernels = "auto";                 ///< auto|composition|written
   std::optional<std::int64_t> tokens_per_pass;  ///< absent = auto
   std::int64_t eval_every = 0;                  ///< steps; 0 = milestones and the end only
+  std::optional<std::int64_t> save_every;       ///< rounds; 0 = never; absent = at rungs and about once a minute
 };
 
 struct RunConfig {

@@ -22,6 +22,8 @@ std::vector<Field> run_fields() {
        }},
       optional_whole_field("run.lanes", "lanes per device, which divide its processors: a number or auto",
                            FINETUNE_AT(run.lanes), 1, "auto"),
+      optional_whole_field("run.threads", "processor threads that all lanes share: a number or auto",
+                           FINETUNE_AT(run.threads), 1, "auto"),
       text_field("run.numerics",
                  "reproducible: every run gives the same bits; on a CPU in float32 also whoever trains beside a trial",
                  FINETUNE_AT(run.numerics), {"reproducible", "fast"}),
@@ -30,7 +32,12 @@ std::vector<Field> run_fields() {
       optional_whole_field("run.tokens_per_pass", "tokens of one forward and backward: a number or auto",
                            FINETUNE_AT(run.tokens_per_pass), 8, "auto"),
       whole_field("run.eval_every", "evaluate every N steps besides milestones; 0 = off", FINETUNE_AT(run.eval_every),
-                  0)};
+                  0),
+      optional_whole_field(
+          "run.save_every",
+          "save the whole state every N rounds, for `resume`: a number, 0 for never, or auto (at rungs "
+          "and about once a minute, in at most a fiftieth of the time)",
+          FINETUNE_AT(run.save_every), 0, "auto")};
 }
 
 }  // namespace finetune

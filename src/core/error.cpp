@@ -25,6 +25,10 @@ Error Error::at(std::string_view place) const {
   return where_.empty() ? Error(kind_, place, message_) : *this;
 }
 
+int exit_code(ErrorKind kind) {
+  return kind == ErrorKind::bad_input ? 2 : kind == ErrorKind::failed ? 1 : 130;
+}
+
 Error bad_input(std::string_view where, std::string_view message) {
   return Error(ErrorKind::bad_input, where, message);
 }

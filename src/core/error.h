@@ -7,9 +7,10 @@
 
 namespace finetune {
 
-/// What an error means for the process: bad_input (usage, config, data: exit code 2, nothing was started or written) or
-/// failed (something broke while running: exit code 1).
-enum class ErrorKind { bad_input, failed };
+/// What an error means for the process: bad_input (usage, config, data: exit code 2, nothing was started or written),
+/// failed (something broke while running: exit code 1) or interrupted (the user ended what could not go on: 130).
+enum class ErrorKind { bad_input, failed, interrupted };
+int exit_code(ErrorKind kind);
 
 /// One line that says what, where (file:line, key, tensor), why, and what to do. No line breaks inside; what() is
 /// "where: message".

@@ -7,30 +7,23 @@
 #include <cerrno>
 #include <cstring>
 #include <utility>
+#include <vector>
 
 #include "core/error.h"
+#include "core/folders.h"
 
 namespace finetune {
 namespace {
 
-// Closes on every path out.
-class Descriptor {
- public:
-  explicit Descriptor(int fd) : fd_(fd) {}
-  ~Descriptor() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  int get() const { return fd_; }
+// The name of a file that is being written, before the number of its process.
+constexpr std::string_view kUnfinished = ".tmp";
 
- private:
-  int fd_;
-};
-
-void fsync_folder(const std::filesystem::path& folder) {
-  const Descriptor fd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (fd.get() >= 0) ::fsync(fd.get());
+// Nobody else's: what stands there was left by a killed process of the same number.
+int open_new(const std::filesystem::path& path) {
+  constexpr int kFlags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
+  const int descriptor = ::open(path.c_str(), kFlags, 0644);
+  if (descriptor >= 0 || errno != EEXIST || ::unlink(path.c_str()) != 0) return descriptor;
+  return ::open(path.c_str(), kFlags, 0644);
 }
 
 }  // namespace
@@ -56,47 +49,71 @@ std::string read_file(const std::filesystem::path& path, std::uint64_t limit) {
   return content;
 }
 
-AtomicFile::AtomicFile(std::filesystem::path path)
-    : path_(std::move(path)), temporary_(path_.string() + ".tmp" + std::to_string(::getpid())) {
-  descriptor_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-  if (descriptor_ < 0) fail("created");
-}
+AtomicFile::AtomicFile(std::filesystem::path path, OnDiskFault on_fault)
+    : path_(std::move(path)),
+      temporary_(path_.string() + std::string(kUnfinished) + std::to_string(::getpid())),
+      on_fault_(std::move(on_fault)),
+      descriptor_(disk_call(path_, "created", on_fault_, [&] { return open_new(temporary_); })) {}
 
 AtomicFile::~AtomicFile() {
-  if (descriptor_ < 0) return;
-  ::close(descriptor_);
-  ::unlink(temporary_.c_str());
-}
-
-void AtomicFile::fail(const char* verb) {
-  const int code = errno;
-  throw failed(path_.string(), std::string("cannot be ") + verb + ": " + std::strerror(code));
+  if (descriptor_.get() >= 0) ::unlink(temporary_.c_str());
 }
 
 void AtomicFile::write(std::string_view bytes) {
   while (!bytes.empty()) {
-    const ssize_t put = ::write(descriptor_, bytes.data(), bytes.size());
-    if (put < 0 && errno == EINTR) continue;
-    if (put < 0) fail("written");
-    bytes.remove_prefix(static_cast<std::size_t>(put));
+    const auto put = [&] { return ::write(descriptor_.get(), bytes.data(), bytes.size()); };
+    bytes.remove_prefix(static_cast<std::size_t>(disk_call(path_, "written", on_fault_, put, bytes.size())));
   }
+}
+
+int AtomicFile::sync() {
+  while (::fsync(descriptor_.get()) != 0) {
+    if (errno != EINTR) return errno;
+  }
+  return 0;
+}
+
+void AtomicFile::publish() {
+  disk_call(path_, "renamed", on_fault_, [&] { return ::rename(temporary_.c_str(), path_.c_str()); });
+  descriptor_.close();
+  sync_folder(path_.parent_path(), on_fault_);
 }
 
 void AtomicFile::commit() {
-  if (::fsync(descriptor_) != 0) fail("written to disk");
-  ::close(descriptor_);
-  descriptor_ = -1;
-  if (::rename(temporary_.c_str(), path_.c_str()) != 0) {
-    ::unlink(temporary_.c_str());
-    fail("renamed");
-  }
-  fsync_folder(path_.parent_path().empty() ? "." : path_.parent_path());
+  if (const int code = sync(); code != 0) settle_fault({path_, code}, "written to disk", {});
+  publish();
 }
 
-void write_file_atomically(const std::filesystem::path& path, std::string_view content) {
-  AtomicFile file(path);
-  file.write(content);
-  file.commit();
+void write_file_atomically(const std::filesystem::path& path, const std::function<void(AtomicFile&)>& fill,
+                           const OnDiskFault& on_fault) {
+  for (;;) {
+    int code = 0;
+    {
+      AtomicFile file(path, on_fault);
+      fill(file);
+      code = file.sync();
+      if (code == 0) return file.publish();
+    }  // what takes room is gone before somebody waits for room
+    settle_fault({path, code}, "written to disk", on_fault);
+  }
+}
+
+void write_file_atomically(const std::filesystem::path& path, std::string_view content, const OnDiskFault& on_fault) {
+  write_file_atomically(
+      path, [&](AtomicFile& file) { file.write(content); }, on_fault);
+}
+
+void remove_unfinished_files(const std::filesystem::path& folder, const OnDiskFault& on_fault) {
+  std::vector<std::filesystem::path> unfinished;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(folder)) {
+    const std::string name = entry.path().filename().string();
+    const auto mark = name.rfind(kUnfinished);
+    if (mark == std::string::npos || mark == 0 || !entry.is_regular_file()) continue;
+    const std::string_view process = std::string_view(name).substr(mark + kUnfinished.size());
+    if (!process.empty() && process.find_first_not_of("0123456789") == std::string_view::npos)
+      unfinished.push_back(entry.path());
+  }
+  for (const auto& path : unfinished) remove_file(path, on_fault);
 }
 
 bool is_utf8(std::string_view text) {

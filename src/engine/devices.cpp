@@ -150,6 +150,19 @@ std::vector<MemoryShare> memory_shares(const std::vector<at::Device>& devices, c
   return shares;
 }
 
+std::string processor_of(at::Device device) {
+  if (!device.is_cpu()) return device.str();
+  std::ifstream info("/proc/cpuinfo");
+  std::string name = "processor of an unknown name";
+  for (std::string line; std::getline(info, line);) {
+    const auto colon = line.find(": ");
+    if (!line.starts_with("model name") || colon == std::string::npos) continue;
+    name = line.substr(colon + 2);
+    break;
+  }
+  return name + ", " + at::get_cpu_capability();
+}
+
 std::string describe_device(at::Device device) {
   if (device.is_cpu()) {
     return "cpu (" + std::to_string(at::get_num_threads()) + " threads, " + at::get_cpu_capability() + ")";

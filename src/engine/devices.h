@@ -54,6 +54,9 @@ struct MemoryShare {
 /// In the order of `devices`, one entry a device.
 std::vector<MemoryShare> memory_shares(const std::vector<at::Device>& devices, const FreeMemory& free_memory);
 
+/// What the bits of a result depend on: "AMD EPYC 7B13, AVX2" of the processor, the name and number of a GPU.
+std::string processor_of(at::Device device);
+
 /// "cpu (2 threads, AVX512)" or the GPU's name.
 std::string describe_device(at::Device device);
 

@@ -7,9 +7,11 @@
 #include <cmath>
 #include <cstdio>
 
+#include "core/error.h"
 #include "engine/admission.h"
 #include "engine/adopt_adapter.h"
 #include "engine/memory.h"
+#include "kernels/torch/threads.h"
 
 namespace finetune {
 namespace {
@@ -39,10 +41,17 @@ void resolve_lora(RunConfig& config, const OpenedModel& model, bool trains) {
   for (const Value* value : searched_values(config, "train.lora.targets")) resolve_targets(options, {to_text(*value)});
 }
 
+constexpr std::int64_t kMostThreads = 1024;
+
 void settle_sizes(Session& session) {
   const OpenedModel& model = session.model;
   const bool some_cpu = std::ranges::any_of(model.devices, [](const at::Device& device) { return device.is_cpu(); });
+  if (const auto threads = session.config.run.threads) {
+    if (*threads > kMostThreads) throw bad_input("", "run.threads must be at most " + std::to_string(kMostThreads));
+    set_thread_count(static_cast<int>(*threads));
+  }
   session.threads = at::get_num_threads();
+  session.config.run.threads = session.threads;
   if (some_cpu) session.short_waits = std::make_shared<const ShortWaits>();
   const std::int64_t base_bytes =
       base_parameters(model.checkpoint.options) * static_cast<std::int64_t>(at::elementSize(model.checkpoint.dtype));

@@ -31,7 +31,8 @@ class StudyObserver {
  public:
   virtual ~StudyObserver() = default;
   virtual void on_start(const Trial&) {}
-  virtual void on_resume(const Trial&) {}  ///< instead of on_start: it goes on from a save, running or paused
+  /// The study goes on from a snapshot: what came after it never happened. There is no on_start of who is in it.
+  virtual void on_resume(const StudyState&) {}
   virtual void on_steps(std::span<const StepResult>, std::span<const Trial* const>) {}
   virtual void on_evaluation(const Trial&, const EvalResult&, double /*metric*/) {}
   virtual void on_action(const Trial&, const Action&) {}  ///< carried out; of a stop just before on_end

@@ -59,12 +59,7 @@ void Study::take_up(StudyState snapshot) {
 
 StudyResult Study::resume(StudyState snapshot) {
   take_up(std::move(snapshot));
-  const auto tell = [this](const Trial& trial) {
-    if (trial.state != TrialState::running && trial.state != TrialState::paused) return;
-    for (auto* observer : observers_) observer->on_resume(trial);
-  };
-  if (state_.default_run) tell(*state_.default_run);
-  for (const Trial& trial : state_.trials) tell(trial);
+  for (auto* observer : observers_) observer->on_resume(state_);
   return play();
 }
 

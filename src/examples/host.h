@@ -26,7 +26,7 @@ inline int host_main(int count, char** words, std::vector<std::pair<std::string,
   return 0;
 } catch (const Error& error) {
   std::cerr << error.what() << "\n";
-  return error.kind() == ErrorKind::bad_input ? 2 : 1;
+  return exit_code(error.kind());
 }
 
 }  // namespace finetune

@@ -10,6 +10,7 @@
 #include "engine/admission.h"
 #include "engine/devices.h"
 #include "host/forecast.h"
+#include "host/recorded_study.h"
 #include "host/run_paths.h"
 #include "host/study_setup.h"
 #include "host/tuner_setup.h"
@@ -59,9 +60,10 @@ std::optional<ComparedRun> run_compared(const Session& session, const ComparedSt
                   .concurrent = study.concurrent};
   Watch watch(run, direction, started);
   const auto tuner = make_tuner(study.config, study.concurrent);
-  StudyOptions options = study_options(session, study.config, study.concurrent, started, stop);
+  StudyOptions options = study_options(session, study.config, study.concurrent);
+  options.stop = ends_by(stop, study.config.tune.budget.seconds, [started] { return seconds_since(started); });
   options.with_default = false;
-  const StudyResult result = run_study(std::move(options), *tuner, lanes, {&watch});
+  const StudyResult result = Study(std::move(options), *tuner, lanes_of(lanes), {&watch}).run();
   if (result.ended == EndReason::interrupted) return std::nullopt;
   run.seconds = seconds_since(started);
   if (!result.best) return run;
@@ -113,7 +115,7 @@ ComparisonTable compare(RunConfig config, CompareOptions options, const CompareH
   settle_lanes(session, widest, kMeasuringSeconds);
   check_memory(session, widest);
   std::vector<LaneParts> lanes = make_lanes(session, widest);
-  begin_folder(session);
+  const FileLock lock = begin_folder(session);
   describe_session(session);
 
   const auto started = Clock::now();

@@ -26,6 +26,7 @@ struct StudyHooks {
   /// stronger action of a trial wins over the scheduler's.
   StepCallback on_step;
   std::vector<StudyObserver*> observers;  ///< see everything, change nothing; must outlive the call
+  std::vector<StudySaver*> savers;        ///< are given the state of everything after rounds; must outlive the call
   std::function<bool()> stop;  ///< asked after each round: true ends the study with a report of what is there
   /// Lines for people, without line ends: model and data, what was guessed or lowered, what happens meanwhile. From any
   /// thread. Without it nothing is said.

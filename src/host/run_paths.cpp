@@ -1,16 +1,12 @@
 #include "host/run_paths.h"
 
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
-#include <cstdlib>
-#include <cstring>
 #include <filesystem>
 #include <string_view>
 #include <vector>
 
 #include "core/error.h"
+#include "core/folders.h"
 #include "models/carried_files.h"
 
 namespace finetune {
@@ -41,14 +37,12 @@ void check_file(const std::string& key, const std::string& path) {
 
 // Tries it: permissions alone do not tell of read-only and full disks, nor of what the superuser may.
 void try_to_write(const std::string& key, const std::string& path, const fs::path& folder) {
-  std::string made = (folder / ".finetune_tune-XXXXXX").string();
-  if (fs::is_directory(status_of(key, folder)) && ::mkdtemp(made.data()) != nullptr) {
-    ::rmdir(made.c_str());
-    return;
-  }
-  const std::string why = fs::is_directory(folder) ? std::strerror(errno) : "it is not a folder";
-  throw bad_input(path, key + " cannot be written: " + folder.string() + ": " + why);
+  const bool is_folder = fs::is_directory(status_of(key, folder));
+  const auto why = is_folder ? why_not_writable(folder) : "it is not a folder";
+  if (why) throw bad_input(path, key + " cannot be written: " + folder.string() + ": " + *why);
 }
+
+constexpr const char* kLock = "run.lock";
 
 // What the verbs write into --out: runs, comparisons, the demo's folder, exported checkpoints.
 constexpr std::string_view kWritten[] = {"run.yaml",
@@ -65,6 +59,8 @@ constexpr std::string_view kWritten[] = {"run.yaml",
                                          "study.db-wal",
                                          "study.db-shm",
                                          "tensorboard",
+                                         "saves",
+                                         kLock,
                                          "compare.md",
                                          "compare.json",
                                          "base",
@@ -79,7 +75,8 @@ constexpr std::string_view kWritten[] = {"run.yaml",
 
 bool is_written_here(const std::string& name) {
   const bool shard = name.starts_with("model-") && name.ends_with(".safetensors");
-  const bool unfinished = name.find(".tmp") != std::string::npos;  // a write that was cut off (core/files.h)
+  // A write that was cut off (core/files.h), and a trial of whether one can write.
+  const bool unfinished = name.find(".tmp") != std::string::npos || name.starts_with(kTriedName);
   return shard || unfinished || std::ranges::count(kWritten, name) > 0 || std::ranges::count(kCarriedFiles, name) > 0;
 }
 
@@ -123,6 +120,7 @@ void check_out(const RunConfig& config, bool overwrite) {
     if (!fs::is_directory(status)) throw bad_input(out, "--out exists and is not a folder");
     if (!fs::is_empty(out) && !overwrite)
       throw bad_input(out, "--out is not empty; choose another folder, or add --overwrite");
+    if (fs::exists(fs::path(out) / kLock)) hold_folder(out);  // found out before anything is opened
     if (!fs::is_empty(out)) check_replaced(config, out);
   }
   fs::path ancestor = fs::absolute(out).lexically_normal();
@@ -150,14 +148,25 @@ void check_output_folder(const std::string& key, const std::string& path) {
   try_to_write(key, path, path);
 }
 
-void make_out(const std::string& out) {
+FileLock hold_folder(const std::string& out) {
+  auto lock = FileLock::try_lock(fs::path(out) / kLock);
+  if (!lock) throw bad_input(out, "another process is writing there");
+  return std::move(*lock);
+}
+
+FileLock make_out(const std::string& out) {
   try {
-    if (fs::exists(out)) {
-      for (const auto& entry : fs::directory_iterator(out)) fs::remove_all(entry.path());
-    }
-    fs::create_directories(out);
+    make_folders(out);
+    FileLock lock = hold_folder(out);
+    std::vector<fs::path> there;
+    for (const auto& entry : fs::directory_iterator(out)) there.push_back(entry.path());
+    std::erase(there, lock.path());
+    for (const fs::path& path : there) remove_tree(path);
+    return lock;
   } catch (const fs::filesystem_error& error) {
     throw bad_input(out, std::string("--out cannot be made: ") + error.code().message());
+  } catch (const Error& error) {
+    throw bad_input(error.where(), "--out cannot be made: " + error.message());
   }
 }
 

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "config/run_config.h"
+#include "core/file_lock.h"
 
 namespace finetune {
 
@@ -17,7 +18,11 @@ void check_paths(const RunConfig& config, bool wants_out, bool overwrite);
 void check_output_file(const std::string& key, const std::string& path);
 void check_output_folder(const std::string& key, const std::string& path);
 
-/// Creates the output folder, empty (with --overwrite what was there goes first).
-void make_out(const std::string& out);
+/// Creates the output folder, empty (with --overwrite what was there goes first). As long as the lock lives nobody else
+/// writes there. Throws Error (bad_input).
+FileLock make_out(const std::string& out);
+
+/// The lock of a folder that is there; bad_input where another process has it.
+FileLock hold_folder(const std::string& out);
 
 }  // namespace finetune

@@ -59,10 +59,11 @@ void say_notes(const Session& session) {
   if (shared > 0) session.say(shared_warning(shared, valid.size()));
 }
 
-void begin_folder(const Session& session) {
+FileLock begin_folder(const Session& session) {
   const std::string& out = session.config.run.out;
-  make_out(out);
+  FileLock lock = make_out(out);
   write_file_atomically(std::filesystem::path(out) / "run.yaml", run_yaml(session));
+  return lock;
 }
 
 StudyPlan study_plan(const RunConfig& config) {
@@ -73,8 +74,7 @@ StudyPlan study_plan(const RunConfig& config) {
           .budget = config.tune.budget};
 }
 
-StudyOptions study_options(const Session& session, const RunConfig& config, std::int64_t resident,
-                           Clock::time_point started, std::function<bool()> stop) {
+StudyOptions study_options(const Session& session, const RunConfig& config, std::int64_t resident) {
   StudyOptions options;
   options.configure = [&config](const Params& params) { return configure_trial(config, params); };
   options.metric = metric_named(config.tune.metric);
@@ -83,19 +83,13 @@ StudyOptions study_options(const Session& session, const RunConfig& config, std:
   options.concurrent = resident;
   options.lag = session.model.devices.front().is_cpu() ? 0 : 1;
   options.budget_tokens = config.tune.budget.tokens;
-  options.stop = [budget = config.tune.budget.seconds, started, stop = std::move(stop)]() -> std::optional<EndReason> {
-    if (stop && stop()) return EndReason::interrupted;
-    if (budget && seconds_since(started) >= *budget) return EndReason::seconds;
-    return std::nullopt;
-  };
   return options;
 }
 
-StudyResult run_study(StudyOptions options, Tuner& tuner, std::vector<LaneParts>& lanes,
-                      std::vector<StudyObserver*> observers) {
+std::vector<Lane*> lanes_of(std::vector<LaneParts>& lanes) {
   std::vector<Lane*> trainers;
   for (auto& lane : lanes) trainers.push_back(lane.trainer.get());
-  return Study(std::move(options), tuner, std::move(trainers), std::move(observers)).run();
+  return trainers;
 }
 
 }  // namespace finetune

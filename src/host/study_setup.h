@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "core/file_lock.h"
 #include "engine/lanes.h"
 #include "engine/session.h"
 #include "engine/study.h"
@@ -31,17 +32,15 @@ void describe_session(const Session& session);
 /// What is said once: limits lowered, examples left out, and those that stand in training and in validation.
 void say_notes(const Session& session);
 
-/// Makes run.out, empty, with run.yaml in it.
-void begin_folder(const Session& session);
+/// Makes run.out, empty, with run.yaml in it, and holds it: nobody else may write there as long as the lock lives.
+FileLock begin_folder(const Session& session);
 
 StudyPlan study_plan(const RunConfig& config);
 
 /// For a study on the session's devices as `config` describes it, which must outlive it; `resident` trials side by
-/// side. `stop` may be empty; tune.budget.seconds count from `started`.
-StudyOptions study_options(const Session& session, const RunConfig& config, std::int64_t resident,
-                           Clock::time_point started, std::function<bool()> stop);
+/// side. All but `stop`, on_step and savers.
+StudyOptions study_options(const Session& session, const RunConfig& config, std::int64_t resident);
 
-StudyResult run_study(StudyOptions options, Tuner& tuner, std::vector<LaneParts>& lanes,
-                      std::vector<StudyObserver*> observers);
+std::vector<Lane*> lanes_of(std::vector<LaneParts>& lanes);
 
 }  // namespace finetune

@@ -4,6 +4,7 @@
 
 #include "core/error.h"
 #include "host/forecast.h"
+#include "host/recorded_study.h"
 #include "host/results.h"
 #include "host/run_paths.h"
 #include "host/study_setup.h"
@@ -17,18 +18,16 @@ namespace {
 // metrics.jsonl in the output folder itself.
 class TrainWriter : public StudyObserver {
  public:
-  TrainWriter(const std::filesystem::path& folder, const Metric& metric)
-      : file_(folder / "metrics.jsonl"), metric_(metric) {}
+  TrainWriter(RunFiles& files, const Metric& metric) : file_(files.create("metrics.jsonl")), metric_(metric) {}
   void on_steps(std::span<const StepResult> results, std::span<const Trial* const> trials) override {
-    for (std::size_t i = 0; i < results.size(); ++i) file_.step(results[i], trials[i]->tokens);
+    for (std::size_t i = 0; i < results.size(); ++i) file_.add(step_line(results[i], trials[i]->tokens));
   }
   void on_evaluation(const Trial& trial, const EvalResult& result, double) override {
-    file_.evaluation(trial.step, result, metric_);
+    file_.add(evaluation_line(trial.step, result, metric_));
   }
-  void on_round(std::int64_t) override { file_.flush(); }
 
  private:
-  MetricsFile file_;
+  AppendFile& file_;
   Metric metric_;
 };
 
@@ -41,7 +40,8 @@ void forget_search(RunConfig& config) {
 }
 
 StudyOptions train_options(const Session& session, const StudyHooks& hooks) {
-  StudyOptions options = study_options(session, session.config, 1, Clock::now(), hooks.stop);
+  StudyOptions options = study_options(session, session.config, 1);
+  options.stop = ends_by(hooks.stop, std::nullopt, {});
   options.with_default = false;
   options.keep_last = true;
   options.lag = 0;  // train.changes hold from the very next step
@@ -62,7 +62,7 @@ TrainResult train(RunConfig config, const StudyHooks& hooks, bool overwrite) {
   const LaneCosts costs = settle_lanes(session, 1, kMeasuringSeconds);
   const auto tuner = make_tuner(session.config, 1);
   std::vector<LaneParts> lanes = make_lanes(session, 1);
-  begin_folder(session);
+  const FileLock lock = begin_folder(session);
   describe_session(session);
   for (const auto& line : forecast_lines(make_forecast(session, costs, 1, false))) session.say(line);
   if (hooks.on_begin) hooks.on_begin(study_plan(session.config));
@@ -70,10 +70,11 @@ TrainResult train(RunConfig config, const StudyHooks& hooks, bool overwrite) {
   const std::filesystem::path out = session.config.run.out;
   StudyResult result;
   {
-    TrainWriter writer(out, metric_named(session.config.tune.metric));
-    std::vector<StudyObserver*> observers = hooks.observers;
-    observers.insert(observers.begin(), &writer);
-    result = run_study(train_options(session, hooks), *tuner, lanes, observers);
+    RunFiles files(out);
+    TrainWriter writer(files, metric_named(session.config.tune.metric));
+    std::vector<StudyObserver*> observers{&writer, &files};
+    observers.insert(observers.end(), hooks.observers.begin(), hooks.observers.end());
+    result = Study(train_options(session, hooks), *tuner, lanes_of(lanes), observers).run();
   }
   const bool full = session.config.train.full();
   TrainResult trained{.weights = out / (full ? "model" : "adapter"),

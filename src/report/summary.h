@@ -52,6 +52,7 @@ struct StudySummary {
   std::string folder;
   BestWeights best_weights = BestWeights::none;
   bool has_best_yaml = false;
+  bool can_resume = false;  ///< there is a save to go on from
 };
 
 /// True when there were trials and none did anything but fail.

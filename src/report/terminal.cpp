@@ -37,6 +37,8 @@ std::string best_text(const StudySummary& study) {
 std::vector<NextStep> next_steps(const StudySummary& study) {
   std::vector<NextStep> steps;
   const std::string best = shell_word(study.folder + "/best"), model = shell_word(study.model);
+  if (study.can_resume)
+    steps.push_back({"finetune_tune resume " + shell_word(study.folder), "go on where it was interrupted"});
   // The configuration says how the data is read: prompt, template, length.
   const std::string config = study.has_best_yaml ? "--config " + shell_word(study.folder + "/best.yaml") : "";
   if (study.best_weights == BestWeights::adapter) {

@@ -2,9 +2,11 @@
 
 #include <sqlite3.h>
 
+#include <cerrno>
 #include <cstring>
 
 #include "core/error.h"
+#include "study/database_guard.h"
 
 namespace finetune {
 namespace {
@@ -29,6 +31,13 @@ SqlRow row_of(sqlite3_stmt* statement) {
   return row;
 }
 
+// As errno, where waiting may help; else 0.
+int fault_of(int code, int number) {
+  if ((code & 0xff) == SQLITE_FULL) return ENOSPC;
+  if ((code & 0xff) == SQLITE_BUSY) return EBUSY;
+  return may_go_away(number) ? number : 0;
+}
+
 // A statement that failed is under way until it is reset, and a transaction cannot end before; its values are the
 // caller's.
 struct Reset {
@@ -49,26 +58,60 @@ void Database::Finalize::operator()(sqlite3_stmt* statement) const {
   sqlite3_finalize(statement);
 }
 
-Database::Database(std::filesystem::path file, std::chrono::milliseconds patience) : file_(std::move(file)) {
+Database::Database(std::filesystem::path file, Access access, std::chrono::milliseconds patience)
+    : file_(std::move(file)),
+      access_(access),
+      kind_(access == Access::create ? ErrorKind::failed : ErrorKind::bad_input) {
+  if (access != Access::create) require_plain_file(file_);
+  open(patience);
+  if (access != Access::create) check_untrusted();
+  if (access != Access::read) {
+    execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL");
+    kind_ = ErrorKind::failed;
+  }
+}
+
+Database::~Database() = default;
+
+void Database::open(std::chrono::milliseconds patience) {
+  const bool reads = access_ == Access::read;
+  const int may = reads                       ? SQLITE_OPEN_READONLY | SQLITE_OPEN_URI
+                  : access_ == Access::resume ? SQLITE_OPEN_READWRITE
+                                              : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
   sqlite3* connection = nullptr;
-  const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
-  const int code = sqlite3_open_v2(file_.c_str(), &connection, flags, nullptr);
+  const std::string name = reads ? reading_uri(file_) : file_.string();
+  const int code = sqlite3_open_v2(name.c_str(), &connection, may | SQLITE_OPEN_NOMUTEX, nullptr);
   connection_.reset(connection);  // there is one to close, and to ask for the reason, also after an error
   require(code);
   sqlite3_busy_timeout(connection, static_cast<int>(patience.count()));
-  execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL");
+}
+
+void Database::check_untrusted() {
+  harden(connection_.get());
+  work_ = limit_work(connection_.get(), file_);
+  execute("PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON; PRAGMA mmap_size = 0");
+  const auto found = run("PRAGMA quick_check(1)");
+  const auto* text = found.empty() || found[0].empty() ? nullptr : std::get_if<std::string>(&found[0][0]);
+  if (text == nullptr || *text != "ok")
+    throw bad_input(file_.string(), "is damaged: " + (text == nullptr ? "it cannot be checked" : *text));
+  if (access_ == Access::resume) stop_limiting(connection_.get());
 }
 
 std::vector<SqlRow> Database::run(Sql statement, std::initializer_list<SqlValue> values) {
+  std::vector<SqlRow> rows;
+  each(statement, values, [&](const SqlRow& row) { rows.push_back(row); });
+  return rows;
+}
+
+void Database::each(Sql statement, std::initializer_list<SqlValue> values,
+                    const std::function<void(const SqlRow&)>& visit) {
   sqlite3_stmt* const prepared = compiled(statement);
   const Rewinder rewinder(prepared);
   int position = 0;
   for (const SqlValue& value : values) bind(prepared, ++position, value);
-  std::vector<SqlRow> rows;
   int code = SQLITE_ROW;
-  while ((code = sqlite3_step(prepared)) == SQLITE_ROW) rows.push_back(row_of(prepared));
+  while ((code = sqlite3_step(prepared)) == SQLITE_ROW) visit(row_of(prepared));
   if (code != SQLITE_DONE) require(code);
-  return rows;
 }
 
 void Database::execute(Sql script) {
@@ -101,7 +144,11 @@ void Database::require(int code) const {
   const bool of_the_system = (code & 0xff) == SQLITE_CANTOPEN || (code & 0xff) == SQLITE_IOERR;
   const int number = connection_ && of_the_system ? sqlite3_system_errno(connection_.get()) : 0;
   if (number != 0) why += std::string(" (") + std::strerror(number) + ")";
-  throw failed(file_.string(), "cannot be read or written: " + why);
+  if ((code & 0xff) == SQLITE_INTERRUPT) why = "it asks for more work than a file of its size should";
+  const Error error(kind_, file_.string(),
+                    (access_ == Access::read ? "cannot be read: " : "cannot be read or written: ") + why);
+  if (const int fault = fault_of(code, number); fault != 0) throw DatabaseFault(error, fault);
+  throw error;
 }
 
 // IMMEDIATE takes the lock of writers at once: one that begins as a reader could not wait for it.
@@ -120,6 +167,18 @@ Transaction::~Transaction() {
 void Transaction::commit() {
   database_.run("COMMIT");
   open_ = false;
+}
+
+void transact(Database& database, const OnDiskFault& on_fault, const std::function<void()>& work) {
+  for (;;) {
+    try {
+      Transaction transaction(database);
+      work();
+      return transaction.commit();
+    } catch (const DatabaseFault& fault) {
+      if (!on_fault || !on_fault({.path = database.file(), .code = fault.code()})) throw;
+    }
+  }
 }
 
 }  // namespace finetune

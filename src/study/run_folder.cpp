@@ -6,6 +6,7 @@
 
 #include "core/error.h"
 #include "core/files.h"
+#include "core/folders.h"
 #include "core/number.h"
 #include "core/strict_json.h"
 #include "core/text.h"
@@ -14,6 +15,13 @@ namespace finetune {
 namespace {
 
 using Json = nlohmann::ordered_json;
+
+constexpr const char *kMetrics = "metrics.jsonl", *kTrial = "trial.json", *kSchedule = "schedule.json";
+
+// "trials/000007/trial.json"
+std::string name_of(const Trial& trial, const char* file) {
+  return (trial_folder({}, trial.id.value) / file).string();
+}
 
 // A schedule that `replay` can follow: the first values as those of step 0, and what changed after a step.
 std::string schedule_json(const Trial& trial) {
@@ -35,63 +43,84 @@ nlohmann::ordered_json lineage_json(const Trial& trial) {
   return list;
 }
 
-void MetricsFile::step(const StepResult& result, std::int64_t cumulative_tokens) {
+std::string step_line(const StepResult& result, std::int64_t cumulative_tokens) {
   const Json line = {{"step", result.step},
                      {"train_loss", number_to_json(result.train_loss)},
                      {"learning_rate", number_to_json(result.learning_rate)},
                      {"grad_norm", number_to_json(result.gradient_norm)},
                      {"tokens", cumulative_tokens}};
-  file_.add(line.dump() + "\n");
+  return line.dump() + "\n";
 }
 
-void MetricsFile::evaluation(std::int64_t step, const EvalResult& result, const Metric& metric) {
+std::string evaluation_line(std::int64_t step, const EvalResult& result, const Metric& metric) {
   const Metric& always = metrics().front();
   Json line = {{"step", step}};
   for (const Metric& one : {always, metric}) line[one.name] = number_to_json(one.of(result));
-  file_.add(line.dump() + "\n");
+  return line.dump() + "\n";
 }
 
 std::filesystem::path trial_folder(const std::filesystem::path& run, std::int64_t id) {
   return run / "trials" / fmt::format("{:06}", id);
 }
 
+std::optional<std::int64_t> trial_of_folder(const std::filesystem::path& folder) {
+  const std::string name = folder.filename().string();
+  const bool digits = name.size() >= 6 && name.size() < 16 && name.find_first_not_of("0123456789") == std::string::npos;
+  return digits ? std::optional<std::int64_t>(std::stoll(name)) : std::nullopt;
+}
+
+void remove_trials(const std::filesystem::path& parent, const std::vector<std::string>& names,
+                   const std::function<bool(std::int64_t id)>& never_ran, const OnDiskFault& on_fault) {
+  if (!std::filesystem::exists(parent)) return;
+  std::vector<std::filesystem::path> folders;
+  for (const auto& entry : std::filesystem::directory_iterator(parent)) {
+    const auto id = trial_of_folder(entry.path());
+    if (id && never_ran(*id)) folders.push_back(entry.path());
+  }
+  for (const auto& folder : folders) {
+    for (const std::string& name : names) remove_file(folder / name, on_fault);
+    if (std::filesystem::is_empty(folder)) remove_tree(folder, on_fault);  // what a user put there stays
+  }
+}
+
 void TrialWriter::on_start(const Trial& trial) {
-  if (trial.id.value < 0) return;
-  const auto folder = trial_folder(folder_, trial.id.value);
-  std::filesystem::create_directories(folder);
-  files_[trial.id] = std::make_unique<MetricsFile>(folder / "metrics.jsonl");
+  if (trial.id != kDefaultRun) files_.create(name_of(trial, kMetrics));
+}
+
+void TrialWriter::on_resume(const StudyState& state) {
+  const auto& run = files_.run();
+  const auto is_new = [&](std::int64_t id) { return id >= std::ssize(state.trials); };
+  remove_trials(run / "trials", {kMetrics, kTrial, kSchedule}, is_new, files_.on_fault());
+  for (const Trial& trial : state.trials) {
+    if (trial.state != TrialState::running && trial.state != TrialState::paused) continue;
+    for (const char* name : {kTrial, kSchedule}) remove_file(run / name_of(trial, name), files_.on_fault());
+  }
 }
 
 void TrialWriter::on_steps(std::span<const StepResult> results, std::span<const Trial* const> trials) {
   for (std::size_t i = 0; i < results.size(); ++i) {
-    if (const auto file = files_.find(trials[i]->id); file != files_.end())
-      file->second->step(results[i], trials[i]->tokens);
+    if (AppendFile* file = files_.find(name_of(*trials[i], kMetrics)))
+      file->add(step_line(results[i], trials[i]->tokens));
   }
 }
 
 void TrialWriter::on_evaluation(const Trial& trial, const EvalResult& result, double) {
-  if (const auto file = files_.find(trial.id); file != files_.end())
-    file->second->evaluation(trial.step, result, metric_);
+  if (AppendFile* file = files_.find(name_of(trial, kMetrics))) file->add(evaluation_line(trial.step, result, metric_));
 }
 
 void TrialWriter::on_end(const Trial& trial) {
-  if (trial.id.value < 0) return;
-  if (const auto file = files_.find(trial.id); file != files_.end()) {
-    file->second->flush();
-    files_.erase(file);
-  }
+  if (trial.id == kDefaultRun) return;
+  files_.close(name_of(trial, kMetrics));
   const Json json = {{"id", trial.id.value},
                      {"params", to_json(trial.params)},
                      {"state", to_text(trial.state)},
                      {"reason", trial.reason},
                      {"lineage", lineage_json(trial)}};
-  const auto folder = trial_folder(folder_, trial.id.value);
-  if (!trial.schedule.empty()) write_file_atomically(folder / "schedule.json", schedule_json(trial));
-  write_file_atomically(folder / "trial.json", json.dump(1) + "\n");
-}
-
-void TrialWriter::on_round(std::int64_t) {
-  for (auto& [id, file] : files_) file->flush();
+  const auto write = [&](const char* name, const std::string& content) {
+    write_file_atomically(files_.run() / name_of(trial, name), content, files_.on_fault());
+  };
+  if (!trial.schedule.empty()) write(kSchedule, schedule_json(trial));
+  write(kTrial, json.dump(1) + "\n");
 }
 
 void read_curves(const std::filesystem::path& run, StudySummary& study) {
@@ -119,13 +148,14 @@ void find_results(const std::filesystem::path& run, StudySummary& study) {
   study.best_weights = BestWeights::none;
   if (std::filesystem::exists(run / "best" / "adapter_config.json")) study.best_weights = BestWeights::adapter;
   if (std::filesystem::exists(run / "best" / "config.json")) study.best_weights = BestWeights::model;
+  study.can_resume = study.interrupted && std::filesystem::exists(run / "saves");
   study.has_best_yaml = std::filesystem::exists(run / "best.yaml");
 }
 
-void write_reports(const std::filesystem::path& run, const StudySummary& study) {
-  write_file_atomically(run / "report.json", report_json(study).dump(1) + "\n");
-  write_file_atomically(run / "report.md", report_markdown(study));
-  write_file_atomically(run / "report.html", report_html(study));
+void write_reports(const std::filesystem::path& run, const StudySummary& study, const OnDiskFault& on_fault) {
+  write_file_atomically(run / "report.md", report_markdown(study), on_fault);
+  write_file_atomically(run / "report.html", report_html(study), on_fault);
+  write_file_atomically(run / "report.json", report_json(study).dump(1) + "\n", on_fault);
 }
 
 }  // namespace finetune

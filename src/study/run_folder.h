@@ -3,46 +3,38 @@
 #pragma once
 
 #include <filesystem>
-#include <map>
-#include <memory>
+#include <functional>
 #include <nlohmann/json_fwd.hpp>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "engine/study.h"
 #include "report/summary.h"
-#include "study/append_file.h"
+#include "study/run_files.h"
 
 namespace finetune {
 
-/// Lines of metrics.jsonl. Buffered; flush() writes what there is. Nothing in it depends on a clock.
-class MetricsFile {
- public:
-  explicit MetricsFile(const std::filesystem::path& path) : file_(path) {}
-  void step(const StepResult& result, std::int64_t cumulative_tokens);
-  /// valid_loss, and `metric` where that is another; each under its own name.
-  void evaluation(std::int64_t step, const EvalResult& result, const Metric& metric);
-  void flush() { file_.flush(); }
-
- private:
-  AppendFile file_;
-};
+/// Lines of metrics.jsonl, line ends included. Nothing in them depends on a clock.
+std::string step_line(const StepResult& result, std::int64_t cumulative_tokens);
+/// valid_loss, and `metric` where that is another; each under its own name.
+std::string evaluation_line(std::int64_t step, const EvalResult& result, const Metric& metric);
 
 /// Writes trials/NNNNNN/metrics.jsonl and trial.json as the study goes on, and schedule.json of a trial whose
 /// hyperparameters changed: [{"step": 0, "params": {...}}, {"step": 20, ...}], through copies, for its last weights.
 class TrialWriter : public StudyObserver {
  public:
-  explicit TrialWriter(std::filesystem::path folder, const Metric& metric = metrics().front())
-      : folder_(std::move(folder)), metric_(metric) {}
+  /// `files` must outlive it.
+  explicit TrialWriter(RunFiles& files, const Metric& metric = metrics().front()) : files_(files), metric_(metric) {}
   void on_start(const Trial& trial) override;
+  void on_resume(const StudyState& state) override;
   void on_steps(std::span<const StepResult> results, std::span<const Trial* const> trials) override;
   void on_evaluation(const Trial& trial, const EvalResult& result, double metric) override;
   void on_end(const Trial& trial) override;
-  void on_round(std::int64_t round) override;
 
  private:
-  std::filesystem::path folder_;
+  RunFiles& files_;
   Metric metric_;
-  std::map<TrialId, std::unique_ptr<MetricsFile>> files_;
 };
 
 /// What happened to a trial besides plain steps, as trial.json has it: [{"step": 4, "do": "copy", "from": 3, "params":
@@ -52,6 +44,14 @@ nlohmann::ordered_json lineage_json(const Trial& trial);
 /// trials/000007
 std::filesystem::path trial_folder(const std::filesystem::path& run, std::int64_t id);
 
+/// Of a trial's folder 000007 its id; nothing for another name.
+std::optional<std::int64_t> trial_of_folder(const std::filesystem::path& folder);
+
+/// Removes `names` from every folder of a trial below `parent` that `never_ran` says, and the folder where nothing is
+/// left in it.
+void remove_trials(const std::filesystem::path& parent, const std::vector<std::string>& names,
+                   const std::function<bool(std::int64_t id)>& never_ran, const OnDiskFault& on_fault = {});
+
 /// Reads metrics.jsonl of every trial into the curves, of the training loss and of study.metric. A missing file leaves
 /// a curve empty; a damaged line is an error naming file:line.
 void read_curves(const std::filesystem::path& run, StudySummary& study);
@@ -59,7 +59,7 @@ void read_curves(const std::filesystem::path& run, StudySummary& study);
 /// Looks which of best/ and best.yaml are there, and as what, for the reports to name.
 void find_results(const std::filesystem::path& run, StudySummary& study);
 
-/// report.json, report.md and report.html, each atomically.
-void write_reports(const std::filesystem::path& run, const StudySummary& study);
+/// report.json, report.md and report.html, each atomically; report.json last.
+void write_reports(const std::filesystem::path& run, const StudySummary& study, const OnDiskFault& on_fault = {});
 
 }  // namespace finetune

@@ -9,9 +9,11 @@
 #include <utility>
 
 #include "core/error.h"
+#include "core/folders.h"
 #include "core/version.h"
 #include "study/optuna_schema.h"
 #include "study/run_folder.h"
+#include "study/save_rows.h"
 #include "tuners/space/distribution_json.h"
 
 namespace finetune {
@@ -95,23 +97,56 @@ fs::path create_record(const fs::path& file, const StudyFacts& facts) {
   std::error_code error;
   if (fs::exists(file, error)) throw failed(file.string(), "exists already; a study writes a record of its own");
   const fs::path temporary = file.string() + ".tmp";
-  fs::remove(temporary, error);
+  for (const char* part : {"", "-wal", "-shm"}) remove_file(temporary.string() + part);
   {
     Database database(temporary);
     Transaction transaction(database);
     database.execute(kOptunaSchema);
+    database.execute(kOwnSchema);
     describe_study(database, facts);
     transaction.commit();
   }  // closing it takes the log into the file
-  fs::rename(temporary, file, error);
-  if (error) throw failed(file.string(), "cannot be created: " + error.message());
+  sync_file(temporary);
+  rename_path(temporary, file);
   return file;
 }
 
 }  // namespace
 
-StudyRecord::StudyRecord(const fs::path& file, const StudyFacts& facts)
-    : space_(facts.space), database_(create_record(file, facts)) {}
+StudyRecord::StudyRecord(const fs::path& file, const StudyFacts& facts, As as, OnDiskFault on_fault)
+    : space_(facts.space),
+      on_fault_(std::move(on_fault)),
+      database_(as == As::created ? create_record(file, facts) : file) {}
+
+// What was written after the snapshot is undone. Times stay as they are: they tell when something happened first.
+void StudyRecord::on_resume(const StudyState& state) {
+  transact(database_, on_fault_, [&] {
+    forget_trials(row_id({std::ssize(state.trials)}));
+    for (const Trial& trial : state.trials) rewind(trial);
+  });
+}
+
+void StudyRecord::forget_trials(std::int64_t from) {
+  database_.run("DELETE FROM trial_params WHERE trial_id >= ?1", {from});
+  database_.run("DELETE FROM trial_values WHERE trial_id >= ?1", {from});
+  database_.run("DELETE FROM trial_intermediate_values WHERE trial_id >= ?1", {from});
+  database_.run("DELETE FROM trial_user_attributes WHERE trial_id >= ?1", {from});
+  database_.run("DELETE FROM trial_system_attributes WHERE trial_id >= ?1", {from});
+  database_.run("DELETE FROM trial_heartbeats WHERE trial_id >= ?1", {from});
+  database_.run("DELETE FROM trials WHERE trial_id >= ?1", {from});
+}
+
+void StudyRecord::rewind(const Trial& trial) {
+  if (trial.state != TrialState::running && trial.state != TrialState::paused) return;  // it had ended before
+  const std::int64_t id = row_id(trial.id);
+  database_.run("DELETE FROM trial_intermediate_values WHERE trial_id = ?1 AND step > ?2", {id, trial.step});
+  database_.run("DELETE FROM trial_values WHERE trial_id = ?1", {id});
+  database_.run("UPDATE trials SET state = 'RUNNING', datetime_complete = NULL WHERE trial_id = ?1", {id});
+  write_attribute(id, "reason", "");
+  write_attribute(id, "paused", trial.state == TrialState::paused ? "true" : "");
+  write_attribute(id, "lineage", trial.lineage.empty() ? "" : lineage_json(trial).dump());
+  write_params(id, trial.params);
+}
 
 void StudyRecord::on_start(const Trial& trial) {
   if (!is_listed(trial)) return;
@@ -177,9 +212,9 @@ void StudyRecord::finish() {
 
 void StudyRecord::write_pending() {
   if (pending_.empty()) return;
-  Transaction transaction(database_);
-  for (const auto& write : pending_) write();
-  transaction.commit();
+  transact(database_, on_fault_, [this] {
+    for (const auto& write : pending_) write();
+  });
   pending_.clear();
 }
 

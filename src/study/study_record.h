@@ -37,12 +37,18 @@ struct StudyFacts {
 /// the times alone.
 class StudyRecord : public StudyObserver {
  public:
-  /// Creates `file`, in which there must be nothing yet. Everything throws Error (failed) naming it.
-  StudyRecord(const std::filesystem::path& file, const StudyFacts& facts);
+  enum class As {
+    created,  ///< `file` is made; there must be none yet
+    resumed   ///< it is there; the study calls on_resume
+  };
+  /// Everything throws Error (failed) naming the file; what a round writes is tried again as `on_fault` says.
+  StudyRecord(const std::filesystem::path& file, const StudyFacts& facts, As as = As::created,
+              OnDiskFault on_fault = {});
   StudyRecord(const StudyRecord&) = delete;
   StudyRecord& operator=(const StudyRecord&) = delete;
 
   void on_start(const Trial& trial) override;
+  void on_resume(const StudyState& state) override;
   void on_evaluation(const Trial& trial, const EvalResult& result, double metric) override;
   void on_action(const Trial& trial, const Action& action) override;
   void on_end(const Trial& trial) override;
@@ -53,11 +59,14 @@ class StudyRecord : public StudyObserver {
   void finish();
 
  private:
+  void forget_trials(std::int64_t from);
+  void rewind(const Trial& trial);
   void write_params(std::int64_t trial, const Params& params);
   void write_attribute(std::int64_t trial, const char* key, const std::string& json);
   void write_pending();
 
   SearchSpace space_;
+  OnDiskFault on_fault_;
   Database database_;
   std::vector<std::function<void()>> pending_;  // what this round has to write, in order
 };

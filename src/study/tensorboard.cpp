@@ -5,11 +5,22 @@
 #include <algorithm>
 #include <chrono>
 
+#include "study/run_folder.h"
+
 namespace finetune {
 namespace {
 
 // TensorBoard takes whatever has `tfevents` in its name.
-constexpr const char* kFileName = "events.out.tfevents.0.finetune_tune";
+constexpr const char *kFolder = "tensorboard", *kFileName = "events.out.tfevents.0.finetune_tune";
+
+std::string folder_name(const Trial& trial) {
+  return fmt::format("{:06}", trial.id.value);
+}
+
+// In the run's folder.
+std::string name_of(const Trial& trial) {
+  return fmt::format("{}/{}/{}", kFolder, folder_name(trial), kFileName);
+}
 
 double wall_time() {
   return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
@@ -29,27 +40,29 @@ HparamType type_of(const ParameterSpec& spec) {
 
 }  // namespace
 
-TensorBoardWriter::TensorBoardWriter(const std::filesystem::path& run, const SearchSpace& space, const Metric& metric)
-    : folder_(run / "tensorboard"), metric_(metric) {
+TensorBoardWriter::TensorBoardWriter(RunFiles& files, const SearchSpace& space, const Metric& metric)
+    : files_(files), metric_(metric) {
   for (const ParameterSpec& spec : space.parameters) hparams_.emplace_back(spec.name, type_of(spec));
 }
 
 AppendFile* TensorBoardWriter::file_of(const Trial& trial) {
-  const auto found = files_.find(trial.id);
-  return found == files_.end() ? nullptr : found->second.get();
+  return trial.id == kDefaultRun ? nullptr : files_.find(name_of(trial));
 }
 
 void TensorBoardWriter::on_start(const Trial& trial) {
-  if (trial.id.value < 0) return;
-  const std::string name = fmt::format("{:06}", trial.id.value);
-  std::filesystem::create_directories(folder_ / name);
-  auto& file = files_[trial.id] = std::make_unique<AppendFile>(folder_ / name / kFileName);
+  if (trial.id == kDefaultRun) return;
+  AppendFile& file = files_.create(name_of(trial));
   const double now = wall_time();
   std::vector<std::string> tags{metrics().front().name};
   if (metric_.name != tags.front()) tags.emplace_back(metric_.name);
-  file->add(version_record(now));
-  file->add(hparams_experiment_record(now, hparams_, tags));
-  file->add(hparams_start_record(now, trial.params, name));
+  file.add(version_record(now));
+  file.add(hparams_experiment_record(now, hparams_, tags));
+  file.add(hparams_start_record(now, trial.params, folder_name(trial)));
+}
+
+void TensorBoardWriter::on_resume(const StudyState& state) {
+  const auto is_new = [&](std::int64_t id) { return id >= std::ssize(state.trials); };
+  remove_trials(files_.run() / kFolder, {kFileName}, is_new, files_.on_fault());
 }
 
 void TensorBoardWriter::on_steps(std::span<const StepResult> results, std::span<const Trial* const> trials) {
@@ -77,12 +90,7 @@ void TensorBoardWriter::on_end(const Trial& trial) {
   AppendFile* file = file_of(trial);
   if (file == nullptr) return;
   file->add(hparams_end_record(wall_time(), trial.state != TrialState::failed));
-  file->flush();
-  files_.erase(trial.id);
-}
-
-void TensorBoardWriter::on_round(std::int64_t) {
-  for (auto& [id, file] : files_) file->flush();
+  files_.close(name_of(trial));
 }
 
 }  // namespace finetune

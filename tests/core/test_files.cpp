@@ -67,6 +67,30 @@ TEST_F(Files, SayWhatIsWrong) {
   EXPECT_TRUE(holds(message_of([&] { write_file_atomically(folder_ / "no" / "file", ""); }), "cannot be created"));
 }
 
+TEST_F(Files, BeginAgainWhereSomebodyWaits) {
+  // What a killed process of this number left, longer than what comes; a link in its place leads nowhere.
+  write_file_atomically(folder_ / "precious", "1");
+  const fs::path left = folder_ / ("b.tmp" + std::to_string(getpid()));
+  fs::create_symlink("precious", left);
+  write_file_atomically(folder_ / "b", "new");
+  EXPECT_EQ(read_file(folder_ / "b"), "new");
+  EXPECT_EQ(read_file(folder_ / "precious"), "1");
+  fs::create_symlink("precious", folder_ / "c");
+  write_file_atomically(folder_ / "c", "2");
+  EXPECT_FALSE(fs::is_symlink(folder_ / "c")) << "a link under the name itself is replaced";
+  EXPECT_EQ(read_file(folder_ / "precious"), "1");
+  // Where nobody may make a file, whoever they are; what cannot go away is nobody's to wait for.
+  int asked = 0;
+  const OnDiskFault twice = [&](const DiskFault&) { return ++asked < 3; };
+  if (fs::is_directory("/sys/kernel")) {
+    EXPECT_TRUE(holds(message_of([&] { write_file_atomically("/sys/kernel/x", "", twice); }), "cannot be created"));
+    EXPECT_EQ(asked, 3);
+  }
+  asked = 0;
+  EXPECT_NE(message_of([&] { write_file_atomically(folder_ / "no" / "file", "", twice); }), "");
+  EXPECT_EQ(asked, 0);
+}
+
 TEST(Utf8, IsStrict) {
   for (const char* good : {"", "a", "\xC2\x80", "\xDF\xBF", "\xE0\xA0\x80", "\xED\x9F\xBF", "\xEE\x80\x80",
                            "\xEF\xBF\xBF", "\xF0\x90\x80\x80", "\xF4\x8F\xBF\xBF"}) {

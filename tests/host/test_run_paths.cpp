@@ -57,7 +57,7 @@ TEST_F(OutputFolder, OverwritingReplacesAllThatWasThere) {
 
 TEST_F(OutputFolder, OverwritingTakesOnlyWhatTheProgramWroteAndNothingThatTheRunReads) {
   fs::create_directories(out_ / "best");
-  for (const char* name : {"run.yaml", "study.db", "tensorboard", "study.db-wal", "study.db-shm"})
+  for (const char* name : {"run.yaml", "study.db", "tensorboard", "study.db-wal", "study.db-shm", ".finetune_tune-x"})
     write_text(out_ / name, "");
   RunConfig config;
   config.run.out = out_.string();

@@ -177,7 +177,7 @@ TEST(WriteCheckpoint, AllOrNothing) {
   fs::create_directories(folder.path() / "full" / "x");
   EXPECT_TRUE(holds(
       error_of([&] { write_checkpoint(model, at::kFloat, folder.path(), folder.path() / "full"); }, ErrorKind::failed),
-      "cannot be written"));
+      "full: cannot be renamed: Directory not empty"));
   EXPECT_EQ(entries(folder.path()), 1u);
   fs::create_directories(folder.path() / "empty");
   write_checkpoint(model, at::kFloat, folder.path(), folder.path() / "empty");

@@ -1,6 +1,8 @@
 // The wrapper over SQLite: values, transactions as others see them, and errors.
 #include <gtest/gtest.h>
 
+#include <fstream>
+#include <set>
 #include <thread>
 
 #include "models/model_files.h"
@@ -70,7 +72,7 @@ TEST_F(DatabaseFile, ATransactionIsSeenWholeOrNotAtAll) {
 }
 
 TEST_F(DatabaseFile, AReaderAndAWriterDoNotWaitForEachOther) {
-  Database reader(file_, std::chrono::milliseconds(0));
+  Database reader(file_, Access::create, std::chrono::milliseconds(0));
   reader.execute("BEGIN");
   EXPECT_EQ(count(reader), 0);
   insert("a");
@@ -80,7 +82,7 @@ TEST_F(DatabaseFile, AReaderAndAWriterDoNotWaitForEachOther) {
 }
 
 TEST_F(DatabaseFile, AnotherWriterIsWaitedForAndNotForEver) {
-  Database other(file_, std::chrono::milliseconds(20));
+  Database other(file_, Access::create, std::chrono::milliseconds(20));
   {
     Transaction transaction(database_);
     EXPECT_TRUE(holds(error_of([&] { Transaction second(other); }, ErrorKind::failed), "locked"));
@@ -103,6 +105,79 @@ TEST_F(DatabaseFile, ClosedItIsOneFile) {
   }
   EXPECT_FALSE(fs::exists(file.string() + "-wal"));
   EXPECT_FALSE(fs::exists(file.string() + "-shm"));
+}
+
+// What a stranger's file may hold and may not do. It is written by a Database of our own, as a stranger could.
+class StrangersFile : public ::testing::Test {
+ protected:
+  void write(Sql script) { Database(file_).execute(script); }
+  std::string refusal(Access access = Access::read) {
+    return error_of([&] { Database database(file_, access); }, ErrorKind::bad_input);
+  }
+  std::set<std::string> folder() const {
+    std::set<std::string> names;
+    for (const auto& entry : fs::directory_iterator(folder_.path())) names.insert(entry.path().filename().string());
+    return names;
+  }
+  TemporaryFolder folder_;
+  const fs::path file_ = folder_.path() / "a #%? file.db";
+};
+
+TEST_F(StrangersFile, IsReadAndItsFolderStaysAsItWas) {
+  write("CREATE TABLE things (name); INSERT INTO things VALUES ('a')");
+  {
+    Database reader(file_, Access::read);
+    EXPECT_EQ(reader.run("SELECT name FROM things"), (std::vector<SqlRow>{{"a"}}));
+    EXPECT_TRUE(holds(error_of([&] { reader.run("DELETE FROM things"); }, ErrorKind::bad_input), "readonly"));
+  }
+  EXPECT_EQ(folder(), std::set<std::string>{"a #%? file.db"});
+}
+
+TEST_F(StrangersFile, IsReadWithItsLogWhileSomebodyWrites) {
+  Database writer(file_);
+  writer.execute("CREATE TABLE things (name); INSERT INTO things VALUES ('a')");
+  ASSERT_GT(fs::file_size(file_.string() + "-wal"), 0u);
+  Database reader(file_, Access::read);
+  EXPECT_EQ(reader.run("SELECT count(*) FROM things")[0][0], SqlValue(std::int64_t{1}));
+  const Transaction writing(writer);
+  EXPECT_EQ(reader.run("SELECT count(*) FROM things")[0][0], SqlValue(std::int64_t{1}));
+}
+
+TEST_F(StrangersFile, RunsNothingOfItsOwn) {
+  write(
+      "CREATE TABLE things (name); CREATE TABLE copies (name); CREATE VIEW seen AS SELECT name FROM things;"
+      "CREATE TRIGGER copy AFTER INSERT ON things BEGIN INSERT INTO copies VALUES (new.name); END");
+  Database database(file_, Access::resume);
+  database.run("INSERT INTO things VALUES ('a')");
+  EXPECT_EQ(database.run("SELECT count(*) FROM copies")[0][0], SqlValue(std::int64_t{0}));
+  EXPECT_TRUE(holds(error_of([&] { database.run("SELECT name FROM seen"); }, ErrorKind::failed), "prohibited"));
+}
+
+TEST_F(StrangersFile, CannotAskForAnyWork) {
+  write("CREATE TABLE things (name)");
+  Database reader(file_, Access::read);
+  const std::string error = error_of(
+      [&] { reader.run("WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n"); },
+      ErrorKind::bad_input);
+  EXPECT_EQ(error, file_.string() + ": cannot be read: it asks for more work than a file of its size should");
+}
+
+TEST_F(StrangersFile, IsCheckedWhole) {
+  write("CREATE TABLE things (name); INSERT INTO things VALUES (hex(zeroblob(20000)))");
+  EXPECT_NO_THROW(Database(file_, Access::read));
+  std::fstream(file_, std::ios::in | std::ios::out | std::ios::binary).seekp(4096).write("\xff\xff\xff\xff", 4);
+  for (const Access access : {Access::read, Access::resume})
+    EXPECT_TRUE(refusal(access).starts_with(file_.string() + ": is damaged: ")) << refusal(access);
+}
+
+TEST_F(StrangersFile, MustBeThereAndBeAFile) {
+  for (const Access access : {Access::read, Access::resume}) {
+    EXPECT_EQ(refusal(access), file_.string() + ": does not exist");
+    const std::string folder = error_of([&] { Database d(folder_.path(), access); }, ErrorKind::bad_input);
+    EXPECT_EQ(folder, folder_.path().string() + ": is not a file");
+  }
+  write_text(file_, std::string(4096, 'x'));
+  EXPECT_EQ(refusal(), file_.string() + ": cannot be read: file is not a database");
 }
 
 TEST(Database, WhatCannotBeOpenedIsNamed) {

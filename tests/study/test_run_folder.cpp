@@ -45,7 +45,8 @@ class RunFolder : public ::testing::Test {
   std::string metrics(std::int64_t id) const { return read_text(trial_folder(run_.path(), id) / "metrics.jsonl"); }
   Json record(std::int64_t id) const { return Json::parse(read_text(trial_folder(run_.path(), id) / "trial.json")); }
   TemporaryFolder run_;
-  TrialWriter writer_{run_.path()};
+  RunFiles files_{run_.path()};
+  TrialWriter writer_{files_};
 };
 
 TEST_F(RunFolder, TrialsHaveSixDigitsAndAreNotCutBeyond) {
@@ -59,7 +60,7 @@ TEST_F(RunFolder, StepsAndEvaluationsAreLinesInTheOrderTheyHappened) {
   take_step(writer_, trial, 2.25);
   take_step(writer_, trial, 0.1 + 0.2);
   writer_.on_evaluation(trial, {.trial = trial.id, .loss = 1.75, .token_accuracy = 0.5}, 1.75);
-  writer_.on_round(2);
+  files_.on_round(2);
   EXPECT_EQ(metrics(7),
             R"({"step":1,"train_loss":2.25,"learning_rate":0.0003,"grad_norm":0.5,"tokens":10})"
             "\n"
@@ -73,7 +74,8 @@ TEST_F(RunFolder, StepsAndEvaluationsAreLinesInTheOrderTheyHappened) {
 TEST_F(RunFolder, EveryMetricIsWrittenAndReadUnderItsOwnName) {
   for (const Metric& metric : finetune::metrics()) {
     SCOPED_TRACE(metric.name);
-    TrialWriter writer(run_.path() / metric.name, metric);
+    RunFiles files(run_.path() / metric.name);
+    TrialWriter writer(files, metric);
     Trial trial = trial_of(0);
     writer.on_start(trial);
     take_step(writer, trial, 2.25);
@@ -125,7 +127,7 @@ TEST_F(RunFolder, NumbersThatJsonLacksAreStringsAndReadBack) {
   writer_.on_start(trial);
   take_step(writer_, trial, kNan, kInf);
   writer_.on_evaluation(trial, {.trial = trial.id, .loss = -kInf, .token_accuracy = 0}, -kInf);
-  writer_.on_round(1);
+  files_.on_round(1);
   EXPECT_NE(metrics(0).find(R"("train_loss":"nan")"), std::string::npos) << metrics(0);
   EXPECT_NE(metrics(0).find(R"("grad_norm":"inf")"), std::string::npos) << metrics(0);
   StudySummary study;
@@ -145,7 +147,7 @@ TEST_F(RunFolder, WhatIsWrittenOfTwoTrialsStaysApart) {
   const std::vector<StepResult> results{step_of(first, 1, 1.0), step_of(second, 1, 2.0)};
   const std::vector<const Trial*> trials{&first, &second};
   writer_.on_steps(results, trials);
-  writer_.on_round(1);
+  files_.on_round(1);
   EXPECT_NE(metrics(0).find(R"("train_loss":1.0,)"), std::string::npos) << metrics(0);
   EXPECT_NE(metrics(1).find(R"("train_loss":2.0,)"), std::string::npos) << metrics(1);
 }
@@ -223,15 +225,30 @@ TEST_F(RunFolder, ReportsAreThreeFilesAndNothingElse) {
   EXPECT_EQ(read_text(run_.path() / "report.html"), report_html(study));
 }
 
-TEST(MetricsFile, AFileThatCannotBeCreatedIsAnErrorNamingIt) {
-  const TemporaryFolder folder;
-  const fs::path path = folder.path() / "missing" / "metrics.jsonl";
-  try {
-    const MetricsFile file(path);
-    ADD_FAILURE();
-  } catch (const Error& error) {
-    EXPECT_NE(std::string(error.what()).find(path.string()), std::string::npos) << error.what();
-  }
+// A save covers what was there: the rest is undone, and what a user put beside it stays.
+TEST_F(RunFolder, ResumingUndoesWhatCameAfterTheSave) {
+  Trial going_on = trial_of(0), ended = trial_of(1), later = trial_of(2);
+  for (Trial* trial : {&going_on, &ended, &later}) writer_.on_start(*trial);
+  ended.state = going_on.state = TrialState::stopped;
+  going_on.schedule = {{1, {}}};
+  for (const Trial* trial : {&going_on, &ended}) writer_.on_end(*trial);
+  const fs::path notes = trial_folder(run_.path(), 2) / "notes.txt", named = run_.path() / "trials" / "mine";
+  write_text(notes, "a user's");
+  fs::create_directory(named);
+  going_on.state = TrialState::running;
+  StudyState state;
+  state.trials = {going_on, ended};
+  writer_.on_resume(state);
+  EXPECT_FALSE(fs::exists(trial_folder(run_.path(), 0) / "trial.json"));
+  EXPECT_FALSE(fs::exists(trial_folder(run_.path(), 0) / "schedule.json"));
+  EXPECT_TRUE(fs::exists(trial_folder(run_.path(), 0) / "metrics.jsonl"));
+  EXPECT_TRUE(fs::exists(trial_folder(run_.path(), 1) / "trial.json"));
+  EXPECT_FALSE(fs::exists(trial_folder(run_.path(), 2) / "metrics.jsonl"));
+  EXPECT_TRUE(fs::exists(notes));
+  EXPECT_TRUE(fs::exists(named));
+  fs::remove(notes);
+  writer_.on_resume(state);
+  EXPECT_FALSE(fs::exists(trial_folder(run_.path(), 2)));
 }
 
 }  // namespace

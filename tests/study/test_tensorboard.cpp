@@ -114,7 +114,8 @@ class Board : public ::testing::Test {
                             {.name = "train.schedule", .choices = {std::string("linear"), std::string("cosine")}},
                             {.name = "train.lora.rslora", .choices = {true, false}},
                             {.name = "mixed", .choices = {true, std::int64_t{8}}}}};
-  TensorBoardWriter board_{run_.path(), space_, metric_named("token_accuracy")};
+  RunFiles files_{run_.path()};
+  TensorBoardWriter board_{files_, space_, metric_named("token_accuracy")};
 };
 
 TEST_F(Board, HasAFolderForEachTrialAndNoneForTheDefault) {
@@ -124,7 +125,7 @@ TEST_F(Board, HasAFolderForEachTrialAndNoneForTheDefault) {
   step(default_run, 1, 2);
   step(first, 1, 2);
   EXPECT_TRUE(messages("000000").empty()) << "not before the round is over";
-  board_.on_round(0);
+  files_.on_round(0);
   const auto written = messages("000000");
   ASSERT_EQ(written.size(), 4u);
   EXPECT_TRUE(holds(written[0], "brain.Event:2"));
@@ -141,7 +142,7 @@ TEST_F(Board, EvaluationsHaveTheLossAndTheTunedMetric) {
   const Trial one = trial(3);
   board_.on_start(one);
   board_.on_evaluation(one, {.trial = one.id, .loss = 0.5, .token_accuracy = 0.75}, 0.75);
-  board_.on_round(0);
+  files_.on_round(0);
   const std::string last = messages("000003").back();
   const auto number = [](float value) {
     const auto bits = std::bit_cast<std::uint32_t>(value);
@@ -166,7 +167,7 @@ TEST_F(Board, ATrialThatEndsIsWrittenAtOnceWithHowItEnded) {
   EXPECT_TRUE(holds(messages("000000").back(), success)) << "stopped by the tuner is no failure";
   EXPECT_TRUE(holds(messages("000001").back(), failure));
   step(bad, 2, 1);  // none of its business any more
-  board_.on_round(0);
+  files_.on_round(0);
   EXPECT_EQ(messages("000001").size(), 5u);
 }
 

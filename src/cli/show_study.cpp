@@ -1,0 +1,19 @@
+#include "cli/show_study.h"
+
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "core/error.h"
+
+namespace finetune {
+
+int show_study(const StudySummary& study, bool json) {
+  if (json)
+    std::cout << report_json(study).dump() << "\n";
+  else
+    std::cout << report_text(study);
+  if (!study.interrupted && all_failed(study)) throw failed(study.folder, "every trial failed");
+  return study.interrupted ? 130 : 0;
+}
+
+}  // namespace finetune

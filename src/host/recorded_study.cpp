@@ -1,0 +1,93 @@
+#include "host/recorded_study.h"
+
+#include <chrono>
+#include <utility>
+
+#include "core/files.h"
+#include "study/run_files.h"
+#include "study/run_folder.h"
+#include "study/saver.h"
+#include "study/tensorboard.h"
+
+namespace finetune {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+class FirstRound : public StudyObserver {
+ public:
+  explicit FirstRound(std::function<void()> told) : told_(std::move(told)) {}
+  void on_steps(std::span<const StepResult>, std::span<const Trial* const>) override {
+    if (const auto told = std::exchange(told_, {})) told();
+  }
+
+ private:
+  std::function<void()> told_;
+};
+
+}  // namespace
+
+Played play(const RecordedStudy& study, StudyOptions options, Tuner& tuner, const std::vector<Lane*>& lanes,
+            const StudyHooks& hooks, DiskWait& disk) {
+  const Metric metric = metric_named(study.facts.metric);
+  std::optional<SavedStudy> saved;
+  if (study.from) {
+    saved = read_save(study.run, *study.from, lanes);
+    remove_unfinished_files(study.run, disk.handler());
+  }
+  const auto seconds = [before = saved ? saved->seconds : 0, started = Clock::now()] {
+    return before + std::chrono::duration<double>(Clock::now() - started).count();
+  };
+
+  RunFiles files(study.run, disk.handler());
+  if (saved) files.reopen(saved->files);
+  TrialWriter writer(files, metric);
+  TensorBoardWriter board(files, study.facts.space, metric);
+  StudyRecord record(study.run / "study.db", study.facts, saved ? StudyRecord::As::resumed : StudyRecord::As::created,
+                     disk.handler());
+  if (!saved && study.on_begin) {
+    SaveRows rows(study.run);
+    study.on_begin(rows);
+  }
+  Saver saver(files, {.every = study.save_every,
+                      .beside = study.saves_beside,
+                      .seconds = seconds,
+                      .say = hooks.say ? hooks.say : [](const std::string&) {},
+                      .on_saved = study.on_saved});
+  FirstRound first_round(study.on_first_round);
+
+  options.stop = ends_by(hooks.stop, study.budget_seconds, seconds);
+  options.on_step = hooks.on_step;
+  options.savers = hooks.savers;
+  options.savers.push_back(&saver);
+  std::vector<StudyObserver*> observers{&writer, &board, &files, &record, &disk, &first_round};
+  observers.insert(observers.end(), hooks.observers.begin(), hooks.observers.end());
+  Study loop(std::move(options), tuner, lanes, std::move(observers));
+  StudyResult result = saved ? loop.resume(std::move(saved->state)) : loop.run();
+  saver.wait();
+  record.finish();
+  sync_files(files.take_changed());
+  return {std::move(result), seconds()};
+}
+
+void complete(const std::filesystem::path& run, const OnDiskFault& on_fault) {
+  SaveRows(run, on_fault).set_fact("complete", "true");
+  remove_saves(run, on_fault);
+}
+
+bool is_complete(const std::filesystem::path& run, SaveRows& rows) {
+  if (!rows.facts().contains("complete")) return false;
+  remove_saves(run);
+  return true;
+}
+
+std::function<std::optional<EndReason>()> ends_by(std::function<bool()> stop, std::optional<double> budget_seconds,
+                                                  std::function<double()> seconds) {
+  return [=, stop = std::move(stop), seconds = std::move(seconds)]() -> std::optional<EndReason> {
+    if (stop && stop()) return EndReason::interrupted;
+    if (budget_seconds && seconds() >= *budget_seconds) return EndReason::seconds;
+    return std::nullopt;
+  };
+}
+
+}  // namespace finetune

@@ -1,0 +1,53 @@
+// A study with everything that records it in its run's folder: metrics, TensorBoard, study.db and saves. Torch-free:
+// lanes are an interface. `tune` and `resume` play theirs here, and so do tests with lanes of their own.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "core/disk_fault.h"
+#include "engine/study.h"
+#include "host/disk_wait.h"
+#include "host/hooks.h"
+#include "study/save_rows.h"
+#include "study/saves.h"
+#include "study/study_record.h"
+
+namespace finetune {
+
+struct RecordedStudy {
+  std::filesystem::path run;  ///< the folder, which is there
+  StudyFacts facts;
+  std::optional<std::int64_t> save_every;        ///< run.save_every
+  bool saves_beside = true;                      ///< SaverOptions::beside
+  std::optional<double> budget_seconds;          ///< tune.budget.seconds
+  std::function<void(SaveRows&)> on_begin;       ///< study.db is made: what is kept beside it
+  std::function<void()> on_saved = [] {};        ///< SaverOptions::on_saved
+  std::optional<SaveRow> from;                   ///< goes on from this save
+  std::function<void()> on_first_round = [] {};  ///< the first round is through: there is something to lose
+};
+
+struct Played {
+  StudyResult result;
+  double seconds = 0;  ///< what went before a resume included
+};
+
+/// `options`: all but stop, on_step and savers, which are the hooks'. `disk` is asked and told of everything that is
+/// written. All that it leaves is durable. Throws Error.
+Played play(const RecordedStudy& study, StudyOptions options, Tuner& tuner, const std::vector<Lane*>& lanes,
+            const StudyHooks& hooks, DiskWait& disk);
+
+/// The results are written: marks the run as complete, and its saves go.
+void complete(const std::filesystem::path& run, const OnDiskFault& on_fault);
+/// True also removes the saves of a run that was killed before they went.
+bool is_complete(const std::filesystem::path& run, SaveRows& rows);
+
+/// Why a study ends besides its tuner's reasons, for StudyOptions::stop: the user, or seconds of a budget.
+std::function<std::optional<EndReason>()> ends_by(std::function<bool()> stop, std::optional<double> budget_seconds,
+                                                  std::function<double()> seconds);
+
+}  // namespace finetune

@@ -1,0 +1,73 @@
+#include "study/saver.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include "core/error.h"
+
+namespace finetune {
+namespace {
+
+constexpr double kEvery = 60, kAtRungs = 10;  // seconds
+constexpr double kShare = 0.02;               // of the time, at most
+
+}  // namespace
+
+bool is_save_due(const SaveTimes& times) {
+  if (times.first) return times.evaluated || times.since >= kAtRungs;
+  return times.since >= std::max(times.evaluated ? kAtRungs : kEvery, times.cost / kShare);
+}
+
+Saver::Saver(RunFiles& files, SaverOptions options)
+    : files_(files), options_(std::move(options)), writer_(files.run(), files.on_fault()), asked_(options_.seconds()) {}
+
+Saver::~Saver() {
+  wait();
+}
+
+void Saver::wait() {
+  if (under_way_.valid()) under_way_.get();
+}
+
+bool Saver::is_busy() const {
+  return under_way_.valid() && under_way_.wait_for(std::chrono::seconds(0)) != std::future_status::ready;
+}
+
+bool Saver::wants_save(std::int64_t round, bool evaluated, bool last) {
+  if (options_.every == 0) return false;
+  if (last) return true;
+  if (options_.every) return round % *options_.every == 0;
+  if (is_busy()) return false;
+  wait();
+  return is_save_due(
+      {.since = options_.seconds() - asked_, .cost = cost_, .first = !saved_round_, .evaluated = evaluated});
+}
+
+void Saver::save(const StudyState& snapshot) {
+  wait();
+  files_.flush();
+  asked_ = options_.seconds();
+  SavedStudy study{.state = snapshot, .files = files_.sizes(), .seconds = asked_};
+  auto work = [this, study = std::move(study), changed = files_.take_changed()] { write(study, changed); };
+  under_way_ = std::async(options_.beside ? std::launch::async : std::launch::deferred, std::move(work));
+  if (!options_.beside) wait();
+}
+
+void Saver::write(const SavedStudy& study, const std::vector<std::filesystem::path>& changed) {
+  const auto begun = std::chrono::steady_clock::now();
+  try {
+    writer_.write(study, changed);
+    saved_round_ = study.state.rounds;
+    options_.on_saved();
+  } catch (const Error& error) {
+    options_.say(
+        fmt::format("round {} could not be saved: {}; {}", study.state.rounds, error.what(),
+                    saved_round_ ? fmt::format("the save of round {} stays", *saved_round_) : "there is no save yet"));
+  }
+  cost_ = std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
+}
+
+}  // namespace finetune

@@ -1,0 +1,65 @@
+// When a study is saved, and by whom: a thread of its own writes beside the rounds that follow.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <future>
+#include <optional>
+#include <string>
+
+#include "engine/study.h"
+#include "study/run_files.h"
+#include "study/saves.h"
+
+namespace finetune {
+
+/// What `run.save_every: auto` decides on, in seconds.
+struct SaveTimes {
+  double since = 0;        ///< the last save was asked for, or the study began
+  double cost = 0;         ///< what the last save took of anybody's time; 0 before the first
+  bool first = false;      ///< there is none yet
+  bool evaluated = false;  ///< a rung: what was found out is worth keeping
+};
+
+/// Once a minute, after a rung also after ten seconds, the first one at the first rung; and never so often that saving
+/// takes more than a fiftieth of the time.
+bool is_save_due(const SaveTimes& times);
+
+struct SaverOptions {
+  std::optional<std::int64_t> every;  ///< rounds; nothing = auto, 0 = never
+  bool beside = true;                 ///< false: save() returns when it is done
+  std::function<double()> seconds;    ///< of the study so far, what went before a resume included
+  std::function<void(const std::string&)> say = [](const std::string&) {};  ///< from any thread
+  std::function<void()> on_saved = [] {};                                   ///< after each save, on the saver's thread
+};
+
+class Saver : public StudySaver {
+ public:
+  /// `files` must outlive it.
+  Saver(RunFiles& files, SaverOptions options);
+  /// Waits for a save under way.
+  ~Saver() override;
+
+  bool wants_save(std::int64_t round, bool evaluated, bool last) override;
+  /// A save that fails is said, and the study goes on: the last valid one stays.
+  void save(const StudyState& snapshot) override;
+  /// Returns when nothing is under way.
+  void wait();
+  /// The round of the last valid save.
+  std::optional<std::int64_t> saved_round() const { return saved_round_; }
+
+ private:
+  bool is_busy() const;
+  void write(const SavedStudy& study, const std::vector<std::filesystem::path>& changed);
+
+  RunFiles& files_;
+  SaverOptions options_;
+  SaveWriter writer_;
+  double asked_ = 0;                         // the second at which the last save was asked for
+  std::atomic<double> cost_ = 0;             // of the last save
+  std::optional<std::int64_t> saved_round_;  // read when nothing is under way
+  std::future<void> under_way_;              // last: its thread works on the members above
+};
+
+}  // namespace finetune

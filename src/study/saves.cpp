@@ -1,0 +1,166 @@
+#include "study/saves.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <utility>
+
+#include "core/content_hash.h"
+#include "core/error.h"
+#include "core/files.h"
+#include "core/folders.h"
+#include "core/number.h"
+#include "core/strict_json.h"
+#include "engine/study_json.h"
+#include "study/save_rows.h"
+
+namespace finetune {
+namespace {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::ordered_json;
+
+constexpr const char* kSaveFormat = "finetune_tune save";
+constexpr int kSaveVersion = 1;
+
+fs::path saves_folder(const fs::path& run) {
+  return run / "saves";
+}
+
+std::string image_name(std::int64_t number) {
+  return fmt::format("image-{:06}.safetensors", number);
+}
+
+// The number that follows those of the images that are there.
+std::int64_t free_image_number(const fs::path& folder) {
+  std::int64_t next = 0;
+  if (!fs::exists(folder)) return next;
+  for (const auto& entry : fs::directory_iterator(folder)) {
+    const std::string name = entry.path().filename().string();
+    if (!name.starts_with("image-")) continue;
+    const auto number = number_from_text(std::string_view(name).substr(6, name.find('.') - 6));
+    if (number && *number >= 0 && *number < 1e15) next = std::max(next, static_cast<std::int64_t>(*number) + 1);
+  }
+  return next;
+}
+
+// A name that comes from a file must be one that lies in saves/.
+std::string checked_name(const std::string& where, const std::string& name) {
+  if (name.empty() || name.find('/') != std::string::npos || name == "." || name == "..")
+    throw bad_input(where, "names a file outside saves/");
+  return name;
+}
+
+Json parse_state(const fs::path& path, const SaveRow& row) {
+  const std::string where = path.string(), content = read_file(path, row.written.bytes);
+  if (content_hash(content) != row.written.hash)
+    throw bad_input(where, "is damaged, or of another run: it is not what study.db says was saved");
+  Json json = parse_strict_json(where, content);
+  if (!json.is_object() || json.value("format", Json()) != kSaveFormat) throw bad_input(where, "is no save of a study");
+  if (json.value("version", Json()) != kSaveVersion) throw bad_input(where, "was saved by another version");
+  return json;
+}
+
+}  // namespace
+
+SaveWriter::SaveWriter(fs::path run, OnDiskFault on_fault)
+    : run_(std::move(run)),
+      folder_(saves_folder(run_)),
+      on_fault_(std::move(on_fault)),
+      next_image_(free_image_number(folder_)) {}
+
+void SaveWriter::write(const SavedStudy& study, const std::vector<fs::path>& changed) {
+  bytes_ = 0;
+  make_folders(folder_, on_fault_);
+  sync_files(changed);
+  const std::string name = fmt::format("state-{:06}.json", study.state.rounds);
+  write_state(name, study);
+  SaveRows(run_, on_fault_).add({.round = study.state.rounds, .name = name, .written = state_});
+  on_disk_ = std::exchange(used_, {});
+  remove_all_but(name);
+}
+
+// The image's file, written where the last save had none of it.
+const SaveWriter::OnDisk& SaveWriter::keep(const std::shared_ptr<const TrialImage>& image) {
+  const auto [place, is_new] = used_.try_emplace(image.get());
+  if (!is_new) return place->second;
+  if (const auto found = on_disk_.find(image.get()); found != on_disk_.end()) {
+    place->second = found->second;
+  } else {
+    const std::string name = image_name(next_image_++);
+    place->second = {image, name, write_image(folder_ / name, image->parts(), on_fault_)};
+    bytes_ += place->second.written.bytes;
+  }
+  return place->second;
+}
+
+void SaveWriter::write_state(const std::string& name, const SavedStudy& study) {
+  used_.clear();  // of a save that did not come to its end
+  const Json loop = to_json(study.state, [this](const auto& image) { return keep(image).name; });
+  Json images = Json::object();
+  for (const auto& [image, kept] : used_)
+    images[kept.name] = {{"bytes", kept.written.bytes}, {"hash", kept.written.hash}};
+  const Json json = {{"format", kSaveFormat}, {"version", kSaveVersion}, {"seconds", study.seconds},
+                     {"files", study.files},  {"images", images},        {"study", loop}};
+  const std::string content = json.dump() + "\n";
+  write_file_atomically(folder_ / name, content, on_fault_);
+  state_ = {.hash = content_hash(content), .bytes = content.size()};
+  bytes_ += content.size();
+}
+
+// What is in there is ours alone: older saves, and what was left by one that was cut off.
+void SaveWriter::remove_all_but(const std::string& state_name) {
+  std::set<std::string> wanted{state_name};
+  for (const auto& [image, kept] : on_disk_) wanted.insert(kept.name);
+  std::vector<fs::path> rest;
+  for (const auto& entry : fs::directory_iterator(folder_)) {
+    if (!wanted.contains(entry.path().filename().string())) rest.push_back(entry.path());
+  }
+  for (const fs::path& path : rest) remove_file(path, on_fault_);
+}
+
+std::optional<SaveRow> last_save(const fs::path& run) {
+  return SaveRows(run).last();
+}
+
+SavedStudy read_save(const fs::path& run, const SaveRow& row, const std::vector<Lane*>& lanes) {
+  const fs::path folder = saves_folder(run), path = folder / checked_name((run / "study.db").string(), row.name);
+  const std::string where = path.string();
+  const Json json = parse_state(path, row);
+  const auto image_of = [&](const std::string& name) {
+    const Json& image = json.at("images").at(name);
+    const WrittenFile written{.hash = image.at("hash").get<std::string>(),
+                              .bytes = image.at("bytes").get<std::uint64_t>()};
+    const fs::path file = folder / checked_name(where, name);
+    try {
+      return lanes.front()->image_of(ImageFile(file, written).parts());
+    } catch (const Error& error) {
+      throw error.at(file.string());
+    }
+  };
+  std::map<std::string, std::shared_ptr<const TrialImage>> images;  // two names of one image stay one
+  const auto find = [&](const std::string& name) {
+    auto& image = images[name];
+    if (!image) image = image_of(name);
+    return image;
+  };
+  try {
+    SavedStudy study;
+    study.state = study_from_json(json.at("study"), lanes.size(), find);
+    study.files = json.at("files").get<FileSizes>();
+    study.seconds = json.at("seconds").get<double>();
+    return study;
+  } catch (const Error& error) {
+    throw error.at(where);
+  } catch (const nlohmann::json::exception&) {
+    throw bad_input(where, "is damaged");
+  }
+}
+
+void remove_saves(const fs::path& run, const OnDiskFault& on_fault) {
+  remove_tree(saves_folder(run), on_fault);
+}
+
+}  // namespace finetune

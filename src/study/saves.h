@@ -1,0 +1,78 @@
+// saves/: the whole state of a study, from which `resume` goes on.
+//
+//   saves/state-000120.json           after round 120: the loop and its tuner (engine/study_json.h), which images
+//   belong
+//                                     to it, how long every file that grows was, the seconds so far
+//   saves/image-000057.safetensors    weights and moments of one trial (study/image_file.h); those that did not change
+//                                     since the last save are kept
+//   study.db, table ft_saves          a save is valid once its row is there, written last and made durable
+//
+// The last valid save stays until the next one is: at most two are on the disk. Torch-free.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/disk_fault.h"
+#include "engine/study_state.h"
+#include "study/image_file.h"
+#include "study/run_files.h"
+
+namespace finetune {
+
+struct SavedStudy {
+  StudyState state;
+  FileSizes files;     ///< RunFiles::sizes
+  double seconds = 0;  ///< that the study has taken
+};
+
+/// Writes saves of one run, on one thread.
+class SaveWriter {
+ public:
+  /// `run` has a study.db (study/study_record.h).
+  explicit SaveWriter(std::filesystem::path run, OnDiskFault on_fault = {});
+  /// Returns when the save is valid and durable, and what older ones left is gone. `changed`: files that it covers and
+  /// that have to be durable before (RunFiles::take_changed). Throws Error (failed); the last valid save stays then.
+  void write(const SavedStudy& study, const std::vector<std::filesystem::path>& changed);
+  std::uint64_t bytes() const { return bytes_; }  ///< written by the last call
+
+ private:
+  struct OnDisk {
+    std::shared_ptr<const TrialImage> image;  // kept, so that no other image has its address
+    std::string name;
+    WrittenFile written;
+  };
+  const OnDisk& keep(const std::shared_ptr<const TrialImage>& image);
+  void write_state(const std::string& name, const SavedStudy& study);
+  void remove_all_but(const std::string& state_name);
+
+  std::filesystem::path run_, folder_;
+  OnDiskFault on_fault_;
+  std::map<const TrialImage*, OnDisk> on_disk_, used_;  // of the last save, and of the one being written
+  std::int64_t next_image_ = 0;
+  std::uint64_t bytes_ = 0;
+  WrittenFile state_;
+};
+
+/// What a run's last valid save is, before it is opened.
+struct SaveRow {
+  std::int64_t round = 0;
+  std::string name;  ///< in saves/
+  WrittenFile written;
+};
+
+/// Nothing where there is none yet. Throws Error.
+std::optional<SaveRow> last_save(const std::filesystem::path& run);
+
+/// Images go to the lanes, all of which make them alike. Not trusted: throws Error (bad_input) naming the file.
+SavedStudy read_save(const std::filesystem::path& run, const SaveRow& row, const std::vector<Lane*>& lanes);
+
+/// Removes saves/, once there is nothing to go on with.
+void remove_saves(const std::filesystem::path& run, const OnDiskFault& on_fault = {});
+
+}  // namespace finetune
