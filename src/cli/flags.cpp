@@ -19,6 +19,10 @@ Flag json_flag() {
   return {"--json", "", "the result as one JSON object on stdout", {}, Flag::Takes::nothing};
 }
 
+Flag trace_flag() {
+  return {"--trace-state", "FILE", "write a hash of the whole state after each round, to compare two runs by"};
+}
+
 Flag model_flag() {
   return {"--model", "DIR", "HuggingFace checkpoint folder", {"model.path"}};
 }

@@ -91,6 +91,24 @@ void Progress::on_start(const Trial& trial) {
   running_[trial.id] = {};
 }
 
+void Progress::on_resume(const StudyState& state) {
+  const std::lock_guard lock(mutex_);
+  const auto take_up = [this](const Trial& trial) {
+    const bool ended = trial.state != TrialState::running && trial.state != TrialState::paused;
+    if (trial.state == TrialState::running) running_[trial.id] = {trial.step, trial.train_loss, trial.metric};
+    if (ended && trial.id != kDefaultRun) ++ended_;
+    const bool better = trial.best_metric && (!best_ || to_minimized(*trial.best_metric, plan_->direction) <
+                                                            to_minimized(*best_, plan_->direction));
+    if (trial.id == kDefaultRun || !better) return;
+    best_ = trial.best_metric;
+    best_trial_ = trial.id;
+  };
+  if (state.default_run) take_up(*state.default_run);
+  for (const Trial& trial : state.trials) take_up(trial);
+  steps_ = state.steps;
+  share_before_ = share_done();
+}
+
 void Progress::on_steps(std::span<const StepResult> results, std::span<const Trial* const> trials) {
   const std::lock_guard lock(mutex_);
   for (std::size_t i = 0; i < results.size(); ++i) {
@@ -160,7 +178,8 @@ std::string Progress::status_line() const {
     text += fmt::format("{} tokens/s  ",
                         with_commas(static_cast<long long>(static_cast<double>(tokens_) / std::max(1e-3, elapsed))));
   text += duration_text(elapsed) + " gone";
-  if (share > 0.01) text += ", " + duration_text(elapsed * (1 - share) / share) + " left";
+  const double here = share - share_before_;  // what this process has done of it
+  if (here > 0.01) text += ", " + duration_text(elapsed * (1 - share) / here) + " left";
   if (best_) text += fmt::format("  best {} {:.5g} ({})", plan_->metric, *best_, name_of(best_trial_));
   return text;
 }

@@ -36,6 +36,7 @@ class Progress : public StudyObserver {
   void end();
 
   void on_start(const Trial& trial) override;
+  void on_resume(const StudyState& state) override;
   void on_steps(std::span<const StepResult> results, std::span<const Trial* const> trials) override;
   void on_evaluation(const Trial& trial, const EvalResult& result, double metric) override;
   void on_end(const Trial& trial) override;
@@ -66,6 +67,7 @@ class Progress : public StudyObserver {
   std::optional<double> best_;
   TrialId best_trial_;
   std::int64_t tokens_ = 0, steps_ = 0, ended_ = 0;
+  double share_before_ = 0;  // done before a resume
   int lines_drawn_ = 0;
   std::function<bool()> stop_;  // whether the user asked the run to end
   bool stopped_ = false;        // and it was seen

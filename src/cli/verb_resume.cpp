@@ -3,6 +3,8 @@
 #include "cli/prepare.h"
 #include "cli/progress.h"
 #include "cli/show_study.h"
+#include "cli/show_train.h"
+#include "cli/study_hooks.h"
 #include "core/error.h"
 #include "host/resume.h"
 
@@ -14,23 +16,25 @@ int run_resume(const Arguments& arguments) {
   const std::string folder = arguments.option("folder");
   if (folder.empty()) throw bad_input("", "resume needs the folder of a run: finetune_tune resume runs/first");
   const InterruptGuard guard;
+  const auto trace = open_trace(arguments);
   Progress progress;
-  const StudySummary summary =
-      resume(folder, progress.hooks(InterruptGuard::requested), {.elsewhere = arguments.has("elsewhere")});
+  const Resumed resumed = resume(folder, study_hooks(progress, trace.get()), {.elsewhere = arguments.has("elsewhere")});
   progress.end();
-  return show_study(summary, arguments.json());
+  if (resumed.study) return show_study(*resumed.study, arguments.json());
+  return resumed.trained ? show_train(*resumed.trained, arguments.json()) : 0;
 }
 
 }  // namespace
 
 Verb resume_verb() {
   return {.name = "resume",
-          .help = "go on with a study that was interrupted or killed, from its last save",
+          .help = "go on with a run of tune or train that was interrupted or killed, from its last save",
           .example = "finetune_tune resume runs/first",
           .flags = {{"folder", "DIR", "folder of the run, or a copy of it"},
                     {.name = "--elsewhere",
                      .help = "also on another kind of processor, where the last bits may differ",
-                     .takes = Flag::Takes::nothing}},
+                     .takes = Flag::Takes::nothing},
+                    trace_flag()},
           .run = run_resume};
 }
 

@@ -3,6 +3,7 @@
 #include "cli/prepare.h"
 #include "cli/progress.h"
 #include "cli/show_study.h"
+#include "cli/study_hooks.h"
 #include "host/tune.h"
 #include "tuners/registry.h"
 
@@ -13,8 +14,9 @@ namespace {
 int run_tune(const Arguments& arguments) {
   const RunConfig config = prepare_config(arguments);
   const InterruptGuard guard;
+  const auto trace = open_trace(arguments);
   Progress progress;
-  const StudySummary summary = tune(config, progress.hooks(InterruptGuard::requested), arguments.overwrite());
+  const StudySummary summary = tune(config, study_hooks(progress, trace.get()), arguments.overwrite());
   progress.end();
   return show_study(summary, arguments.json());
 }
@@ -27,7 +29,7 @@ Verb tune_verb() {
           .example =
               "finetune_tune --model models/qwen --train train.jsonl --valid dev.jsonl --out runs/first --trials 16 "
               "--steps 100",
-          .flags = training_flags() + out_flags(),
+          .flags = training_flags() + out_flags() + std::vector<Flag>{trace_flag()},
           .required = {"model.path", "data.train", "run.out"},
           .run = run_tune,
           .notes = tuners_help()};

@@ -1,18 +1,27 @@
-// Plays a study in its run's folder, whose run.yaml is written: the tuner, the lanes, everything that records it, its
-// saves, and what it leaves at the end. `tune` begins one, `resume` goes on with one.
+// Plays a run in its folder, whose run.yaml is written: tuner, lanes, everything that records it, its saves, and what
+// it leaves at the end. The verb begins a run, `resume` goes on with one.
 #pragma once
 
-#include <cstdint>
 #include <optional>
 
 #include "engine/session.h"
 #include "host/hooks.h"
+#include "host/train.h"
 #include "report/summary.h"
 #include "study/saves.h"
 
 namespace finetune {
 
+/// What a run's study.db says it is.
+constexpr const char *kTuneVerb = "tune", *kTrainVerb = "train";
+
 /// Everything of session.config is settled: tune.concurrent trials run side by side. `from`: the save to go on from.
-StudySummary conduct(Session& session, const StudyHooks& hooks, const std::optional<SaveRow>& from);
+StudySummary conduct_tune(Session& session, const StudyHooks& hooks, const std::optional<SaveRow>& from);
+
+/// One trial, without a search (forget_search). Throws Error when training fails.
+TrainResult conduct_train(Session& session, const StudyHooks& hooks, const std::optional<SaveRow>& from);
+
+/// A run without a search: whatever the configuration says of one is left out.
+void forget_search(RunConfig& config);
 
 }  // namespace finetune

@@ -41,7 +41,7 @@ Played play(const RecordedStudy& study, StudyOptions options, Tuner& tuner, cons
 
   RunFiles files(study.run, disk.handler());
   if (saved) files.reopen(saved->files);
-  TrialWriter writer(files, metric);
+  const auto writer = study.writer ? study.writer(files, metric) : std::make_unique<TrialWriter>(files, metric);
   TensorBoardWriter board(files, study.facts.space, metric);
   StudyRecord record(study.run / "study.db", study.facts, saved ? StudyRecord::As::resumed : StudyRecord::As::created,
                      disk.handler());
@@ -57,10 +57,9 @@ Played play(const RecordedStudy& study, StudyOptions options, Tuner& tuner, cons
   FirstRound first_round(study.on_first_round);
 
   options.stop = ends_by(hooks.stop, study.budget_seconds, seconds);
-  options.on_step = hooks.on_step;
   options.savers = hooks.savers;
   options.savers.push_back(&saver);
-  std::vector<StudyObserver*> observers{&writer, &board, &files, &record, &disk, &first_round};
+  std::vector<StudyObserver*> observers{writer.get(), &board, &files, &record, &disk, &first_round};
   observers.insert(observers.end(), hooks.observers.begin(), hooks.observers.end());
   Study loop(std::move(options), tuner, lanes, std::move(observers));
   StudyResult result = saved ? loop.resume(std::move(saved->state)) : loop.run();

@@ -13,15 +13,20 @@
 #include "engine/study.h"
 #include "host/disk_wait.h"
 #include "host/hooks.h"
+#include "study/run_files.h"
 #include "study/save_rows.h"
 #include "study/saves.h"
 #include "study/study_record.h"
 
 namespace finetune {
 
+/// What writes metrics and records of trials into the run's files, which outlive it.
+using MakeWriter = std::function<std::unique_ptr<StudyObserver>(RunFiles&, const Metric&)>;
+
 struct RecordedStudy {
   std::filesystem::path run;  ///< the folder, which is there
   StudyFacts facts;
+  MakeWriter writer;                             ///< empty: TrialWriter
   std::optional<std::int64_t> save_every;        ///< run.save_every
   bool saves_beside = true;                      ///< SaverOptions::beside
   std::optional<double> budget_seconds;          ///< tune.budget.seconds
@@ -36,7 +41,7 @@ struct Played {
   double seconds = 0;  ///< what went before a resume included
 };
 
-/// `options`: all but stop, on_step and savers, which are the hooks'. `disk` is asked and told of everything that is
+/// `options`: all but stop and savers, which are the hooks'. `disk` is asked and told of everything that is
 /// written. All that it leaves is durable. Throws Error.
 Played play(const RecordedStudy& study, StudyOptions options, Tuner& tuner, const std::vector<Lane*>& lanes,
             const StudyHooks& hooks, DiskWait& disk);

@@ -48,43 +48,50 @@ RunConfig config_of(const fs::path& run, const std::string& directory) {
   fs::current_path(directory, error);
   if (error) throw bad_input(directory, "the run was begun in this folder: " + error.message());
   if (!fs::equivalent(config.run.out, run, error) || error) config.run.out = run.string();  // it was moved or copied
-  choose_defaults(config);
   validate(config);
   check_paths(config, false, false);
   return config;
 }
 
-void announce(const Session& session, const LaneCosts& costs, const SaveRow& from) {
+void announce(const Session& session, const LaneCosts& costs, const SaveRow& from, bool searches) {
+  const RunConfig& config = session.config;
   describe_session(session);
-  session.say(fmt::format("goes on after round {}; sampler {}, scheduler {}", with_commas(from.round),
-                          session.config.tune.sampler->name, session.config.tune.scheduler->name));
-  for (const auto& line : forecast_lines(make_forecast(session, costs, *session.config.tune.concurrent, true)))
-    session.say(line);
+  const std::string method =
+      searches ? fmt::format("; sampler {}, scheduler {}", config.tune.sampler->name, config.tune.scheduler->name) : "";
+  session.say(fmt::format("goes on after round {}{}", with_commas(from.round), method));
+  const std::int64_t resident = searches ? *config.tune.concurrent : 1;
+  for (const auto& line : forecast_lines(make_forecast(session, costs, resident, searches))) session.say(line);
 }
 
 }  // namespace
 
-StudySummary resume(const std::string& folder, const StudyHooks& hooks, const ResumeOptions& options) {
+Resumed resume(const std::string& folder, const StudyHooks& hooks, const ResumeOptions& options) {
   const fs::path run = fs::absolute(folder).lexically_normal();
   require_run(run);
   const FileLock lock = hold_folder(run.string());
   SaveRows rows(run, {}, Access::resume);
   const RunFacts facts(run, rows.facts());
+  const bool searches = facts.verb() == kTuneVerb;
   if (is_complete(run, rows)) {
     if (hooks.say) hooks.say(folder + ": is complete; there is nothing to go on with");
-    return complete_summary(run);
+    return {.study = searches ? std::optional(complete_summary(run)) : std::nullopt};
   }
   const auto from = rows.last();
   if (!from) throw bad_input(folder, "has no save to go on from; begin again with the same command and --overwrite");
   facts.require_same_program();
+  const bool moves = fs::current_path() != facts.working_directory();
+  if (moves && hooks.say)
+    hooks.say("relative paths begin at " + facts.working_directory() + ", where the run was begun");
   RunConfig config = config_of(run, facts.working_directory());
+  if (!searches) forget_search(config);
   facts.require_same_inputs(config);
-  Session session = open_study(std::move(config), {}, hooks.say, hooks.stop);
+  Session session = open_study(std::move(config), {.holds_out = searches}, hooks.say, hooks.stop);
   facts.require_same_processor(session, options.elsewhere);
-  const LaneCosts costs = settle_lanes(session, *session.config.tune.concurrent, kMeasuringSeconds);
-  announce(session, costs, *from);
+  const LaneCosts costs = settle_lanes(session, searches ? *session.config.tune.concurrent : 1, kMeasuringSeconds);
+  announce(session, costs, *from, searches);
   if (hooks.on_begin) hooks.on_begin(study_plan(session.config));
-  return conduct(session, hooks, from);
+  if (searches) return {.study = conduct_tune(session, hooks, from)};
+  return {.trained = conduct_train(session, hooks, from)};
 }
 
 }  // namespace finetune

@@ -20,6 +20,8 @@ void keep_inputs(SaveRows& rows, const std::vector<RunInput>& inputs);
 class RunFacts {
  public:
   RunFacts(std::filesystem::path run, std::map<std::string, std::string> facts);
+  /// "tune" or "train": what it is.
+  const std::string& verb() const { return of("verb"); }
   /// Where its relative paths begin.
   std::string working_directory() const { return of("directory"); }
   /// These throw Error (bad_input) naming the difference: to its version and run.yaml, to its inputs, to the processor.

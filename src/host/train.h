@@ -14,6 +14,9 @@ struct TrainResult {
   std::filesystem::path weights;  ///< OUT/adapter (PEFT), or OUT/model for full fine-tuning
   bool full = false;              ///< a whole model
   std::string base;               ///< model.path
+  std::string metric;             ///< tune.metric
+  bool interrupted = false;       ///< by the user, before its end
+  bool can_resume = false;        ///< there is a save to go on from
   Trial trial;
 };
 

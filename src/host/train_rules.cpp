@@ -2,6 +2,8 @@
 
 #include <string>
 
+#include "core/error.h"
+
 namespace finetune {
 
 void TrainRules::operator()(std::span<const Report> reports, std::vector<Action>& actions) {
@@ -19,6 +21,19 @@ void TrainRules::operator()(std::span<const Report> reports, std::vector<Action>
     actions = {{.trial = report.trial,
                 .what = Action::Do::stop,
                 .reason = "no improvement in " + std::to_string(without_gain_) + " evaluations"}};
+  }
+}
+
+nlohmann::json TrainRules::save() const {
+  return {{"best", best_ ? nlohmann::json(*best_) : nlohmann::json()}, {"without_gain", without_gain_}};
+}
+
+void TrainRules::load(const nlohmann::json& state) {
+  try {
+    best_ = state.at("best").is_null() ? std::nullopt : std::optional(state.at("best").get<double>());
+    without_gain_ = state.at("without_gain").get<std::int64_t>();
+  } catch (const nlohmann::json::exception&) {
+    throw bad_input("", "the state of train.patience is damaged");
   }
 }
 

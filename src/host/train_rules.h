@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <span>
 #include <vector>
@@ -18,6 +19,9 @@ class TrainRules {
   explicit TrainRules(const RunConfig& config) : config_(config) {}
   /// Reports of the one trial of a round; actions are added.
   void operator()(std::span<const Report> reports, std::vector<Action>& actions);
+  /// What train.patience has seen, for a save and back.
+  nlohmann::json save() const;
+  void load(const nlohmann::json& state);
 
  private:
   const RunConfig& config_;

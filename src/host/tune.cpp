@@ -40,7 +40,7 @@ StudySummary tune(RunConfig config, const StudyHooks& hooks, bool overwrite) {
   const FileLock lock = begin_folder(session);
   announce(session, costs, resident);
   if (hooks.on_begin) hooks.on_begin(study_plan(session.config));
-  return conduct(session, hooks, std::nullopt);
+  return conduct_tune(session, hooks, std::nullopt);
 }
 
 }  // namespace finetune

@@ -1,0 +1,11 @@
+// What `train` and its `resume` print at their end.
+#pragma once
+
+#include "host/train.h"
+
+namespace finetune {
+
+/// The result as text or JSON to stdout; gives the exit code: 0, or 130 for a run that the user interrupted.
+int show_train(const TrainResult& result, bool json);
+
+}  // namespace finetune

@@ -1,0 +1,67 @@
+#include <filesystem>
+#include <utility>
+
+#include "config/config.h"
+#include "config/params.h"
+#include "core/files.h"
+#include "core/folders.h"
+#include "host/conduct.h"
+#include "host/recorded_session.h"
+#include "host/results.h"
+#include "host/study_setup.h"
+#include "host/tuner_setup.h"
+#include "study/run_folder.h"
+
+namespace finetune {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Only ever replaced whole.
+void write_best(const Session& session, const StudyResult& result, std::vector<LaneParts>& lanes,
+                const OnDiskFault& on_fault) {
+  const fs::path run = session.config.run.out, best = run / "best", fresh = run / "best.tmp";
+  remove_tree(fresh, on_fault);
+  if (!result.best) {
+    remove_tree(best, on_fault);
+    remove_file(run / "best.yaml", on_fault);
+    return;
+  }
+  const Trial& winner = result.trials[*result.best];
+  if (winner.best_image) {
+    write_weights(session, *lanes.front().store, winner, *winner.best_image, fresh);
+    remove_tree(best, on_fault);
+    rename_path(fresh, best, on_fault);
+  }
+  write_file_atomically(run / "best.yaml", to_yaml(best_config(session, winner)), on_fault);
+}
+
+StudySummary write_results(const Session& session, const StudyResult& result, std::vector<LaneParts>& lanes,
+                           double seconds, const OnDiskFault& on_fault) {
+  const fs::path run = session.config.run.out;
+  StudySummary summary = summarize(session, result, seconds);
+  write_best(session, result, lanes, on_fault);
+  read_curves(run, summary);
+  compare_parameters(summary);
+  find_results(run, summary);
+  write_reports(run, summary, on_fault);
+  return summary;
+}
+
+}  // namespace
+
+StudySummary conduct_tune(Session& session, const StudyHooks& hooks, const std::optional<SaveRow>& from) {
+  const RunConfig& config = session.config;
+  const std::int64_t resident = *config.tune.concurrent;
+  RecordedSession recorded(session, hooks, kTuneVerb, from);
+  const auto tuner = make_tuner(config, resident);
+  std::vector<LaneParts> lanes = make_lanes(session, resident + 1);  // one more for the default configuration
+  StudyOptions options = study_options(session, config, resident);
+  options.on_step = hooks.on_step;
+  const Played played = recorded.play(std::move(options), *tuner, lanes_of(lanes), {});
+  StudySummary summary = write_results(session, played.result, lanes, played.seconds, recorded.on_fault());
+  if (!summary.interrupted) complete(config.run.out, recorded.on_fault());
+  return summary;
+}
+
+}  // namespace finetune

@@ -1,0 +1,57 @@
+#include "host/recorded_session.h"
+
+#include <filesystem>
+#include <utility>
+
+#include "host/run_facts.h"
+#include "host/search_space.h"
+
+namespace finetune {
+
+RecordedSession::RecordedSession(Session& session, const StudyHooks& hooks, std::string verb,
+                                 std::optional<SaveRow> from)
+    : session_(session),
+      hooks_(hooks),
+      verb_(std::move(verb)),
+      from_(std::move(from)),
+      disk_(session.say, hooks.stop),
+      finishes_rounds_(session.config.run.save_every != 0 && from_),
+      inputs_(run_inputs(session.config)) {
+  session.interrupted = [this] { return hooks_.stop && hooks_.stop() && !finishes_rounds_; };
+}
+
+Played RecordedSession::play(StudyOptions options, Tuner& tuner, const std::vector<Lane*>& lanes,
+                             const MakeWriter& writer) {
+  const RunConfig& config = session_.config;
+  RecordedStudy study;
+  study.run = config.run.out;
+  study.facts = {.space = search_space(config),
+                 .metric = config.tune.metric,
+                 .direction = config.tune.direction,
+                 .model = std::filesystem::absolute(config.model.path).lexically_normal().string()};
+  study.writer = writer;
+  study.save_every = config.run.save_every;
+  study.budget_seconds = config.tune.budget.seconds;
+  study.on_begin = [this](SaveRows& rows) { begin(rows); };
+  study.on_saved = [this] { on_saved(); };
+  study.from = from_;
+  study.on_first_round = [this] { finishes_rounds_ = session_.config.run.save_every != 0; };
+  return finetune::play(study, std::move(options), tuner, lanes, hooks_, disk_);
+}
+
+void RecordedSession::begin(SaveRows& rows) const {
+  rows.set_fact("verb", verb_);
+  keep_facts(rows, session_, inputs_);
+}
+
+// Notices inputs that change while the study runs; reads all of them once, after the first save.
+void RecordedSession::on_saved() {
+  if (const auto change = changed_on_disk(inputs_); change && !std::exchange(change_is_said_, true))
+    session_.say(*change + " while the run goes on; it uses what it has read, but cannot be resumed with the change");
+  if (std::exchange(inputs_are_hashed_, true)) return;
+  hash_inputs(inputs_);
+  SaveRows rows(session_.config.run.out, disk_.handler());
+  keep_inputs(rows, inputs_);
+}
+
+}  // namespace finetune
