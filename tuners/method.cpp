@@ -69,6 +69,28 @@ double hyperband_steps(double trials, std::span<const std::int64_t> rungs, std::
   return total / sizes * trials;
 }
 
+// Rules 1 to 3.
+std::optional<MethodChoice> choose_without_model(const MethodFacts& facts) {
+  const std::string no_stop = "none", trials = count_of(facts.trials, "trial");
+  if (facts.cells &&
+      static_cast<double>(*facts.cells) <= std::min(static_cast<double>(facts.trials), facts.full_trials))
+    return MethodChoice{{"grid", no_stop},
+                        "the space has " + count_of(*facts.cells, "cell") + ", and the budget covers them all"};
+  if (fits_population(facts))
+    return MethodChoice{
+        {"random", "pbt"},
+        trials + " train side by side as one population, and all that is searched may change in training"};
+  const bool stoppable = facts.steps > 1;
+  if (facts.trials < kMinModelTrials)
+    return MethodChoice{{"sobol", stoppable ? "asha" : no_stop},
+                        trials + (facts.trials == 1 ? " is" : " are") + " too few for a model to learn from"};
+  if (stoppable && facts.trials < kMinGenerations * facts.side_by_side)
+    return MethodChoice{{"sobol", "asha"},
+                        std::to_string(facts.side_by_side) + " of " + trials +
+                            " run side by side: most start before a model could have learned"};
+  return std::nullopt;
+}
+
 }  // namespace
 
 Method method_by_name(const std::string& name) {
@@ -90,24 +112,14 @@ Method method_by_name(const std::string& name) {
 }
 
 MethodChoice choose_method(const MethodFacts& facts) {
-  const std::string no_stop = "none", trials = count_of(facts.trials, "trial");
-  if (facts.cells &&
-      static_cast<double>(*facts.cells) <= std::min(static_cast<double>(facts.trials), facts.full_trials))
-    return {{"grid", no_stop}, "the space has " + count_of(*facts.cells, "cell") + ", and the budget covers them all"};
-  if (fits_population(facts))
-    return {{"random", "pbt"},
-            trials + " train side by side as one population, and all that is searched may change in training"};
-  const bool stoppable = facts.steps > 1;
-  if (facts.trials < kMinModelTrials)
-    return {{"sobol", stoppable ? "asha" : no_stop},
-            trials + (facts.trials == 1 ? " is" : " are") + " too few for a model to learn from"};
-  if (stoppable && facts.trials < kMinGenerations * facts.side_by_side)
-    return {{"sobol", "asha"},
-            std::to_string(facts.side_by_side) + " of " + trials +
-                " run side by side: most start before a model could have learned"};
-  const bool small = facts.trials <= kMostGpTrials && facts.parameters <= kMostGpParameters;
-  return {{small ? "gp" : "tpe", stoppable ? "hyperband" : no_stop},
-          trials + " in turns of " + std::to_string(facts.side_by_side) + ", " +
+  if (!facts.past) {
+    if (auto choice = choose_without_model(facts)) return *std::move(choice);
+  }
+  const std::int64_t seen = facts.trials + facts.past.value_or(0);
+  const bool small = seen <= kMostGpTrials && facts.parameters <= kMostGpParameters;
+  const std::string before = facts.past ? count_of(*facts.past, "past trial") + ", " : "";
+  return {{small ? "gp" : "tpe", facts.steps > 1 ? "hyperband" : "none"},
+          before + count_of(facts.trials, "trial") + " in turns of " + std::to_string(facts.side_by_side) + ", " +
               count_of(facts.parameters, "parameter") + ": a model of what was seen pays" +
               (small ? "" : ", and there is too much of it for a Gaussian process")};
 }

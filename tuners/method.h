@@ -29,6 +29,8 @@ struct MethodFacts {
   std::int64_t side_by_side = 1;  ///< trials that run at once
   std::int64_t steps = 1;         ///< of a full-length trial
   bool all_may_change = false;    ///< every searched parameter may change while a trial trains
+  /// Trials of earlier studies that inform the sampler; nothing where none are asked for, 0 while they are not read.
+  std::optional<std::int64_t> past = {};
 };
 
 struct MethodChoice {
@@ -36,14 +38,14 @@ struct MethodChoice {
   std::string why;  ///< one sentence for people
 };
 
-/// The first rule that holds:
+/// The first rule that holds (with trials of earlier studies the fourth: they are there for a model):
 /// 1. a discrete space that the budget covers whole: grid;
 /// 2. a population's worth of trials side by side (8 or more, all of them at once, affordable to the end), long enough
 /// to
 ///    exploit five times, and only parameters that may change in training: pbt;
 /// 3. too few trials for a model (under 12), or so many side by side that it would see fewer than three generations:
 ///    sobol + asha;
-/// 4. up to 100 trials and 20 parameters: gp; beyond, tpe; both with hyperband.
+/// 4. up to 100 trials, past ones included, and 20 parameters: gp; beyond, tpe; both with hyperband.
 /// Trials of one step have nothing to stop: the scheduler is none, and rule 4 decides from 12 trials on.
 MethodChoice choose_method(const MethodFacts& facts);
 

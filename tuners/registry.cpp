@@ -4,6 +4,7 @@
 #include "core/text.h"
 #include "tuners/samplers/enqueued.h"
 #include "tuners/samplers/samplers.h"
+#include "tuners/samplers/warm_started.h"
 #include "tuners/schedulers/schedulers.h"
 
 namespace finetune {
@@ -54,6 +55,13 @@ const std::vector<SchedulerKind>& schedulers() {
 std::vector<std::string> sampler_names() {
   return names(samplers());
 }
+std::vector<std::string> learning_samplers() {
+  std::vector<std::string> list;
+  for (const SamplerKind& kind : samplers()) {
+    if (kind.learns) list.push_back(kind.name);
+  }
+  return list;
+}
 std::vector<std::string> scheduler_names() {
   return names(schedulers());
 }
@@ -65,6 +73,7 @@ std::string tuners_help() {
 std::unique_ptr<Sampler> make_sampler(const std::string& name, const SamplerRequest& request) {
   validate(request.space);
   auto sampler = make(samplers(), "tune.sampler", name, request);
+  if (!request.past.empty()) sampler = make_warm_started(request.past, std::move(sampler));
   if (request.enqueue.empty()) return sampler;
   return make_enqueued(request.space, checked_enqueue(request.space, request.enqueue), request.seed,
                        std::move(sampler));

@@ -16,7 +16,8 @@ struct SamplerRequest {
   Params options;  ///< beside the name in the config
   SearchSpace space;
   std::uint64_t seed = 0;
-  std::vector<Params> enqueue = {};  ///< trials that come first (samplers/enqueued.h)
+  std::vector<Params> enqueue = {};    ///< trials that come first (samplers/enqueued.h)
+  std::vector<TrialRecord> past = {};  ///< of earlier studies (samplers/warm_started.h)
 };
 
 struct SchedulerRequest {
@@ -31,6 +32,7 @@ struct SamplerKind {
   std::string name, what;
   std::vector<OptionSpec> options;
   std::unique_ptr<Sampler> (*make)(const OptionReader& options, const SamplerRequest& request);
+  bool learns = false;  ///< looks at the trials it is asked with
 };
 struct SchedulerKind {
   std::string name, what;
@@ -41,6 +43,8 @@ struct SchedulerKind {
 const std::vector<SamplerKind>& samplers();
 const std::vector<SchedulerKind>& schedulers();
 std::vector<std::string> sampler_names();
+/// Of those that learn from trials.
+std::vector<std::string> learning_samplers();
 std::vector<std::string> scheduler_names();
 
 /// Every sampler and scheduler with its options, for people.

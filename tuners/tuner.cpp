@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "core/error.h"
-#include "core/number.h"
+#include "tuners/record_json.h"
 
 namespace finetune {
 
@@ -240,14 +240,7 @@ const TrialRecord* Tuner::best() const {
 
 nlohmann::json Tuner::save() const {
   nlohmann::json trials = nlohmann::json::array();
-  for (const TrialRecord& trial : trials_) {
-    nlohmann::json values = nlohmann::json::array();
-    for (const auto& [step, value] : trial.values) values.push_back({step, value});
-    // Parameters keep their order, which nlohmann::json would sort: a list of pairs.
-    nlohmann::json params = nlohmann::json::array();
-    for (const auto& [name, value] : trial.params) params.push_back({name, nlohmann::json(to_json(value))});
-    trials.push_back({{"params", params}, {"state", to_text(trial.state)}, {"values", values}, {"step", trial.step}});
-  }
+  for (const TrialRecord& trial : trials_) trials.push_back(record_json(trial));
   return {{"version", 1},
           {"trials", trials},
           {"steps", steps_},
@@ -261,30 +254,6 @@ nlohmann::json Tuner::save() const {
           {"sampler", sampler_->save()},
           {"scheduler", scheduler_->save()}};
 }
-
-namespace {
-
-TrialState state_from(const std::string& text) {
-  for (const TrialState state :
-       {TrialState::running, TrialState::paused, TrialState::completed, TrialState::stopped, TrialState::failed}) {
-    if (text == to_text(state)) return state;
-  }
-  throw bad_input("", "unknown trial state " + text);
-}
-
-TrialRecord record_from(TrialId id, const nlohmann::json& json) {
-  TrialRecord trial{.id = id};
-  for (const auto& pair : json.at("params")) {
-    trial.params.emplace_back(pair.at(0).get<std::string>(), value_from_json(nlohmann::ordered_json(pair.at(1))));
-  }
-  for (const auto& pair : json.at("values"))
-    trial.values.emplace_back(pair.at(0).get<std::int64_t>(), pair.at(1).get<double>());
-  trial.state = state_from(json.at("state").get<std::string>());
-  trial.step = json.at("step").get<std::int64_t>();
-  return trial;
-}
-
-}  // namespace
 
 void Tuner::load(const nlohmann::json& state) {
   const nlohmann::json sampler_before = sampler_->save(), scheduler_before = scheduler_->save();

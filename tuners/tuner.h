@@ -20,7 +20,7 @@ namespace finetune {
 
 /// What is known of a trial; the sampler's and scheduler's view of the past. Metrics are already minimised.
 struct TrialRecord {
-  TrialId id;
+  TrialId id;     ///< below 0: a trial of an earlier study, which only samplers see
   Params params;  ///< present ones (a population changes them)
   TrialState state = TrialState::running;
   std::vector<std::pair<std::int64_t, double>> values;  ///< (step, minimised metric), steps ascending
@@ -29,11 +29,17 @@ struct TrialRecord {
   std::optional<double> train_loss;                     ///< of the last report; not saved
 };
 
+/// Whether the trial is one of an earlier study.
+inline bool is_past(const TrialRecord& trial) {
+  return trial.id.value < 0;
+}
+
 /// Proposes parameters of new trials.
 class Sampler {
  public:
   virtual ~Sampler() = default;
-  /// Parameters of trial `id` given every trial so far; nothing when there is no new one (grid used up).
+  /// Parameters of trial `id` given every trial so far, ids ascending (trials of earlier studies first, see
+  /// samplers/warm_started.h); nothing when there is no new one (grid used up).
   virtual std::optional<Params> suggest(TrialId id, std::span<const TrialRecord> trials) = 0;
   /// State that is not a function of the trials seen and the id; null when there is none.
   virtual nlohmann::json save() const;

@@ -10,13 +10,13 @@
 namespace finetune {
 namespace {
 
-using JsonValue = simdjson::ondemand::value;
+using LineValue = simdjson::ondemand::value;
 
-bool read_whole(JsonValue json, std::int64_t low, std::int64_t& into) {
+bool parse_whole(LineValue json, std::int64_t low, std::int64_t& into) {
   return json.get_int64().get(into) == simdjson::SUCCESS && into >= low;
 }
 
-bool read_value(JsonValue json, double& into) {
+bool parse_value(LineValue json, double& into) {
   std::string_view text;
   if (json.get_double().get(into) == simdjson::SUCCESS) return std::isfinite(into);
   if (json.get_string().get(text) != simdjson::SUCCESS) return false;
@@ -28,7 +28,7 @@ bool read_value(JsonValue json, double& into) {
 }
 
 // Each of the three fields once, and no other.
-bool read_entry(simdjson::ondemand::object object, ReportEntry& entry) {
+bool parse_entry(simdjson::ondemand::object object, ReportEntry& entry) {
   bool has_id = false, has_step = false, has_value = false;
   for (auto result : object) {
     simdjson::ondemand::field field;
@@ -36,27 +36,27 @@ bool read_entry(simdjson::ondemand::object object, ReportEntry& entry) {
     const auto key = field.key();
     bool good = false;
     if (key == "id") {
-      good = !std::exchange(has_id, true) && read_whole(field.value(), 0, entry.id);
+      good = !std::exchange(has_id, true) && parse_whole(field.value(), 0, entry.id);
     } else if (key == "step") {
-      good = !std::exchange(has_step, true) && read_whole(field.value(), 1, entry.step);
+      good = !std::exchange(has_step, true) && parse_whole(field.value(), 1, entry.step);
     } else if (key == "value") {
-      good = !std::exchange(has_value, true) && read_value(field.value(), entry.value);
+      good = !std::exchange(has_value, true) && parse_value(field.value(), entry.value);
     }
     if (!good) return false;
   }
   return has_id && has_step && has_value;
 }
 
-bool read_list(simdjson::ondemand::array list, std::vector<ReportEntry>& entries) {
+bool parse_list(simdjson::ondemand::array list, std::vector<ReportEntry>& entries) {
   for (auto result : list) {
     simdjson::ondemand::object object;
     if (std::move(result).get_object().get(object) != simdjson::SUCCESS) return false;
-    if (!read_entry(object, entries.emplace_back())) return false;
+    if (!parse_entry(object, entries.emplace_back())) return false;
   }
   return true;
 }
 
-bool read_request(simdjson::ondemand::document& document, std::vector<ReportEntry>& entries) {
+bool parse_request(simdjson::ondemand::document& document, std::vector<ReportEntry>& entries) {
   simdjson::ondemand::object request;
   if (document.get_object().get(request) != simdjson::SUCCESS) return false;
   int keys = 0;
@@ -64,7 +64,7 @@ bool read_request(simdjson::ondemand::document& document, std::vector<ReportEntr
     simdjson::ondemand::field field;
     simdjson::ondemand::array list;
     if (std::move(result).get(field) != simdjson::SUCCESS || ++keys > 1 || !(field.key() == "report")) return false;
-    if (field.value().get_array().get(list) != simdjson::SUCCESS || !read_list(list, entries)) return false;
+    if (field.value().get_array().get(list) != simdjson::SUCCESS || !parse_list(list, entries)) return false;
   }
   const char* rest = nullptr;
   return keys == 1 && document.current_location().get(rest) == simdjson::OUT_OF_BOUNDS;
@@ -91,7 +91,7 @@ const std::vector<ReportEntry>* ReportLineReader::read(std::string_view line) {
   simdjson::ondemand::document document;
   const simdjson::padded_string_view padded(state.line.data(), state.line.size(), state.line.capacity());
   if (state.parser.iterate(padded).get(document) != simdjson::SUCCESS) return nullptr;
-  return read_request(document, state.entries) ? &state.entries : nullptr;
+  return parse_request(document, state.entries) ? &state.entries : nullptr;
 }
 
 }  // namespace finetune

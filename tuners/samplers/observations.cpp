@@ -20,6 +20,11 @@ std::int64_t step_to_learn_from(std::span<const TrialRecord> trials, std::size_t
   return best;
 }
 
+// An earlier study looked at steps of its own: who came past a step of ours without a value there is not worse for it.
+bool reached(const TrialRecord& trial, std::int64_t step) {
+  return !trial.values.empty() && trial.values.back().first >= step;
+}
+
 }  // namespace
 
 Observations observe(std::span<const TrialRecord> trials, std::size_t enough) {
@@ -35,6 +40,8 @@ Observations observe(std::span<const TrialRecord> trials, std::size_t enough) {
     const bool has_value = at != trial.values.end() && at->first == result.step;
     if (has_value)
       result.observed.push_back({&trial, at->second});
+    else if (is_past(trial) && reached(trial, result.step))
+      continue;
     else if (trial.state == TrialState::stopped || trial.state == TrialState::completed)
       result.stopped.push_back(&trial);
     else

@@ -14,7 +14,8 @@ struct Observation {
   double value;  ///< minimised metric at Observations::step
 };
 
-/// Every trial is in exactly one list; each list is in id order. Pointers into the trials given.
+/// Every trial is in exactly one list (of earlier studies those that cannot be compared at the step, though they came
+/// past it, in none); each list is in id order. Pointers into the trials given.
 struct Observations {
   std::int64_t step = 0;                    ///< 0 while nothing was observed
   std::vector<Observation> observed;        ///< have a value at `step`, whatever became of them since

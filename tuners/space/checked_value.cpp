@@ -18,29 +18,41 @@ std::string shown(const Value& value) {
   return plain ? text : "the text \"" + text + "\"";
 }
 
-Value checked_choice(const std::string& key, const ParameterSpec& spec, const Value& value) {
-  if (const auto index = choice_index(spec, value)) return spec.choices[*index];
-  throw bad_input("", key + " is " + shown(value) + "; allowed: " + choices_text(spec.choices));
+bool is_number(const Value& value) {
+  return std::holds_alternative<std::int64_t>(value) || std::holds_alternative<double>(value);
 }
 
-Value checked_number(const std::string& key, const ParameterSpec& spec, const Value& value) {
-  const bool number = std::holds_alternative<std::int64_t>(value) || std::holds_alternative<double>(value);
-  if (!number) throw bad_input("", key + " must be a number, not " + shown(value));
+[[noreturn]] void refuse(const std::string& key, const ParameterSpec& spec, const Value& value) {
+  if (!spec.choices.empty())
+    throw bad_input("", key + " is " + shown(value) + "; allowed: " + choices_text(spec.choices));
+  if (!is_number(value)) throw bad_input("", key + " must be a number, not " + shown(value));
   const double x = as_number(value);
-  if (!(x >= spec.low && x <= spec.high)) {
-    throw bad_input("", key + " is " + to_text(value) + "; allowed: " + number_to_text(spec.low) + " to " +
-                            number_to_text(spec.high));
-  }
-  const Value nearest = clip(spec, x);
-  // A step such as 0.1 is not exact in binary: a value written by hand may lie a rounding away from it.
-  if (std::abs(as_number(nearest) - x) <= 1e-8 * spec.spacing()) return nearest;
-  throw bad_input("", key + " is " + to_text(value) + ", between two steps; the nearest is " + to_text(nearest));
+  if (x >= spec.low && x <= spec.high)
+    throw bad_input("",
+                    key + " is " + to_text(value) + ", between two steps; the nearest is " + to_text(clip(spec, x)));
+  throw bad_input("", key + " is " + to_text(value) + "; allowed: " + number_to_text(spec.low) + " to " +
+                          number_to_text(spec.high));
 }
 
 }  // namespace
 
+std::optional<Value> value_within(const ParameterSpec& spec, const Value& value) {
+  if (!spec.choices.empty()) {
+    const auto index = choice_index(spec, value);
+    return index ? std::optional(spec.choices[*index]) : std::nullopt;
+  }
+  if (!is_number(value)) return std::nullopt;
+  const double x = as_number(value);
+  if (!(x >= spec.low && x <= spec.high)) return std::nullopt;
+  const Value nearest = clip(spec, x);
+  // A step such as 0.1 is not exact in binary: a value written by hand may lie a rounding away from it.
+  if (std::abs(as_number(nearest) - x) <= 1e-8 * spec.spacing()) return nearest;
+  return std::nullopt;
+}
+
 Value checked_value(const std::string& key, const ParameterSpec& spec, const Value& value) {
-  return spec.choices.empty() ? checked_number(key, spec, value) : checked_choice(key, spec, value);
+  if (auto within = value_within(spec, value)) return *std::move(within);
+  refuse(key, spec, value);
 }
 
 Value checked_text(const std::string& key, const ParameterSpec& spec, const std::string& text) {

@@ -1,14 +1,18 @@
 // Values that a person wrote, as values of a parameter.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "tuners/space/space.h"
 
 namespace finetune {
 
-/// The value in its parameter's own type (a whole number for a real parameter becomes real). Throws Error (bad_input,
-/// naming `key`) for one outside the range, between the steps or not among the choices.
+/// The value in its parameter's own type (a whole number for a real parameter becomes real). Nothing for one outside
+/// the range, between the steps or not among the choices.
+std::optional<Value> value_within(const ParameterSpec& spec, const Value& value);
+
+/// The same, but what is not within throws Error (bad_input, naming `key` and what is allowed).
 Value checked_value(const std::string& key, const ParameterSpec& spec, const Value& value);
 
 /// The same from text; of choices the one that reads like it.

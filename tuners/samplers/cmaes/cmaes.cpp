@@ -224,7 +224,8 @@ SamplerKind cmaes_kind() {
                    "4 + 3 ln n for n numbers"),
            without(number_option("sigma", "first deviation, as a share of the range", std::nullopt, 1e-6, 10), "1/6"),
            choice_option("restarts", "with a larger population when it has converged, or not", {"ipop", "none"})},
-          cmaes::make};
+          cmaes::make,
+          true};
 }
 
 }  // namespace finetune

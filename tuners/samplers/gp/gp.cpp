@@ -98,16 +98,21 @@ class GaussianProcess : public Sampler {
       : space_(space), encoding_(std::move(space)), seed_(seed), startup_(startup) {}
 
   std::optional<Params> suggest(TrialId id, std::span<const TrialRecord> trials) override {
-    if (id.value < startup_) return startup_point(id.value);
+    // Completed trials of earlier studies stand for as many of those that would cover the space.
+    const auto known_before = std::count_if(trials.begin(), trials.end(), [](const TrialRecord& trial) {
+      return is_past(trial) && trial.state == TrialState::completed;
+    });
+    if (id.value + known_before < startup_) return startup_point(id.value);
     const Observations known = observe(trials, static_cast<std::size_t>(startup_));
     if (known.observed.empty()) return uniform_point(id);
     const Training training = training_of(encoding_, known);
     const gp::Acquisition acquisition(objective_of(encoding_, training, known, stream(id, 1)),
                                       feasibility_of(encoding_, training, known));
     Params found = encoding_.to_params(gp::maximise(acquisition, encoding_, best_points(training), stream(id, 2)));
-    // Only a space of few values brings back a configuration: all that is left there is chance.
-    const bool tried =
-        std::any_of(trials.begin(), trials.end(), [&](const TrialRecord& trial) { return trial.params == found; });
+    // Only a space of few values brings back a configuration: all that is left there is chance. The best of an earlier
+    // study is tried here once.
+    const bool tried = std::any_of(trials.begin(), trials.end(),
+                                   [&](const TrialRecord& trial) { return !is_past(trial) && trial.params == found; });
     return tried ? uniform_point(id) : found;
   }
 
@@ -151,7 +156,8 @@ SamplerKind gp_kind() {
   return {"gp",
           "Bayesian optimisation with a Gaussian process",
           {whole_option("startup", "trials spread over the space before the model is used", 10, 1, 1000)},
-          make_gp};
+          make_gp,
+          true};
 }
 
 }  // namespace finetune

@@ -127,7 +127,8 @@ SamplerKind tpe_kind() {
            without(flag_option("constant_liar", "pending trials count as bad", std::nullopt), by_mode),
            whole_option("startup", "random trials that must have finished first", 10, 0),
            whole_option("candidates", "draws of which the best is taken", 24, 1, 1'000'000)},
-          make_tpe};
+          make_tpe,
+          true};
 }
 
 }  // namespace finetune
