@@ -27,11 +27,13 @@ nlohmann::ordered_json identity_of(const RunConfig& config) {
     for (const auto& [option, value] : p.options) json[option] = to_json(value);
     return json;
   };
+  const auto& warm = config.tune.warm_start;  // nothing where there is none, as in states of before this key
   return {{"search", to_yaml(search_node(config.search))},
           {"tune.sampler", part(*config.tune.sampler)},
           {"tune.scheduler", part(*config.tune.scheduler)},
           {"tune.direction", to_text(config.tune.direction)},
           {"tune.steps", config.tune.steps},
+          {"tune.warm_start", warm.empty() ? nlohmann::ordered_json() : nlohmann::ordered_json(warm)},
           {"tune.seed", config.tune.seed}};
 }
 
@@ -85,9 +87,9 @@ class Lines {
 
 }  // namespace
 
-AskTellSetup asktell_setup(const RunConfig& config) {
+AskTellSetup asktell_setup(const RunConfig& config, const PastTrials& past) {
   AskTellSetup setup;
-  setup.make_tuner = [config] { return make_tuner(config, config.tune.concurrent, true); };
+  setup.make_tuner = [config, past] { return make_tuner(config, config.tune.concurrent, true, past); };
   setup.steps = config.tune.steps;
   setup.direction = config.tune.direction;
   setup.identity = identity_of(config);
@@ -104,10 +106,13 @@ int run_asktell(RunConfig config, std::istream& in, std::ostream& out) {
   if (config.search.empty()) throw bad_input("", "search is missing: asktell needs parameters to tune");
   if (config.tune.budget.tokens) throw bad_input("", "tune.budget.tokens has no meaning here: asktell sees no tokens");
   choose_defaults(config, {.asktell = true});
-  const auto choice = settle_method(config, {.asktell = true});
+  make_tuner(config, config.tune.concurrent, true);  // a wrong sampler or scheduler is found before anything is read
+  const PastTrials past = read_past_trials(config);
+  const auto choice = settle_method(config, {.asktell = true, .past_trials = past.count()});
   const auto idle = idle_keys(config);
-  AskTellSession session(asktell_setup(config));
+  AskTellSession session(asktell_setup(config, past));
   if (!idle.empty()) std::cerr << "asktell reads search and tune; without meaning here: " << join(idle, ", ") << "\n";
+  for (const std::string& line : past.lines()) std::cerr << line << "\n";
   if (choice) std::cerr << "method auto: " << *choice << "\n";
   Lines lines(in, out);
   for (std::string line; lines.next(line);) out << session.answer(line) << '\n';

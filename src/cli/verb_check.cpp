@@ -80,6 +80,7 @@ int run_check(const Arguments& arguments) {
   validate(config);
   make_tuner(config, std::nullopt);
   check_paths(config, false, false);
+  const PastTrials past = read_past_trials(config);
   Session session = open_session(std::move(config), {.collect_rejects = true});
   std::ostream& out = arguments.json() ? std::cerr : std::cout;
   show_notes(out, session);
@@ -93,7 +94,8 @@ int run_check(const Arguments& arguments) {
   const auto start = start_trial(session.config, search_space(session.config));
   if (start) out << "the first trial starts with " << params_text(*start) << "\n";
   out << describe_search(session.config) << "\n";
-  if (const auto choice = settle_method(session.config, {.side_by_side = resident}))
+  for (const std::string& line : past.lines()) out << line << "\n";
+  if (const auto choice = settle_method(session.config, {.side_by_side = resident, .past_trials = past.count()}))
     out << "method auto: " << *choice << "\n";
   if (const auto moved = describe_first_look(session.config)) out << *moved << "\n";
   const Forecast forecast = make_forecast(session, costs, resident, true);

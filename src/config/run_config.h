@@ -110,6 +110,7 @@ struct TuneConfig {
   std::optional<std::string> method;            ///< stands for sampler + scheduler
   bool method_is_auto = false;                  ///< not a key: sampler and scheduler were chosen by `method: auto`
   std::vector<Params> enqueue;                  ///< trials that come first; some parameters or all
+  std::vector<std::string> warm_start;          ///< databases of earlier studies: FILE or FILE#NAME
   std::string metric = "valid_loss";
   Direction direction = Direction::minimize;  ///< the metric's own; in asktell the user's
   std::optional<std::int64_t> concurrent;     ///< trials resident at once; absent = auto

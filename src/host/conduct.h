@@ -6,6 +6,7 @@
 
 #include "engine/session.h"
 #include "host/hooks.h"
+#include "host/past_trials.h"
 #include "host/train.h"
 #include "report/summary.h"
 #include "study/saves.h"
@@ -15,8 +16,10 @@ namespace finetune {
 /// What a run's study.db says it is.
 constexpr const char *kTuneVerb = "tune", *kTrainVerb = "train";
 
-/// Everything of session.config is settled: tune.concurrent trials run side by side. `from`: the save to go on from.
-StudySummary conduct_tune(Session& session, const StudyHooks& hooks, const std::optional<SaveRow>& from);
+/// Everything of session.config is settled: tune.concurrent trials run side by side. `past`: of tune.warm_start.
+/// `from`: the save to go on from.
+StudySummary conduct_tune(Session& session, const StudyHooks& hooks, const PastTrials& past,
+                          const std::optional<SaveRow>& from);
 
 /// One trial, without a search (forget_search). Throws Error when training fails.
 TrainResult conduct_train(Session& session, const StudyHooks& hooks, const std::optional<SaveRow>& from);

@@ -69,12 +69,13 @@ void forget_search(RunConfig& config) {
   config.search.clear();
   config.tune.trials = 1;
   config.tune.budget = {};
+  config.tune.warm_start.clear();
   config.tune.sampler = TunerPart{.name = "random"};
   config.tune.scheduler = TunerPart{.name = "none"};
 }
 
 TrainResult conduct_train(Session& session, const StudyHooks& hooks, const std::optional<SaveRow>& from) {
-  RecordedSession recorded(session, hooks, kTrainVerb, from);
+  RecordedSession recorded(session, hooks, {{"verb", kTrainVerb}}, from);
   const auto tuner = make_tuner(session.config, 1);
   std::vector<LaneParts> lanes = make_lanes(session, 1);
   const auto rules = std::make_shared<TrainRules>(session.config);

@@ -50,11 +50,12 @@ StudySummary write_results(const Session& session, const StudyResult& result, st
 
 }  // namespace
 
-StudySummary conduct_tune(Session& session, const StudyHooks& hooks, const std::optional<SaveRow>& from) {
+StudySummary conduct_tune(Session& session, const StudyHooks& hooks, const PastTrials& past,
+                          const std::optional<SaveRow>& from) {
   const RunConfig& config = session.config;
   const std::int64_t resident = *config.tune.concurrent;
-  RecordedSession recorded(session, hooks, kTuneVerb, from);
-  const auto tuner = make_tuner(config, resident);
+  RecordedSession recorded(session, hooks, {{"verb", kTuneVerb}, {"past", past.fingerprint()}}, from);
+  const auto tuner = make_tuner(config, resident, false, past);
   std::vector<LaneParts> lanes = make_lanes(session, resident + 1);  // one more for the default configuration
   StudyOptions options = study_options(session, config, resident);
   options.on_step = hooks.on_step;

@@ -8,11 +8,11 @@
 
 namespace finetune {
 
-RecordedSession::RecordedSession(Session& session, const StudyHooks& hooks, std::string verb,
+RecordedSession::RecordedSession(Session& session, const StudyHooks& hooks, std::map<std::string, std::string> facts,
                                  std::optional<SaveRow> from)
     : session_(session),
       hooks_(hooks),
-      verb_(std::move(verb)),
+      facts_(std::move(facts)),
       from_(std::move(from)),
       disk_(session.say, hooks.stop),
       finishes_rounds_(session.config.run.save_every != 0 && from_),
@@ -40,7 +40,7 @@ Played RecordedSession::play(StudyOptions options, Tuner& tuner, const std::vect
 }
 
 void RecordedSession::begin(SaveRows& rows) const {
-  rows.set_fact("verb", verb_);
+  for (const auto& [key, value] : facts_) rows.set_fact(key, value);
   keep_facts(rows, session_, inputs_);
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -17,9 +18,10 @@ namespace finetune {
 
 class RecordedSession {
  public:
-  /// Before lanes are made: they learn from it when an interruption ends a round. `verb`: what resume goes on with.
-  /// Session and hooks must outlive it, and it the lanes.
-  RecordedSession(Session& session, const StudyHooks& hooks, std::string verb, std::optional<SaveRow> from);
+  /// Before lanes are made: they learn from it when an interruption ends a round. `facts`: what resume wants to find
+  /// besides those of the session. Session and hooks must outlive it, and it the lanes.
+  RecordedSession(Session& session, const StudyHooks& hooks, std::map<std::string, std::string> facts,
+                  std::optional<SaveRow> from);
   RecordedSession(const RecordedSession&) = delete;
   RecordedSession& operator=(const RecordedSession&) = delete;
 
@@ -33,7 +35,7 @@ class RecordedSession {
 
   Session& session_;
   const StudyHooks& hooks_;
-  std::string verb_;
+  std::map<std::string, std::string> facts_;
   std::optional<SaveRow> from_;
   DiskWait disk_;
   // A study that is saved finishes the round that the user interrupts, so that it is saved whole; before the first one

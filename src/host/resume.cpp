@@ -85,12 +85,14 @@ Resumed resume(const std::string& folder, const StudyHooks& hooks, const ResumeO
   RunConfig config = config_of(run, facts.working_directory());
   if (!searches) forget_search(config);
   facts.require_same_inputs(config);
+  const PastTrials past = read_past_trials(config);
+  if (searches) facts.require_same_past(past);
   Session session = open_study(std::move(config), {.holds_out = searches}, hooks.say, hooks.stop);
   facts.require_same_processor(session, options.elsewhere);
   const LaneCosts costs = settle_lanes(session, searches ? *session.config.tune.concurrent : 1, kMeasuringSeconds);
   announce(session, costs, *from, searches);
   if (hooks.on_begin) hooks.on_begin(study_plan(session.config));
-  if (searches) return {.study = conduct_tune(session, hooks, from)};
+  if (searches) return {.study = conduct_tune(session, hooks, past, from)};
   return {.trained = conduct_train(session, hooks, from)};
 }
 

@@ -8,9 +8,9 @@
 
 namespace finetune {
 
-/// Paths in the order model, adapter, data, out. `out` is refused when it exists and is not empty, unless `overwrite`,
-/// and when it cannot be made, which is tried beside it; nothing stays. `overwrite` replaces only what this program has
-/// written, and nothing that the run reads. Throws Error (bad_input) naming the path.
+/// Paths in the order model, adapter, data, earlier studies, out. `out` is refused when it exists and is not empty,
+/// unless `overwrite`, and when it cannot be made, which is tried beside it; nothing stays. `overwrite` replaces only
+/// what this program has written, and nothing that the run reads. Throws Error (bad_input) naming the path.
 void check_paths(const RunConfig& config, bool wants_out, bool overwrite);
 
 /// A file or the files of a folder that a verb will write at its end. Throws Error (bad_input) naming `path` for one

@@ -8,8 +8,8 @@
 namespace finetune {
 
 TrainResult train(RunConfig config, const StudyHooks& hooks, bool overwrite) {
+  forget_search(config);  // nor are the files of one asked for
   check_paths(config, true, overwrite);
-  forget_search(config);
   Session session = open_study(std::move(config), {.holds_out = false}, hooks.say, hooks.stop);
   if (session.config.train.patience > 0) require_validation(session.data, "train.patience waits for a better value on");
   const LaneCosts costs = settle_lanes(session, 1, kMeasuringSeconds);

@@ -28,19 +28,21 @@ StudySummary tune(RunConfig config, const StudyHooks& hooks, bool overwrite) {
   validate(config);
   make_tuner(config, std::nullopt);  // a wrong sampler or scheduler is found before anything is read
   check_paths(config, true, overwrite);
+  const PastTrials past = read_past_trials(config);
   Session session = open_study(std::move(config), {}, hooks.say, hooks.stop);
   require_validation(session.data, "tune compares trials on");
   const LaneCosts costs = settle_lanes(session, wanted_trials(session.config), kMeasuringSeconds);
   const std::int64_t resident = resident_trials(session);
   session.notes.push_back(describe_search(session.config));
-  if (const auto choice = settle_method(session.config, {.side_by_side = resident}))
+  for (const std::string& line : past.lines()) session.notes.push_back(line);
+  if (const auto choice = settle_method(session.config, {.side_by_side = resident, .past_trials = past.count()}))
     session.notes.push_back("method auto: " + *choice);
   if (const auto moved = describe_first_look(session.config)) session.notes.push_back(*moved);
   session.config.tune.concurrent = resident;
   const FileLock lock = begin_folder(session);
   announce(session, costs, resident);
   if (hooks.on_begin) hooks.on_begin(study_plan(session.config));
-  return conduct_tune(session, hooks, std::nullopt);
+  return conduct_tune(session, hooks, past, std::nullopt);
 }
 
 }  // namespace finetune

@@ -45,6 +45,7 @@ MethodFacts method_facts(const RunConfig& config, const MethodContext& context) 
                     .full_trials = static_cast<double>(config.tune.trials),
                     .side_by_side = context.side_by_side.value_or(config.tune.concurrent.value_or(config.tune.trials)),
                     .steps = steps};
+  if (!config.tune.warm_start.empty()) facts.past = context.past_trials;
   if (const auto budget = config.tune.budget.steps)
     facts.full_trials = std::min(facts.full_trials, static_cast<double>(*budget) / static_cast<double>(steps));
   // Outside programs may not be able to copy weights, so there auto never asks for it.
@@ -93,6 +94,14 @@ TunerOptions tuner_options(const RunConfig& config, std::optional<std::int64_t> 
   return options;
 }
 
+void refuse_deaf_sampler(const TuneConfig& tune) {
+  const std::vector<std::string> learning = learning_samplers();
+  if (tune.warm_start.empty() || std::ranges::count(learning, tune.sampler->name) > 0) return;
+  if (std::ranges::count(sampler_names(), tune.sampler->name) == 0) return;  // make_sampler says so
+  throw bad_input("", "tune.warm_start: sampler " + tune.sampler->name +
+                          " does not look at the past; those that do: " + join(learning, ", "));
+}
+
 }  // namespace
 
 void choose_defaults(RunConfig& config, const MethodContext& context) {
@@ -112,7 +121,8 @@ void choose_defaults(RunConfig& config, const MethodContext& context) {
     resolve_alpha(config.train.lora);
   }
   resolve_method(config, context);
-  if (!tune.sampler) tune.sampler = TunerPart{.name = "random"};
+  // Beside a scheduler alone stands a sampler that uses what it is given.
+  if (!tune.sampler) tune.sampler = TunerPart{.name = tune.warm_start.empty() ? "random" : "tpe"};
   if (!tune.scheduler) tune.scheduler = TunerPart{.name = "asha"};
 }
 
@@ -137,11 +147,14 @@ std::optional<std::string> settle_method(RunConfig& config, const MethodContext&
   return describe(choice, facts, first_rung(config, context.asktell));
 }
 
-std::unique_ptr<Tuner> make_tuner(const RunConfig& config, std::optional<std::int64_t> concurrent, bool asktell) {
+std::unique_ptr<Tuner> make_tuner(const RunConfig& config, std::optional<std::int64_t> concurrent, bool asktell,
+                                  const PastTrials& past) {
+  refuse_deaf_sampler(config.tune);
   TunerOptions options = tuner_options(config, concurrent, asktell);
   const SearchSpace space = search_space(config);
-  auto sampler = make_sampler(config.tune.sampler->name, {config.tune.sampler->options, space, options.seed,
-                                                          first_trials(config, space, asktell)});
+  auto sampler = make_sampler(config.tune.sampler->name,
+                              {config.tune.sampler->options, space, options.seed, first_trials(config, space, asktell),
+                               past_records(past.studies, options.direction, options.max_steps)});
   auto scheduler = make_scheduler(config.tune.scheduler->name, {config.tune.scheduler->options, space, options});
   return std::make_unique<Tuner>(std::move(options), std::move(sampler), std::move(scheduler));
 }

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "config/run_config.h"
+#include "host/past_trials.h"
 #include "host/search_space.h"
 #include "tuners/tuner.h"
 
@@ -15,6 +16,7 @@ namespace finetune {
 struct MethodContext {
   bool asktell = false;                      ///< parameters and budget are those of an outside program
   std::optional<std::int64_t> side_by_side;  ///< trials that fit at once; unknown: tune.concurrent, or all
+  std::int64_t past_trials = 0;              ///< of tune.warm_start, once they are read
 };
 
 /// Fills in search, tune.sampler and tune.scheduler where the user named none: learning rate and rank (full
@@ -34,8 +36,9 @@ std::optional<std::string> describe_first_look(const RunConfig& config);
 
 /// Throws Error (bad_input) naming the key for anything that cannot be. Nobody is judged before the first step at which
 /// a trial's weights have moved (TunerOptions::first_look). `asktell`: the budget is tune.steps, any
-/// parameter may change in training.
-std::unique_ptr<Tuner> make_tuner(const RunConfig& config, std::optional<std::int64_t> concurrent,
-                                  bool asktell = false);
+/// parameter may change in training. `past`: what was read of tune.warm_start, before which a sampler that does not
+/// look at the past is refused.
+std::unique_ptr<Tuner> make_tuner(const RunConfig& config, std::optional<std::int64_t> concurrent, bool asktell = false,
+                                  const PastTrials& past = {});
 
 }  // namespace finetune

@@ -73,6 +73,8 @@ std::vector<ComparedStudy> possible_studies(const RunConfig& config, const Compa
 
 Sweep plan_sweep(const RunConfig& config, const CompareOptions& options) {
   refuse_unequal_budgets(config.tune.budget);
+  if (!config.tune.warm_start.empty())
+    throw bad_input("", "tune.warm_start would be of use to some methods only; compare them without it");
   Sweep sweep;
   const auto possible = possible_studies(config, options, sweep.table.skipped);
   for (std::int64_t seed = 0; seed < options.seeds; ++seed) {
