@@ -107,7 +107,7 @@ int run_asktell(RunConfig config, std::istream& in, std::ostream& out) {
   if (config.tune.budget.tokens) throw bad_input("", "tune.budget.tokens has no meaning here: asktell sees no tokens");
   choose_defaults(config, {.asktell = true});
   make_tuner(config, config.tune.concurrent, true);  // a wrong sampler or scheduler is found before anything is read
-  const PastTrials past = read_past_trials(config);
+  const PastTrials past = read_past_trials(config, true);
   const auto choice = settle_method(config, {.asktell = true, .past_trials = past.count()});
   const auto idle = idle_keys(config);
   AskTellSession session(asktell_setup(config, past));

@@ -54,7 +54,7 @@ StudySummary conduct_tune(Session& session, const StudyHooks& hooks, const PastT
                           const std::optional<SaveRow>& from) {
   const RunConfig& config = session.config;
   const std::int64_t resident = *config.tune.concurrent;
-  RecordedSession recorded(session, hooks, {{"verb", kTuneVerb}, {"past", past.fingerprint()}}, from);
+  RecordedSession recorded(session, hooks, {{"verb", kTuneVerb}}, from);
   const auto tuner = make_tuner(config, resident, false, past);
   std::vector<LaneParts> lanes = make_lanes(session, resident + 1);  // one more for the default configuration
   StudyOptions options = study_options(session, config, resident);

@@ -1,12 +1,9 @@
 #include "host/past_trials.h"
 
 #include <filesystem>
-#include <nlohmann/json.hpp>
 #include <set>
 
-#include "core/content_hash.h"
 #include "core/error.h"
-#include "core/number.h"
 #include "host/search_space.h"
 
 namespace finetune {
@@ -14,14 +11,12 @@ namespace {
 
 namespace fs = std::filesystem;
 
-void refuse_repeated(const std::vector<std::string>& entries) {
-  std::set<std::pair<fs::path, std::string>> seen;
-  for (const std::string& entry : entries) {
-    const PastSource source = past_source(entry);
-    std::error_code error;
-    if (!seen.emplace(fs::weakly_canonical(source.file, error), source.study).second)
-      throw bad_input(entry, "is listed twice in tune.warm_start: its trials would count twice");
-  }
+WarmStartFacts facts_of(const RunConfig& config, bool asktell) {
+  WarmStartFacts facts{.space = search_space(config), .direction = config.tune.direction};
+  if (asktell) return facts;
+  facts.metric = config.tune.metric;
+  facts.model = fs::absolute(config.model.path).lexically_normal().string();
+  return facts;
 }
 
 }  // namespace
@@ -38,29 +33,16 @@ std::vector<std::string> PastTrials::lines() const {
   return all;
 }
 
-std::string PastTrials::fingerprint() const {
-  auto json = nlohmann::ordered_json::array();
-  for (const WarmStudy& study : studies) {
-    for (const PastTrial& trial : study.trials) {
-      auto curve = nlohmann::ordered_json::array();
-      for (const auto& [step, value] : trial.curve) curve.push_back({step, number_to_json(value)});
-      json.push_back({to_json(trial.params), static_cast<int>(trial.state), study.full_step, curve,
-                      trial.value ? number_to_json(*trial.value) : nullptr});
-    }
-  }
-  return content_hash(json.dump());
-}
-
-PastTrials read_past_trials(const RunConfig& config) {
-  refuse_repeated(config.tune.warm_start);
-  const WarmStartFacts facts{
-      .space = search_space(config),
-      .direction = config.tune.direction,
-      .metric = config.tune.metric,
-      .model = config.model.path.empty() ? "" : fs::absolute(config.model.path).lexically_normal().string()};
+PastTrials read_past_trials(const RunConfig& config, bool asktell) {
+  const WarmStartFacts facts = facts_of(config, asktell);
+  std::set<std::pair<fs::path, std::string>> seen;
   PastTrials past;
-  for (const std::string& entry : config.tune.warm_start)
-    past.studies.push_back(warm_study(read_past_study(entry), facts));
+  for (const std::string& entry : config.tune.warm_start) {
+    const PastStudy study = read_past_study(entry);
+    if (!seen.emplace(fs::canonical(past_source(entry).file), study.name).second)
+      throw bad_input(entry, "is listed twice in tune.warm_start: its trials would count twice");
+    past.studies.push_back(warm_study(study, facts));
+  }
   return past;
 }
 

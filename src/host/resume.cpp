@@ -85,8 +85,7 @@ Resumed resume(const std::string& folder, const StudyHooks& hooks, const ResumeO
   RunConfig config = config_of(run, facts.working_directory());
   if (!searches) forget_search(config);
   facts.require_same_inputs(config);
-  const PastTrials past = read_past_trials(config);
-  if (searches) facts.require_same_past(past);
+  const PastTrials past = read_past_trials(config);  // of which the save holds what counted
   Session session = open_study(std::move(config), {.holds_out = searches}, hooks.say, hooks.stop);
   facts.require_same_processor(session, options.elsewhere);
   const LaneCosts costs = settle_lanes(session, searches ? *session.config.tune.concurrent : 1, kMeasuringSeconds);

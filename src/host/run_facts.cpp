@@ -68,12 +68,6 @@ void RunFacts::require_same_inputs(const RunConfig& config) const {
     throw bad_input(run_.string(), "cannot be gone on with: " + *difference);
 }
 
-void RunFacts::require_same_past(const PastTrials& past) const {
-  if (of("past") != past.fingerprint())
-    throw bad_input(run_.string(),
-                    "cannot be gone on with: tune.warm_start holds other trials than when the run began");
-}
-
 void RunFacts::require_same_processor(const Session& session, bool elsewhere) const {
   const std::string here = processors_of(session), there = of("processor");
   if (here == there) return;

@@ -6,7 +6,6 @@
 #include <string>
 
 #include "engine/session.h"
-#include "host/past_trials.h"
 #include "host/run_inputs.h"
 #include "study/save_rows.h"
 
@@ -25,11 +24,9 @@ class RunFacts {
   const std::string& verb() const { return of("verb"); }
   /// Where its relative paths begin.
   std::string working_directory() const { return of("directory"); }
-  /// These throw Error (bad_input) naming the difference: to its version and run.yaml, to its inputs, to the trials
-  /// of tune.warm_start, to the processor.
+  /// These throw Error (bad_input) naming the difference: to its version and run.yaml, to its inputs, to the processor.
   void require_same_program() const;
   void require_same_inputs(const RunConfig& config) const;
-  void require_same_past(const PastTrials& past) const;
   /// Another processor is said instead, with `elsewhere`.
   void require_same_processor(const Session& session, bool elsewhere) const;
 

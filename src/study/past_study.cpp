@@ -56,13 +56,15 @@ std::string study_names(const std::vector<std::string>& names) {
   return join(shown, ", ") + (more == 0 ? "" : " and " + std::to_string(more) + " more");
 }
 
-std::int64_t find_study(PastTables& tables, const std::string& wanted) {
+std::int64_t find_study(PastTables& tables, const std::string& wanted, std::string& name) {
   std::vector<std::string> names;
   std::optional<std::int64_t> found;
   tables.each("studies", "SELECT rowid, study_id, study_name FROM studies ORDER BY study_id", {}, kMostTrials,
               [&](const PastRow& row) {
                 names.push_back(row.text(2, "study_name"));
-                if (wanted.empty() || names.back() == wanted) found = row.whole(1, "study_id");
+                if (!wanted.empty() && names.back() != wanted) return;
+                found = row.whole(1, "study_id");
+                name = names.back();
               });
   if (names.empty()) throw bad_input(tables.file(), "has no study");
   if (!wanted.empty() && !found)
@@ -254,7 +256,7 @@ PastStudy read_past_study(const std::string& entry) {
   for (const char* table : kTables) tables.require_table(table);
   check_version(tables);
   PastStudy past{.source = entry};
-  const std::int64_t study = find_study(tables, source.study);
+  const std::int64_t study = find_study(tables, source.study, past.name);
   read_direction(tables, study, past);
   read_names(tables, study, past);
   Trials trials(tables, study);

@@ -28,6 +28,7 @@ struct PastTrial {
 
 struct PastStudy {
   std::string source;  ///< as it was asked for: FILE or FILE#NAME
+  std::string name;
   std::optional<Direction> direction;
   std::string metric;  ///< "" where none is named
   std::string model;   ///< the checkpoint, where we wrote it; else ""

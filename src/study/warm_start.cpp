@@ -70,8 +70,8 @@ std::int64_t full_step_of(const PastStudy& past) {
 
 void say_assumptions(const PastStudy& past, const WarmStartFacts& facts, std::vector<std::string>& lines) {
   const std::string taken = "its values are taken for " + facts.metric;
-  if (past.metric.empty()) lines.push_back(past.source + " names no metric: " + taken);
-  if (!past.metric.empty() && past.metric != facts.metric)
+  if (past.metric.empty() && !facts.metric.empty()) lines.push_back(past.source + " names no metric: " + taken);
+  if (!past.metric.empty() && !facts.metric.empty() && past.metric != facts.metric)
     lines.push_back(past.source + " has the metric " + past.metric + ": " + taken);
   if (!past.model.empty() && !facts.model.empty() && past.model != facts.model)
     lines.push_back(past.source + " tuned another model, " + past.model);

@@ -18,8 +18,8 @@ namespace finetune {
 struct WarmStartFacts {
   SearchSpace space;
   Direction direction = Direction::minimize;
-  std::string metric;
-  std::string model;  ///< the checkpoint, absolute; "" where none is known
+  std::string metric;  ///< "" where values are whatever an outside program measures
+  std::string model;   ///< the checkpoint, absolute; "" where none is known
 };
 
 struct WarmStudy {

@@ -18,8 +18,9 @@ for folder in "$here"/seeds/*/; do
   [ -x "$build/fuzz_$target" ] || { echo "$build/fuzz_$target is not built: tests/fuzz/build.sh"; exit 1; }
   echo "fuzz_$target"
   inputs=$(mktemp -d)
+  largest=$(stat -c %s "$folder"* | sort -n | tail -1)  # longer ones would be cut
   cp "$folder"* "$inputs"
-  if ! "$build/fuzz_$target" -seed=1 -max_total_time="$seconds" -rss_limit_mb=2048 -malloc_limit_mb=1024 -timeout=60 -max_len=4096 \
+  if ! "$build/fuzz_$target" -seed=1 -max_total_time="$seconds" -rss_limit_mb=2048 -malloc_limit_mb=1024 -timeout=60 -max_len=$((largest > 4096 ? largest : 4096)) \
     -print_final_stats=0 -verbosity=1 -artifact_prefix="$build/found-$target-" "$inputs" > "$build/$target.log" 2>&1; then
     tail -60 "$build/$target.log"
     exit 1

@@ -72,6 +72,11 @@ TEST_F(OutputFolder, OverwritingTakesOnlyWhatTheProgramWroteAndNothingThatTheRun
     return false;
   };
   EXPECT_FALSE(refused(""));
+  config.tune.warm_start = {(out_ / "study.db").string() + "#study"};
+  EXPECT_TRUE(refused("--overwrite would delete tune.warm_start"));
+  config.tune.warm_start = {(out_ / "none.db").string()};
+  EXPECT_TRUE(refused("none.db: does not exist"));
+  config.tune.warm_start.clear();
   config.model.adapter = (out_ / "best").string();
   EXPECT_TRUE(refused("would delete --adapter"));
   config.model.adapter.reset();

@@ -7,6 +7,7 @@
 
 #include "models/model_files.h"
 #include "study/database.h"
+#include "study/database_guard.h"
 
 namespace finetune::testing {
 namespace {
@@ -131,12 +132,14 @@ TEST_F(StrangersFile, IsReadAndItsFolderStaysAsItWas) {
     EXPECT_TRUE(holds(error_of([&] { reader.run("DELETE FROM things"); }, ErrorKind::bad_input), "readonly"));
   }
   EXPECT_EQ(folder(), std::set<std::string>{"a #%? file.db"});
+  EXPECT_TRUE(reading_uri(file_).ends_with("/a%20%23%25%3f%20file%2edb?immutable=1")) << "also where nobody may write";
 }
 
 TEST_F(StrangersFile, IsReadWithItsLogWhileSomebodyWrites) {
   Database writer(file_);
   writer.execute("CREATE TABLE things (name); INSERT INTO things VALUES ('a')");
   ASSERT_GT(fs::file_size(file_.string() + "-wal"), 0u);
+  EXPECT_TRUE(reading_uri(file_).ends_with("db"));
   Database reader(file_, Access::read);
   EXPECT_EQ(reader.run("SELECT count(*) FROM things")[0][0], SqlValue(std::int64_t{1}));
   const Transaction writing(writer);

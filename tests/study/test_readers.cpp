@@ -55,6 +55,39 @@ TEST_P(Readers, TensorBoardFindsWhatTheMetricsSay) {
   if (read_with("tensorboard_reads.py") == 0) GTEST_SKIP() << "no tensorboard";
 }
 
+// The other way round: what Optuna left informs a study, and so does what that study left.
+TEST(Writers, AStudyLearnsFromWhatOptunaLeft) {
+  const Fixture fixture;
+  const std::string space =
+      "--set 'search.train.learning_rate={low: 1e-4, high: 0.3, log: true}' "
+      "--set 'search.train.schedule={choices: [linear, constant]}' "
+      "--set 'search.train.batch_size={low: 1, high: 3, int: true}' --set tune.sampler=tpe ";
+  int read = 0;
+  for (const std::string& python : pythons()) {
+    const std::string name = "theirs" + std::to_string(read), file = fixture.path(name + ".db");
+    const Outcome wrote =
+        run_command("'" + python + "' '" + source_dir() + "/tests/study/optuna_writes.py' '" + file + "'");
+    if (wrote.code == 77) continue;
+    ASSERT_EQ(wrote.code, 0) << wrote.text;
+    const std::string first = "first" + std::to_string(read), second = "second" + std::to_string(read);
+    const Outcome tuned =
+        run(fixture.tune_with("train.jsonl", first, space + "--set tune.warm_start='" + file + "#theirs'"));
+    EXPECT_EQ(tuned.code, 0) << tuned.text;
+    EXPECT_NE(tuned.text.find("warm start from " + file +
+                              "#theirs: 2 of 8 trials (1 failed, 2 not finished, 1 with train.learning_rate outside "
+                              "the search, 1 with train.schedule outside the search, 1 without a finite value); not "
+                              "searched here and ignored: unknown\n"),
+              std::string::npos)
+        << tuned.text;
+    const std::string ours = fixture.path(first + "/study.db");
+    const Outcome again = run(fixture.tune_with("train.jsonl", second, space + "--set tune.warm_start='" + ours + "'"));
+    EXPECT_EQ(again.code, 0) << again.text;
+    EXPECT_NE(again.text.find("warm start from " + ours + ": 2 of 2 trials\n"), std::string::npos) << again.text;
+    ++read;
+  }
+  if (read == 0) GTEST_SKIP() << "no Optuna";
+}
+
 INSTANTIATE_TEST_SUITE_P(Schedulers, Readers, ::testing::Values("asha", "asha_promotion", "pbt"));
 
 }  // namespace

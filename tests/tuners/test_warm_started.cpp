@@ -126,6 +126,13 @@ TEST(WarmStarted, WhoCamePastAStepWithoutAValueThereIsInNoList) {
   EXPECT_EQ(seen.stopped[0]->values.back().first, 5);
 }
 
+// Most trials of a study under a scheduler were stopped at its first rung.
+TEST(WarmStarted, AGaussianProcessLearnsFromStoppedTrialsToo) {
+  std::vector<TrialRecord> past = grid(6);
+  for (TrialRecord& trial : past) trial.state = TrialState::stopped, trial.values[0].first = trial.step = 10;
+  EXPECT_LT(mean_distance(first_proposals("gp", past)), 0.25);
+}
+
 // In a space of three values that were all tried before, the best of them is still worth a trial.
 TEST(WarmStarted, AGaussianProcessTriesTheBestOfTheOldOnes) {
   const SearchSpace three{{{.name = "x", .low = 0, .high = 2, .integer = true}}};

@@ -98,10 +98,9 @@ class GaussianProcess : public Sampler {
       : space_(space), encoding_(std::move(space)), seed_(seed), startup_(startup) {}
 
   std::optional<Params> suggest(TrialId id, std::span<const TrialRecord> trials) override {
-    // Completed trials of earlier studies stand for as many of those that would cover the space.
-    const auto known_before = std::count_if(trials.begin(), trials.end(), [](const TrialRecord& trial) {
-      return is_past(trial) && trial.state == TrialState::completed;
-    });
+    // Trials of earlier studies stand for as many of those that would cover the space.
+    const auto known_before = std::count_if(
+        trials.begin(), trials.end(), [](const TrialRecord& trial) { return is_past(trial) && !trial.values.empty(); });
     if (id.value + known_before < startup_) return startup_point(id.value);
     const Observations known = observe(trials, static_cast<std::size_t>(startup_));
     if (known.observed.empty()) return uniform_point(id);
