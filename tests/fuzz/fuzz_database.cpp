@@ -11,6 +11,7 @@
 #include <string_view>
 
 #include "core/error.h"
+#include "core/files.h"
 #include "study/database.h"
 #include "study/optuna_schema.h"
 #include "study/warm_start.h"
@@ -68,14 +69,27 @@ class Values {
   std::string_view bytes_;
 };
 
+// A database with the tables and one empty study; made once, since that takes as long as everything else.
+const std::string& empty_study() {
+  static const std::string kBytes = [] {
+    unlink(path().c_str());
+    {
+      Database database(path());
+      database.execute(kOptunaSchema);
+      database.execute(
+          "INSERT INTO alembic_version VALUES ('v3.2.0.a'); INSERT INTO version_info VALUES (1, 12, '');"
+          "INSERT INTO studies VALUES (1, 'study'); INSERT INTO study_directions VALUES (1, 'MINIMIZE', 1, 0)");
+    }
+    return read_file(path());
+  }();
+  return kBytes;
+}
+
 void write_rows(std::string_view bytes) {
-  unlink(path().c_str());
+  write_file(empty_study());
   Database database(path());
-  database.execute("PRAGMA synchronous = OFF; PRAGMA journal_mode = MEMORY");
-  database.execute(kOptunaSchema);
-  database.execute(
-      "INSERT INTO alembic_version VALUES ('v3.2.0.a'); INSERT INTO version_info VALUES (1, 12, '');"
-      "INSERT INTO studies VALUES (1, 'study'); INSERT INTO study_directions VALUES (1, 'MINIMIZE', 1, 0)");
+  database.execute("PRAGMA synchronous = OFF");
+  Transaction transaction(database);
   Values values(bytes);
   for (int row = 0; row < 64 && values.any(); ++row) {
     const unsigned table = values.take() % 5;
@@ -102,6 +116,7 @@ void write_rows(std::string_view bytes) {
     } catch (const Error&) {  // what the schema refuses
     }
   }
+  transaction.commit();
 }
 
 void must_hold(const std::vector<TrialRecord>& records, const SearchSpace& space) {
