@@ -144,6 +144,8 @@ void Database::require(int code) const {
   const bool of_the_system = (code & 0xff) == SQLITE_CANTOPEN || (code & 0xff) == SQLITE_IOERR;
   const int number = connection_ && of_the_system ? sqlite3_system_errno(connection_.get()) : 0;
   if (number != 0) why += std::string(" (") + std::strerror(number) + ")";
+  if (connection_ && sqlite3_extended_errcode(connection_.get()) == SQLITE_READONLY_ROLLBACK)
+    why = "a write was cut off; whoever wrote it mends it by opening it once";
   if ((code & 0xff) == SQLITE_INTERRUPT) why = "it asks for more work than a file of its size should";
   const Error error(kind_, file_.string(),
                     (access_ == Access::read ? "cannot be read: " : "cannot be read or written: ") + why);

@@ -156,6 +156,20 @@ TEST_F(StrangersFile, RunsNothingOfItsOwn) {
   EXPECT_TRUE(holds(error_of([&] { database.run("SELECT name FROM seen"); }, ErrorKind::failed), "prohibited"));
 }
 
+TEST_F(StrangersFile, IsNotMendedByAReader) {
+  Database writer(file_);
+  writer.execute(
+      "PRAGMA journal_mode = DELETE; PRAGMA cache_size = 1; CREATE TABLE things (name);"
+      "INSERT INTO things VALUES (hex(zeroblob(50000)))");
+  const Transaction writing(writer);
+  writer.execute("UPDATE things SET name = hex(randomblob(50000)); UPDATE things SET name = hex(randomblob(50000))");
+  const fs::path copy = folder_.path() / "copy.db";
+  fs::copy(file_, copy);
+  fs::copy(file_.string() + "-journal", copy.string() + "-journal");
+  EXPECT_EQ(error_of([&] { Database reader(copy, Access::read); }, ErrorKind::bad_input),
+            copy.string() + ": cannot be read: a write was cut off; whoever wrote it mends it by opening it once");
+}
+
 TEST_F(StrangersFile, CannotAskForAnyWork) {
   write("CREATE TABLE things (name)");
   Database reader(file_, Access::read);
