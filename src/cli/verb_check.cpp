@@ -103,10 +103,10 @@ int run_check(const Arguments& arguments) {
                      session.config.tune.scheduler->name);
   for (const auto& line : forecast_lines(forecast)) out << line << "\n";
   if (arguments.json()) {
-    nlohmann::ordered_json json{{"train", data_json(data.train)},     {"valid", data_json(data.valid)},
-                                {"shared_examples", shared},          {"memory_bytes", memory_bytes(forecast)},
-                                {"seconds", forecast.seconds},        {"round_seconds", forecast.round_seconds},
-                                {"lanes", *session.config.run.lanes}, {"concurrent", resident}};
+    nlohmann::ordered_json json{
+        {"train", data_json(data.train)},          {"valid", data_json(data.valid)},     {"shared_examples", shared},
+        {"memory_bytes", memory_bytes(forecast)},  {"save_bytes", forecast.save_bytes},  {"seconds", forecast.seconds},
+        {"round_seconds", forecast.round_seconds}, {"lanes", *session.config.run.lanes}, {"concurrent", resident}};
     if (start) json["start"] = to_json(*start);
     std::cout << json.dump() << "\n";
   }

@@ -79,7 +79,8 @@ MemoryEstimate session_memory(const Session& session, std::int64_t slots, at::De
   MemoryPlan plan = memory_plan(session, slots, device);
   // Full fine-tuning takes turns: a pass holds one trial.
   std::tie(plan.tokens_per_pass, plan.loss_rows_per_pass) = largest_pass(session, plan.full ? 1 : slots);
-  plan.images = slots;
+  // The best state of each, and while a save is written the present one too.
+  plan.images = session.config.run.save_every == 0 ? slots : 2 * slots;
   plan.lanes = std::max<std::int64_t>(1, std::ranges::count(session.model.devices, device));  // they share its memory
   return estimate_memory(session.model.checkpoint.options, plan);
 }

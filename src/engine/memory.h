@@ -21,7 +21,7 @@ struct MemoryPlan {
   std::int64_t logits_per_chunk = 2'000'000;  ///< ops::logits_per_chunk of the device
   bool composed = false;                      ///< operations are compositions of LibTorch's, with their temporaries
   std::int64_t lanes = 1;                     ///< that share this memory, each with buffers for a pass
-  std::int64_t images = 2;                    ///< states kept off the slots: best ones, paused ones
+  std::int64_t images = 2;                    ///< states kept off the slots: best ones, paused ones, those being saved
   std::int64_t program = 0;                   ///< resident bytes of the process without the base, before any slot
 };
 

@@ -31,6 +31,14 @@ std::string time_text(const Forecast& f) {
       f.stops ? "; stopping saves most of it" : "");
 }
 
+// Present and best state of every trial: what a save has at most.
+std::int64_t save_bytes(const Session& session, std::int64_t trials) {
+  if (session.config.run.save_every == 0) return 0;
+  std::int64_t bytes = 0;
+  for (const MemoryNeed& need : memory_needs(session, trials)) bytes += need.estimate.images;
+  return bytes;
+}
+
 std::string need_text(const MemoryNeed& need, bool name_device) {
   const auto mib = [](std::int64_t bytes) { return static_cast<double>(bytes) / (1 << 20); };
   const MemoryEstimate& memory = need.estimate;
@@ -50,12 +58,16 @@ Forecast make_forecast(const Session& session, const LaneCosts& costs, std::int6
           .round_seconds = round_seconds(session, costs, resident),
           .seconds = run_seconds(session, costs, config.tune.trials, resident, evaluations(config), baselines),
           .stops = config.tune.scheduler && config.tune.scheduler->name != "none",
-          .memory = memory_needs(session, resident + (baselines ? 1 : 0))};
+          .memory = memory_needs(session, resident + (baselines ? 1 : 0)),
+          .save_bytes = save_bytes(session, resident + (baselines ? 1 : 0))};
 }
 
 std::vector<std::string> forecast_lines(const Forecast& f) {
   std::vector<std::string> lines{time_text(f)};
   for (const MemoryNeed& need : f.memory) lines.push_back(need_text(need, f.memory.size() > 1));
+  if (f.save_bytes > 0)
+    lines.push_back(fmt::format("saves for resume of up to {:.0f} MiB, two of them on disk at most",
+                                static_cast<double>(f.save_bytes) / (1 << 20)));
   if (f.seconds > kLong && f.trials == 1)
     lines.emplace_back("shorter: fewer --steps, a smaller train.batch_size or data.max_length");
   else if (f.seconds > kLong)

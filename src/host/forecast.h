@@ -20,6 +20,7 @@ struct Forecast {
   double seconds = 0;                  ///< all trials to the end: the most that the run takes
   bool stops = false;                  ///< the scheduler may stop trials before their end
   std::vector<MemoryNeed> memory;      ///< of each device
+  std::int64_t save_bytes = 0;         ///< of one save at most; 0 where none is made
 };
 
 /// For `resident` trials side by side on the session's lanes. With `baselines` the base is evaluated and the default

@@ -25,7 +25,8 @@ TEST(Memory, PeakIsWithin15PercentOfCheck) {
         std::string("--trials 24 --steps 2 --set train.batch_size=32 --set tune.concurrent=24 --set run.lanes=2 "
                     "--set 'search.train.lora.rank={choices: [128]}' --set run.tokens_per_pass=32768")}) {
     const std::string common = "--model '" + fixture.path("model") + "' --train '" + fixture.path("long.jsonl") +
-                               "' --valid '" + fixture.path("long.jsonl") + "' --set tune.scheduler=none " + plan;
+                               "' --valid '" + fixture.path("long.jsonl") +
+                               "' --set tune.scheduler=none --set run.eval_every=1 " + plan;
     const Outcome tuned = run(common + " --overwrite --out '" + fixture.path("out") + "'");
     const auto measured = static_cast<double>(peak_of_children());  // before check trains its round
     ASSERT_EQ(tuned.code, 0) << tuned.text;
