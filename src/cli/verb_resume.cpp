@@ -18,7 +18,8 @@ int run_resume(const Arguments& arguments) {
   const InterruptGuard guard;
   const auto trace = open_trace(arguments);
   Progress progress;
-  const Resumed resumed = resume(folder, study_hooks(progress, trace.get()), {.elsewhere = arguments.has("elsewhere")});
+  const Resumed resumed =
+      resume(folder, study_hooks(progress, trace.get()), {.elsewhere = arguments.has("--elsewhere")});
   progress.end();
   if (resumed.study) return show_study(*resumed.study, arguments.json());
   return resumed.trained ? show_train(*resumed.trained, arguments.json()) : 0;

@@ -31,16 +31,16 @@ Played play(const RecordedStudy& study, StudyOptions options, Tuner& tuner, cons
             const StudyHooks& hooks, DiskWait& disk) {
   const Metric metric = metric_named(study.facts.metric);
   std::optional<SavedStudy> saved;
-  if (study.from) {
-    saved = read_save(study.run, *study.from, lanes);
-    remove_unfinished_files(study.run, disk.handler());
-  }
+  if (study.from) saved = read_save(study.run, *study.from, lanes);
   const auto seconds = [before = saved ? saved->seconds : 0, started = Clock::now()] {
     return before + std::chrono::duration<double>(Clock::now() - started).count();
   };
 
   RunFiles files(study.run, disk.handler());
-  if (saved) files.reopen(saved->files);
+  if (saved) {
+    files.reopen(saved->files);
+    remove_unfinished_files(study.run, disk.handler());  // once nothing is refused any more
+  }
   const auto writer = study.writer ? study.writer(files, metric) : std::make_unique<TrialWriter>(files, metric);
   TensorBoardWriter board(files, study.facts.space, metric);
   StudyRecord record(study.run / "study.db", study.facts, saved ? StudyRecord::As::resumed : StudyRecord::As::created,

@@ -38,6 +38,12 @@ int fault_of(int code, int number) {
   return may_go_away(number) ? number : 0;
 }
 
+// A file that is no database, or has not the tables that it should.
+bool is_content(int code) {
+  const int kind = code & 0xff;
+  return kind == SQLITE_ERROR || kind == SQLITE_CORRUPT || kind == SQLITE_NOTADB;
+}
+
 // A statement that failed is under way until it is reset, and a transaction cannot end before; its values are the
 // caller's.
 struct Reset {
@@ -147,7 +153,7 @@ void Database::require(int code) const {
   if (connection_ && sqlite3_extended_errcode(connection_.get()) == SQLITE_READONLY_ROLLBACK)
     why = "a write was cut off; whoever wrote it mends it by opening it once";
   if ((code & 0xff) == SQLITE_INTERRUPT) why = "it asks for more work than a file of its size should";
-  const Error error(kind_, file_.string(),
+  const Error error(access_ == Access::resume && is_content(code) ? ErrorKind::bad_input : kind_, file_.string(),
                     (access_ == Access::read ? "cannot be read: " : "cannot be read or written: ") + why);
   if (const int fault = fault_of(code, number); fault != 0) throw DatabaseFault(error, fault);
   throw error;

@@ -46,7 +46,8 @@ class Database {
  public:
   /// Whoever finds the file locked by another writer waits for `patience`. Everything here throws Error naming the
   /// file: one that cannot be opened, is no database, is locked, lies on a full disk. It is `failed`; bad_input while
-  /// what is not trusted is opened and checked, and all the time for Access::read.
+  /// what is not trusted is opened and checked, all the time for Access::read, and for Access::resume where a table is
+  /// not what it should be.
   explicit Database(std::filesystem::path file, Access access = Access::create,
                     std::chrono::milliseconds patience = std::chrono::seconds(10));
   ~Database();

@@ -7,13 +7,9 @@
 
 #include "core/disk_fault.h"
 #include "engine/lane.h"
+#include "study/written_file.h"
 
 namespace finetune {
-
-struct WrittenFile {
-  std::string hash;  ///< core/content_hash.h
-  std::uint64_t bytes = 0;
-};
 
 /// Atomically and durably. Throws Error (failed).
 WrittenFile write_image(const std::filesystem::path& path, const ImageParts& parts, const OnDiskFault& on_fault = {});

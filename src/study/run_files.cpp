@@ -18,13 +18,18 @@ AppendFile& RunFiles::create(const std::string& name) {
   return *file;
 }
 
+// All are looked at before the first is cut.
 void RunFiles::reopen(const FileSizes& sizes) {
   for (const auto& [name, size] : sizes) {
     const fs::path path = fs::path(name).lexically_normal();
     if (path.is_absolute() || path.empty() || *path.begin() == "..")
       throw bad_input((run_ / name).string(), "lies outside the run's folder");
-    open_[name] = std::make_unique<AppendFile>(run_ / path, size, on_fault_);
+    std::error_code error;
+    const std::uintmax_t there = fs::file_size(run_ / path, error);
+    if (error || there < size) throw bad_input((run_ / path).string(), "is gone, or shorter than what was saved of it");
   }
+  for (const auto& [name, size] : sizes)
+    open_[name] = std::make_unique<AppendFile>(run_ / fs::path(name).lexically_normal(), size, on_fault_);
 }
 
 AppendFile* RunFiles::find(const std::string& name) {

@@ -54,10 +54,8 @@ std::string checked_name(const std::string& where, const std::string& name) {
 }
 
 Json parse_state(const fs::path& path, const SaveRow& row) {
-  const std::string where = path.string(), content = read_file(path, row.written.bytes);
-  if (content_hash(content) != row.written.hash)
-    throw bad_input(where, "is damaged, or of another run: it is not what study.db says was saved");
-  Json json = parse_strict_json(where, content);
+  const std::string where = path.string();
+  Json json = parse_strict_json(where, read_written(path, row.written));
   if (!json.is_object() || json.value("format", Json()) != kSaveFormat) throw bad_input(where, "is no save of a study");
   if (json.value("version", Json()) != kSaveVersion) throw bad_input(where, "was saved by another version");
   return json;

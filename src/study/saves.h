@@ -22,6 +22,7 @@
 #include "engine/study_state.h"
 #include "study/image_file.h"
 #include "study/run_files.h"
+#include "study/written_file.h"
 
 namespace finetune {
 

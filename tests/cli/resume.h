@@ -38,14 +38,10 @@ inline Left what_is_left(const fs::path& run) {
 inline void expect_same(const Left& expected, const Left& found) {
   for (const auto& [name, content] : expected) {
     const auto place = found.find(name);
-    if (place == found.end())
-      ADD_FAILURE() << name << " is missing";
-    else if (content.size() < 4096)
-      EXPECT_EQ(content, place->second) << name;
-    else
-      EXPECT_TRUE(content == place->second) << name;
+    ASSERT_NE(place, found.end()) << name << " is missing";
+    ASSERT_TRUE(content == place->second) << name << " is other:\n" << content.substr(0, 4096);
   }
-  for (const auto& [name, content] : found) EXPECT_TRUE(expected.contains(name)) << name << " is too much";
+  for (const auto& [name, content] : found) ASSERT_TRUE(expected.contains(name)) << name << " is too much";
 }
 
 /// What was saved last: "state-000012.json"; "" where nothing is, or no study.db is there yet.

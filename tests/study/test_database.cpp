@@ -153,7 +153,7 @@ TEST_F(StrangersFile, RunsNothingOfItsOwn) {
   Database database(file_, Access::resume);
   database.run("INSERT INTO things VALUES ('a')");
   EXPECT_EQ(database.run("SELECT count(*) FROM copies")[0][0], SqlValue(std::int64_t{0}));
-  EXPECT_TRUE(holds(error_of([&] { database.run("SELECT name FROM seen"); }, ErrorKind::failed), "prohibited"));
+  EXPECT_TRUE(holds(error_of([&] { database.run("SELECT name FROM seen"); }, ErrorKind::bad_input), "prohibited"));
 }
 
 TEST_F(StrangersFile, IsNotMendedByAReader) {
