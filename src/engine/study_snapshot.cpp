@@ -17,20 +17,12 @@ const Trial& StudyState::trial(TrialId id) const {
   return id == kDefaultRun ? default_run.value() : trials.at(static_cast<std::size_t>(id.value));
 }
 
-// Its best evaluation was of what it is now, as after a rung: there is an image of it.
-static bool is_at_its_best(const Trial& trial) {
-  return trial.best_image && trial.best_step == trial.submitted && trial.best_schedule.size() == trial.schedule.size();
-}
-
 // The results of steps under way belong to it: waiting for them changes no decision, since each round is judged in its
 // turn.
 StudyState Study::snapshot() {
   collect_all();
   StudyState snapshot = state_;
-  for (const Trial* trial : running()) {
-    auto& image = snapshot.trial(trial->id).image;
-    image = is_at_its_best(*trial) ? trial->best_image : lanes_[trial->lane]->capture(trial->id);
-  }
+  for (const Trial* trial : running()) snapshot.trial(trial->id).image = lanes_[trial->lane]->capture(trial->id);
   snapshot.tuner = tuner_.save();
   if (options_.save_callback) snapshot.callback = options_.save_callback();
   for (const Lane* lane : lanes_) snapshot.tokens_per_pass.push_back(lane->tokens_per_pass());
