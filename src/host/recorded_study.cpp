@@ -40,6 +40,7 @@ Played play(const RecordedStudy& study, StudyOptions options, Tuner& tuner, cons
   if (saved) {
     files.reopen(saved->files);
     remove_unfinished_files(study.run, disk.handler());  // once nothing is refused any more
+    SaveWriter(study.run, disk.handler()).remove_all_but(saved->names);
   }
   const auto writer = study.writer ? study.writer(files, metric) : std::make_unique<TrialWriter>(files, metric);
   TensorBoardWriter board(files, study.facts.space, metric);

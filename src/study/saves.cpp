@@ -77,7 +77,9 @@ void SaveWriter::write(const SavedStudy& study, const std::vector<fs::path>& cha
   write_state(name, study);
   SaveRows(run_, on_fault_).add({.round = study.state.rounds, .name = name, .written = state_});
   on_disk_ = std::exchange(used_, {});
-  remove_all_but(name);
+  std::set<std::string> names{name};
+  for (const auto& [image, kept] : on_disk_) names.insert(kept.name);
+  remove_all_but(names);
 }
 
 // The image's file, written where the last save had none of it.
@@ -108,13 +110,11 @@ void SaveWriter::write_state(const std::string& name, const SavedStudy& study) {
   bytes_ += content.size();
 }
 
-// What is in there is ours alone: older saves, and what was left by one that was cut off.
-void SaveWriter::remove_all_but(const std::string& state_name) {
-  std::set<std::string> wanted{state_name};
-  for (const auto& [image, kept] : on_disk_) wanted.insert(kept.name);
+void SaveWriter::remove_all_but(const std::set<std::string>& names) {
+  if (!fs::exists(folder_)) return;
   std::vector<fs::path> rest;
   for (const auto& entry : fs::directory_iterator(folder_)) {
-    if (!wanted.contains(entry.path().filename().string())) rest.push_back(entry.path());
+    if (!names.contains(entry.path().filename().string())) rest.push_back(entry.path());
   }
   for (const fs::path& path : rest) remove_file(path, on_fault_);
 }
@@ -149,6 +149,8 @@ SavedStudy read_save(const fs::path& run, const SaveRow& row, const std::vector<
     study.state = study_from_json(json.at("study"), lanes.size(), find);
     study.files = json.at("files").get<FileSizes>();
     study.seconds = json.at("seconds").get<double>();
+    study.names.insert(row.name);
+    for (const auto& [name, image] : json.at("images").items()) study.names.insert(name);
     return study;
   } catch (const Error& error) {
     throw error.at(where);

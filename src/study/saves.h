@@ -15,6 +15,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -28,8 +29,9 @@ namespace finetune {
 
 struct SavedStudy {
   StudyState state;
-  FileSizes files;     ///< RunFiles::sizes
-  double seconds = 0;  ///< that the study has taken
+  FileSizes files;                   ///< RunFiles::sizes
+  double seconds = 0;                ///< that the study has taken
+  std::set<std::string> names = {};  ///< read_save: its files in saves/
 };
 
 /// Writes saves of one run, on one thread.
@@ -41,6 +43,8 @@ class SaveWriter {
   /// that have to be durable before (RunFiles::take_changed). Throws Error (failed); the last valid save stays then.
   void write(const SavedStudy& study, const std::vector<std::filesystem::path>& changed);
   std::uint64_t bytes() const { return bytes_; }  ///< written by the last call
+  /// Removes what is in saves/ besides these: what a save that was cut off has left takes room.
+  void remove_all_but(const std::set<std::string>& names);
 
  private:
   struct OnDisk {
@@ -50,7 +54,6 @@ class SaveWriter {
   };
   const OnDisk& keep(const std::shared_ptr<const TrialImage>& image);
   void write_state(const std::string& name, const SavedStudy& study);
-  void remove_all_but(const std::string& state_name);
 
   std::filesystem::path run_, folder_;
   OnDiskFault on_fault_;
