@@ -1,5 +1,6 @@
 #include "engine/study_json.h"
 
+#include <cstdint>
 #include <nlohmann/json.hpp>
 #include <utility>
 
@@ -23,6 +24,19 @@ Json optional_json(const std::optional<T>& value) {
 
 std::optional<double> optional_number(const Json& json) {
   return json.is_null() ? std::nullopt : std::optional(number_from_json(json));
+}
+
+// What is no whole number, or beyond the type, would be made one.
+std::int64_t whole_from(const Json& json) {
+  if (!json.is_number_integer() || (json.is_number_unsigned() && json.get<std::uint64_t>() > INT64_MAX))
+    throw bad_input("", "a whole number is missing");
+  return json.get<std::int64_t>();
+}
+
+std::size_t index_from(const Json& json) {
+  const std::int64_t index = whole_from(json);
+  if (index < 0) throw bad_input("", "an index is negative");
+  return static_cast<std::size_t>(index);
 }
 
 // An enumeration by its text.
@@ -65,7 +79,7 @@ Json change_json(const HyperparameterChange& change) {
   return {{"step", change.step}, {"params", to_json(change.params)}};
 }
 HyperparameterChange change_from(const Json& json) {
-  return {json.at("step").get<std::int64_t>(), params_from_json(json.at("params"))};
+  return {whole_from(json.at("step")), params_from_json(json.at("params"))};
 }
 
 Json event_json(const LineageEvent& event) {
@@ -74,9 +88,9 @@ Json event_json(const LineageEvent& event) {
 }
 LineageEvent event_from(const Json& json) {
   LineageEvent event;
-  event.step = json.at("step").get<std::int64_t>();
+  event.step = whole_from(json.at("step"));
   event.what = do_from(json.at("do"));
-  event.from = {json.at("from").get<std::int64_t>()};
+  event.from = {whole_from(json.at("from"))};
   event.params = params_from_json(json.at("params"));
   return event;
 }
@@ -90,10 +104,10 @@ Json action_json(const Action& action) {
 }
 Action action_from(const Json& json) {
   Action action;
-  action.trial = {json.at("trial").get<std::int64_t>()};
+  action.trial = {whole_from(json.at("trial"))};
   action.what = do_from(json.at("do"));
   action.params = params_from_json(json.at("params"));
-  action.from = {json.at("from").get<std::int64_t>()};
+  action.from = {whole_from(json.at("from"))};
   action.reason = json.at("reason").get<std::string>();
   return action;
 }
@@ -116,8 +130,8 @@ Json step_json(const StepResult& step) {
           {"finite", step.finite}};
 }
 StepResult step_from(const Json& json) {
-  return {.step = json.at("step").get<std::int64_t>(),
-          .tokens = json.at("tokens").get<std::int64_t>(),
+  return {.step = whole_from(json.at("step")),
+          .tokens = whole_from(json.at("tokens")),
           .train_loss = number_from_json(json.at("train_loss")),
           .gradient_norm = number_from_json(json.at("gradient_norm")),
           .learning_rate = number_from_json(json.at("learning_rate")),
@@ -131,19 +145,22 @@ Json round_json(const StudyRound& round) {
           {"tokens", round.tokens},
           {"metrics", list_json(round.metrics, optional_json<double>)}};
 }
-StudyRound round_from(const Json& json) {
+StudyRound round_from(const Json& json, std::size_t lanes) {
   StudyRound round;
-  round.trials = list_from(json.at("trials"), [](const Json& id) { return TrialId{id.get<std::int64_t>()}; });
-  round.lanes = json.at("lanes").get<std::vector<std::size_t>>();
+  round.trials = list_from(json.at("trials"), [](const Json& id) { return TrialId{whole_from(id)}; });
+  round.lanes = list_from(json.at("lanes"), index_from);
   round.steps = list_from(json.at("steps"), step_from);
-  round.tokens = json.at("tokens").get<std::vector<std::int64_t>>();
+  round.tokens = list_from(json.at("tokens"), whole_from);
   round.metrics = list_from(json.at("metrics"), optional_number);
   round.collected = true;
   const std::size_t count = round.trials.size();
   if (round.lanes.size() != count || round.steps.size() != count || round.tokens.size() != count ||
       (!round.metrics.empty() && round.metrics.size() != count))
     throw bad_input("", "a round under way has lists of different lengths");
-  for (std::size_t i = 0; i < count; ++i) round.steps[i].trial = round.trials[i];
+  for (std::size_t i = 0; i < count; ++i) {
+    round.steps[i].trial = round.trials[i];
+    if (round.lanes[i] >= lanes) throw bad_input("", "a round under way has a lane that is not there");
+  }
   return round;
 }
 
@@ -195,22 +212,22 @@ Trial trial_from(const Json& json, TrialId id, std::size_t lanes, const FindImag
   trial.params = params_from_json(json.at("params"));
   trial.state = state_from(json.at("state"));
   trial.reason = json.at("reason").get<std::string>();
-  trial.step = json.at("step").get<std::int64_t>();
-  trial.tokens = json.at("tokens").get<std::int64_t>();
+  trial.step = whole_from(json.at("step"));
+  trial.tokens = whole_from(json.at("tokens"));
   trial.train_loss = number_from_json(json.at("train_loss"));
   trial.metric = optional_number(json.at("metric"));
   trial.evaluation = evaluation_from(json.at("evaluation"), id);
-  trial.metric_step = json.at("metric_step").get<std::int64_t>();
+  trial.metric_step = whole_from(json.at("metric_step"));
   trial.best_metric = optional_number(json.at("best_metric"));
-  trial.best_step = json.at("best_step").get<std::int64_t>();
+  trial.best_step = whole_from(json.at("best_step"));
   trial.lineage = list_from(json.at("lineage"), event_from);
   trial.origin = params_from_json(json.at("origin"));
   trial.schedule = list_from(json.at("schedule"), change_from);
   trial.best_origin = params_from_json(json.at("best_origin"));
   trial.best_schedule = list_from(json.at("best_schedule"), change_from);
-  trial.lane = json.at("lane").get<std::size_t>();
+  trial.lane = index_from(json.at("lane"));
   trial.resident = json.at("resident").get<bool>();
-  trial.submitted = json.at("submitted").get<std::int64_t>();
+  trial.submitted = whole_from(json.at("submitted"));
   trial.awaits_answer = json.at("awaits_answer").get<bool>();
   trial.image = image("image");
   trial.best_image = image("best_image");
@@ -274,15 +291,16 @@ StudyState study_from_json(const nlohmann::ordered_json& json, std::size_t lanes
     if (!json.at("default_run").is_null())
       state.default_run = trial_from(json.at("default_run"), kDefaultRun, lanes, find);
     state.base_metric = optional_number(json.at("base_metric"));
-    state.steps = json.at("steps").get<std::int64_t>();
-    state.tokens = json.at("tokens").get<std::int64_t>();
-    state.rounds = json.at("rounds").get<std::int64_t>();
-    state.judged_tokens = json.at("judged_tokens").get<std::int64_t>();
+    state.steps = whole_from(json.at("steps"));
+    state.tokens = whole_from(json.at("tokens"));
+    state.rounds = whole_from(json.at("rounds"));
+    state.judged_tokens = whole_from(json.at("judged_tokens"));
     state.waiting = list_from(json.at("waiting"), action_from);
-    for (StudyRound& round : list_from(json.at("in_flight"), round_from)) state.in_flight.push_back(std::move(round));
+    const auto read_round = [&](const Json& round) { return round_from(round, lanes); };
+    for (StudyRound& round : list_from(json.at("in_flight"), read_round)) state.in_flight.push_back(std::move(round));
     state.tuner = json.at("tuner");
     state.callback = json.at("callback");
-    state.tokens_per_pass = json.at("tokens_per_pass").get<std::vector<std::int64_t>>();
+    state.tokens_per_pass = list_from(json.at("tokens_per_pass"), whole_from);
     if (state.tokens_per_pass.size() != lanes) throw bad_input("", "has another number of lanes");
     require_known(state);
     return 0;

@@ -179,7 +179,17 @@ TEST(StudyState, WhatIsDamagedIsRefusedByName) {
   EXPECT_EQ(complaint([](Json& j) { j["trials"][1]["id"] = 0; }), "trial 1: is out of order");
   EXPECT_EQ(complaint([](Json& j) { j["trials"][2]["lane"] = 1; }), "trial 2: its lane is not there");
   EXPECT_EQ(complaint([](Json& j) { j["trials"][2]["state"] = "asleep"; }), "trial 2: unknown word asleep");
-  EXPECT_EQ(complaint([](Json& j) { j["rounds"] = "many"; }), "the study is damaged");
+  const std::string no_whole = "the study: a whole number is missing";
+  EXPECT_EQ(complaint([](Json& j) { j["rounds"] = "many"; }), no_whole);
+  EXPECT_EQ(complaint([](Json& j) { j["rounds"] = 1e300; }), no_whole);
+  EXPECT_EQ(complaint([](Json& j) { j["tokens"] = 1ULL << 63; }), no_whole);
+  EXPECT_EQ(complaint([](Json& j) { j["trials"][1]["step"] = 1.5; }), "trial 1: a whole number is missing");
+  EXPECT_EQ(complaint([](Json& j) { j["trials"][2]["lane"] = -1; }), "trial 2: an index is negative");
+  const Json round = Json::parse(
+      R"([{"trials": [0], "lanes": [1], "tokens": [10], "metrics": [], "steps": [{"step": 1, "tokens": 10,
+           "train_loss": 1, "gradient_norm": 1, "learning_rate": 1, "finite": true}]}])");
+  EXPECT_EQ(complaint([&](Json& j) { j["in_flight"] = round; }),
+            "the study: a round under way has a lane that is not there");
   EXPECT_EQ(complaint([](Json& j) { j["tokens_per_pass"] = {1, 2}; }), "the study: has another number of lanes");
   EXPECT_EQ(
       complaint([](Json& j) {
