@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <utility>
 
@@ -123,6 +124,7 @@ void Progress::on_steps(std::span<const StepResult> results, std::span<const Tri
 
 void Progress::on_evaluation(const Trial& trial, const EvalResult&, double metric) {
   const std::lock_guard lock(mutex_);
+  if (!std::isfinite(metric)) return;
   running_[trial.id].metric = metric;
   const Direction direction = plan_->direction;
   if (trial.id.value < 0 || (best_ && to_minimized(metric, direction) >= to_minimized(*best_, direction))) return;
@@ -137,7 +139,7 @@ void Progress::on_end(const Trial& trial) {
   const std::lock_guard lock(mutex_);
   running_.erase(trial.id);
   if (trial.id.value >= 0) ++ended_;
-  if (options_.terminal) return;
+  if (options_.terminal && trial.state != TrialState::failed) return;
   std::string metric = trial.metric ? fmt::format("  {} {:.5g}", plan_->metric, *trial.metric) : "";
   if (trial.best_metric != trial.metric)
     metric += fmt::format(", at step {} {:.5g}", trial.best_step, *trial.best_metric);

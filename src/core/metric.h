@@ -16,6 +16,7 @@ struct EvalResult {
   TrialId trial;
   double loss = 0;            ///< mean NLL in nats
   double token_accuracy = 0;  ///< share of loss tokens whose argmax is right
+  std::string failure;        ///< not "": why this trial cannot be evaluated; the figures are not numbers then
 };
 
 /// "minimize" or "maximize".

@@ -28,6 +28,7 @@ int strength(Action::Do what) {
 }  // namespace
 
 std::string failure_reason(const StepResult& step) {
+  if (!step.failure.empty()) return step.failure;
   if (!std::isfinite(step.train_loss))
     return "loss is " + number_to_text(step.train_loss) + " at step " + std::to_string(step.step);
   if (!std::isfinite(step.gradient_norm))

@@ -12,7 +12,7 @@
 
 namespace finetune {
 
-/// Why a trial failed: "loss is nan at step 12".
+/// Why a trial failed: what its lane says, or "loss is nan at step 12".
 std::string failure_reason(const StepResult& step);
 
 /// Asks the host program's callback and merges its actions into the tuner's: of two for one trial the stronger wins

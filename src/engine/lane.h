@@ -27,6 +27,7 @@ struct StepResult {
   double gradient_norm = 0;  ///< before clipping
   double learning_rate = 0;  ///< the rate this step used
   bool finite = true;        ///< false: the update was skipped, the weights are those before the step
+  std::string failure;       ///< not "": why this trial cannot go on, after this step or before it (not finite)
 };
 
 /// What an image is made of, as it lies in a file.
@@ -42,6 +43,10 @@ class TrialImage {
   virtual ImageParts parts() const = 0;  ///< valid as long as the image
 };
 
+/// What one trial's configuration asks of the lane and cannot be had is that trial's failure, not the lane's: a
+/// bad_input Error of admit, or the `failure` of a result. All others of the call are where they would be without it;
+/// the trial itself stays at the step before, until it is released. Any other Error is the lane's end.
+///
 /// submit, step and evaluate throw Interrupted (core/error.h) when the user asked the run to end: between two passes,
 /// so that nobody waits for a round. The trials of the call stay at the step before; their gradients are undefined.
 ///
@@ -53,7 +58,8 @@ class Lane {
   virtual std::int64_t free_slots() const = 0;
   /// How many lanes work side by side from the next call on, this one included: they divide the processors among them.
   virtual void share(std::size_t /*lanes*/) {}
-  /// Takes a slot and initialises it from config.seed. Needs a free slot.
+  /// Takes a slot and initialises it from config.seed. Needs a free slot. Throws Error (bad_input) where this
+  /// configuration cannot be had; no slot is taken then.
   virtual void admit(TrialId trial, const TrainConfig& config) = 0;
   /// Frees the slot; its state is gone.
   virtual void release(TrialId trial) = 0;

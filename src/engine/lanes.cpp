@@ -2,6 +2,10 @@
 
 #include <ATen/ATen.h>
 
+#include <map>
+#include <string>
+#include <utility>
+
 #include "kernels/torch/backend.h"
 #include "kernels/torch/graph.h"
 
@@ -22,7 +26,8 @@ static bool captures_passes(const OpenedModel& model, at::Device device) {
 }
 
 std::unique_ptr<PackedTrainer> make_trainer(const Session& session, ParameterStore& store,
-                                            std::span<const Example> train, std::span<const Example> valid) {
+                                            std::span<const Example> train, std::span<const Example> valid,
+                                            std::shared_ptr<MemoryTurns> turns) {
   const at::Device device = store.params_SP().device();
   return std::make_unique<PackedTrainer>(
       store, train, valid,
@@ -33,17 +38,27 @@ std::unique_ptr<PackedTrainer> make_trainer(const Session& session, ParameterSto
                      .reproducible = session.config.run.numerics == "reproducible",
                      .kernels = session.model.kernels,
                      .threads = session.threads,
+                     .turns = std::move(turns),
                      .interrupted = session.interrupted,
                      .say = session.say});
 }
 
 std::vector<LaneParts> make_lanes(const Session& session, std::int64_t slots) {
   std::vector<LaneParts> lanes;
+  std::map<std::string, std::shared_ptr<MemoryTurns>> turns;  // of each device
   const auto count = static_cast<std::int64_t>(session.model.devices.size());
   for (std::size_t lane = 0; lane < session.model.devices.size(); ++lane) {
     LaneParts parts;
     parts.store = make_store(session, lane, (slots + count - 1) / count);
-    parts.trainer = make_trainer(session, *parts.store, session.data.train.examples, session.data.valid.examples);
+    const std::string device = session.model.devices[lane].str();
+    auto& own = turns[device];
+    if (!own) {
+      own = std::make_shared<MemoryTurns>([&session, device] {
+        session.say(device + ": out of memory; lanes take turns from here on (the same numbers, slower); run.lanes=1 " +
+                    "spares the try");
+      });
+    }
+    parts.trainer = make_trainer(session, *parts.store, session.data.train.examples, session.data.valid.examples, own);
     lanes.push_back(std::move(parts));
   }
   return lanes;

@@ -23,7 +23,8 @@ std::vector<LaneParts> make_lanes(const Session& session, std::int64_t slots);
 /// The parts of one lane, on session.model.bases[lane]; the examples must outlive the trainer.
 std::unique_ptr<ParameterStore> make_store(const Session& session, std::size_t lane, std::int64_t slots);
 std::unique_ptr<PackedTrainer> make_trainer(const Session& session, ParameterStore& store,
-                                            std::span<const Example> train, std::span<const Example> valid);
+                                            std::span<const Example> train, std::span<const Example> valid,
+                                            std::shared_ptr<MemoryTurns> turns = nullptr);
 
 /// Lets every device have `count` lanes: they share its base.
 void multiply_lanes(OpenedModel& model, std::int64_t count);

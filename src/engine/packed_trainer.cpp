@@ -1,10 +1,10 @@
 #include "engine/packed_trainer.h"
 
 #include <ATen/ATen.h>
-#include <c10/core/CachingDeviceAllocator.h>
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "core/error.h"
 #include "engine/out_of_memory.h"
@@ -15,8 +15,6 @@
 
 namespace finetune {
 namespace {
-
-constexpr std::int64_t kFewestTokensPerPass = 8;  // as run.tokens_per_pass
 
 RoundOptions round_options(const ParameterStore& store, const TrainerOptions& options) {
   return {.tokens_per_pass = options.tokens_per_pass,
@@ -33,15 +31,8 @@ std::int64_t longest_of(std::span<const Example> examples) {
   return longest;
 }
 
-// The largest pass that training is cut into.
-PackShape largest_pass(std::int64_t tokens_per_pass, std::int64_t longest, at::Device device) {
-  const std::int64_t tokens = std::max({tokens_per_pass, fewest_rows(device), longest});
-  return bucket_of({tokens, tokens, (tokens + longest - 1) / longest, longest}, tokens_per_pass);
-}
-
-PassOptions pass_options(ParameterStore& store, std::int64_t longest, const TrainerOptions& options) {
-  PassOptions pass{.graphs = options.graphs,
-                   .largest = largest_pass(options.tokens_per_pass, longest, store.params_SP().device())};
+PassOptions pass_options(ParameterStore& store, const PackShape& largest, const TrainerOptions& options) {
+  PassOptions pass{.graphs = options.graphs, .largest = largest};
   if (const AdapterBank* bank = store.trainables(0).bank) {
     pass.rank = bank->rank();
     pass.projections = bank->targets().bits();
@@ -97,8 +88,10 @@ PackedTrainer::PackedTrainer(ParameterStore& store, std::span<const Example> tra
                                                               : nullptr),
       planner_(train, round_options(store, options)),
       longest_(longest_of(train)),
-      runner_(device_, pass_options(store, longest_, options)),
+      runner_(device_, pass_options(store, largest_pass(options.tokens_per_pass), options)),
       ring_(device_) {
+  if (!options_.turns) options_.turns = std::make_shared<MemoryTurns>();
+  lane_ = options_.turns->join([this] { give_buffers_back(); });
   for (std::int64_t slot = store_.slots(); slot > 0; --slot) free_.push_back(slot - 1);
 }
 
@@ -117,10 +110,10 @@ std::vector<PackedTrainer::Resident*> PackedTrainer::find_all(std::span<const Tr
 PackedTrainer::Resident& PackedTrainer::place(TrialId id, const TrainConfig& config, PackTrial packed) {
   if (free_.empty()) throw failed(device_.str(), "no slot is free for trial " + std::to_string(id.value));
   packed.slot = free_.back();
-  free_.pop_back();
-  Resident& trial = residents_.emplace(id, Resident{.id = id, .packed = packed}).first->second;
+  Resident trial{.id = id, .packed = packed};
   configure(trial, config);
-  return trial;
+  free_.pop_back();
+  return residents_.emplace(id, std::move(trial)).first->second;
 }
 
 void PackedTrainer::configure(Resident& trial, const TrainConfig& config) const {
@@ -151,7 +144,14 @@ void PackedTrainer::check_interrupt() const {
 
 void PackedTrainer::admit(TrialId trial, const TrainConfig& config) {
   const PackTrial begun{.batch_size = config.batch_size, .order_seed = static_cast<std::uint64_t>(config.seed)};
-  store_.initialize(place(trial, config, begun).packed.slot, config);
+  const std::int64_t slot = place(trial, config, begun).packed.slot;
+  try {
+    with_buffers_back([&] { store_.initialize(slot, config); },
+                      [&] { return bad_input(device_.str(), "out of memory for its weights"); });
+  } catch (...) {
+    release(trial);
+    throw;
+  }
 }
 
 void PackedTrainer::release(TrialId trial) {
@@ -166,66 +166,62 @@ std::vector<StepResult> PackedTrainer::step(std::span<const TrialId> ids) {
 
 void PackedTrainer::submit(std::span<const TrialId> ids) {
   const ops::UseKernels kernels(options_.kernels);
-  const auto shrink = [this] { shrink_passes(); };
-  const std::vector<Resident*> trials = find_all(ids);
+  MemoryTurns::Turn turn = begin_turn();
+  const std::int64_t tokens_before = tokens_per_pass();
+  const std::vector<Resident*> asked = find_all(ids);
+  std::vector<Resident*> trials = asked;
+  std::erase_if(trials, [](const Resident* trial) { return !trial->failure.empty(); });
   at::Tensor results_2N;
-  with_memory(
-      [&] {
-        results_2N =
-            at::zeros({2, static_cast<std::int64_t>(ids.size())}, at::TensorOptions(at::kDouble).device(device_));
-      },
-      shrink);
-  at::Tensor losses_N = results_2N.select(0, 0), norms_N = results_2N.select(0, 1);
-  const RoundPlan plan = forward_backward(trials, losses_N);
-  with_memory([&] { gradient_norms(trials, norms_N); }, shrink);
-  update(trials, norms_N, losses_N);
-  with_memory([&] { ring_.push(results_2N); }, shrink);
-
-  Submitted& submitted = submitted_.emplace_back();
-  for (std::size_t i = 0; i < trials.size(); ++i) {
-    Resident& trial = *trials[i];
-    const std::int64_t step = trial.packed.step++;
-    submitted.results.push_back({.trial = trial.id,
-                                 .step = step,
-                                 .tokens = plan.batches[i].tokens,
-                                 .learning_rate = learning_rate_at(trial.config, step)});
-    submitted.loss_tokens.push_back(plan.batches[i].loss_tokens);
+  const RoundPlan plan = forward_backward(trials, results_2N, turn);
+  if (!trials.empty()) {
+    const at::Tensor losses_N = results_2N.select(0, 0);
+    at::Tensor norms_N = results_2N.select(0, 1);
+    with_memory([&] { gradient_norms(trials, norms_N); }, [this] { make_room("gradient norms"); });
+    update(trials, norms_N, losses_N);
+    with_memory([&] { ring_.push(results_2N); }, [this] { make_room("results"); });
   }
+  say_if_fewer(tokens_before);
+  note_submitted(asked, plan);
   if (options_.ahead) planner_.prepare(packed_of(trials));
 }
 
-std::vector<StepResult> PackedTrainer::collect() {
-  const std::vector<double> values = ring_.pop();
-  Submitted submitted = std::move(submitted_.front());
-  submitted_.pop_front();
-  const std::size_t count = submitted.results.size();
-  for (std::size_t i = 0; i < count; ++i) {
-    StepResult& result = submitted.results[i];
-    result.train_loss = values[i] / static_cast<double>(submitted.loss_tokens[i]);
-    result.gradient_norm = values[count + i];
-    result.finite = std::isfinite(result.train_loss) && std::isfinite(result.gradient_norm);
+void PackedTrainer::note_submitted(std::span<Resident* const> asked, const RoundPlan& plan) {
+  Submitted& submitted = submitted_.emplace_back();
+  for (Resident* trial : asked) {
+    const std::int64_t step = trial->packed.step;
+    StepResult& result = submitted.results.emplace_back(
+        StepResult{.trial = trial->id, .step = step, .learning_rate = learning_rate_at(trial->config, step)});
+    if (!trial->failure.empty()) {
+      result.failure = trial->failure;
+      continue;
+    }
+    const Batch& batch = plan.batches[submitted.loss_tokens.size()];
+    result.tokens = batch.tokens;
+    submitted.loss_tokens.push_back(batch.loss_tokens);
+    ++trial->packed.step;
   }
-  return std::move(submitted.results);
 }
 
-RoundPlan PackedTrainer::forward_backward(std::span<Resident* const> trials, at::Tensor& losses_N) {
-  RoundPlan plan;
-  with_memory(
-      [&] {
-        plan = planner_.take(packed_of(trials));
-        run_passes(trials, plan, losses_N);
-      },
-      [&] {
-        shrink_passes();
-        losses_N.zero_();  // begin the step again: nothing has been updated yet
-        for (const Resident* trial : trials) store_.grads_SP().select(0, trial->packed.slot).zero_();
-      });
-  return plan;
+std::vector<StepResult> PackedTrainer::collect() {
+  Submitted submitted = std::move(submitted_.front());
+  submitted_.pop_front();
+  const std::size_t count = submitted.loss_tokens.size();
+  const std::vector<double> values = count > 0 ? ring_.pop() : std::vector<double>();
+  std::size_t i = 0;
+  for (StepResult& result : submitted.results) {
+    const bool stepped = result.failure.empty();
+    result.train_loss = stepped ? values[i] / static_cast<double>(submitted.loss_tokens[i]) : std::nan("");
+    result.gradient_norm = stepped ? values[count + i] : std::nan("");
+    result.finite = std::isfinite(result.train_loss) && std::isfinite(result.gradient_norm);
+    if (stepped) ++i;
+  }
+  return std::move(submitted.results);
 }
 
 void PackedTrainer::run_passes(std::span<Resident* const> trials, const RoundPlan& plan, at::Tensor& losses_N) {
   for (const RoundPass& pass : plan.passes) {
     check_interrupt();
+    under_way_ = {pass.first_trial, pass.pass.tokens};
     const std::int64_t slot = trials[pass.first_trial]->packed.slot;
     const std::vector<Figure> figures =
         runner_.train(store_.base(slot), store_.trainables(slot), store_.packs_together() ? 0 : slot, pass.data);
@@ -262,18 +258,20 @@ void PackedTrainer::update(std::span<Resident* const> trials, const at::Tensor& 
   }
   ops::UpdateProgress done;  // a try that ended for want of memory is gone on with, not begun again
   with_memory([&] { ops::adamw(store_.optimizer_state(), updates, norms_N, losses_N, done); },
-              [this] { shrink_passes(); });
+              [this] { make_room("an update"); });
   for (const Resident* trial : trials) store_.updated(trial->packed.slot);
 }
 
 std::vector<EvalResult> PackedTrainer::evaluate(std::span<const TrialId> ids) {
   const ops::UseKernels kernels(options_.kernels);
+  MemoryTurns::Turn turn = begin_turn();
+  const std::int64_t tokens_before = tokens_per_pass();
   const std::vector<Resident*> trials = find_all(ids);
   std::vector<EvalResult> results;
   const std::size_t together = store_.packs_together() ? trials.size() : 1;
-  for (std::size_t first = 0; first < trials.size(); first += together) {
-    with_memory([&] { run_evaluation(std::span(trials).subspan(first, together), results); }, [&] { shrink_passes(); });
-  }
+  for (std::size_t first = 0; first < trials.size(); first += together)
+    evaluate_fitting(std::span(trials).subspan(first, together), results, turn);
+  say_if_fewer(tokens_before);
   return results;
 }
 
@@ -287,6 +285,7 @@ void PackedTrainer::run_evaluation(std::span<Resident* const> trials, std::vecto
   FigureSums sums(trials.size(), device_);
   for (const Pass& pass : plan_passes(lengths, planner_.tokens_per_pass())) {
     check_interrupt();
+    under_way_ = {0, pass.tokens};
     const PackData data = build_pack_data(pass, packed, batches, fewest_rows(device_));
     sums.add(runner_.evaluate(base, trainables.bank, data), row_ranges(pass, data, 0));
   }
@@ -294,20 +293,6 @@ void PackedTrainer::run_evaluation(std::span<Resident* const> trials, std::vecto
   const std::vector<double> loss = sums.of("loss"), correct = sums.of("token_accuracy");
   for (std::size_t i = 0; i < trials.size(); ++i)
     results.push_back({.trial = trials[i]->id, .loss = loss[i] / tokens, .token_accuracy = correct[i] / tokens});
-}
-
-void PackedTrainer::shrink_passes() {
-  const std::int64_t tokens = planner_.tokens_per_pass(), fewer = std::max(kFewestTokensPerPass, tokens / 2);
-  runner_.release(largest_pass(fewer, longest_, device_));
-  if (!device_.is_cpu()) at::getDeviceAllocator(device_.type())->emptyCache();
-  if (tokens <= kFewestTokensPerPass) {
-    throw failed(device_.str(),
-                 "out of memory with passes of a single example; lower data.max_length, tune.concurrent or the rank");
-  }
-  planner_.set_tokens_per_pass(fewer);
-  options_.say(device_.str() + ": out of memory; passes of " + std::to_string(fewer) + " tokens from here on, not " +
-               std::to_string(tokens) + " (same batches, sums differ by rounding); run.tokens_per_pass=" +
-               std::to_string(fewer) + " spares the try");
 }
 
 void PackedTrainer::change(TrialId trial, const TrainConfig& config) {
@@ -324,7 +309,11 @@ void PackedTrainer::copy(TrialId from, TrialId to, const TrainConfig& config) {
 std::shared_ptr<const TrialImage> PackedTrainer::capture(TrialId trial) const {
   const Resident& resident = find(trial);
   auto image = std::make_shared<TorchImage>();
-  image->slot = store_.capture(resident.packed.slot);
+  with_buffers_back([&] { image->slot = store_.capture(resident.packed.slot); },
+                    [&] {
+                      return failed(device_.str(), "out of memory for a copy of trial " + std::to_string(trial.value) +
+                                                       "; lower tune.concurrent or the rank");
+                    });
   image->optimizer_steps = store_.optimizer_steps(resident.packed.slot);
   image->trial = resident.packed;
   return image;

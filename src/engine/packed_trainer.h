@@ -14,8 +14,10 @@
 #include <string>
 #include <vector>
 
+#include "core/error.h"
 #include "data/example.h"
 #include "engine/lane.h"
+#include "engine/memory_turns.h"
 #include "engine/parameter_store.h"
 #include "engine/pass_runner.h"
 #include "engine/round_plan.h"
@@ -32,8 +34,9 @@ struct TrainerOptions {
   bool graphs = false;       ///< capture passes by shape and replay them (kernels/torch/graph.h)
   bool reproducible = true;  ///< run.numerics: the same bits in every run on a GPU
   ops::KernelChoice kernels = ops::KernelChoice::automatic;  ///< run.kernels
-  int threads = 0;                    ///< CPU: processors that the lanes divide among them; 0 = leave the setting alone
-  std::function<bool()> interrupted;  ///< asked between passes, on the lane's thread: true ends the call
+  int threads = 0;  ///< CPU: processors that the lanes divide among them; 0 = leave the setting alone
+  std::shared_ptr<MemoryTurns> turns;  ///< with other lanes of this memory; none: it has it to itself
+  std::function<bool()> interrupted;   ///< asked between passes, on the lane's thread: true ends the call
   std::function<void(const std::string&)> say = [](const std::string&) {};  ///< one line for people; any thread
 };
 
@@ -80,12 +83,23 @@ class PackedTrainer : public Lane {
   struct Resident {
     TrialId id;
     TrainConfig config;
-    PackTrial packed;  // what follows from config; its step is the one to be submitted next
+    PackTrial packed;     // what follows from config; its step is the one to be submitted next
+    std::string failure;  // "", or why it steps no more
   };
   // A step on its way: results without what the device has yet to say.
   struct Submitted {
     std::vector<StepResult> results;
-    std::vector<std::int64_t> loss_tokens;
+    std::vector<std::int64_t> loss_tokens;  // of those that stepped
+  };
+  // How training is cut into passes; less of either as memory ends.
+  struct PassSize {
+    std::int64_t tokens = 0;
+    bool together = true;  // trials share passes
+  };
+  // The pass being computed, to know whose it was when memory ends.
+  struct UnderWay {
+    std::size_t first_trial = 0;  // of those of the call
+    std::int64_t tokens = 0;
   };
   struct NormKey {
     std::int64_t slot, rank;
@@ -98,13 +112,27 @@ class PackedTrainer : public Lane {
   Resident& place(TrialId id, const TrainConfig& config, PackTrial packed);
   void configure(Resident& trial, const TrainConfig& config) const;
   static std::vector<PackTrial> packed_of(std::span<Resident* const> trials);
-  RoundPlan forward_backward(std::span<Resident* const> trials, at::Tensor& losses_N);
+  void note_submitted(std::span<Resident* const> asked, const RoundPlan& plan);
   void run_passes(std::span<Resident* const> trials, const RoundPlan& plan, at::Tensor& losses_N);
   void gradient_norms(std::span<Resident* const> trials, at::Tensor& norms_N);
   void update(std::span<Resident* const> trials, const at::Tensor& norms_N, const at::Tensor& losses_N);
   void run_evaluation(std::span<Resident* const> trials, std::vector<EvalResult>& results);
-  void shrink_passes();
   void check_interrupt() const;
+
+  // packed_trainer_memory.cpp: what is done when memory ends.
+  RoundPlan forward_backward(std::vector<Resident*>& trials, at::Tensor& results_2N, MemoryTurns::Turn& turn);
+  void evaluate_fitting(std::span<Resident* const> trials, std::vector<EvalResult>& results, MemoryTurns::Turn& turn);
+  std::string misfit() const;
+  PackShape largest_pass(std::int64_t tokens) const;
+  MemoryTurns::Turn begin_turn();
+  bool find_room(const PassSize& before, MemoryTurns::Turn& turn);
+  PassSize pass_size() const { return {planner_.tokens_per_pass(), planner_.together()}; }
+  void set_pass_size(const PassSize& size);
+  bool shrink_passes();
+  void make_room(const std::string& what);
+  void give_buffers_back() const;
+  void with_buffers_back(const std::function<void()>& work, const std::function<Error()>& no_memory) const;
+  void say_if_fewer(std::int64_t tokens_before) const;
 
   ParameterStore& store_;
   Batch valid_;
@@ -112,10 +140,12 @@ class PackedTrainer : public Lane {
   at::Device device_;
   std::unique_ptr<const ops::ReproducibleSums> reproducible_;
   RoundPlanner planner_;
-  std::int64_t longest_ = 1;  // training example
-  PassRunner runner_;
+  std::int64_t longest_ = 1;   // training example
+  mutable PassRunner runner_;  // its buffers are given back wherever memory ends
   ops::ResultRing ring_;
   std::deque<Submitted> submitted_;
+  UnderWay under_way_;
+  std::size_t lane_ = 0;           // its number among those of options_.turns
   std::vector<NormKey> norm_key_;  // what norm_plan_ was made for
   ops::NormPlan norm_plan_;
   std::map<TrialId, Resident> residents_;

@@ -10,19 +10,19 @@ RoundPlanner::RoundPlanner(std::span<const Example> examples, const RoundOptions
 RoundPlan RoundPlanner::take(std::vector<PackTrial> trials) {
   if (prepared_.valid()) {
     RoundPlan plan = prepared_.get();
-    if (plan.tokens_per_pass == options_.tokens_per_pass && plan.trials == trials) {
+    if (plan.tokens_per_pass == options_.tokens_per_pass && plan.together == options_.together &&
+        plan.trials == trials) {
       ++used_;
       return plan;
     }
   }
-  return plan(std::move(trials), options_.tokens_per_pass);
+  return plan(std::move(trials), options_.tokens_per_pass, options_.together);
 }
 
 void RoundPlanner::prepare(std::vector<PackTrial> trials) {
   if (prepared_.valid()) prepared_.wait();
-  prepared_ = std::async(std::launch::async, [this, trials = std::move(trials), tokens = options_.tokens_per_pass] {
-    return plan(trials, tokens);
-  });
+  prepared_ = std::async(std::launch::async, [this, trials = std::move(trials), tokens = options_.tokens_per_pass,
+                                              together = options_.together] { return plan(trials, tokens, together); });
 }
 
 void RoundPlanner::set_tokens_per_pass(std::int64_t tokens) {
@@ -39,8 +39,8 @@ Batch RoundPlanner::batch_of(const PackTrial& trial) {
   return batch;
 }
 
-RoundPlan RoundPlanner::plan(std::vector<PackTrial> trials, std::int64_t tokens_per_pass) {
-  RoundPlan plan{.trials = std::move(trials), .tokens_per_pass = tokens_per_pass};
+RoundPlan RoundPlanner::plan(std::vector<PackTrial> trials, std::int64_t tokens_per_pass, bool together) {
+  RoundPlan plan{.trials = std::move(trials), .tokens_per_pass = tokens_per_pass, .together = together};
   std::vector<std::vector<std::int64_t>> lengths;
   for (const PackTrial& trial : plan.trials) {
     plan.batches.push_back(batch_of(trial));
@@ -52,11 +52,11 @@ RoundPlan RoundPlanner::plan(std::vector<PackTrial> trials, std::int64_t tokens_
     });
   });
   // Trials that cannot share a pass take turns.
-  const std::size_t together = options_.together ? std::max<std::size_t>(1, lengths.size()) : 1;
-  for (std::size_t first = 0; first < lengths.size(); first += together) {
-    for (Pass& pass : plan_passes(std::span(lengths).subspan(first, together), tokens_per_pass)) {
-      PackData data = build_pack_data(pass, std::span(plan.trials).subspan(first, together),
-                                      std::span(plan.batches).subspan(first, together), options_.fewest_rows);
+  const std::size_t group = together ? std::max<std::size_t>(1, lengths.size()) : 1;
+  for (std::size_t first = 0; first < lengths.size(); first += group) {
+    for (Pass& pass : plan_passes(std::span(lengths).subspan(first, group), tokens_per_pass)) {
+      PackData data = build_pack_data(pass, std::span(plan.trials).subspan(first, group),
+                                      std::span(plan.batches).subspan(first, group), options_.fewest_rows);
       if (options_.buckets) pad_pack(data, bucket_of(data.shape(), tokens_per_pass), options_.groups);
       plan.passes.push_back({std::move(pass), std::move(data), first});
     }

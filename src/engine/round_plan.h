@@ -35,6 +35,7 @@ struct RoundPlan {
   std::vector<Batch> batches;  ///< per trial
   std::vector<RoundPass> passes;
   std::int64_t tokens_per_pass = 0;
+  bool together = true;
 };
 
 /// Plans rounds, one at a time, on the thread that asks or ahead of it on another.
@@ -49,14 +50,16 @@ class RoundPlanner {
   void prepare(std::vector<PackTrial> trials);
   /// From the next plan on; a plan prepared for another size is not used.
   void set_tokens_per_pass(std::int64_t tokens);
+  void set_together(bool together) { options_.together = together; }
   /// From the next plan on; changes no trial's numbers.
   void set_fewest_rows(std::int64_t rows) { options_.fewest_rows = rows; }
   std::int64_t tokens_per_pass() const { return options_.tokens_per_pass; }
+  bool together() const { return options_.together; }
   /// Plans taken that had been prepared.
   std::int64_t prepared_plans_used() const { return used_; }
 
  private:
-  RoundPlan plan(std::vector<PackTrial> trials, std::int64_t tokens_per_pass);
+  RoundPlan plan(std::vector<PackTrial> trials, std::int64_t tokens_per_pass, bool together);
   Batch batch_of(const PackTrial& trial);
 
   std::span<const Example> examples_;

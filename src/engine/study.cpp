@@ -4,6 +4,7 @@
 #include <cmath>
 #include <utility>
 
+#include "core/error.h"
 #include "engine/actions.h"
 #include "engine/schedule.h"
 
@@ -51,25 +52,35 @@ StudyResult Study::play() {
 void Study::start_default() {
   Trial trial;
   trial.id = kDefaultRun;
-  trial.config = options_.configure({});
   state_.default_run = std::move(trial);
-  start(*state_.default_run);
+  if (!start(*state_.default_run).empty()) return;
   if (options_.has_validation) {
     // A fresh adapter changes nothing, so the default run before its first step is the untouched base.
     std::vector<EvalResult> results;
     on_lanes({state_.default_run->lane},
              [&](std::size_t lane) { results = lanes_[lane]->evaluate(std::span(&kDefaultRun, 1)); });
+    if (!results.front().failure.empty()) return end(*state_.default_run, TrialState::failed, results.front().failure);
     state_.base_metric = options_.metric.of(results.front());
   }
 }
 
-void Study::start(Trial& trial) {
+// A configuration that cannot be had is its trial's failure: the reason is returned.
+std::string Study::start(Trial& trial) {
   trial.origin = trial.params;
   trial.lane = lane_for_new();
-  lanes_[trial.lane]->admit(trial.id, trial.config);
-  trial.resident = true;
-  ++resident_[trial.lane];
+  std::string problem;
+  try {
+    trial.config = options_.configure(trial.params);
+    lanes_[trial.lane]->admit(trial.id, trial.config);
+    trial.resident = true;
+    ++resident_[trial.lane];
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::bad_input) throw;
+    problem = error.what();
+  }
   for (auto* observer : observers_) observer->on_start(trial);
+  if (!problem.empty()) end(trial, TrialState::failed, problem);
+  return problem;
 }
 
 void Study::admit_new() {
@@ -77,25 +88,34 @@ void Study::admit_new() {
     collect_all();
     apply(std::exchange(state_.waiting, {}));
   }
+  while (ask_for_trials()) {
+  }
+}
+
+// True where a trial failed at once, so that there is room for another.
+bool Study::ask_for_trials() {
   std::vector<Action> actions;
   std::int64_t room = free_slots();
   const auto is_running = [](const Trial& trial) { return trial.state == TrialState::running; };
   const auto now = std::count_if(state_.trials.begin(), state_.trials.end(), is_running);
   if (options_.concurrent) room = std::min(room, *options_.concurrent - now);
-  if (room <= 0) return;
+  if (room <= 0) return false;
   for (auto* observer : observers_) observer->before_decision();
   std::vector<NewTrial> asked = tuner_.ask(room, actions);
   for (auto* observer : observers_) observer->after_decision();
+  bool failed = false;
   for (auto& proposed : asked) {
     Trial trial;
     trial.id = proposed.id;
     trial.params = std::move(proposed.params);
-    trial.config = options_.configure(trial.params);
     state_.trials.push_back(std::move(trial));
-    start(state_.trials.back());
+    if (start(state_.trials.back()).empty()) continue;
+    tuner_.tell(proposed.id, TrialState::failed, std::nullopt, actions);
+    failed = true;
   }
   if (!actions.empty()) collect_all();
   apply(actions);
+  return failed;
 }
 
 // Lanes that trials have left get others of the fuller ones, so that no processor idles while another has a queue.
@@ -254,6 +274,7 @@ void Study::take_evaluations(StudyRound& round) {
   for (std::size_t i = 0; i < round.trials.size(); ++i) {
     if (!results[i]) continue;
     round.metrics[i] = options_.metric.of(*results[i]);
+    round.steps[i].failure = results[i]->failure;
     note_evaluation(state_.trial(round.trials[i]), *results[i], *round.metrics[i]);
   }
   drop_images_that_lost();

@@ -105,7 +105,8 @@ class Study {
   void save_where_wanted(bool evaluated);
   void start_default();
   void admit_new();
-  void start(Trial& trial);
+  bool ask_for_trials();
+  std::string start(Trial& trial);
   void even_out();
   void on_lanes(const std::vector<std::size_t>& lanes, const std::function<void(std::size_t)>& job);
   bool step_round();

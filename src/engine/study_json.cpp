@@ -127,7 +127,8 @@ Json step_json(const StepResult& step) {
           {"train_loss", number_to_json(step.train_loss)},
           {"gradient_norm", number_to_json(step.gradient_norm)},
           {"learning_rate", number_to_json(step.learning_rate)},
-          {"finite", step.finite}};
+          {"finite", step.finite},
+          {"failure", step.failure}};
 }
 StepResult step_from(const Json& json) {
   return {.step = whole_from(json.at("step")),
@@ -135,7 +136,8 @@ StepResult step_from(const Json& json) {
           .train_loss = number_from_json(json.at("train_loss")),
           .gradient_norm = number_from_json(json.at("gradient_norm")),
           .learning_rate = number_from_json(json.at("learning_rate")),
-          .finite = json.at("finite").get<bool>()};
+          .finite = json.at("finite").get<bool>(),
+          .failure = json.at("failure").get<std::string>()};
 }
 
 Json round_json(const StudyRound& round) {

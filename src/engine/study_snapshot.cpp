@@ -1,12 +1,13 @@
 #include <cmath>
 #include <utility>
 
+#include "core/error.h"
 #include "engine/study.h"
 
 namespace finetune {
 
 bool StudyRound::is_broken(std::size_t i) const {
-  return !steps[i].finite || (metrics[i] && !std::isfinite(*metrics[i]));
+  return !steps[i].failure.empty() || !steps[i].finite || (metrics[i] && !std::isfinite(*metrics[i]));
 }
 
 Trial& StudyState::trial(TrialId id) {
@@ -47,7 +48,13 @@ void Study::take_up(StudyState snapshot) {
   for (std::size_t lane = 0; lane < lanes_.size(); ++lane)
     lanes_[lane]->set_tokens_per_pass(state_.tokens_per_pass[lane]);
   state_.tokens_per_pass.clear();
-  const auto configure = [this](Trial& trial) { trial.config = options_.configure(trial.params); };
+  const auto configure = [this](Trial& trial) {
+    try {
+      trial.config = options_.configure(trial.params);
+    } catch (const Error&) {
+      if (trial.state != TrialState::failed) throw;  // else that is why it failed
+    }
+  };
   if (state_.default_run) configure(*state_.default_run);
   for (Trial& trial : state_.trials) configure(trial);
   for (Trial* trial : running()) {

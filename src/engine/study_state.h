@@ -70,7 +70,7 @@ struct StudyRound {
   std::vector<std::optional<double>> metrics;
   bool collected = false;
 
-  bool is_broken(std::size_t i) const;  ///< its loss, gradient or metric is not finite
+  bool is_broken(std::size_t i) const;  ///< it cannot go on, or its loss, gradient or metric is not finite
 };
 
 struct StudyState {

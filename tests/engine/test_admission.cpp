@@ -5,10 +5,12 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <map>
 #include <new>
 
 #include "core/error.h"
 #include "engine/admission.h"
+#include "engine/lane_threads.h"
 #include "engine/memory.h"
 #include "engine/out_of_memory.h"
 #include "engine/packed_trainer.h"
@@ -323,15 +325,189 @@ TEST_F(OutOfMemory, OtherErrorsAreNotTakenForIt) {
                c10::Error);
 }
 
-TEST_F(OutOfMemory, EndsWithAMessageWhenNothingIsLeftToShrink) {
+struct Mixed {
+  std::map<std::int64_t, std::vector<StepResult>> steps;
+  std::map<std::int64_t, EvalResult> evaluation;
+  std::vector<std::string> said;
+  std::int64_t tokens_per_pass = 0;
+};
+
+// Two trials that see three examples of 30 tokens, whose passes need buffers of up to 26 kB (gate|up: 54 floats for
+// each of 120 tokens), and `with_third` between them one whose first batch holds an example of 300 tokens: 65 kB.
+Mixed train_mixed(Limited& memory, bool with_third, std::size_t limit) {
+  const DecoderBase base = tiny_base(tiny_options(), at::kFloat);
+  const auto bank = make_lora_store(base, {.slots = 3, .targets = ProjectionSet::all()}, nullptr);
+  std::vector<std::int64_t> lengths(12, 30);
+  const auto valid = tiny_examples(lengths, 37, 3);
+  lengths[5] = 300;
+  const auto train = tiny_examples(lengths, 37, 3);
+  Mixed run;
+  const auto say = [&](const std::string& line) { run.said.push_back(line); };
+  PackedTrainer trainer(*bank, train, valid, {.tokens_per_pass = 120, .shuffle = false, .say = say});
+  std::vector<TrialId> ids;
+  for (const std::int64_t id : {0, 1, 2}) {
+    if (id == 1 && !with_third) continue;
+    TrainConfig config;
+    config.batch_size = id == 1 ? 8 : 1;
+    config.learning_rate = 1e-2;
+    config.warmup_ratio = 0;
+    config.seed = id;
+    trainer.admit({id}, config);
+    ids.push_back({id});
+  }
+  memory.limit = limit;
+  for (int step = 0; step < 3; ++step) {
+    for (const auto& result : trainer.step(ids)) run.steps[result.trial.value].push_back(result);
+  }
+  for (const auto& result : trainer.evaluate(ids)) run.evaluation[result.trial.value] = result;
+  memory.limit = SIZE_MAX;
+  run.tokens_per_pass = trainer.tokens_per_pass();
+  return run;
+}
+
+// Has so many bytes in all.
+class Budget : public at::Allocator {
+ public:
+  explicit Budget(at::Allocator& real) : real_(real) {}
+  at::DataPtr allocate(std::size_t bytes) override {
+    const std::size_t now = used += bytes;
+    if (now > limit) {
+      used -= bytes;
+      refuse(Refusal::processor);
+    }
+    peak = std::max<std::size_t>(peak, now);
+    auto* block = new Block{*this, bytes, real_.allocate(bytes)};
+    return {block->data.get(), block, &Budget::give_back, at::kCPU};
+  }
+  void copy_data(void* to, const void* from, std::size_t bytes) const override { real_.copy_data(to, from, bytes); }
+  std::atomic<std::size_t> limit{SIZE_MAX}, used{0}, peak{0};
+
+ private:
+  struct Block {
+    Budget& budget;
+    std::size_t bytes;
+    at::DataPtr data;
+  };
+  static void give_back(void* context) {
+    const std::unique_ptr<Block> block(static_cast<Block*>(context));
+    block->budget.used -= block->bytes;
+  }
+  at::Allocator& real_;
+};
+
+struct TwoLanes {
+  std::vector<std::vector<StepResult>> steps;
+  std::vector<EvalResult> evaluations;
+  int taken = 0;           // turns were taken, said once
+  std::size_t needed = 0;  // bytes
+};
+
+// `working` of two lanes step; `room`: bytes beside what the lanes hold before the first step.
+TwoLanes train_two_lanes(Budget& memory, std::vector<std::size_t> working, std::size_t room) {
+  const DecoderBase base = tiny_base(tiny_options(), at::kFloat);
+  const auto examples = tiny_examples(std::vector<std::int64_t>(8, 60), 37, 3);
+  TwoLanes run;
+  const auto turns = std::make_shared<MemoryTurns>([&] { ++run.taken; });
+  std::vector<std::unique_ptr<ParameterStore>> stores;
+  std::vector<std::unique_ptr<PackedTrainer>> trainers;
+  const std::vector<TrialId> ids{{0}, {1}};
+  for (std::size_t lane = 0; lane < 2; ++lane) {
+    stores.push_back(make_lora_store(base, {.slots = 2, .targets = ProjectionSet::all()}, nullptr));
+    trainers.push_back(std::make_unique<PackedTrainer>(
+        *stores[lane], examples, examples, TrainerOptions{.tokens_per_pass = 8, .threads = 2, .turns = turns}));
+    for (const TrialId id : ids) trainers[lane]->admit(id, {.seed = static_cast<std::int64_t>(lane)});
+  }
+  LaneThreads threads(2);
+  const std::size_t at_rest = memory.used;
+  memory.peak = at_rest;
+  memory.limit = room == SIZE_MAX ? room : at_rest + room;
+  run.steps.resize(2);
+  std::vector<std::vector<EvalResult>> evaluations(2);
+  for (int step = 0; step < 3; ++step) {
+    threads.run(working, [&](std::size_t lane) {
+      for (const auto& result : trainers[lane]->step(ids)) run.steps[lane].push_back(result);
+    });
+  }
+  threads.run(working, [&](std::size_t lane) { evaluations[lane] = trainers[lane]->evaluate(ids); });
+  memory.limit = SIZE_MAX;
+  for (const auto& list : evaluations) run.evaluations.insert(run.evaluations.end(), list.begin(), list.end());
+  run.needed = memory.peak - at_rest;
+  return run;
+}
+
+TEST(MemoryTurns, LanesThatDoNotFitSideBySideWorkOneAfterTheOther) {
+  at::Allocator* real = c10::GetAllocator(at::kCPU);
+  Budget memory(*real);
+  c10::SetAllocator(at::kCPU, &memory, 10);
+  const std::size_t needed = train_two_lanes(memory, {0}, SIZE_MAX).needed;
+  const TwoLanes free = train_two_lanes(memory, {0, 1}, SIZE_MAX),
+                 tight = train_two_lanes(memory, {0, 1}, needed / 4 * 5);
+  c10::SetAllocator(at::kCPU, real, 10);
+  EXPECT_EQ(free.taken, 0);
+  EXPECT_GT(free.needed, needed / 4 * 5) << "buffers stay from step to step";
+  EXPECT_EQ(tight.taken, 1);
+  EXPECT_LE(tight.needed, needed / 4 * 5);
+  for (std::size_t lane = 0; lane < 2; ++lane) {
+    ASSERT_EQ(tight.steps[lane].size(), 6u);
+    for (std::size_t i = 0; i < 6; ++i) {
+      EXPECT_EQ(tight.steps[lane][i].failure, "");
+      EXPECT_EQ(tight.steps[lane][i].train_loss, free.steps[lane][i].train_loss) << "bit for bit";
+      EXPECT_EQ(tight.steps[lane][i].gradient_norm, free.steps[lane][i].gradient_norm);
+    }
+  }
+  for (std::size_t i = 0; i < 4; ++i) EXPECT_EQ(tight.evaluations[i].loss, free.evaluations[i].loss);
+}
+
+TEST_F(OutOfMemory, WhoDoesNotFitAloneFailsAndLeavesNoTrace) {
+  const Mixed without = train_mixed(limited_, false, SIZE_MAX);
+  const Mixed mixed = train_mixed(limited_, true, 40'000);
+  EXPECT_EQ(mixed.tokens_per_pass, 120) << "the others' passes are what they were";
+  EXPECT_TRUE(mixed.said.empty()) << mixed.said.front();
+  for (const std::int64_t id : {0, 2}) {
+    for (std::size_t i = 0; i < 3; ++i) {
+      EXPECT_EQ(mixed.steps.at(id)[i].train_loss, without.steps.at(id)[i].train_loss) << "bit for bit";
+      EXPECT_EQ(mixed.steps.at(id)[i].gradient_norm, without.steps.at(id)[i].gradient_norm);
+      EXPECT_TRUE(mixed.steps.at(id)[i].failure.empty());
+    }
+    EXPECT_EQ(mixed.evaluation.at(id).loss, without.evaluation.at(id).loss);
+  }
+  for (const StepResult& result : mixed.steps.at(1)) {
+    EXPECT_EQ(result.step, 1) << "it stays where it is, though it is asked again";
+    EXPECT_FALSE(result.finite);
+    EXPECT_EQ(result.failure, "out of memory with a batch of a single example (300 tokens) at step 1");
+  }
+}
+
+TEST_F(OutOfMemory, EveryTrialFailsWhenNothingIsLeftToShrink) {
+  const Run run = train(64, 2000, 0, false);
+  ASSERT_EQ(run.steps.size(), 8u);
+  for (const StepResult& result : run.steps)
+    EXPECT_NE(result.failure.find("out of memory with a batch of a single example"), std::string::npos);
+  EXPECT_EQ(run.evaluation.failure,
+            "out of memory with a batch of a single example (30 tokens) of the validation data");
+  EXPECT_EQ(run.tokens_per_pass, 64) << "it is not the size of passes";
+}
+
+TEST_F(OutOfMemory, ATrialWhoseWeightsDoNotFitIsNotAdmitted) {
+  const DecoderBase base = tiny_base(tiny_options(), at::kFloat);
+  const auto bank = make_lora_store(base, {.slots = 1, .max_rank = 16, .targets = ProjectionSet::all()}, nullptr);
+  const auto examples = tiny_examples({10}, 37, 3);
+  PackedTrainer trainer(*bank, examples, {}, {});
+  limited_.limit = 100;
   try {
-    train(64, 2000, 0, false);
-    FAIL() << "2000 bytes cannot be enough";
+    trainer.admit({0}, {});
+    FAIL();
   } catch (const Error& error) {
-    EXPECT_EQ(error.kind(), ErrorKind::failed);
-    EXPECT_NE(std::string(error.what()).find("out of memory"), std::string::npos);
+    EXPECT_EQ(error.kind(), ErrorKind::bad_input) << "that trial's, not the lane's";
   }
   limited_.limit = SIZE_MAX;
+  EXPECT_EQ(trainer.free_slots(), 1);
+  trainer.admit({1}, {});
+  const TrialId id{1};
+  limited_.limit = 100;
+  EXPECT_THROW(trainer.capture(id), Error);
+  limited_.limit = SIZE_MAX;
+  trainer.capture(id);
 }
 
 }  // namespace

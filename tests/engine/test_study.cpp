@@ -55,6 +55,112 @@ TEST(Study, ATrialThatBreaksFailsAndTheOthersGoOn) {
   EXPECT_EQ(result.best, 2u);
 }
 
+// What the others of a study do is what they would do without the trials that fail.
+std::vector<std::pair<double, std::int64_t>> metrics_of(const StudyResult& result) {
+  std::vector<std::pair<double, std::int64_t>> metrics;
+  for (const Trial& trial : result.trials) {
+    if (trial.state != TrialState::failed) metrics.emplace_back(trial.best_metric.value(), trial.step);
+  }
+  return metrics;
+}
+
+TEST(Study, ATrialThatDoesNotFitFailsAloneWhereverItIsFoundOut) {
+  const auto play = [](const std::vector<Value>& rates, std::size_t lag, const std::function<void(FakeLane&)>& breaks) {
+    FakeLane lane(8);
+    breaks(lane);
+    StudyOptions options = options_for(6);
+    options.eval_every = 2;
+    options.lag = lag;
+    const auto tuner = tuner_over(rates, "none", 6);
+    StudyResult result = Study(options, *tuner, {&lane}, {}).run();
+    EXPECT_EQ(lane.free_slots(), 8) << "every slot was given back";
+    for (std::size_t i = 0; i < result.trials.size(); ++i)
+      EXPECT_EQ(tuner->trials()[i].state, result.trials[i].state) << "the sampler knows of it, trial " << i;
+    return result;
+  };
+  struct Case {
+    const char *what, *reason;
+    std::int64_t step;
+    std::function<void(FakeLane&)> breaks;
+  };
+  const TrialId id{1};
+  const std::vector<Case> cases = {
+      {"at admission", "lane: cannot be built", 0, [=](FakeLane& lane) { lane.refused = {id}; }},
+      {"at its first step", "no room", 1, [=](FakeLane& lane) { lane.misfit_at[id] = 1; }},
+      {"at a later step", "no room", 3, [=](FakeLane& lane) { lane.misfit_at[id] = 3; }},
+      {"at an evaluation", "no room to evaluate", 2, [=](FakeLane& lane) { lane.cannot_evaluate = {id}; }},
+  };
+  for (const std::size_t lag : {std::size_t{0}, std::size_t{1}}) {
+    const StudyResult without = play({0.1, 0.2, 0.3}, lag, [](FakeLane&) {});
+    for (const Case& one : cases) {
+      SCOPED_TRACE(std::string(one.what) + ", lag " + std::to_string(lag));
+      const StudyResult result = play({0.1, 0.5, 0.2, 0.3}, lag, one.breaks);
+      const Trial& failed = result.trials.at(1);
+      EXPECT_EQ(failed.state, TrialState::failed);
+      EXPECT_EQ(failed.reason, one.reason);
+      EXPECT_EQ(failed.step, one.step);
+      EXPECT_EQ(metrics_of(result), metrics_of(without));
+      EXPECT_EQ(result.best, 3u);
+      EXPECT_EQ(result.default_run->best_metric, without.default_run->best_metric);
+    }
+  }
+}
+
+TEST(Study, TheDefaultConfigurationFailsAlone) {
+  for (const int where : {0, 1, 2}) {
+    SCOPED_TRACE(where);
+    FakeLane lane(8);
+    if (where == 0) lane.refused = {kDefaultRun};
+    if (where == 1) lane.cannot_evaluate = {kDefaultRun};
+    if (where == 2) lane.misfit_at[kDefaultRun] = 2;
+    const auto tuner = tuner_over({0.1, 0.5}, "none", 4);
+    const StudyResult result = Study(options_for(4), *tuner, {&lane}, {}).run();
+    EXPECT_EQ(result.default_run->state, TrialState::failed);
+    EXPECT_FALSE(result.default_run->reason.empty());
+    EXPECT_EQ(result.base_metric.has_value(), where == 2) << "nothing else says what the base has";
+    EXPECT_EQ(result.best, 1u);
+    EXPECT_EQ(lane.free_slots(), 8);
+  }
+}
+
+// As many as there are trials, though none of those asked for together gets as far as a step.
+TEST(Study, TrialsThatFailAtOnceMakeRoomForOthers) {
+  FakeLane lane(2);
+  lane.refused = {{0}, {1}, {2}, {3}, {4}};
+  StudyOptions options = options_for(4);
+  options.with_default = false;
+  const auto tuner = tuner_over({0.1, 0.2, 0.3, 0.4, 0.5, 0.6}, "asha", 4);
+  const StudyResult result = Study(options, *tuner, {&lane}, {}).run();
+  ASSERT_EQ(result.trials.size(), 6u);
+  EXPECT_EQ(result.best, 5u);
+  lane.refused.insert(TrialId{5});
+  const auto again = tuner_over({0.1, 0.2, 0.3, 0.4, 0.5, 0.6}, "asha", 4);
+  const StudyResult none = Study(options, *again, {&lane}, {}).run();
+  EXPECT_EQ(none.trials.size(), 6u);
+  EXPECT_FALSE(none.best.has_value());
+}
+
+TEST(Study, AConfigurationThatCannotBeMadeIsItsTrialsFailure) {
+  FakeLane lane(4);
+  StudyOptions options = options_for(3);
+  options.configure = [make = options.configure](const Params& params) {
+    if (!params.empty() && as_number(params.front().second) == 0.5) throw bad_input("train.learning_rate", "is odd");
+    return make(params);
+  };
+  const auto tuner = tuner_over({0.1, 0.5, 0.2}, "none", 3);
+  const StudyResult result = Study(options, *tuner, {&lane}, {}).run();
+  EXPECT_EQ(result.trials[1].state, TrialState::failed);
+  EXPECT_EQ(result.trials[1].reason, "train.learning_rate: is odd");
+  EXPECT_EQ(result.best, 2u);
+}
+
+TEST(Study, WhatIsWrongWithTheLaneEndsTheStudy) {
+  FakeLane lane(4);
+  lane.breaks_at_admission = TrialId{1};
+  const auto tuner = tuner_over({0.1, 0.5, 0.2}, "none", 3);
+  EXPECT_THROW(Study(options_for(3), *tuner, {&lane}, {}).run(), Error);
+}
+
 TEST(Study, PopulationCopiesAndTheLineageReplaysIt) {
   FakeLane lane(8);
   const auto tuner = tuner_over({0.01, 0.02, 0.3, 0.4}, "pbt", 8, {{"interval", std::int64_t{4}}, {"quantile", 0.25}});

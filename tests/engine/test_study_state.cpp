@@ -89,6 +89,11 @@ Played play(const Setup& setup, const Kept* from) {
   Tuner tuner(options, make_sampler(setup.sampler, {{}, space, 3}),
               make_scheduler(setup.scheduler, {scheduler_options(setup.scheduler), space, options}));
   std::vector<FakeLane> lanes(setup.lanes, FakeLane(setup.lanes == 1 ? 6 : 3));
+  for (FakeLane& lane : lanes) {  // one that never starts, and some that end for want of memory
+    lane.refused = {{2}};
+    lane.misfit_at = {{{4}, 1}, {{7}, 3}};
+    lane.cannot_evaluate = {{9}};
+  }
   std::vector<Lane*> pointers;
   for (FakeLane& lane : lanes) pointers.push_back(&lane);
   Trace trace;

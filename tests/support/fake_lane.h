@@ -5,6 +5,8 @@
 #include <cmath>
 #include <map>
 #include <memory>
+#include <optional>
+#include <set>
 #include <utility>
 #include <vector>
 
@@ -28,7 +30,11 @@ class FakeLane : public Lane {
  public:
   explicit FakeLane(std::int64_t slots) : slots_(slots) {}
   std::int64_t free_slots() const override { return slots_ - static_cast<std::int64_t>(trials_.size()); }
-  void admit(TrialId id, const TrainConfig& config) override { trials_[id] = {config, 0, 0}; }
+  void admit(TrialId id, const TrainConfig& config) override {
+    if (refused.contains(id)) throw bad_input("lane", "cannot be built");
+    if (breaks_at_admission == id) throw failed("lane", "is broken");
+    trials_[id] = {config, 0, 0};
+  }
   void release(TrialId id) override { trials_.erase(id); }
   std::vector<StepResult> step(std::span<const TrialId> ids) override {
     if (interrupt_at > 0 && --interrupt_at == 0) throw Interrupted();
@@ -37,6 +43,15 @@ class FakeLane : public Lane {
     std::vector<StepResult> results;
     for (const TrialId id : ids) {
       auto& trial = trials_.at(id);
+      if (const auto misfit = misfit_at.find(id); misfit != misfit_at.end() && misfit->second <= trial.step + 1) {
+        results.push_back({.trial = id,
+                           .step = trial.step + 1,
+                           .train_loss = NAN,
+                           .gradient_norm = NAN,
+                           .finite = false,
+                           .failure = "no room"});
+        continue;
+      }
       const double loss = std::fabs(trial.state - 1);
       trial.state += trial.config.learning_rate * (1 - trial.state);
       ++trial.step;
@@ -53,9 +68,14 @@ class FakeLane : public Lane {
   }
   std::vector<EvalResult> evaluate(std::span<const TrialId> ids) override {
     std::vector<EvalResult> results;
-    for (const TrialId id : ids)
+    for (const TrialId id : ids) {
+      if (cannot_evaluate.contains(id)) {
+        results.push_back({.trial = id, .loss = NAN, .token_accuracy = NAN, .failure = "no room to evaluate"});
+        continue;
+      }
       results.push_back(
           {.trial = id, .loss = std::fabs(trials_.at(id).state - 1), .token_accuracy = trials_.at(id).state});
+    }
     return results;
   }
   void change(TrialId id, const TrainConfig& config) override { trials_.at(id).config = config; }
@@ -86,8 +106,11 @@ class FakeLane : public Lane {
     return image;
   }
   std::size_t widest = 0;
-  std::vector<std::size_t> widths;  // trials of each step
-  int interrupt_at = 0;             // the step that the user interrupts; 0 = none
+  std::vector<std::size_t> widths;            // trials of each step
+  int interrupt_at = 0;                       // the step that the user interrupts; 0 = none
+  std::map<TrialId, std::int64_t> misfit_at;  // the step of a trial from which on there is no memory for it
+  std::set<TrialId> cannot_evaluate, refused;
+  std::optional<TrialId> breaks_at_admission;  // the lane, not the trial
 
  private:
   struct State {
