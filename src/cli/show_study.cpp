@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
+#include "report/failures.h"
 
 namespace finetune {
 
@@ -12,7 +13,7 @@ int show_study(const StudySummary& study, bool json) {
     std::cout << report_json(study).dump() << "\n";
   else
     std::cout << report_text(study);
-  if (!study.interrupted && all_failed(study)) throw failed(study.folder, "every trial failed");
+  if (!study.interrupted && all_failed(study)) throw failed(study.folder, "every trial failed: " + failure_hint(study));
   return study.interrupted ? 130 : 0;
 }
 

@@ -93,6 +93,7 @@ StudySummary summarize(const Session& session, const StudyResult& result, double
   study.scheduler = config.tune.scheduler->name;
   study.metric = config.tune.metric;
   study.direction = config.tune.direction;
+  study.full = config.train.full();
   study.full_steps = last_step(config.train);
   for (const Trial& trial : result.trials) {
     study.trials.push_back({.id = trial.id.value,
@@ -108,7 +109,10 @@ StudySummary summarize(const Session& session, const StudyResult& result, double
   }
   study.best = result.best;
   study.base_metric = result.base_metric;
-  if (result.default_run) study.default_metric = result.default_run->best_metric;
+  if (const auto& run = result.default_run) {
+    study.default_metric = run->best_metric;
+    if (run->state == TrialState::failed) study.default_failure = run->reason;
+  }
   study.default_params = searched_defaults(config);
   study.seconds = seconds;
   study.steps = result.steps;

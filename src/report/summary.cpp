@@ -10,6 +10,7 @@
 #include "core/metric.h"
 #include "core/number.h"
 #include "core/text.h"
+#include "report/failures.h"
 
 namespace finetune {
 namespace {
@@ -48,9 +49,11 @@ Json report_json(const StudySummary& study) {
                     {"metric", optional_json(best.metric)},
                     {"step", best.step}};
   }
-  json["baselines"] = {
-      {"base", {{"metric", optional_json(study.base_metric)}}},
-      {"default", {{"metric", optional_json(study.default_metric)}, {"params", to_json(study.default_params)}}}};
+  json["baselines"] = {{"base", {{"metric", optional_json(study.base_metric)}}},
+                       {"default",
+                        {{"metric", optional_json(study.default_metric)},
+                         {"params", to_json(study.default_params)},
+                         {"failure", study.default_failure}}}};
   json["trials"] = Json::array();
   for (const auto& trial : study.trials) json["trials"].push_back(trial_json(trial));
   json["cost"] = {
@@ -58,11 +61,20 @@ Json report_json(const StudySummary& study) {
   json["importance"] = Json::object();
   for (const auto& [name, share] : study.importance) json["importance"][name] = number_to_json(share);
   json["importance_step"] = study.compared_step;
-  json["study"] = {
-      {"model", study.model},           {"train_data", study.train_data},   {"valid_data", study.valid_data},
-      {"device", study.device},         {"version", study.version},         {"sampler", study.sampler},
-      {"scheduler", study.scheduler},   {"metric", study.metric},           {"direction", to_text(study.direction)},
-      {"full_steps", study.full_steps}, {"interrupted", study.interrupted}, {"stopped_by", study.stopped_by}};
+  json["hint"] = failure_hint(study);
+  json["study"] = {{"model", study.model},
+                   {"train_data", study.train_data},
+                   {"valid_data", study.valid_data},
+                   {"device", study.device},
+                   {"version", study.version},
+                   {"sampler", study.sampler},
+                   {"scheduler", study.scheduler},
+                   {"metric", study.metric},
+                   {"direction", to_text(study.direction)},
+                   {"method", study.full ? "full" : "lora"},
+                   {"full_steps", study.full_steps},
+                   {"interrupted", study.interrupted},
+                   {"stopped_by", study.stopped_by}};
   return json;
 }
 
@@ -88,6 +100,7 @@ StudySummary summary_from_json(const std::string& where, const Json& json) {
     study.base_metric = optional_number(baselines.at("base").at("metric"));
     study.default_metric = optional_number(baselines.at("default").at("metric"));
     study.default_params = params_from_json(baselines.at("default").at("params"));
+    study.default_failure = baselines.at("default").value("failure", std::string());
     const Json& cost = json.at("cost");
     study.seconds = cost.at("seconds").get<double>();
     study.steps = cost.at("steps").get<std::int64_t>();
@@ -107,6 +120,7 @@ StudySummary summary_from_json(const std::string& where, const Json& json) {
     study.scheduler = text("scheduler");
     study.metric = text("metric");
     study.direction = text("direction") == "maximize" ? Direction::maximize : Direction::minimize;
+    study.full = about.value("method", std::string("lora")) == "full";
     study.full_steps = about.at("full_steps").get<std::int64_t>();
     study.interrupted = about.at("interrupted").get<bool>();
     study.stopped_by = text("stopped_by");
@@ -116,10 +130,7 @@ StudySummary summary_from_json(const std::string& where, const Json& json) {
   }
 }
 
-std::string verdict(const StudySummary& study) {
-  if (all_failed(study))
-    return fmt::format("Every trial failed, so there is no winner. Trial {}: {}.", study.trials.front().id,
-                       study.trials.front().reason);
+static std::string on_winner(const StudySummary& study) {
   if (!study.best) return "No trial was evaluated, so there is no winner.";
   const TrialSummary& best = study.trials[*study.best];
   const double sign = study.direction == Direction::minimize ? 1 : -1;
@@ -128,6 +139,7 @@ std::string verdict(const StudySummary& study) {
   const bool base_is_better = study.base_metric && sign * (*study.base_metric - *best.metric) <= 0;
   if (study.base_metric) text += fmt::format(" The untouched base has {:.5g}.", *study.base_metric);
   if (base_is_better) text += " Training did not improve it: look at learning rates, steps and data.";
+  if (!study.default_failure.empty()) text += " The default configuration failed: " + study.default_failure + ".";
   if (!study.default_metric) return text;
   const double gain = sign * (*study.default_metric - *best.metric);
   text += fmt::format(" The default configuration reaches {:.5g}", *study.default_metric);
@@ -139,6 +151,12 @@ std::string verdict(const StudySummary& study) {
                       study.direction == Direction::minimize ? "below" : "above");
   if (relative < 0.005) text += " That is within what another seed may change: do not read much into it.";
   return text;
+}
+
+std::string verdict(const StudySummary& study) {
+  const std::string hint = failure_hint(study);
+  if (all_failed(study)) return "Every trial failed, so there is no winner: " + hint + ".";
+  return on_winner(study) + (hint.empty() ? "" : " " + hint + ".");
 }
 
 }  // namespace finetune

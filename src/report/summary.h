@@ -34,12 +34,14 @@ struct StudySummary {
   std::string model, train_data, valid_data, device, version;
   std::string sampler, scheduler, metric = "valid_loss";
   Direction direction = Direction::minimize;
+  bool full = false;                 ///< full fine-tuning, not LoRA
   std::int64_t full_steps = 0;       ///< budget of one trial
   std::vector<TrialSummary> trials;  ///< by id
   std::optional<std::size_t> best;   ///< index into trials
   std::optional<double> base_metric;
   std::optional<double> default_metric;
-  Params default_params;  ///< the searched keys at their defaults
+  std::string default_failure;  ///< "" unless the default configuration failed
+  Params default_params;        ///< the searched keys at their defaults
   double seconds = 0;
   std::int64_t steps = 0, tokens = 0, saved_steps = 0;
   bool interrupted = false;
@@ -86,7 +88,8 @@ struct NextStep {
 };
 std::vector<NextStep> next_steps(const StudySummary& study);
 
-/// One honest sentence on the winner: by how much it beats base and default, or that it does not.
+/// What is to be said in words: on the winner, by how much it beats base and default, or that it does not; and on
+/// trials that failed (report/failures.h).
 std::string verdict(const StudySummary& study);
 
 }  // namespace finetune

@@ -86,7 +86,12 @@ TEST(Program, AStudyInWhichEveryTrialFailsIsAFailure) {
   const Outcome outcome = run(fixture.tune(rates + "--set tune.scheduler=none --set train.warmup_ratio=0"));
   EXPECT_EQ(outcome.code, 1) << outcome.text;
   EXPECT_EQ(outcome.text.find("out/best"), std::string::npos) << outcome.text;
-  EXPECT_NE(outcome.text.find("every trial failed"), std::string::npos) << outcome.text;
+  // One line of evidence and what to do, and the reports have it too.
+  const std::string hint = nlohmann::json::parse(fixture.read("out/report.json")).at("hint");
+  EXPECT_NE(hint.find("their rates were 1e+35 to 1e+36, and 1e+35 failed at step "), std::string::npos) << hint;
+  EXPECT_NE(hint.find("lower search.train.learning_rate; 2e-05 to 0.002 is usual for LoRA"), std::string::npos) << hint;
+  EXPECT_NE(outcome.text.find("out: every trial failed: " + hint + "\n"), std::string::npos) << outcome.text;
+  EXPECT_NE(fixture.read("out/report.md").find(hint), std::string::npos);
   EXPECT_FALSE(fs::exists(fixture.path("out/best")));
   EXPECT_FALSE(fs::exists(fixture.path("out/best.yaml")));
   EXPECT_TRUE(nlohmann::json::parse(fixture.read("out/report.json")).at("best").is_null());

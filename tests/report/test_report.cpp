@@ -7,6 +7,7 @@
 
 #include "core/error.h"
 #include "core/metric.h"
+#include "report/failures.h"
 #include "report/summary.h"
 
 namespace finetune::testing {
@@ -50,6 +51,82 @@ TEST(Verdict, SaysWhenTrainingHelpedNobody) {
   made.direction = Direction::maximize;
   made.base_metric = 0.05;
   EXPECT_NE(verdict(made).find("the best is 1650 % above"), std::string::npos) << verdict(made);
+}
+
+// Six trials of rates 0.5, 1.5 ... of which the first `diverged` failed in their third step, and the next `starved` had
+// no memory.
+StudySummary failing(std::size_t diverged, std::size_t starved) {
+  StudySummary study;
+  for (std::int64_t id = 0; id < 6; ++id) {
+    TrialSummary trial{
+        .id = id, .params = {{"train.learning_rate", 0.5 + static_cast<double>(id)}}, .state = "completed"};
+    trial.metric = 1;
+    study.trials.push_back(trial);
+  }
+  for (std::size_t i = 0; i < diverged + starved; ++i) {
+    TrialSummary& trial = study.trials[i];
+    trial.state = "failed";
+    trial.metric.reset();
+    trial.steps = 3;
+    trial.reason = i < diverged ? "loss is nan at step 3" : "out of memory with a batch of a single example at step 3";
+  }
+  if (diverged + starved < 6) study.best = 5;
+  return study;
+}
+
+TEST(FailureHint, NamesTheRatesThatDiverged) {
+  const std::string hint = failure_hint(failing(6, 0));
+  EXPECT_EQ(hint,
+            "loss is nan at step 3 (trial 0); their rates were 0.5 to 5.5, and 0.5 failed at step 3: lower "
+            "search.train.learning_rate; 2e-05 to 0.002 is usual for LoRA");
+  StudySummary full = failing(6, 0);
+  full.full = true;
+  EXPECT_NE(failure_hint(full).find("2e-06 to 0.0002 is usual for full fine-tuning"), std::string::npos);
+  StudySummary fixed = failing(6, 0);
+  for (auto& trial : fixed.trials) trial.params.clear();
+  EXPECT_NE(failure_hint(fixed).find(": lower train.learning_rate; 2e-05"), std::string::npos) << failure_hint(fixed);
+  StudySummary usual = failing(6, 0);
+  usual.trials[3].params = {{"train.learning_rate", 1e-4}};
+  usual.trials[3].steps = 7;
+  EXPECT_NE(failure_hint(usual).find("and 0.0001 failed at step 7: lower search.train.learning_rate, or lengthen"),
+            std::string::npos)
+      << failure_hint(usual) << ": a rate that is usual is not the whole story";
+}
+
+TEST(FailureHint, IsGivenWhereMoreThanHalfFailed) {
+  EXPECT_EQ(failure_hint(failing(0, 0)), "");
+  EXPECT_EQ(failure_hint(failing(3, 0)), "") << "a search has to find where training ends";
+  EXPECT_EQ(failure_hint(failing(3, 2)), "") << "neither was it for more than half";
+  EXPECT_EQ(failure_hint(failing(4, 0)).find("4 of 6 trials diverged: loss is nan at step 3 (trial 0); their rates"),
+            0u)
+      << failure_hint(failing(4, 0));
+  EXPECT_EQ(failure_hint(failing(1, 4)),
+            "4 of 6 trials found no memory: out of memory with a batch of a single example at step 3 (trial 1): lower "
+            "data.max_length, train.lora.rank or tune.concurrent");
+}
+
+TEST(FailureHint, WhereAllFailedSaysWhyWhateverItWas) {
+  const std::string both = failure_hint(failing(2, 4));
+  EXPECT_NE(both.find("2 of 6 trials diverged"), std::string::npos) << both;
+  EXPECT_NE(both.find("4 of 6 trials found no memory"), std::string::npos) << both;
+  StudySummary other = failing(6, 0);
+  for (auto& trial : other.trials) trial.reason = "train.lora.targets: is wrong";
+  EXPECT_EQ(failure_hint(other), "train.lora.targets: is wrong (trial 0)");
+}
+
+TEST(FailureHint, IsInEveryReport) {
+  for (const auto& made : {failing(4, 0), failing(6, 0)}) {
+    EXPECT_EQ(report_json(made)["hint"], failure_hint(made));
+    for (const std::string& text : {report_markdown(made), report_html(made), report_text(made)})
+      EXPECT_NE(text.find(failure_hint(made)), std::string::npos) << text;
+  }
+}
+
+TEST(Verdict, SaysThatTheDefaultConfigurationFailed) {
+  StudySummary made = study();
+  made.default_metric.reset();
+  made.default_failure = "out of memory";
+  EXPECT_NE(verdict(made).find("The default configuration failed: out of memory."), std::string::npos) << verdict(made);
 }
 
 TEST(ReportJson, HasTheFieldsOfTheContract) {
