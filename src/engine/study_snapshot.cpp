@@ -44,6 +44,8 @@ void Study::save_where_wanted(bool evaluated) {
 void Study::take_up(StudyState snapshot) {
   state_ = std::move(snapshot);
   tuner_.load(std::exchange(state_.tuner, {}));
+  if (tuner_.trials().size() != state_.trials.size())
+    throw bad_input("", "the save is damaged: its tuner knows other trials than its study");
   if (options_.load_callback) options_.load_callback(std::exchange(state_.callback, {}));
   for (std::size_t lane = 0; lane < lanes_.size(); ++lane)
     lanes_[lane]->set_tokens_per_pass(state_.tokens_per_pass[lane]);

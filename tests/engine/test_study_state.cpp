@@ -203,5 +203,13 @@ TEST(StudyState, WhatIsDamagedIsRefusedByName) {
       "the study: names a trial that is not there");
 }
 
+TEST(StudyState, ATunerOfOtherTrialsIsRefused) {
+  Kept kept = play({"random", "asha"}, nullptr).rounds.at(3);
+  Json study = Json::parse(kept.study);
+  study["tuner"]["trials"].erase(0);
+  kept.study = study.dump();
+  EXPECT_THROW(play({"random", "asha"}, &kept), Error);
+}
+
 }  // namespace
 }  // namespace finetune::testing
