@@ -192,7 +192,7 @@ TEST(StudyState, WhatIsDamagedIsRefusedByName) {
   EXPECT_EQ(complaint([](Json& j) { j["trials"][2]["lane"] = -1; }), "trial 2: an index is negative");
   const Json round = Json::parse(
       R"([{"trials": [0], "lanes": [1], "tokens": [10], "metrics": [], "steps": [{"step": 1, "tokens": 10,
-           "train_loss": 1, "gradient_norm": 1, "learning_rate": 1, "finite": true}]}])");
+           "train_loss": 1, "gradient_norm": 1, "learning_rate": 1, "finite": true, "failure": ""}]}])");
   EXPECT_EQ(complaint([&](Json& j) { j["in_flight"] = round; }),
             "the study: a round under way has a lane that is not there");
   EXPECT_EQ(complaint([](Json& j) { j["tokens_per_pass"] = {1, 2}; }), "the study: has another number of lanes");
