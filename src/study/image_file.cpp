@@ -2,6 +2,7 @@
 
 #include <cstring>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "core/content_hash.h"
 #include "core/error.h"
@@ -47,8 +48,9 @@ WrittenFile write_image(const std::filesystem::path& path, const ImageParts& par
 }
 
 ImageFile::ImageFile(const std::filesystem::path& path, const WrittenFile& written)
-    : content_(read_written(path, written)) {
-  const std::string where = path.string();
+    : ImageFile(path.string(), read_written(path, written)) {}
+
+ImageFile::ImageFile(const std::string& where, std::string content) : content_(std::move(content)) {
   const std::uint64_t length = safetensors_header_length(where, content_, content_.size());
   const SafetensorsHeader header =
       parse_safetensors_header(where, std::string_view(content_).substr(0, 8 + length), content_.size());

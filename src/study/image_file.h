@@ -19,6 +19,8 @@ class ImageFile {
  public:
   /// Not trusted: throws Error (bad_input) naming the path for what is not what was written, or no image.
   ImageFile(const std::filesystem::path& path, const WrittenFile& written);
+  /// Its content; `where` names it.
+  ImageFile(const std::string& where, std::string content);
   ImageFile(const ImageFile&) = delete;
   ImageFile& operator=(const ImageFile&) = delete;
   const ImageParts& parts() const { return parts_; }
