@@ -10,8 +10,6 @@
 #include "core/strict_json.h"
 #include "engine/study_json.h"
 #include "study/image_file.h"
-#include "tuners/registry.h"
-#include "tuners/tuner.h"
 
 namespace {
 
@@ -31,26 +29,15 @@ std::string name_of(const std::shared_ptr<const finetune::TrialImage>& image) {
   return dynamic_cast<const NamedImage&>(*image).name;
 }
 
-void load_tuner(const nlohmann::json& json) {
-  using namespace finetune;
-  const SearchSpace space{{{.name = "learning_rate", .low = 0.01, .high = 0.9, .log = true}}};
-  const TunerOptions options{.trials = 6, .max_steps = 9, .concurrent = 3, .default_min_steps = 1};
-  Tuner tuner(options, make_sampler("tpe", {{}, space, 3}), make_scheduler("asha_promotion", {{}, space, options}));
-  tuner.load(json);
-  if (nlohmann::json again = tuner.save(); again != json) tuner.load(again);  // keys that nobody reads are gone
-}
-
 void read_state(const std::string& content) {
   const auto json = finetune::parse_strict_json("fuzz", content);
-  const finetune::StudyState state = finetune::study_from_json(json, kLanes, image_named);
-  const auto once = to_json(state, name_of);
+  const auto once = to_json(finetune::study_from_json(json, kLanes, image_named), name_of);
   // What was read is whole: it is read again, and is the same.
   try {
     if (to_json(finetune::study_from_json(once, kLanes, image_named), name_of) != once) std::abort();
   } catch (const finetune::Error&) {
     std::abort();
   }
-  load_tuner(state.tuner);
 }
 
 void read_image(const std::string& content) {
