@@ -22,6 +22,14 @@ std::uint64_t free_at(const std::filesystem::path& path) {
   return error ? 0 : space.available;
 }
 
+struct CountedIn {
+  explicit CountedIn(std::atomic<int>& all) : count(all) { ++count; }
+  ~CountedIn() { --count; }
+  CountedIn(const CountedIn&) = delete;
+  CountedIn& operator=(const CountedIn&) = delete;
+  std::atomic<int>& count;
+};
+
 }  // namespace
 
 std::string fault_text(const DiskFault& fault, std::uint64_t free_bytes) {
@@ -40,6 +48,7 @@ OnDiskFault DiskWait::handler() {
 }
 
 bool DiskWait::wait(const DiskFault& fault) {
+  const CountedIn counted(waiters_);
   {
     const std::lock_guard lock(mutex_);
     const std::string text = fault_text(fault, free_at(fault.path));
@@ -57,6 +66,7 @@ bool DiskWait::wait(const DiskFault& fault) {
 
 void DiskWait::on_round(std::int64_t) {
   const std::lock_guard lock(mutex_);
+  if (waiters_ > 0) return;
   if (std::exchange(waiting_, false) && say_) say_("what was waiting is written; the run goes on");
 }
 

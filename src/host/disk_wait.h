@@ -1,6 +1,7 @@
 // A disk that takes nothing more, while a study runs: the run waits, says so once, and goes on when it can.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <functional>
 #include <mutex>
@@ -30,7 +31,8 @@ class DiskWait : public StudyObserver {
   std::function<void(const std::string&)> say_;
   std::function<bool()> stop_;
   std::mutex mutex_;
-  bool waiting_ = false;  // it was said, and nothing has been written since
+  bool waiting_ = false;          // it was said, and nothing has been written since
+  std::atomic<int> waiters_ = 0;  // threads: a save may still wait when the round beside it is written
 };
 
 }  // namespace finetune

@@ -116,7 +116,8 @@ fs::path create_record(const fs::path& file, const StudyFacts& facts) {
 StudyRecord::StudyRecord(const fs::path& file, const StudyFacts& facts, As as, OnDiskFault on_fault)
     : space_(facts.space),
       on_fault_(std::move(on_fault)),
-      database_(as == As::created ? create_record(file, facts) : file) {}
+      database_(as == As::created ? create_record(file, facts) : file,
+                as == As::created ? Access::create : Access::resume) {}
 
 // What was written after the snapshot is undone. Times stay as they are: they tell when something happened first.
 void StudyRecord::on_resume(const StudyState& state) {

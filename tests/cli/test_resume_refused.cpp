@@ -139,6 +139,7 @@ TEST_F(Refused, WhatIsNoStudy) {
   refuse({path("case"), "is not a study that can be gone on with"});
   fs::remove_all(run_);
   ASSERT_EQ(run("train " + files().tune_with("train.jsonl", "case", "--set train.steps=2")).code, 0);
+  fs::remove(run_ / "study.db");
   refuse({path("case"), "has no study.db"});
 }
 

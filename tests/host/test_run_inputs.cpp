@@ -3,7 +3,6 @@
 
 #include <nlohmann/json.hpp>
 
-#include "host/disk_wait.h"
 #include "host/run_inputs.h"
 #include "models/model_files.h"
 
@@ -77,26 +76,6 @@ TEST_F(Inputs, TimeAloneIsNoChangeWhereContentIsKnown) {
   fs::last_write_time(train, fs::last_write_time(train) + std::chrono::seconds(2));
   EXPECT_FALSE(changed_since(begun, hashed()));
   EXPECT_TRUE(changed_since(unhashed, hashed())) << "nothing else tells";
-}
-
-TEST(DiskWait, SaysOnceWhatIsMissingAndWhenItGoesOn) {
-  std::vector<std::string> said;
-  DiskWait wait([&](const std::string& line) { said.push_back(line); }, {});
-  const OnDiskFault ask = wait.handler();
-  wait.on_round(0);
-  EXPECT_TRUE(ask({.path = "/tmp/x", .code = ENOSPC, .bytes = 3000}));
-  EXPECT_TRUE(ask({.path = "/tmp/x", .code = ENOSPC, .bytes = 3000}));
-  wait.on_round(1);
-  wait.on_round(2);
-  ASSERT_EQ(said.size(), 2u);
-  EXPECT_TRUE(holds(said[0], "/tmp/x: No space left on device: 3 KiB are to be written, ")) << said[0];
-  EXPECT_EQ(fault_text({.path = "x", .code = EIO}, 5), "x: Input/output error");
-}
-
-TEST(DiskWait, EndsWhenTheUserEndsTheRun) {
-  DiskWait wait({}, [] { return true; });
-  EXPECT_TRUE(holds(error_of([&] { wait.handler()({.path = "x", .code = ENOSPC}); }, ErrorKind::interrupted),
-                    "interrupted while waiting"));
 }
 
 }  // namespace
