@@ -93,8 +93,13 @@ std::vector<Case> all_cases() {
       arguments("report_without_folder", "report", "report"),
       arguments("report_no_folder", "report /nowhere/at/all", "/nowhere/at/all"),
       {"report_no_run", [](const Fixture& f) { return "report '" + f.path("model") + "'"; }, "run.yaml"},
-      arguments("resume_is_not_there_yet", "resume runs/first", "unknown verb resume"),
-      setting("save_every_is_not_there_yet", "run.save_every=5", "run.save_every"),
+      arguments("resume_without_folder", "resume", "resume"),
+      arguments("resume_no_folder", "resume /nowhere/at/all", "/nowhere/at/all"),
+      {"resume_no_run", [](const Fixture& f) { return "resume '" + f.path("model") + "'"; }, "run.yaml"},
+      setting("save_every_word", "run.save_every=often", "run.save_every"),
+      setting("save_every_negative", "run.save_every=-1", "run.save_every"),
+      setting("threads_none", "run.threads=0", "run.threads"),
+      setting("threads_too_many", "run.threads=100000", "run.threads"),
       {"model_missing",
        [](const Fixture& f) {
          fs::remove_all(f.path("model"));
