@@ -1,8 +1,10 @@
 #include "host/run_paths.h"
 
 #include <algorithm>
+#include <chrono>
 #include <filesystem>
 #include <string_view>
+#include <thread>
 #include <vector>
 
 #include "core/error.h"
@@ -152,9 +154,13 @@ void check_output_folder(const std::string& key, const std::string& path) {
 }
 
 FileLock hold_folder(const std::string& out) {
-  auto lock = FileLock::try_lock(fs::path(out) / kLock);
-  if (!lock) throw bad_input(out, "another process is writing there");
-  return std::move(*lock);
+  // A process that was killed holds it until its memory is given back, which takes a moment.
+  constexpr std::chrono::milliseconds kPatience{2000}, kTry{100};
+  for (auto waited = kTry; waited <= kPatience; waited += kTry) {
+    if (auto lock = FileLock::try_lock(fs::path(out) / kLock)) return std::move(*lock);
+    std::this_thread::sleep_for(kTry);
+  }
+  throw bad_input(out, "another process is writing there");
 }
 
 FileLock make_out(const std::string& out) {
