@@ -2,6 +2,7 @@
 // example of one trial; then lanes of one memory take turns (memory_turns.h). That is all there is to give back: the
 // slots of a store are allocated once, so taking a trial off the device would free nothing. Who does not fit even then
 // fails alone, and the others' passes get their size back, so that they are what they would be without it.
+#include <ATen/ATen.h>
 #include <c10/core/CachingDeviceAllocator.h>
 
 #include <algorithm>

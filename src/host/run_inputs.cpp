@@ -46,7 +46,7 @@ std::vector<RunInput> run_inputs(const RunConfig& config) {
   files.insert(files.end(), config.data.valid.begin(), config.data.valid.end());
   if (config.data.chat_template.ends_with(".jinja")) files.emplace_back(config.data.chat_template);
   std::ranges::sort(files);
-  files.erase(std::ranges::unique(files).begin(), files.end());
+  files.erase(std::unique(files.begin(), files.end()), files.end());
   std::vector<RunInput> inputs;
   for (const fs::path& file : files) inputs.push_back(describe(file));
   return inputs;
