@@ -50,7 +50,7 @@ bool parse_entry(simdjson::ondemand::object object, ReportEntry& entry) {
 bool parse_list(simdjson::ondemand::array list, std::vector<ReportEntry>& entries) {
   for (auto result : list) {
     simdjson::ondemand::object object;
-    if (std::move(result).get_object().get(object) != simdjson::SUCCESS) return false;
+    if (result.get_object().get(object) != simdjson::SUCCESS) return false;
     if (!parse_entry(object, entries.emplace_back())) return false;
   }
   return true;
