@@ -17,12 +17,12 @@ namespace finetune {
 /// What `run.save_every: auto` decides on, in seconds.
 struct SaveTimes {
   double since = 0;        ///< the last save was asked for, or the study began
-  double cost = 0;         ///< what the last save took of anybody's time; 0 before the first
+  double cost = 0;         ///< what writing the last save took; 0 before the first
   bool first = false;      ///< there is none yet
   bool evaluated = false;  ///< a rung: what was found out is worth keeping
 };
 
-/// Once a minute, after a rung also after ten seconds, the first one at the first rung; and never so often that saving
+/// Once a minute, after a rung also after ten seconds, the first one at the first rung; and never so often that writing
 /// takes more than a fiftieth of the time.
 bool is_save_due(const SaveTimes& times);
 

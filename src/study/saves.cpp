@@ -70,7 +70,6 @@ SaveWriter::SaveWriter(fs::path run, OnDiskFault on_fault)
       next_image_(free_image_number(folder_)) {}
 
 void SaveWriter::write(const SavedStudy& study, const std::vector<fs::path>& changed) {
-  bytes_ = 0;
   make_folders(folder_, on_fault_);
   sync_files(changed);
   const std::string name = fmt::format("state-{:06}.json", study.state.rounds);
@@ -91,7 +90,6 @@ const SaveWriter::OnDisk& SaveWriter::keep(const std::shared_ptr<const TrialImag
   } else {
     const std::string name = image_name(next_image_++);
     place->second = {image, name, write_image(folder_ / name, image->parts(), on_fault_)};
-    bytes_ += place->second.written.bytes;
   }
   return place->second;
 }
@@ -107,7 +105,6 @@ void SaveWriter::write_state(const std::string& name, const SavedStudy& study) {
   const std::string content = json.dump() + "\n";
   write_file_atomically(folder_ / name, content, on_fault_);
   state_ = {.hash = content_hash(content), .bytes = content.size()};
-  bytes_ += content.size();
 }
 
 void SaveWriter::remove_all_but(const std::set<std::string>& names) {

@@ -42,7 +42,6 @@ class SaveWriter {
   /// Returns when the save is valid and durable, and what older ones left is gone. `changed`: files that it covers and
   /// that have to be durable before (RunFiles::take_changed). Throws Error (failed); the last valid save stays then.
   void write(const SavedStudy& study, const std::vector<std::filesystem::path>& changed);
-  std::uint64_t bytes() const { return bytes_; }  ///< written by the last call
   /// Removes what is in saves/ besides these: what a save that was cut off has left takes room.
   void remove_all_but(const std::set<std::string>& names);
 
@@ -59,7 +58,6 @@ class SaveWriter {
   OnDiskFault on_fault_;
   std::map<const TrialImage*, OnDisk> on_disk_, used_;  // of the last save, and of the one being written
   std::int64_t next_image_ = 0;
-  std::uint64_t bytes_ = 0;
   WrittenFile state_;
 };
 
