@@ -45,7 +45,8 @@ def what_is_left(run: Path) -> dict:
     left = {}
     for path in sorted(p for p in run.rglob("*") if p.is_file()):
         name = str(path.relative_to(run))
-        if name.startswith("study.db") or name in ("report.md", "report.html"):
+        # A lock that was killed after the last save went stays there, and the next that comes takes it over.
+        if name.startswith("study.db") or name in ("report.md", "report.html", "run.lock"):
             continue
         left[name] = path.stat().st_size if name.startswith("tensorboard/") else path.read_bytes()
     report = json.loads(left["report.json"])
