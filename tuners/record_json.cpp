@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
+#include "tuners/saved_state.h"
 
 namespace finetune {
 namespace {
@@ -31,10 +32,16 @@ TrialRecord record_from(TrialId id, const nlohmann::json& json) {
   for (const auto& pair : json.at("params")) {
     trial.params.emplace_back(pair.at(0).get<std::string>(), value_from_json(nlohmann::ordered_json(pair.at(1))));
   }
-  for (const auto& pair : json.at("values"))
-    trial.values.emplace_back(pair.at(0).get<std::int64_t>(), pair.at(1).get<double>());
+  for (const auto& pair : json.at("values")) {
+    trial.values.emplace_back(count_from(pair.at(0)), pair.at(1).get<double>());
+    const std::size_t here = trial.values.size() - 1;
+    if (here > 0 && trial.values[here].first < trial.values[here - 1].first)
+      throw bad_input("", "a trial's values are out of order");
+  }
   trial.state = state_from(json.at("state").get<std::string>());
-  trial.step = json.at("step").get<std::int64_t>();
+  trial.step = count_from(json.at("step"));
+  if (!trial.values.empty() && trial.values.back().first > trial.step)
+    throw bad_input("", "a trial has a value past its last step");
   return trial;
 }
 

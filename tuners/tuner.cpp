@@ -7,6 +7,7 @@
 
 #include "core/error.h"
 #include "tuners/record_json.h"
+#include "tuners/saved_state.h"
 
 namespace finetune {
 
@@ -20,7 +21,7 @@ void Scheduler::on_idle(std::int64_t, bool, std::span<const TrialRecord>, std::v
 nlohmann::json Scheduler::save() const {
   return nullptr;
 }
-void Scheduler::load(const nlohmann::json&) {}
+void Scheduler::load(const nlohmann::json&, std::span<const TrialRecord>) {}
 
 namespace {
 
@@ -262,17 +263,18 @@ void Tuner::load(const nlohmann::json& state) {
     std::vector<TrialRecord> trials;
     for (const auto& json : state.at("trials")) {
       trials.push_back(record_from({static_cast<std::int64_t>(trials.size())}, json));
+      if (trials.back().step > options_.max_steps) throw bad_input("", "a trial is past its budget");
     }
-    const auto steps = state.at("steps").get<std::int64_t>();
-    const auto most_running = state.at("most_running").get<std::int64_t>();
+    if (static_cast<std::int64_t>(trials.size()) > options_.trials) throw bad_input("", "it has too many trials");
+    const std::int64_t steps = count_from(state.at("steps"));
+    const std::int64_t most_running = count_from(state.at("most_running"));
     const bool exhausted = state.at("exhausted").get<bool>(), budget_used = state.at("budget_used").get<bool>();
-    const auto ended = state.at("ended").get<std::int64_t>(),
-               ended_at_best = state.at("ended_at_best").get<std::int64_t>();
+    const std::int64_t ended = count_from(state.at("ended")), ended_at_best = count_from(state.at("ended_at_best"));
     std::optional<double> best_completed;
     if (!state.at("best_completed").is_null()) best_completed = state.at("best_completed").get<double>();
     const auto ended_by = state.at("ended_by").get<std::string>();
     sampler_->load(state.at("sampler"));
-    scheduler_->load(state.at("scheduler"));
+    scheduler_->load(state.at("scheduler"), trials);
     ended_by_ = ended_by;
     ended_ = ended;
     ended_at_best_ = ended_at_best;
@@ -286,7 +288,7 @@ void Tuner::load(const nlohmann::json& state) {
                              [](const TrialRecord& t) { return t.state == TrialState::running; });
   } catch (const std::exception& error) {
     sampler_->load(sampler_before);
-    scheduler_->load(scheduler_before);
+    scheduler_->load(scheduler_before, trials_);
     throw bad_input("", std::string("tuner state is damaged: ") + error.what());
   }
 }

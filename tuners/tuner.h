@@ -76,7 +76,8 @@ class Scheduler {
   virtual std::optional<std::int64_t> next_milestone(TrialId trial, std::int64_t step) const = 0;
   virtual Looks looks() const = 0;
   virtual nlohmann::json save() const;
-  virtual void load(const nlohmann::json& state);
+  /// `trials` are those that it had seen, whole. Throws (Error or nlohmann's) for what save() does not write.
+  virtual void load(const nlohmann::json& state, std::span<const TrialRecord> trials);
 };
 
 struct TunerOptions {

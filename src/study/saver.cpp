@@ -37,6 +37,12 @@ bool Saver::is_busy() const {
 }
 
 bool Saver::wants_save(std::int64_t round, bool evaluated, bool last) {
+  const bool wanted = decide(round, evaluated, last);
+  if (wanted) wait(), begun_ = std::chrono::steady_clock::now();
+  return wanted;
+}
+
+bool Saver::decide(std::int64_t round, bool evaluated, bool last) {
   if (options_.every == 0) return false;
   if (last) return true;
   if (options_.every) return round % *options_.every == 0;
@@ -57,7 +63,6 @@ void Saver::save(const StudyState& snapshot) {
 }
 
 void Saver::write(const SavedStudy& study, const std::vector<std::filesystem::path>& changed) {
-  const auto begun = std::chrono::steady_clock::now();
   try {
     writer_.write(study, changed);
     saved_round_ = study.state.rounds;
@@ -67,7 +72,7 @@ void Saver::write(const SavedStudy& study, const std::vector<std::filesystem::pa
         fmt::format("round {} could not be saved: {}; {}", study.state.rounds, error.what(),
                     saved_round_ ? fmt::format("the save of round {} stays", *saved_round_) : "there is no save yet"));
   }
-  cost_ = std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
+  cost_ = std::chrono::duration<double>(std::chrono::steady_clock::now() - begun_).count();
 }
 
 }  // namespace finetune

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <future>
@@ -17,13 +18,13 @@ namespace finetune {
 /// What `run.save_every: auto` decides on, in seconds.
 struct SaveTimes {
   double since = 0;        ///< the last save was asked for, or the study began
-  double cost = 0;         ///< what writing the last save took; 0 before the first
+  double cost = 0;         ///< what the last save took, from the copy in memory to the last byte; 0 before the first
   bool first = false;      ///< there is none yet
   bool evaluated = false;  ///< a rung: what was found out is worth keeping
 };
 
-/// Once a minute, after a rung also after ten seconds, the first one at the first rung; and never so often that writing
-/// takes more than a fiftieth of the time.
+/// Once a minute, after a rung also after ten seconds, the first one at the first rung; and never so often that saves
+/// take more than a fiftieth of the time.
 bool is_save_due(const SaveTimes& times);
 
 struct SaverOptions {
@@ -51,15 +52,17 @@ class Saver : public StudySaver {
 
  private:
   bool is_busy() const;
+  bool decide(std::int64_t round, bool evaluated, bool last);
   void write(const SavedStudy& study, const std::vector<std::filesystem::path>& changed);
 
   RunFiles& files_;
   SaverOptions options_;
   SaveWriter writer_;
-  double asked_ = 0;                         // the second at which the last save was asked for
-  std::atomic<double> cost_ = 0;             // of the last save
-  std::optional<std::int64_t> saved_round_;  // read when nothing is under way
-  std::future<void> under_way_;              // last: its thread works on the members above
+  double asked_ = 0;                             // the second at which the last save was asked for
+  std::chrono::steady_clock::time_point begun_;  // the study begins to copy what the save under way holds
+  std::atomic<double> cost_ = 0;                 // of the last save
+  std::optional<std::int64_t> saved_round_;      // read when nothing is under way
+  std::future<void> under_way_;                  // last: its thread works on the members above
 };
 
 }  // namespace finetune

@@ -2,6 +2,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
+#include "tuners/saved_state.h"
 #include "tuners/schedulers/level_guard.h"
 #include "tuners/schedulers/rungs.h"
 #include "tuners/schedulers/schedulers.h"
@@ -37,11 +38,11 @@ class Asha : public Scheduler {
     for (const auto& [step, rung] : entries_) entries.push_back({step, rung_to_json(rung)});
     return {{"entries", entries}, {"agreements", guard_.save()}};
   }
-  void load(const nlohmann::json& state) override {
+  void load(const nlohmann::json& state, std::span<const TrialRecord> trials) override {
     Asha loaded(rungs_, max_steps_, eta_, guarded_);
     for (const auto& rung : state.at("entries"))
-      loaded.entries_[rung.at(0).get<std::int64_t>()] = rung_from_json(rung.at(1));
-    loaded.guard_.load(state.at("agreements"));
+      loaded.entries_[count_from(rung.at(0))] = rung_from_json(rung.at(1), trials);
+    loaded.guard_.load(state.at("agreements"), trials.size());
     *this = std::move(loaded);
   }
 

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "tuners/options.h"
+#include "tuners/saved_state.h"
 #include "tuners/schedulers/rungs.h"
 #include "tuners/schedulers/schedulers.h"
 
@@ -95,7 +96,7 @@ class EarlyExit : public Scheduler {
   }
 
   nlohmann::json save() const override;
-  void load(const nlohmann::json& state) override;
+  void load(const nlohmann::json& state, std::span<const TrialRecord> trials) override;
 
  private:
   // The cohort of those that come out of the warm-up this round.
@@ -142,18 +143,18 @@ nlohmann::json EarlyExit::save() const {
   return {{"warm", rung_to_json(warm_)}, {"paths", paths}};
 }
 
-void EarlyExit::load(const nlohmann::json& state) {
+void EarlyExit::load(const nlohmann::json& state, std::span<const TrialRecord> trials) {
   EarlyExit loaded(options_);
-  loaded.warm_ = rung_from_json(state.at("warm"));
+  loaded.warm_ = rung_from_json(state.at("warm"), trials);
   for (const auto& json : state.at("paths")) {
     Trajectory path{.first = json.at(1).get<double>()};
     if (const auto best = optional_from_json(json.at(2))) path.best = *best;
     path.train = optional_from_json(json.at(3));
     path.train_before = optional_from_json(json.at(4));
     path.valid_before = optional_from_json(json.at(5));
-    path.rises = json.at(6).get<std::int64_t>();
-    path.gaps = json.at(7).get<std::int64_t>();
-    loaded.paths_[{json.at(0).get<std::int64_t>()}] = path;
+    path.rises = count_from(json.at(6));
+    path.gaps = count_from(json.at(7));
+    loaded.paths_[trial_from(json.at(0), trials)] = path;
   }
   *this = std::move(loaded);
 }

@@ -2,6 +2,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
+#include "tuners/saved_state.h"
 #include "tuners/schedulers/level_guard.h"
 #include "tuners/schedulers/rungs.h"
 #include "tuners/schedulers/schedulers.h"
@@ -55,7 +56,7 @@ class Hyperband : public Scheduler {
   Looks looks() const override { return {.rungs = {levels_.begin(), levels_.end() - 1}}; }
 
   nlohmann::json save() const override;
-  void load(const nlohmann::json& state) override;
+  void load(const nlohmann::json& state, std::span<const TrialRecord> trials) override;
 
  private:
   struct Member {
@@ -98,17 +99,18 @@ nlohmann::json Hyperband::save() const {
   return {{"members", members}, {"entries", entries}, {"agreements", guard_.save()}};
 }
 
-void Hyperband::load(const nlohmann::json& state) {
+void Hyperband::load(const nlohmann::json& state, std::span<const TrialRecord> trials) {
   Hyperband loaded(brackets_, eta_, levels_.back(), guarded_);
   for (const auto& member : state.at("members")) {
-    const auto bracket = member.at(1).get<std::size_t>();
-    ++loaded.started_.at(bracket);
-    loaded.members_[{member.at(0).get<std::int64_t>()}] = {bracket, member.at(2).get<bool>()};
+    const std::size_t bracket = index_from(member.at(1), brackets_.size());
+    ++loaded.started_[bracket];
+    loaded.members_[trial_from(member.at(0), trials)] = {bracket, member.at(2).get<bool>()};
   }
   for (const auto& rung : state.at("entries")) {
-    loaded.entries_[{rung.at(0).get<std::size_t>(), rung.at(1).get<std::int64_t>()}] = rung_from_json(rung.at(2));
+    const std::size_t bracket = index_from(rung.at(0), brackets_.size());
+    loaded.entries_[{bracket, count_from(rung.at(1))}] = rung_from_json(rung.at(2), trials);
   }
-  loaded.guard_.load(state.at("agreements"));
+  loaded.guard_.load(state.at("agreements"), trials.size());
   *this = std::move(loaded);
 }
 

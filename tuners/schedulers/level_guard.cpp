@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "core/error.h"
+#include "tuners/saved_state.h"
 #include "tuners/schedulers/rungs.h"
 
 namespace finetune {
@@ -67,9 +69,12 @@ nlohmann::json LevelGuard::save() const {
   return json;
 }
 
-void LevelGuard::load(const nlohmann::json& json) {
-  for (const auto& pair : json)
-    agreements_[{pair.at(0).get<std::size_t>(), pair.at(1).get<std::size_t>()}].load(pair.at(2));
+void LevelGuard::load(const nlohmann::json& json, std::size_t trials) {
+  for (const auto& pair : json) {
+    if (pair.at(2).size() > trials) throw bad_input("", "more trials were compared than there are");
+    const std::size_t lower = index_from(pair.at(0), levels_.size()), higher = index_from(pair.at(1), levels_.size());
+    agreements_[{lower, higher}].load(pair.at(2));
+  }
 }
 
 }  // namespace finetune

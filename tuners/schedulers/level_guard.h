@@ -62,7 +62,8 @@ class LevelGuard {
   const std::vector<std::int64_t>& levels() const { return levels_; }
 
   nlohmann::json save() const;
-  void load(const nlohmann::json& json);  ///< into an empty guard
+  /// Into an empty guard; a pair of levels has compared at most `trials`.
+  void load(const nlohmann::json& json, std::size_t trials);
 
  private:
   std::size_t level_of(std::int64_t step) const;

@@ -22,8 +22,8 @@ class Pasha : public Promotion {
     raise_top(before, all);
   }
 
-  void load(const nlohmann::json& state) override {
-    Promotion::load(state);
+  void load(const nlohmann::json& state, std::span<const TrialRecord> trials) override {
+    Promotion::load(state, trials);
     forget();
     seen_top_ = 0;
   }

@@ -35,7 +35,7 @@ class Patient : public Scheduler {
     return next_look(step, interval_);
   }
   Looks looks() const override { return {.interval = interval_}; }
-  void load(const nlohmann::json&) override { prefixes_.clear(); }
+  void load(const nlohmann::json&, std::span<const TrialRecord>) override { prefixes_.clear(); }
 
  private:
   // Goes on from where it was at the report before, so that a report costs the same however long the trial is.

@@ -2,6 +2,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
+#include "tuners/saved_state.h"
 #include "tuners/schedulers/improvement_model.h"
 #include "tuners/schedulers/population.h"
 #include "tuners/schedulers/rungs.h"
@@ -59,7 +60,7 @@ class Pb2 : public Scheduler {
   Looks looks() const override { return {.interval = options_.interval}; }
 
   nlohmann::json save() const override;
-  void load(const nlohmann::json& state) override;
+  void load(const nlohmann::json& state, std::span<const TrialRecord> trials) override;
 
  private:
   struct Before {
@@ -168,16 +169,16 @@ nlohmann::json Pb2::save() const {
   return {{"random", random_.position()}, {"rows", rows}, {"before", before}};
 }
 
-void Pb2::load(const nlohmann::json& state) {
+void Pb2::load(const nlohmann::json& state, std::span<const TrialRecord> trials) {
   std::vector<ImprovementRow> rows;
   for (const auto& json : state.at("rows")) {
-    rows.push_back({json.at(0).get<std::int64_t>(), json.at(1).get<double>(), json.at(2).get<std::vector<double>>(),
+    rows.push_back({count_from(json.at(0)), json.at(1).get<double>(), json.at(2).get<std::vector<double>>(),
                     json.at(3).get<double>(), json.at(4).get<bool>()});
     if (rows.back().x.size() != numeric_.size()) throw std::runtime_error("a row of another space");
   }
   std::map<TrialId, Before> before;
   for (const auto& json : state.at("before")) {
-    before[{json.at(0).get<std::int64_t>()}] = {json.at(1).get<double>(), json.at(2).get<double>()};
+    before[trial_from(json.at(0), trials)] = {json.at(1).get<double>(), json.at(2).get<double>()};
   }
   random_.seek(state.at("random").get<std::uint64_t>());
   rows_ = std::move(rows);

@@ -78,7 +78,9 @@ class Pbt : public Scheduler {
   Looks looks() const override { return {.interval = options_.interval}; }
 
   nlohmann::json save() const override { return random_.position(); }
-  void load(const nlohmann::json& state) override { random_.seek(state.get<std::uint64_t>()); }
+  void load(const nlohmann::json& state, std::span<const TrialRecord>) override {
+    random_.seek(state.get<std::uint64_t>());
+  }
 
  private:
   Params explore(const Params& donor, double resample_probability) {

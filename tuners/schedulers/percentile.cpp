@@ -60,9 +60,9 @@ class Percentile : public Scheduler {
   Looks looks() const override { return {.interval = options_.interval}; }
 
   nlohmann::json save() const override { return {{"agreements", guard_.save()}}; }
-  void load(const nlohmann::json& state) override {
+  void load(const nlohmann::json& state, std::span<const TrialRecord> trials) override {
     Percentile loaded(options_);
-    loaded.guard_.load(state.at("agreements"));
+    loaded.guard_.load(state.at("agreements"), trials.size());
     *this = std::move(loaded);
   }
 

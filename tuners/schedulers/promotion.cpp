@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "tuners/saved_state.h"
+
 namespace finetune {
 
 std::vector<OptionSpec> promotion_options() {
@@ -137,23 +139,24 @@ nlohmann::json Promotion::save() const {
   return {{"levels", levels}, {"heads", heads}, {"top", top_}, {"agreements", guard_.save()}};
 }
 
-void Promotion::load(const nlohmann::json& state) {
+void Promotion::load(const nlohmann::json& state, std::span<const TrialRecord> trials) {
   std::vector<Level> levels;
   for (std::size_t k = 0; k < levels_.size(); ++k) {
     const auto& json = state.at("levels").at(k);
-    const RungEntries waiting = rung_from_json(json.at(1));
-    levels.push_back({levels_[k].step, rung_from_json(json.at(0)), {waiting.begin(), waiting.end()}});
+    const RungEntries waiting = rung_from_json(json.at(1), trials);
+    levels.push_back({levels_[k].step, rung_from_json(json.at(0), trials), {waiting.begin(), waiting.end()}});
   }
   std::map<TrialId, std::size_t> heads;
   for (const auto& pair : state.at("heads")) {
-    heads[{pair.at(0).get<std::int64_t>()}] = std::min(pair.at(1).get<std::size_t>(), levels_.size());
+    heads[trial_from(pair.at(0), trials)] = index_from(pair.at(1), levels_.size() + 1);
   }
+  const std::size_t top = index_from(state.at("top"), levels_.size());
   std::vector<std::int64_t> steps;
   for (const Level& level : levels) steps.push_back(level.step);
   LevelGuard guard(std::move(steps), kSurvivors);
-  guard.load(state.at("agreements"));
+  guard.load(state.at("agreements"), trials.size());
   guard_ = std::move(guard);
-  top_ = std::min(state.at("top").get<std::size_t>(), levels_.size() - 1);
+  top_ = top;
   levels_ = std::move(levels);
   heads_ = std::move(heads);
 }

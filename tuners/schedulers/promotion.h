@@ -39,7 +39,7 @@ class Promotion : public Scheduler {
   std::optional<std::int64_t> next_milestone(TrialId trial, std::int64_t step) const override;
   Looks looks() const override;
   nlohmann::json save() const override;
-  void load(const nlohmann::json& state) override;
+  void load(const nlohmann::json& state, std::span<const TrialRecord> trials) override;
 
  protected:
   struct Level {

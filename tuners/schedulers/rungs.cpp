@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "tuners/saved_state.h"
+
 namespace finetune {
 
 std::vector<std::int64_t> rung_steps(std::int64_t min_steps, std::int64_t eta, std::int64_t max_steps) {
@@ -144,10 +146,10 @@ nlohmann::json rung_to_json(const RungEntries& entries) {
   return json;
 }
 
-RungEntries rung_from_json(const nlohmann::json& json) {
+RungEntries rung_from_json(const nlohmann::json& json, std::span<const TrialRecord> trials) {
   RungEntries entries;
   for (const auto& entry : json) {
-    enter(entries, {entry.at(0).get<double>(), TrialId{entry.at(1).get<std::int64_t>()}});
+    enter(entries, {entry.at(0).get<double>(), trial_from(entry.at(1), trials)});
   }
   return entries;
 }

@@ -94,6 +94,6 @@ OptionSpec min_steps_option();
 OptionSpec reduction_factor_option();
 
 nlohmann::json rung_to_json(const RungEntries& entries);
-RungEntries rung_from_json(const nlohmann::json& json);
+RungEntries rung_from_json(const nlohmann::json& json, std::span<const TrialRecord> trials);
 
 }  // namespace finetune

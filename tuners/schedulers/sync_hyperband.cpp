@@ -3,6 +3,8 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
+#include "core/error.h"
+#include "tuners/saved_state.h"
 #include "tuners/schedulers/rungs.h"
 #include "tuners/schedulers/schedulers.h"
 
@@ -76,7 +78,7 @@ class SyncHyperband : public Scheduler {
   Looks looks() const override { return {.rungs = brackets_.front().rungs}; }
 
   nlohmann::json save() const override;
-  void load(const nlohmann::json& state) override;
+  void load(const nlohmann::json& state, std::span<const TrialRecord> trials) override;
 
  private:
   bool is_filled(const Cohort& cohort) const { return cohort.started >= brackets_[cohort.bracket].trials; }
@@ -139,21 +141,24 @@ nlohmann::json SyncHyperband::save() const {
   return {{"cohorts", cohorts}, {"cohort_of", of}, {"promoted", promoted}, {"exhausted", exhausted_}};
 }
 
-void SyncHyperband::load(const nlohmann::json& state) {
+void SyncHyperband::load(const nlohmann::json& state, std::span<const TrialRecord> trials) {
   SyncHyperband loaded(brackets_, eta_, max_steps_);
   for (const auto& json : state.at("cohorts")) {
-    Cohort cohort{.bracket = json.at(0).get<std::size_t>() % brackets_.size(),
-                  .rung = json.at(1).get<std::size_t>(),
-                  .started = json.at(2).get<std::int64_t>(),
-                  .members = {},
-                  .entered = rung_from_json(json.at(4))};
-    for (const auto& trial : json.at(3)) cohort.members.push_back({trial.get<std::int64_t>()});
+    Cohort cohort;
+    cohort.bracket = index_from(json.at(0), brackets_.size());
+    cohort.rung = index_from(json.at(1), brackets_[cohort.bracket].rungs.size() + 1);
+    cohort.started = count_from(json.at(2));
+    cohort.entered = rung_from_json(json.at(4), trials);
+    for (const auto& trial : json.at(3)) cohort.members.push_back(trial_from(trial, trials));
+    // Who has come to the last rung goes on to the end, and waits nowhere.
+    if (cohort.rung == brackets_[cohort.bracket].rungs.size() && !cohort.entered.empty())
+      throw bad_input("", "trials wait past the last rung");
     loaded.cohorts_.push_back(std::move(cohort));
   }
   for (const auto& pair : state.at("cohort_of")) {
-    loaded.cohort_of_[{pair.at(0).get<std::int64_t>()}] = pair.at(1).get<std::size_t>();
+    loaded.cohort_of_[trial_from(pair.at(0), trials)] = index_from(pair.at(1), loaded.cohorts_.size());
   }
-  for (const auto& trial : state.at("promoted")) loaded.promoted_.push_back({trial.get<std::int64_t>()});
+  for (const auto& trial : state.at("promoted")) loaded.promoted_.push_back(trial_from(trial, trials));
   loaded.exhausted_ = state.at("exhausted").get<bool>();
   *this = std::move(loaded);
 }

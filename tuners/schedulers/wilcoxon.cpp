@@ -78,7 +78,7 @@ class Wilcoxon : public Scheduler {
     return next_look(step, options_.interval);
   }
   Looks looks() const override { return {.interval = options_.interval}; }
-  void load(const nlohmann::json&) override { next_tests_.clear(); }
+  void load(const nlohmann::json&, std::span<const TrialRecord>) override { next_tests_.clear(); }
 
  private:
   // A test reads the whole history, and one that fails says for how long the next ones must fail too. A value brings at
