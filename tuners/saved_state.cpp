@@ -31,4 +31,9 @@ TrialId trial_from(const nlohmann::json& json, std::span<const TrialRecord> tria
   return {static_cast<std::int64_t>(index_from(json, trials.size()))};
 }
 
+void require_all(std::size_t places, std::span<const TrialRecord> trials) {
+  if (places != trials.size())
+    throw bad_input("", std::to_string(trials.size()) + " trials have " + std::to_string(places) + " places");
+}
+
 }  // namespace finetune

@@ -18,5 +18,7 @@ std::int64_t count_from(const nlohmann::json& json);
 std::size_t index_from(const nlohmann::json& json, std::size_t size);
 /// The id of one of `trials`.
 TrialId trial_from(const nlohmann::json& json, std::span<const TrialRecord> trials);
+/// Throws unless `places`, of different trials, are one for each of `trials`.
+void require_all(std::size_t places, std::span<const TrialRecord> trials);
 
 }  // namespace finetune

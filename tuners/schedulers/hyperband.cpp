@@ -106,6 +106,7 @@ void Hyperband::load(const nlohmann::json& state, std::span<const TrialRecord> t
     ++loaded.started_[bracket];
     loaded.members_[trial_from(member.at(0), trials)] = {bracket, member.at(2).get<bool>()};
   }
+  require_all(loaded.members_.size(), trials);
   for (const auto& rung : state.at("entries")) {
     const std::size_t bracket = index_from(rung.at(0), brackets_.size());
     loaded.entries_[{bracket, count_from(rung.at(1))}] = rung_from_json(rung.at(2), trials);

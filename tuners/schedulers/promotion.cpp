@@ -150,6 +150,7 @@ void Promotion::load(const nlohmann::json& state, std::span<const TrialRecord> t
   for (const auto& pair : state.at("heads")) {
     heads[trial_from(pair.at(0), trials)] = index_from(pair.at(1), levels_.size() + 1);
   }
+  require_all(heads.size(), trials);
   const std::size_t top = index_from(state.at("top"), levels_.size());
   std::vector<std::int64_t> steps;
   for (const Level& level : levels) steps.push_back(level.step);

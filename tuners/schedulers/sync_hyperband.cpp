@@ -158,6 +158,7 @@ void SyncHyperband::load(const nlohmann::json& state, std::span<const TrialRecor
   for (const auto& pair : state.at("cohort_of")) {
     loaded.cohort_of_[trial_from(pair.at(0), trials)] = index_from(pair.at(1), loaded.cohorts_.size());
   }
+  require_all(loaded.cohort_of_.size(), trials);
   for (const auto& trial : state.at("promoted")) loaded.promoted_.push_back(trial_from(trial, trials));
   loaded.exhausted_ = state.at("exhausted").get<bool>();
   *this = std::move(loaded);
