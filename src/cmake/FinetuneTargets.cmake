@@ -51,14 +51,22 @@ function(finetune_torch_library name)
 endfunction()
 
 function(finetune_precompile_torch target)
-  if(NOT TARGET finetune_torch_pch)
-    file(WRITE "${PROJECT_BINARY_DIR}/torch_pch.cpp" "// Owner of the precompiled header.\n")
-    add_library(finetune_torch_pch OBJECT "${PROJECT_BINARY_DIR}/torch_pch.cpp")
-    target_link_libraries(finetune_torch_pch PRIVATE finetune_options LibTorch::torch)
-    target_precompile_headers(finetune_torch_pch PRIVATE <ATen/ATen.h> <ATen/Parallel.h> <vector> <string> <span>)
+  finetune_precompile(${target} torch_pch HEADERS <ATen/ATen.h> <ATen/Parallel.h> <vector> <string> <span> LINK LibTorch::torch)
+endfunction()
+
+# finetune_precompile(TARGET NAME HEADERS ... LINK ... OPTIONS ...): the target reads the precompiled header finetune_NAME,
+# which the first call makes. A precompiled header wants the same flags wherever it is read: -fPIC in programs too.
+function(finetune_precompile target name)
+  cmake_parse_arguments(ARG "" "" "HEADERS;LINK;OPTIONS" ${ARGN})
+  if(NOT TARGET finetune_${name})
+    file(WRITE "${PROJECT_BINARY_DIR}/${name}.cpp" "// Owner of the precompiled header.\n")
+    add_library(finetune_${name} OBJECT "${PROJECT_BINARY_DIR}/${name}.cpp")
+    target_link_libraries(finetune_${name} PRIVATE finetune_options ${ARG_LINK})
+    target_compile_options(finetune_${name} PRIVATE ${ARG_OPTIONS})
+    target_precompile_headers(finetune_${name} PRIVATE ${ARG_HEADERS})
   endif()
-  target_compile_options(${target} PRIVATE -fPIC)  # a precompiled header wants the same flag in programs (-fPIE)
-  target_precompile_headers(${target} REUSE_FROM finetune_torch_pch)
+  target_compile_options(${target} PRIVATE -fPIC ${ARG_OPTIONS})
+  target_precompile_headers(${target} REUSE_FROM finetune_${name})
 endfunction()
 
 # Seconds after which a test counts as hung: far above what any takes, so that none fails on a slow machine.
@@ -72,9 +80,14 @@ function(finetune_test name)
   target_link_libraries(test_${name} PRIVATE finetune_options ${ARG_LINK} finetune_test_places GTest::gtest GTest::gtest_main)
   target_include_directories(test_${name} PRIVATE "${PROJECT_SOURCE_DIR}/tests")
   set_target_properties(test_${name} PROPERTIES UNITY_BUILD OFF)  # tests share names of cases and fixtures
+  # Half of building everything is building tests, whose own code need not be fast.
+  set(headers <gtest/gtest.h> <nlohmann/json.hpp> <filesystem> <functional> <map> <string> <vector>)
   if(ARG_TORCH)
     target_link_libraries(test_${name} PRIVATE LibTorch::torch)
-    finetune_precompile_torch(test_${name})
+    finetune_precompile(test_${name} torch_test_pch HEADERS <ATen/ATen.h> <ATen/Parallel.h> ${headers}
+      LINK LibTorch::torch GTest::gtest OPTIONS -O1)
+  else()
+    finetune_precompile(test_${name} test_pch HEADERS ${headers} LINK GTest::gtest OPTIONS -O1)
   endif()
   if(ARG_LABEL STREQUAL "fast")
     add_dependencies(fast_tests test_${name})
