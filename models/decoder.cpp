@@ -73,6 +73,11 @@ PackLosses evaluate_pack(const DecoderBase& base, const Pack& pack, const Adapte
   return head_losses(base, pack, x_TD, workspace);
 }
 
+at::Tensor next_tokens(const DecoderBase& base, const Pack& pack, const AdapterBank* bank,
+                       DecoderWorkspace& workspace) {
+  return head_next_tokens(base, pack, forward(base, pack, {.bank = bank}, workspace, false), workspace);
+}
+
 PackLosses train_pack(const DecoderBase& base, const Pack& pack, const Trainables& trainables,
                       DecoderWorkspace& workspace, const Objective& objective) {
   const at::Tensor x_TD = forward(base, pack, trainables, workspace, true);

@@ -19,6 +19,8 @@
 
 namespace finetune {
 
+struct CachedTokens;
+
 /// One device pass: segments of one or more trials in one flat token buffer, no padding.
 struct Pack {
   at::Tensor ids_T;        ///< int64
@@ -30,6 +32,7 @@ struct Pack {
   std::vector<SequenceRows> sequences;  ///< host: those of all examples, one behind the other
   ops::AdapterGroups groups;  ///< trials: token ranges, slots, projections (a bit each), ranks, scales, dropout keys
   std::int64_t tokens = 0;
+  const CachedTokens* cached = nullptr;  ///< forward only: segments go on from a cache (models/generate/kv_cache.h)
 };
 
 /// Per loss row, in the order of Pack::loss_rows_N.
@@ -74,6 +77,9 @@ class DecoderWorkspace {
 /// Forward only, nothing kept: losses of every loss row.
 PackLosses evaluate_pack(const DecoderBase& base, const Pack& pack, const AdapterBank* bank,
                          DecoderWorkspace& workspace);
+
+/// int64 [N]: for each loss row the most likely next token; of several the first.
+at::Tensor next_tokens(const DecoderBase& base, const Pack& pack, const AdapterBank* bank, DecoderWorkspace& workspace);
 
 /// Forward and backward. Adds to the gradients in `trainables`; returns the losses before any update.
 PackLosses train_pack(const DecoderBase& base, const Pack& pack, const Trainables& trainables,

@@ -115,6 +115,20 @@ PackLosses head_losses(const DecoderBase& base, const Pack& pack, const at::Tens
   return losses;
 }
 
+at::Tensor head_next_tokens(const DecoderBase& base, const Pack& pack, const at::Tensor& x_TD,
+                            DecoderWorkspace& workspace) {
+  Head head = head_of(base, nullptr);
+  head.linear.by_row = true;  // few rows, or many
+  const HeadRows last = normed_rows(base, head.norm, pack, x_TD, workspace);
+  at::Tensor ids_N = at::empty({pack.loss_rows_N.size(0)}, pack.loss_rows_N.options());
+  for_each_chunk(head, last.normed_ND, false, workspace,
+                 [&](std::int64_t first, std::int64_t count, at::Tensor& logits, const at::Tensor&) {
+                   at::Tensor ids = ids_N.narrow(0, first, count);
+                   at::argmax_out(ids, logits, 1);
+                 });
+  return ids_N;
+}
+
 PackLosses head_losses_backward(const DecoderBase& base, const Pack& pack, const at::Tensor& x_TD,
                                 const Objective& objective, FullGradients* full, DecoderWorkspace& workspace,
                                 at::Tensor& dx_TD) {

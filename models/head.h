@@ -11,8 +11,12 @@ namespace finetune {
 /// Losses of pack.loss_rows_N given the last residual stream.
 PackLosses head_losses(const DecoderBase& base, const Pack& pack, const at::Tensor& x_TD, DecoderWorkspace& workspace);
 
-/// The same and the gradient of what the objective minimises: overwrites dx_TD; adds to the gradients of head and final
-/// norm in `full` where it is not null.
+/// next_tokens (decoder.h) given the last residual stream.
+at::Tensor head_next_tokens(const DecoderBase& base, const Pack& pack, const at::Tensor& x_TD,
+                            DecoderWorkspace& workspace);
+
+/// head_losses, and the gradient of what the objective minimises: overwrites dx_TD; adds to the gradients of head and
+/// final norm in `full` where it is not null.
 PackLosses head_losses_backward(const DecoderBase& base, const Pack& pack, const at::Tensor& x_TD,
                                 const Objective& objective, FullGradients* full, DecoderWorkspace& workspace,
                                 at::Tensor& dx_TD);

@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "kernels/api/attention.h"
+#include "kernels/api/cached_attention.h"
 #include "kernels/api/cross_entropy.h"
 #include "kernels/api/rmsnorm.h"
 #include "kernels/api/rotary.h"
@@ -51,6 +52,8 @@ struct Table {
   void (*attention_forward)(const AttentionForward& args, std::int64_t segment, std::int64_t head, float* scratch);
   /// The same, writing dq and adding to dk and dv.
   void (*attention_backward)(const AttentionBackward& args, std::int64_t segment, std::int64_t head, float* scratch);
+  /// One row and key/value head; `scratch`: cached_attention_scratch(args) floats.
+  void (*cached_attention)(const CachedAttention& args, std::int64_t row, std::int64_t kv_head, float* scratch);
   /// params, first, second of `count` elements after a step; gradients are scaled, then zeroed.
   void (*adamw)(float* params, float* grads, float* first, float* second, std::int64_t count, const AdamWStep& step);
   double (*sum_of_squares)(const float* values, std::int64_t count);
@@ -63,5 +66,6 @@ const Table& table_avx512();
 
 /// Floats of scratch that attention needs.
 std::int64_t attention_scratch(std::int64_t tokens, std::int64_t dim);
+std::int64_t cached_attention_scratch(const CachedAttention& args);
 
 }  // namespace finetune::kernels::cpu

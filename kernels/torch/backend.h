@@ -19,6 +19,9 @@ struct Backend {
   decltype(&ops::gradient_norms) gradient_norms;
   decltype(&ops::row_sums) row_sums;
   decltype(&ops::adamw) adamw;
+  decltype(&ops::cache_append) cache_append;
+  decltype(&ops::cached_attention) cached_attention;
+  decltype(&ops::row_product) row_product;
 };
 
 const Backend& composite_backend();  ///< any device, any dtype
@@ -26,7 +29,17 @@ const Backend& cpu_backend();        ///< fp32 on the CPU
 const Backend& cuda_backend();       ///< fp32 and bf16 on CUDA; attention is flash_backend's
 const Backend& flash_backend();      ///< the composition with ATen's flash attention where it can serve
 
-enum class Operation { rmsnorm, rotary_embedding, attention, swiglu, entropy, adapter, dropped_adapter, optimizer };
+enum class Operation {
+  rmsnorm,
+  rotary_embedding,
+  attention,
+  swiglu,
+  entropy,
+  adapter,
+  dropped_adapter,
+  optimizer,
+  decoding
+};
 
 /// run.kernels. `automatic`: a kernel of our own where it is known to win (on a CPU in float32 always; on CUDA none has
 /// been timed yet, but adapters with dropout have the kernel, for the composition makes masks on the host), elsewhere

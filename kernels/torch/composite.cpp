@@ -199,9 +199,11 @@ void geglu_backward(Activation activation, const at::Tensor& dh, const at::Tenso
   dup.copy_(du);
 }
 
-constexpr Backend kAll = {rmsnorm_forward, rmsnorm_backward, rotary,        attention_forward, attention_backward,
-                          swiglu_forward,  swiglu_backward,  cross_entropy, adapter_forward,   adapter_backward,
-                          gradient_norms,  row_sums,         adamw};
+constexpr Backend kAll = {
+    rmsnorm_forward,      rmsnorm_backward, rotary,        attention_forward,      attention_backward,
+    swiglu_forward,       swiglu_backward,  cross_entropy, adapter_forward,        adapter_backward,
+    gradient_norms,       row_sums,         adamw,         composed::cache_append, composed::cached_attention,
+    composed::row_product};
 
 }  // namespace composed
 

@@ -32,5 +32,10 @@ decltype(ops::glu_backward) geglu_backward;
 decltype(ops::attention_forward) attention_forward;
 decltype(ops::attention_backward) attention_backward;
 
+/// kernels/torch/composite_decoding.cpp: rows that see equally many blocks are one batch of products.
+decltype(ops::cache_append) cache_append;
+decltype(ops::cached_attention) cached_attention;
+decltype(ops::row_product) row_product;
+
 }  // namespace composed
 }  // namespace finetune::ops

@@ -8,11 +8,14 @@
 #include "kernels/api/adamw.h"
 #include "kernels/api/adapter.h"
 #include "kernels/api/attention.h"
+#include "kernels/api/cached_attention.h"
 #include "kernels/api/cross_entropy.h"
 #include "kernels/api/rmsnorm.h"
 #include "kernels/api/rotary.h"
+#include "kernels/api/row_product.h"
 #include "kernels/api/swiglu.h"
 #include "kernels/torch/backend.h"
+#include "kernels/torch/composite.h"
 #include "kernels/torch/records.h"
 
 namespace finetune::ops {
@@ -401,9 +404,74 @@ void adamw(const OptimizerState& state, std::span<const SlotUpdate> updates, con
   done = {.updates = updates.size()};
 }
 
+kernels::CachedKeys cached(const CachedKeys& keys, const at::Tensor& like) {
+  const std::int64_t blocks = keys.k_NGKC.size(0), groups = keys.k_NGKC.size(1), dim = keys.k_NGKC.size(2);
+  TORCH_CHECK(keys.k_NGKC.is_contiguous() && keys.v_NGCK.is_contiguous(), "kernel: a cache must be contiguous");
+  return {.k = activation(keys.k_NGKC, like, {blocks, groups, dim, kCacheBlock}),
+          .v = activation(keys.v_NGCK, like, {blocks, groups, kCacheBlock, dim}),
+          .kv_heads = groups,
+          .dim = dim};
+}
+
+const std::int32_t* indices(const at::Tensor& tensor, const at::Tensor& like, at::IntArrayRef shape) {
+  return static_cast<const std::int32_t*>(pointer(tensor, like, at::kInt, shape));
+}
+
+void cache_append(const at::Tensor& k, const at::Tensor& v, const CacheRows& rows, const CachedKeys& keys) {
+  const Launch launch(k);
+  launch.run<kernels::CacheAppend>(kernels::cpu::cache_append, nullptr,
+                                   {.type = type_of(k),
+                                    .to = cached(keys, k),
+                                    .k = heads(k, k, k.sizes()),
+                                    .v = heads(v, k, k.sizes()),
+                                    .k_row = k.stride(0),
+                                    .v_row = v.stride(0),
+                                    .places = indices(rows.places_T, k, {k.size(0)}),
+                                    .rows = k.size(0)});
+}
+
+void cached_attention(const at::Tensor& q, const CachedKeys& keys, const CacheRows& rows,
+                      const AttentionOptions& options, at::Tensor& o) {
+  const Launch launch(q);
+  launch.run<kernels::CachedAttention>(kernels::cpu::cached_attention, nullptr,
+                                       {.type = type_of(q),
+                                        .from = cached(keys, q),
+                                        .q = heads(q, q, q.sizes()),
+                                        .q_row = q.stride(0),
+                                        .tables = indices(rows.tables_SB, q, rows.tables_SB.sizes()),
+                                        .table_row = rows.tables_SB.stride(0),
+                                        .sequences = indices(rows.sequences_T, q, {q.size(0)}),
+                                        .seen = indices(rows.seen_T, q, {q.size(0)}),
+                                        .rows = q.size(0),
+                                        .heads = q.size(1),
+                                        .window = options.window,
+                                        .longest = *std::ranges::max_element(rows.seen),
+                                        .scale = static_cast<float>(options.scale),
+                                        .o = heads(o, q, q.sizes()),
+                                        .o_row = o.stride(0)});
+}
+
+void row_product(const at::Tensor& x, const at::Tensor& w, const at::Tensor& bias, at::Tensor& y, bool accumulate) {
+  const Launch launch(x);
+  launch.run<kernels::RowProduct>(kernels::cpu::row_product, nullptr,
+                                  {.type = type_of(x),
+                                   .x = activation(x, x, x.sizes()),
+                                   .x_row = x.stride(0),
+                                   .w = activation(w, x, {w.size(0), x.size(1)}),
+                                   .w_row = w.stride(0),
+                                   .bias = bias.defined() ? activation(bias, x, {w.size(0)}) : nullptr,
+                                   .y = activation(y, x, {x.size(0), w.size(0)}),
+                                   .y_row = y.stride(0),
+                                   .accumulate = accumulate,
+                                   .rows = x.size(0),
+                                   .inputs = x.size(1),
+                                   .outputs = w.size(0)});
+}
+
 constexpr Backend kAll = {rmsnorm_forward, rmsnorm_backward, rotary,        attention_forward, attention_backward,
                           swiglu_forward,  swiglu_backward,  cross_entropy, adapter_forward,   adapter_backward,
-                          gradient_norms,  row_sums,         adamw};
+                          gradient_norms,  row_sums,         adamw,         cache_append,      cached_attention,
+                          row_product};
 
 }  // namespace by_kernel
 }  // namespace
@@ -417,6 +485,9 @@ const Backend& cuda_backend() {
     Backend backend = cpu_backend();
     backend.attention_forward = flash_backend().attention_forward;
     backend.attention_backward = flash_backend().attention_backward;
+    backend.cache_append = composed::cache_append;
+    backend.cached_attention = composed::cached_attention;
+    backend.row_product = composed::row_product;
     return backend;
   }();
   return kBackend;

@@ -1,6 +1,7 @@
 #include "kernels/torch/ops.h"
 
 #include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 
 #include <algorithm>
 
@@ -53,6 +54,26 @@ void attention_backward(const at::Tensor& do_THK, const at::Tensor& q_THK, const
       .attention_backward(do_THK, q_THK, k_TGK, v_TGK, o_THK, lse_HT, segments, options, dq_THK, dk_TGK, dv_TGK);
 }
 
+std::int64_t fewest_product_rows(at::Device device) {
+  constexpr std::int64_t kFewest = 16;
+  return device.is_cpu() ? std::max<std::int64_t>(kFewest, 8 * at::get_num_threads()) : kFewest;
+}
+
+void cache_append(const at::Tensor& k_TGK, const at::Tensor& v_TGK, const CacheRows& rows, const CachedKeys& keys) {
+  backend_for(Operation::decoding, k_TGK).cache_append(k_TGK, v_TGK, rows, keys);
+}
+
+void cached_attention(const at::Tensor& q_THK, const CachedKeys& keys, const CacheRows& rows,
+                      const AttentionOptions& options, at::Tensor& o_THK) {
+  const Backend& backend = options.softcap > 0 ? composite_backend() : backend_for(Operation::decoding, q_THK);
+  backend.cached_attention(q_THK, keys, rows, options, o_THK);
+}
+
+void row_product(const at::Tensor& x_TI, const at::Tensor& w_OI, const at::Tensor& bias_O, at::Tensor& y_TO,
+                 bool accumulate) {
+  backend_for(Operation::decoding, x_TI).row_product(x_TI, w_OI, bias_O, y_TO, accumulate);
+}
+
 void glu_forward(Activation activation, const at::Tensor& gate_TF, const at::Tensor& up_TF, at::Tensor& h_TF) {
   if (activation == Activation::silu) return swiglu_forward(gate_TF, up_TF, h_TF);
   composed::geglu_forward(activation, gate_TF, up_TF, h_TF);
@@ -93,6 +114,12 @@ AdapterGroups make_adapter_groups(std::vector<AdapterGroup> list) {
     groups.largest_rank = std::max<std::int64_t>(groups.largest_rank, group.rank);
   }
   groups.list = std::move(list);
+  return groups;
+}
+
+AdapterGroups adapter_groups_on(std::vector<AdapterGroup> list, at::Device device) {
+  AdapterGroups groups = make_adapter_groups(std::move(list));
+  if (!device.is_cpu()) groups.records = records_on<AdapterGroup>(groups.list, device);
   return groups;
 }
 

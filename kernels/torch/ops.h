@@ -16,6 +16,7 @@
 
 #include "kernels/api/activation.h"
 #include "kernels/api/adapter.h"
+#include "kernels/api/cached_attention.h"
 #include "kernels/api/cross_entropy.h"
 
 namespace finetune::ops {
@@ -61,6 +62,35 @@ void attention_backward(const at::Tensor& do_THK, const at::Tensor& q_THK, const
                         const Segments& segments, const AttentionOptions& options, at::Tensor& dq_THK,
                         at::Tensor& dk_TGK, at::Tensor& dv_TGK);
 
+inline constexpr std::int64_t kCacheBlock = kernels::kCacheBlock;  ///< C
+
+/// Keys and values of one layer in N blocks of C tokens: kernels/api/cached_attention.h. Block 0 keeps nothing.
+struct CachedKeys {
+  at::Tensor k_NGKC, v_NGCK;
+};
+/// Where a pack's tokens stand in a cache.
+struct CacheRows {
+  at::Tensor places_T;             ///< int32: block * C + token; in block 0: not kept
+  at::Tensor tables_SB;            ///< int32: blocks of each sequence
+  at::Tensor sequences_T;          ///< int32: row of tables
+  at::Tensor seen_T;               ///< int32: tokens of the sequence that are seen, itself the last
+  std::vector<std::int32_t> seen;  ///< the same, on the host
+};
+void cache_append(const at::Tensor& k_TGK, const at::Tensor& v_TGK, const CacheRows& rows, const CachedKeys& keys);
+/// Softmax attention of each token over what it sees of its sequence in the cache, whatever else is in the pack.
+void cached_attention(const at::Tensor& q_THK, const CachedKeys& keys, const CacheRows& rows,
+                      const AttentionOptions& options, at::Tensor& o_THK);
+
+/// Fewest rows of any of LibTorch's products whose rows must have the same bits however many there are. On the
+/// processor a part of fewer than 8 rows goes through another routine of MKL, with other bits, and a product is cut
+/// into a part per thread (tests/kernels/test_products.cpp keeps watch). On a GPU a constant: what a run gives does not
+/// depend on the host's cores, nor does it pay for them in padding.
+std::int64_t fewest_product_rows(at::Device device);
+
+/// y (+)= x w^T + bias (may be undefined); a row's bits do not depend on the number of rows.
+void row_product(const at::Tensor& x_TI, const at::Tensor& w_OI, const at::Tensor& bias_O, at::Tensor& y_TO,
+                 bool accumulate);
+
 using Activation = kernels::Activation;
 /// Gated linear units (Shazeer, 2020): h = activation(gate) * up.
 void glu_forward(Activation activation, const at::Tensor& gate_TF, const at::Tensor& up_TF, at::Tensor& h_TF);
@@ -103,6 +133,8 @@ struct AdapterGroups {
 };
 /// Numbers the tiles and finds the sizes; `records` is left to whoever copies the list.
 AdapterGroups make_adapter_groups(std::vector<AdapterGroup> list);
+/// The same with `records` on the device.
+AdapterGroups adapter_groups_on(std::vector<AdapterGroup> list, at::Device device);
 
 /// One of the projections that share an input.
 struct AdapterOutput {

@@ -34,6 +34,7 @@ constexpr Row kCuda[] = {
     {adapter, kNone, kNone, Source::kernel},
     {dropped_adapter, Source::kernel, kNone, Source::kernel},
     {optimizer, kNone, kNone, Source::kernel},
+    {decoding, kNone, kNone, kNone},  // no kernel yet
 };
 
 thread_local KernelChoice thread_choice = KernelChoice::automatic;

@@ -4,6 +4,8 @@
 
 #include <cmath>
 
+#include "models/generate/kv_cache.h"
+
 namespace finetune {
 namespace {
 
@@ -84,13 +86,26 @@ void Attention::rotate_back(const Heads& heads, const at::Tensor& dx, const at::
 }
 
 void Attention::forward(const at::Tensor& normed_TD, at::Tensor& y_TD, bool accumulate) const {
-  at::Tensor qkv_TE = qkv_TE_, lse_HT = lse_HT_, o_THK = by_head(o_TO_);
+  at::Tensor qkv_TE = qkv_TE_;
   qkv_.forward(normed_TD, qkv_TE, false);
   rotate(q_);
   rotate(k_);
-  ops::attention_forward(attended(q_), attended(k_), by_head(columns(context_, qkv_TE_, Projection::v)),
-                         context_.pack.segments, how(), o_THK, lse_HT);
+  attend(by_head(o_TO_));
   o_.forward(o_TO_, y_TD, accumulate);
+}
+
+// Over the pack's segments; those that go on from a cache over what is kept there, their new tokens first.
+void Attention::attend(at::Tensor o_THK) const {
+  const at::Tensor q_THK = attended(q_), k_TGK = attended(k_),
+                   v_TGK = by_head(columns(context_, qkv_TE_, Projection::v));
+  const CachedTokens* cached = context_.pack.cached;
+  if (cached != nullptr) ops::cache_append(k_TGK, v_TGK, cached->rows, cached->cache->layer(context_.layer));
+  if (cached != nullptr && !cached->fresh) {
+    ops::cached_attention(q_THK, cached->cache->layer(context_.layer), cached->rows, how(), o_THK);
+    return;
+  }
+  at::Tensor lse_HT = lse_HT_;
+  ops::attention_forward(q_THK, k_TGK, v_TGK, context_.pack.segments, how(), o_THK, lse_HT);
 }
 
 void Attention::backward(const at::Tensor& normed_TD, const at::Tensor& dy_TD, const at::Tensor& dnormed_TD) const {

@@ -1,5 +1,7 @@
 #include "models/blocks/context.h"
 
+#include "models/generate/kv_cache.h"
+
 namespace finetune {
 namespace {
 
@@ -29,7 +31,12 @@ Linear projections(const BlockContext& c, std::initializer_list<Projection> stac
   const auto gradients = c.gradients();
   const auto [weight, bias] = stacked_tensors(c.weights(), first);
   const auto [dweight, dbias] = stacked_tensors(gradients, first);
-  Linear linear{.weight_OI = weight, .bias_O = bias, .dweight_OI = dweight, .dbias_O = dbias, .groups = &c.pack.groups};
+  Linear linear{.weight_OI = weight,
+                .bias_O = bias,
+                .dweight_OI = dweight,
+                .dbias_O = dbias,
+                .groups = &c.pack.groups,
+                .by_row = c.pack.cached != nullptr && c.pack.cached->by_row};
   for (const Projection p : stacked) {
     if (is_adapted(c, p)) linear.adapters.push_back(place_of(c, p));
   }

@@ -5,13 +5,10 @@
 namespace finetune {
 
 void Linear::forward(const at::Tensor& x_TI, at::Tensor& y_TO, bool accumulate) const {
-  if (accumulate)
-    at::addmm_out(y_TO, y_TO, x_TI, weight_OI.t());
-  else if (bias_O.defined())
-    at::addmm_out(y_TO, bias_O, x_TI, weight_OI.t());
+  if (by_row)
+    ops::row_product(x_TI, weight_OI, bias_O, y_TO, accumulate);
   else
-    at::mm_out(y_TO, x_TI, weight_OI.t());
-  if (accumulate && bias_O.defined()) y_TO.add_(bias_O);
+    multiply(x_TI, y_TO, accumulate);
   if (adapters.empty()) return;
   std::vector<ops::AdapterOutput> outputs;
   for (const AdapterPlace& place : adapters) {
@@ -23,6 +20,16 @@ void Linear::forward(const at::Tensor& x_TI, at::Tensor& y_TO, bool accumulate) 
                        .y_TO = y_TO.narrow(1, place.first, place.count)});
   }
   ops::adapter_forward(x_TI, *groups, outputs);
+}
+
+void Linear::multiply(const at::Tensor& x_TI, at::Tensor& y_TO, bool accumulate) const {
+  if (accumulate)
+    at::addmm_out(y_TO, y_TO, x_TI, weight_OI.t());
+  else if (bias_O.defined())
+    at::addmm_out(y_TO, bias_O, x_TI, weight_OI.t());
+  else
+    at::mm_out(y_TO, x_TI, weight_OI.t());
+  if (accumulate && bias_O.defined()) y_TO.add_(bias_O);
 }
 
 void Linear::backward(const at::Tensor& x_TI, const at::Tensor& dy_TO, at::Tensor dx_TI) const {

@@ -25,6 +25,7 @@ struct Linear {
   at::Tensor dweight_OI, dbias_O;              ///< gradients in fp32; undefined where the weights are frozen
   std::vector<AdapterPlace> adapters;          ///< of the projections that the pack's trials adapt
   const ops::AdapterGroups* groups = nullptr;  ///< the pack's trials; needed with adapters
+  bool by_row = false;                         ///< forward: ops::row_product
 
   /// Whether backward needs x.
   bool trains() const { return dweight_OI.defined() || !adapters.empty(); }
@@ -34,6 +35,9 @@ struct Linear {
 
   /// Writes dx where it is defined; adds to the gradients of adapters and weights.
   void backward(const at::Tensor& x_TI, const at::Tensor& dy_TO, at::Tensor dx_TI) const;
+
+ private:
+  void multiply(const at::Tensor& x_TI, at::Tensor& y_TO, bool accumulate) const;
 };
 
 }  // namespace finetune

@@ -1,7 +1,6 @@
 #include "engine/pack_builder.h"
 
 #include <ATen/ATen.h>
-#include <ATen/Parallel.h>
 
 #include <algorithm>
 #include <cstring>
@@ -42,11 +41,6 @@ at::Tensor view(const at::Tensor& bytes, std::int64_t offset, std::size_t count,
 }
 
 }  // namespace
-
-std::int64_t fewest_rows(at::Device device) {
-  constexpr std::int64_t kFewest = 16;
-  return device.is_cpu() ? std::max<std::int64_t>(kFewest, 8 * at::get_num_threads()) : kFewest;
-}
 
 PackArena::PackArena(const PackData& data, at::Device device) {
   const Layout layout(data);
@@ -96,7 +90,7 @@ void PackArena::fix_launches(std::int64_t rank, std::uint32_t projections) {
 
 BuiltPack build_pack(const Pass& pass, std::span<const PackTrial> trials, std::span<const Batch> batches,
                      at::Device device) {
-  PackData data = build_pack_data(pass, trials, batches, fewest_rows(device));
+  PackData data = build_pack_data(pass, trials, batches, ops::fewest_product_rows(device));
   PackArena arena(data, device);
   arena.fill(data);
   return {arena.pack(), std::move(data.rows)};

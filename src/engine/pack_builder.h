@@ -14,11 +14,6 @@
 
 namespace finetune {
 
-/// Fewest rows of any product. On the processor a part of fewer than 8 rows goes through another routine of MKL, with
-/// other bits, and a product is cut into a part per thread (tests/kernels/test_products.cpp keeps watch). On a GPU a
-/// constant: what a run gives does not depend on the host's cores, nor does it pay for them in padding.
-std::int64_t fewest_rows(at::Device device);
-
 /// Device memory of a pass and the tensors that view it.
 class PackArena {
  public:

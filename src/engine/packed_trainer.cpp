@@ -18,7 +18,7 @@ namespace {
 
 RoundOptions round_options(const ParameterStore& store, const TrainerOptions& options) {
   return {.tokens_per_pass = options.tokens_per_pass,
-          .fewest_rows = fewest_rows(store.params_SP().device()),
+          .fewest_rows = ops::fewest_product_rows(store.params_SP().device()),
           .shuffle = options.shuffle,
           .together = store.packs_together(),
           .buckets = options.graphs,
@@ -135,7 +135,7 @@ std::vector<PackTrial> PackedTrainer::packed_of(std::span<Resident* const> trial
 void PackedTrainer::share(std::size_t lanes) {
   if (!device_.is_cpu() || options_.threads == 0) return;
   set_thread_count(std::max(1, options_.threads / static_cast<int>(lanes)));
-  planner_.set_fewest_rows(fewest_rows(device_));
+  planner_.set_fewest_rows(ops::fewest_product_rows(device_));
 }
 
 void PackedTrainer::check_interrupt() const {
@@ -286,7 +286,7 @@ void PackedTrainer::run_evaluation(std::span<Resident* const> trials, std::vecto
   for (const Pass& pass : plan_passes(lengths, planner_.tokens_per_pass())) {
     check_interrupt();
     under_way_ = {0, pass.tokens};
-    const PackData data = build_pack_data(pass, packed, batches, fewest_rows(device_));
+    const PackData data = build_pack_data(pass, packed, batches, ops::fewest_product_rows(device_));
     sums.add(runner_.evaluate(base, trainables.bank, data), row_ranges(pass, data, 0));
   }
   const auto tokens = static_cast<double>(valid_.loss_tokens);

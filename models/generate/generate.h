@@ -1,0 +1,49 @@
+// Greedy decoding of many prompts of many trials at once, over the one base with unmerged adapters: the tokens of a
+// step are the rows of one product. What a sequence becomes does not depend on who stands beside it.
+//
+// The limit on a processor is memory: a step reads every weight once, so a single sequence of a model of W bytes cannot
+// go faster than copying W bytes (smollm2-135m in float32: 538 MB, 27 ms a token at 20 GB/s), and many sequences share
+// the reading until products are bound by arithmetic, at some 16 rows.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <vector>
+
+#include "models/adapter_bank.h"
+#include "models/generate/cached_pack.h"
+#include "models/weights.h"
+
+namespace finetune {
+
+struct Prompt {
+  std::size_t trial = 0;  ///< index of its adapter
+  std::vector<std::int32_t> ids;
+};
+
+struct GenerateOptions {
+  std::int64_t max_new_tokens = 128;
+  std::vector<std::int32_t> end_ids;       ///< a sequence ends with the first of these, which it keeps
+  std::int64_t sequences = 1024;           ///< at once, at most
+  std::int64_t tokens_per_pass = 4096;     ///< of prompts; a longer one has a pass to itself
+  std::int64_t cache_bytes = 1LL << 30;    ///< of keys and values; more where a single sequence needs it
+  std::int64_t fewest_rows = 16;           ///< of a product over prompts (engine/pack_builder.h)
+  std::function<bool()> interrupted = {};  ///< asked between passes: true ends all sequences as they are
+};
+
+/// Called after each new token of a prompt (its index) with all new ones so far; true: the sequence ends here.
+using OnToken = std::function<bool(std::size_t prompt, std::span<const std::int32_t> ids)>;
+
+/// The new tokens of each prompt, at most options.max_new_tokens and no more than the model has positions for. Prompts
+/// must not be empty nor longer than the model's positions. `bank` may be null where no adapter has targets.
+std::vector<std::vector<std::int32_t>> generate(const DecoderBase& base, const AdapterBank* bank,
+                                                std::span<const AdapterChoice> adapters,
+                                                std::span<const Prompt> prompts, const GenerateOptions& options,
+                                                const OnToken& on_token = {});
+
+/// Bytes of keys and values that generate() will hold for prompts of these lengths.
+std::int64_t generation_bytes(const DecoderOptions& model, at::ScalarType dtype, std::span<const std::int64_t> lengths,
+                              const GenerateOptions& options);
+
+}  // namespace finetune
