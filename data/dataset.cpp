@@ -18,7 +18,6 @@ class Loader {
  public:
   Loader(const DataOptions& options, const Tokenizer& tokenizer)
       : options_(options), tokenizer_(tokenizer), encoder_(tokenizer) {
-    if (tokenizer.bos_id) bos_ = tokenizer.id_to_token(*tokenizer.bos_id);
     if (tokenizer.eos_id) eos_ = tokenizer.id_to_token(*tokenizer.eos_id);
   }
 
@@ -50,7 +49,7 @@ class Loader {
       }
       note_columns(record);
       const Rendered rendered = render_record(record.value, data_.format, template_.get(), options_, eos_);
-      const Encoding encoding = encode(rendered);
+      const Encoding encoding = encoder_.encode(rendered);
       Example example = masked(rendered, encoding);
       example.file = file;
       example.line = record.line;
@@ -71,12 +70,6 @@ class Loader {
 
   // A template that takes all columns; the formats by name take none.
   bool hands_over() const { return template_ != nullptr && template_->takes_columns(); }
-
-  Encoding encode(const Rendered& rendered) const {
-    if (!rendered.conversation) return encoder_.encode(rendered.text);
-    const bool has_bos = !bos_.empty() && rendered.text.starts_with(bos_);
-    return tokenizer_.encode(rendered.text, !rendered.complete && !has_bos);
-  }
 
   Example masked(const Rendered& rendered, const Encoding& encoding) {
     Example example;
@@ -150,7 +143,7 @@ class Loader {
   const DataOptions& options_;
   const Tokenizer& tokenizer_;
   const ExampleEncoder encoder_;
-  std::string bos_, eos_;
+  std::string eos_;
   std::unique_ptr<ChatTemplate> template_;
   Dataset data_;
 };

@@ -89,4 +89,10 @@ void ExampleEncoder::end_once(Encoding& encoding) const {
   merge_marks(encoding, eos_->id, own, end, end, encoding.ids.size());
 }
 
+Encoding ExampleEncoder::encode(const Rendered& rendered) const {
+  if (!rendered.conversation) return encode(rendered.text);
+  const bool has_bos = tokenizer_.bos_id && bos_ && rendered.text.starts_with(bos_->text);
+  return tokenizer_.encode(rendered.text, !rendered.complete && !has_bos);
+}
+
 }  // namespace finetune

@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 
+#include "data/chat.h"
 #include "data/tokenizers/tokenizer.h"
 
 namespace finetune {
@@ -21,6 +22,9 @@ class ExampleEncoder {
   /// one that ends with the EOS text exactly one EOS, also where the tokenizer itself reads those texts as letters
   /// (sentencepiece without added tokens). A mark that the text wrote keeps its span and does not count as added.
   Encoding encode(std::string_view text) const;
+  /// The same for what a format rendered; of a conversation the template has written the marks itself, or the tokenizer
+  /// puts its own around the text.
+  Encoding encode(const Rendered& rendered) const;
 
  private:
   struct Mark {

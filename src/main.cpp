@@ -28,7 +28,7 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "finetune_tune: %s\n", error.what());
     return exit_code(error.kind());
   } catch (const finetune::Interrupted&) {  // a study catches its own: this is before or beside one
-    std::fprintf(stderr, "finetune_tune: interrupted before the first step; nothing was written\n");
+    std::fprintf(stderr, "finetune_tune: interrupted before it began; nothing was written\n");
     return 130;
   } catch (const std::exception& error) {
     std::fprintf(stderr, "finetune_tune: %s\n", first_line(error.what()).c_str());

@@ -40,13 +40,13 @@ struct Sequence {
 class Decoding {
  public:
   Decoding(const DecoderBase& base, const AdapterBank* bank, std::span<const AdapterChoice> adapters,
-           std::span<const Prompt> prompts, const GenerateOptions& options, const OnToken& on_token)
+           std::span<const Prompt> prompts, const GenerateOptions& options, const SequenceWatch& watch)
       : base_(base),
         bank_(bank),
         adapters_(adapters),
         prompts_(prompts),
         options_(options),
-        on_token_(on_token),
+        watch_(watch),
         pool_(pool_size(base.options, base.embed_VD.scalar_type(), lengths_of(prompts), options)),
         cache_(base.options, pool_.free(), base.embed_VD.scalar_type(), base.embed_VD.device()),
         generated_(prompts.size()) {}
@@ -136,13 +136,14 @@ class Decoding {
   bool take(const Sequence& sequence, std::int32_t id) {
     std::vector<std::int32_t>& made = generated_[sequence.prompt];
     made.push_back(id);
-    const bool asked_to_end = on_token_ && on_token_(sequence.prompt, made);
+    const bool asked_to_end = watch_.on_token && watch_.on_token(sequence.prompt, made);
     return !asked_to_end && std::ranges::find(options_.end_ids, id) == options_.end_ids.end() &&
            static_cast<std::int64_t>(made.size()) < options_.max_new_tokens &&
            sequence.tokens < base_.options.max_positions;
   }
 
   void leave(Sequence& sequence) {
+    if (watch_.on_end) watch_.on_end(sequence.prompt, generated_[sequence.prompt]);
     pool_.give(sequence.blocks);
     reserved_ -= sequence.reserved;
     sequence.blocks.clear();
@@ -153,7 +154,7 @@ class Decoding {
   std::span<const AdapterChoice> adapters_;
   std::span<const Prompt> prompts_;
   const GenerateOptions& options_;
-  const OnToken& on_token_;
+  const SequenceWatch& watch_;
   BlockPool pool_;
   KvCache cache_;
   DecoderWorkspace workspace_;
@@ -168,8 +169,8 @@ class Decoding {
 std::vector<std::vector<std::int32_t>> generate(const DecoderBase& base, const AdapterBank* bank,
                                                 std::span<const AdapterChoice> adapters,
                                                 std::span<const Prompt> prompts, const GenerateOptions& options,
-                                                const OnToken& on_token) {
-  return Decoding(base, bank, adapters, prompts, options, on_token).run();
+                                                const SequenceWatch& watch) {
+  return Decoding(base, bank, adapters, prompts, options, watch).run();
 }
 
 std::int64_t generation_bytes(const DecoderOptions& model, at::ScalarType dtype, std::span<const std::int64_t> lengths,

@@ -32,15 +32,19 @@ struct GenerateOptions {
   std::function<bool()> interrupted = {};  ///< asked between passes: true ends all sequences as they are
 };
 
-/// Called after each new token of a prompt (its index) with all new ones so far; true: the sequence ends here.
-using OnToken = std::function<bool(std::size_t prompt, std::span<const std::int32_t> ids)>;
+/// Told of sequences as they grow, by the index of their prompt and all new tokens so far.
+struct SequenceWatch {
+  using Ids = std::span<const std::int32_t>;
+  std::function<bool(std::size_t prompt, Ids ids)> on_token = {};  ///< after each new token; true: it ends here
+  std::function<void(std::size_t prompt, Ids ids)> on_end = {};    ///< there will be no more
+};
 
 /// The new tokens of each prompt, at most options.max_new_tokens and no more than the model has positions for. Prompts
 /// must not be empty nor longer than the model's positions. `bank` may be null where no adapter has targets.
 std::vector<std::vector<std::int32_t>> generate(const DecoderBase& base, const AdapterBank* bank,
                                                 std::span<const AdapterChoice> adapters,
                                                 std::span<const Prompt> prompts, const GenerateOptions& options,
-                                                const OnToken& on_token = {});
+                                                const SequenceWatch& watch = {});
 
 /// Bytes of keys and values that generate() will hold for prompts of these lengths.
 std::int64_t generation_bytes(const DecoderOptions& model, at::ScalarType dtype, std::span<const std::int64_t> lengths,

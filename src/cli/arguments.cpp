@@ -104,6 +104,15 @@ void refuse_leftovers(const CLI::App& app) {
   throw bad_input("", "unknown flag " + name + did_you_mean(name, flags));
 }
 
+void refuse_settings(const std::vector<std::string>& words, const Verb& verb) {
+  if (verb.configured) return;
+  for (const std::string& word : words) {
+    const std::string name = word.substr(0, word.find('='));
+    if (name == "--set" || name == "--config")
+      throw bad_input("", verb.name + " takes no " + name + ": the configuration is the run's own");
+  }
+}
+
 }  // namespace
 
 std::string Arguments::option(const std::string& name) const {
@@ -117,6 +126,7 @@ Arguments parse_arguments(int argc, char** argv, std::span<const Verb> verbs) {
   Arguments arguments;
   arguments.verb = take_verb(words, verbs);
   const Verb& verb = arguments.verb;
+  refuse_settings(words, verb);
   CLI::App app(verb.help, "finetune_tune " + verb.name);
   app.allow_extras();
   app.footer("Example:\n  " + verb.example + "\n" + (verb.takes_key("data.train") ? keys_help() : "") +
@@ -125,11 +135,13 @@ Arguments parse_arguments(int argc, char** argv, std::span<const Verb> verbs) {
   for (const Flag& flag : std::vector<Flag>{json_flag()} + verb.flags) given.push_back({flag});
   add_flag(app, given.front());
   std::vector<std::string> settings;
-  app.add_option("--config", arguments.sources.file, "configuration file (YAML)")->type_name("FILE");
-  app.add_option("--set", settings, "one configuration key: a.b=value")
-      ->type_name("KEY=VALUE")
-      ->take_all()
-      ->expected(1);
+  if (verb.configured) {
+    app.add_option("--config", arguments.sources.file, "configuration file (YAML)")->type_name("FILE");
+    app.add_option("--set", settings, "one configuration key: a.b=value")
+        ->type_name("KEY=VALUE")
+        ->take_all()
+        ->expected(1);
+  }
   for (std::size_t i = 1; i < given.size(); ++i) add_flag(app, given[i]);
   bool version = false;
   app.add_flag("--version", version, "print the version");

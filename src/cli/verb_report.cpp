@@ -2,7 +2,6 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
-#include "cli/prepare.h"
 #include "core/error.h"
 #include "core/strict_json.h"
 #include "host/run_paths.h"
@@ -20,7 +19,6 @@ void require_run(const std::string& folder) {
 }
 
 int run_report(const Arguments& arguments) {
-  prepare_config(arguments);
   const std::string folder = arguments.option("folder");
   require_run(folder);
   const std::filesystem::path run = folder;
@@ -47,7 +45,8 @@ Verb report_verb() {
           .help = "write the report of a run again",
           .example = "finetune_tune report runs/first",
           .flags = {{"folder", "DIR", "folder of a run"}},
-          .run = run_report};
+          .run = run_report,
+          .configured = false};
 }
 
 }  // namespace finetune

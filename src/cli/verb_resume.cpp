@@ -1,6 +1,5 @@
 #include "cli/flags.h"
 #include "cli/interrupt.h"
-#include "cli/prepare.h"
 #include "cli/progress.h"
 #include "cli/show_study.h"
 #include "cli/show_train.h"
@@ -12,7 +11,6 @@ namespace finetune {
 namespace {
 
 int run_resume(const Arguments& arguments) {
-  prepare_config(arguments);
   const std::string folder = arguments.option("folder");
   if (folder.empty()) throw bad_input("", "resume needs the folder of a run: finetune_tune resume runs/first");
   const InterruptGuard guard;
@@ -36,7 +34,8 @@ Verb resume_verb() {
                      .help = "also on another kind of processor, where the last bits may differ",
                      .takes = Flag::Takes::nothing},
                     trace_flag()},
-          .run = run_resume};
+          .run = run_resume,
+          .configured = false};
 }
 
 }  // namespace finetune

@@ -9,6 +9,7 @@ Verb tune_verb();
 Verb resume_verb();
 Verb train_verb();
 Verb eval_verb();
+Verb generate_verb();
 Verb check_verb();
 Verb tokenize_verb();
 Verb detokenize_verb();
@@ -19,8 +20,9 @@ Verb compare_verb();
 Verb demo_verb();
 
 std::vector<Verb> all_verbs() {
-  return {tune_verb(),       resume_verb(), train_verb(),  eval_verb(),    check_verb(),   tokenize_verb(),
-          detokenize_verb(), export_verb(), report_verb(), asktell_verb(), compare_verb(), demo_verb()};
+  return {tune_verb(),    resume_verb(),   train_verb(),      eval_verb(),   generate_verb(),
+          check_verb(),   tokenize_verb(), detokenize_verb(), export_verb(), report_verb(),
+          asktell_verb(), compare_verb(),  demo_verb()};
 }
 
 int run_verb(const std::string& name, Arguments arguments) {

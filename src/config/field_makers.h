@@ -95,7 +95,7 @@ Field optional_whole_field(const std::string& key, const std::string& help, At a
             if (n.kind == ConfigNode::Kind::null || n.text == word)
               at(c).reset();
             else
-              at(c) = whole_of(key, n, low, kMany);
+              at(c) = whole_of(key, n, low, kMany, word);
           },
           [=](const RunConfig& c) -> std::optional<ConfigNode> {
             const auto& value = at(const_cast<RunConfig&>(c));

@@ -4,40 +4,43 @@
 namespace finetune {
 
 std::vector<Field> run_fields() {
-  return {
-      text_field("run.out", "folder for the results", FINETUNE_AT(run.out)),
-      {"run.devices", "auto, cpu, cuda:0, or a list",
-       [](RunConfig& c, const ConfigNode& n) {
-         c.run.devices = texts_of("run.devices", n);
-         if (c.run.devices == std::vector<std::string>{"auto"}) c.run.devices.clear();
-         for (const auto& name : c.run.devices) {
-           const bool gpu = name.starts_with("cuda:") && name.size() > 5 && name.size() < 9 &&
-                            std::all_of(name.begin() + 5, name.end(), [](char d) { return d >= '0' && d <= '9'; });
-           if (name != "cpu" && !gpu)
-             throw bad_input("", "run.devices: " + name + " is not a device; allowed: auto, cpu, cuda:N");
-         }
-       },
-       [](const RunConfig& c) {
-         return c.run.devices.empty() ? ConfigNode::of(std::string("auto")) : list_node(c.run.devices);
-       }},
-      optional_whole_field("run.lanes", "lanes per device, which divide its processors: a number or auto",
-                           FINETUNE_AT(run.lanes), 1, "auto"),
-      optional_whole_field("run.threads", "processor threads that all lanes share: a number or auto",
-                           FINETUNE_AT(run.threads), 1, "auto"),
-      text_field("run.numerics",
-                 "reproducible: every run gives the same bits; on a CPU in float32 also whoever trains beside a trial",
-                 FINETUNE_AT(run.numerics), {"reproducible", "fast"}),
-      text_field("run.kernels", "LibTorch's operations, or kernels of this program", FINETUNE_AT(run.kernels),
-                 {"auto", "composition", "written"}),
-      optional_whole_field("run.tokens_per_pass", "tokens of one forward and backward: a number or auto",
-                           FINETUNE_AT(run.tokens_per_pass), 8, "auto"),
-      whole_field("run.eval_every", "evaluate every N steps besides milestones; 0 = off", FINETUNE_AT(run.eval_every),
-                  0),
-      optional_whole_field(
-          "run.save_every",
-          "save the whole state every N rounds, for `resume`: a number, 0 for never, or auto (at rungs "
-          "and about once a minute, in at most a fiftieth of the time)",
-          FINETUNE_AT(run.save_every), 0, "auto")};
+  return {text_field("run.out", "folder for the results", FINETUNE_AT(run.out)),
+          {"run.devices", "auto, cpu, cuda:0, or a list",
+           [](RunConfig& c, const ConfigNode& n) {
+             c.run.devices = texts_of("run.devices", n);
+             if (c.run.devices == std::vector<std::string>{"auto"}) c.run.devices.clear();
+             for (const auto& name : c.run.devices) {
+               const bool gpu = name.starts_with("cuda:") && name.size() > 5 && name.size() < 9 &&
+                                std::all_of(name.begin() + 5, name.end(), [](char d) { return d >= '0' && d <= '9'; });
+               if (name != "cpu" && !gpu)
+                 throw bad_input("", "run.devices: " + name + " is not a device; allowed: auto, cpu, cuda:N");
+             }
+           },
+           [](const RunConfig& c) {
+             return c.run.devices.empty() ? ConfigNode::of(std::string("auto")) : list_node(c.run.devices);
+           }},
+          optional_whole_field(
+              "run.lanes",
+              "lanes per device, which divide its processors: a number, or auto (measured before the first "
+              "step; last bits depend on it, and run.yaml says what it came to)",
+              FINETUNE_AT(run.lanes), 1, "auto"),
+          optional_whole_field("run.threads", "processor threads that all lanes share: a number or auto",
+                               FINETUNE_AT(run.threads), 1, "auto"),
+          text_field("run.numerics",
+                     "reproducible: every run with the same run.lanes gives the same bits; on a CPU in float32 also "
+                     "whoever trains beside a trial",
+                     FINETUNE_AT(run.numerics), {"reproducible", "fast"}),
+          text_field("run.kernels", "LibTorch's operations, or kernels of this program", FINETUNE_AT(run.kernels),
+                     {"auto", "composition", "written"}),
+          optional_whole_field("run.tokens_per_pass", "tokens of one forward and backward: a number or auto",
+                               FINETUNE_AT(run.tokens_per_pass), 8, "auto"),
+          whole_field("run.eval_every", "evaluate every N steps besides milestones; 0 = off",
+                      FINETUNE_AT(run.eval_every), 0),
+          optional_whole_field(
+              "run.save_every",
+              "save the whole state every N rounds, for `resume`: a number, 0 for never, or auto (at rungs "
+              "and about once a minute, in at most a fiftieth of the time)",
+              FINETUNE_AT(run.save_every), 0, "auto")};
 }
 
 }  // namespace finetune

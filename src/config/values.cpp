@@ -38,9 +38,11 @@ double number_of(const std::string& key, const ConfigNode& node, const Range& ra
   return as_number(node.value);
 }
 
-std::int64_t whole_of(const std::string& key, const ConfigNode& node, std::int64_t low, std::int64_t high) {
+std::int64_t whole_of(const std::string& key, const ConfigNode& node, std::int64_t low, std::int64_t high,
+                      const std::string& or_word) {
   const std::string expected = "a whole number of at least " + std::to_string(low) +
-                               (high < kMany ? " and at most " + std::to_string(high) : "");
+                               (high < kMany ? " and at most " + std::to_string(high) : "") +
+                               (or_word.empty() ? "" : ", or " + or_word);
   if (node.kind != ConfigNode::Kind::scalar) wrong(key, expected, node);
   std::int64_t value = 0;
   if (const auto* whole = std::get_if<std::int64_t>(&node.value)) {

@@ -26,7 +26,9 @@ struct Range {
 
 std::string text_of(const std::string& key, const ConfigNode& node);
 double number_of(const std::string& key, const ConfigNode& node, const Range& range);
-std::int64_t whole_of(const std::string& key, const ConfigNode& node, std::int64_t low, std::int64_t high);
+/// `or_word`: what may stand in its place, for the message; "" = nothing.
+std::int64_t whole_of(const std::string& key, const ConfigNode& node, std::int64_t low, std::int64_t high,
+                      const std::string& or_word = "");
 /// A list, or one text for a list of one.
 std::vector<std::string> texts_of(const std::string& key, const ConfigNode& node);
 

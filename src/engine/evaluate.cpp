@@ -3,41 +3,36 @@
 #include <ATen/ATen.h>
 
 #include "engine/pack_builder.h"
-#include "models/adapter_bank.h"
 
 namespace finetune {
 namespace {
 
 constexpr std::int64_t kProbeTokens = 4096;
 
-// The adapter in a bank of one slot; null without one.
-std::unique_ptr<AdapterBank> bank_of(const DecoderBase& base, const PeftAdapter* adapter) {
-  if (adapter == nullptr) return nullptr;
-  auto bank = std::make_unique<AdapterBank>(
-      base.options, BankOptions{.slots = 1, .rank = adapter->spec.rank, .targets = adapter->spec.targets},
-      base.embed_VD.device());
-  bank->load(0, {.rank = adapter->spec.rank, .targets = adapter->spec.targets}, adapter->tensors);
-  return bank;
-}
-
 }  // namespace
+
+SingleAdapter::SingleAdapter(const DecoderBase& base, const PeftAdapter* adapter) {
+  if (adapter == nullptr) return;
+  const AdapterSpec& spec = adapter->spec;
+  bank_ = std::make_unique<AdapterBank>(
+      base.options, BankOptions{.slots = 1, .rank = spec.rank, .targets = spec.targets}, base.embed_VD.device());
+  bank_->load(0, {.rank = spec.rank, .targets = spec.targets}, adapter->tensors);
+  trial_.rank = computed_rank(spec.rank);
+  trial_.scale = static_cast<float>(adapter_scale(spec.alpha, spec.rank, spec.rslora));
+  trial_.targets = spec.targets;
+}
 
 std::vector<ExampleLoss> evaluate_examples(const DecoderBase& base, const PeftAdapter* adapter,
                                            std::span<const Example> examples, std::int64_t tokens_per_pass) {
-  const auto bank = bank_of(base, adapter);
+  const SingleAdapter single(base, adapter);
+  const PackTrial& trial = single.trial();
   const Batch all(examples);
-  PackTrial trial;
-  if (adapter != nullptr) {
-    trial.rank = computed_rank(adapter->spec.rank);
-    trial.scale = static_cast<float>(adapter_scale(adapter->spec.alpha, adapter->spec.rank, adapter->spec.rslora));
-    trial.targets = adapter->spec.targets;
-  }
   std::vector<ExampleLoss> losses(examples.size());
   DecoderWorkspace workspace;
   const std::vector<std::vector<std::int64_t>> lengths{all.lengths()};
   for (const Pass& pass : plan_passes(lengths, tokens_per_pass)) {
     const BuiltPack built = build_pack(pass, std::span(&trial, 1), std::span(&all, 1), base.embed_VD.device());
-    const PackLosses result = evaluate_pack(base, built.pack, bank.get(), workspace);
+    const PackLosses result = evaluate_pack(base, built.pack, single.bank(), workspace);
     const at::Tensor nll_N = result.nll_N.cpu(), correct_N = result.correct_N.cpu();
     std::int64_t row = 0;
     for (const Chunk& chunk : pass.chunks) {

@@ -2,11 +2,14 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <vector>
 
 #include "data/example.h"
 #include "engine/open_model.h"
+#include "engine/pack_data.h"
+#include "models/adapter_bank.h"
 
 namespace finetune {
 
@@ -14,6 +17,18 @@ namespace finetune {
 struct ExampleLoss {
   std::int64_t tokens = 0, loss_tokens = 0, correct = 0;
   double nll = 0;  ///< sum over loss tokens, in nats
+};
+
+/// One adapter in a bank of its own, as a pack's trial; without one (null) the bare base.
+class SingleAdapter {
+ public:
+  SingleAdapter(const DecoderBase& base, const PeftAdapter* adapter);
+  const AdapterBank* bank() const { return bank_.get(); }
+  const PackTrial& trial() const { return trial_; }
+
+ private:
+  std::unique_ptr<AdapterBank> bank_;
+  PackTrial trial_;
 };
 
 /// In passes of at most `tokens_per_pass` tokens; `adapter` may be null.

@@ -14,28 +14,6 @@ namespace {
 
 constexpr double kDefaultValidFraction = 0.05;
 
-DataOptions data_options(const DataConfig& data, const DataUse& use) {
-  DataOptions options;
-  options.format = data.format;
-  options.fields.assign(data.fields.begin(), data.fields.end());
-  options.has_pattern = data.prompt.has_value() || data.completion.has_value();
-  options.prompt = data.prompt.value_or("");
-  options.completion = data.completion.value_or("");
-  options.chat_template = data.chat_template;
-  options.date = data.date;
-  // A measurement of a model without a template is comparable whatever the form, and says which; nothing is trained on
-  // a guess.
-  if (!use.trains) options.assumed_template = "chatml";
-  options.by_role = use.collect_rejects;
-  options.max_length = data.max_length;
-  options.truncate = data.truncate;
-  options.train_on = data.train_on;
-  options.append_eos = data.append_eos;
-  options.separator = data.separator.value_or("");
-  options.keep_without_loss = !use.trains;
-  return options;
-}
-
 void limit_length(RunConfig& config, std::int64_t limit, std::vector<std::string>& notes) {
   std::int64_t& max_length = config.data.max_length;
   if (max_length <= limit) return;
@@ -44,16 +22,20 @@ void limit_length(RunConfig& config, std::int64_t limit, std::vector<std::string
   max_length = limit;
 }
 
+std::string todays_date() {
+  const std::time_t now = std::time(nullptr);
+  std::tm today{};
+  localtime_r(&now, &today);
+  return fmt::format("{:04}-{:02}-{:02}", today.tm_year + 1900, today.tm_mon + 1, today.tm_mday);
+}
+
 // Today's date where none is given: the one thing about a run that comes from a clock, so it is kept in the
 // configuration, but only where a template reads it.
 class DateOfRun {
  public:
   explicit DateOfRun(DataConfig& data) : data_(data), given_(!data.date.empty()) {
     if (given_) return;
-    const std::time_t now = std::time(nullptr);
-    std::tm today{};
-    localtime_r(&now, &today);
-    data.date = fmt::format("{:04}-{:02}-{:02}", today.tm_year + 1900, today.tm_mon + 1, today.tm_mday);
+    data.date = todays_date();
   }
   void keep_if(bool read) {
     if (!given_ && !read) data_.date.clear();
@@ -104,6 +86,28 @@ void check_ids(const Dataset& data, std::int64_t vocabulary) {
 }
 
 }  // namespace
+
+DataOptions data_options(const DataConfig& data, const DataUse& use) {
+  DataOptions options;
+  options.format = data.format;
+  options.fields.assign(data.fields.begin(), data.fields.end());
+  options.has_pattern = data.prompt.has_value() || data.completion.has_value();
+  options.prompt = data.prompt.value_or("");
+  options.completion = data.completion.value_or("");
+  options.chat_template = data.chat_template;
+  options.date = data.date.empty() ? todays_date() : data.date;
+  // A measurement of a model without a template is comparable whatever the form, and says which; nothing is trained on
+  // a guess.
+  if (!use.trains) options.assumed_template = "chatml";
+  options.by_role = use.collect_rejects;
+  options.max_length = data.max_length;
+  options.truncate = data.truncate;
+  options.train_on = data.train_on;
+  options.append_eos = data.append_eos;
+  options.separator = data.separator.value_or("");
+  options.keep_without_loss = !use.trains;
+  return options;
+}
 
 OpenedData open_data(RunConfig& config, const Tokenizer& tokenizer, const DecoderOptions& model, const DataUse& use,
                      std::vector<std::string>& notes) {

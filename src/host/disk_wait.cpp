@@ -34,6 +34,7 @@ struct CountedIn {
 
 std::string fault_text(const DiskFault& fault, std::uint64_t free_bytes) {
   const auto kib = [](std::uint64_t bytes) { return (bytes + 1023) / 1024; };
+  if (fault.code == EBUSY) return fault.path.string() + ": another process holds it locked";
   std::string text = fault.path.string() + ": " + std::strerror(fault.code);
   if (fault.code != ENOSPC && fault.code != EDQUOT) return text;
   if (fault.bytes > 0) text += fmt::format(": {} KiB are to be written,", kib(fault.bytes));
@@ -53,12 +54,12 @@ bool DiskWait::wait(const DiskFault& fault) {
     const std::lock_guard lock(mutex_);
     const std::string text = fault_text(fault, free_at(fault.path));
     if (!std::exchange(waiting_, true) && say_)
-      say_(text + "; the run waits and goes on when it can be written (Ctrl-C ends it; the last save stays)");
+      say_(text + "; the run waits and goes on when it can be written (Ctrl-C ends it; what was saved before stays)");
   }
   for (int ask = 0; ask < kAsksPerTry; ++ask) {
     if (stop_ && stop_())
       throw Error(ErrorKind::interrupted, fault.path.string(),
-                  std::string(std::strerror(fault.code)) + "; interrupted while waiting: the last save stays");
+                  std::string(std::strerror(fault.code)) + "; interrupted while waiting; what was saved before stays");
     std::this_thread::sleep_for(kAsk);
   }
   return true;

@@ -68,6 +68,8 @@ std::vector<std::string> forecast_lines(const Forecast& f) {
   if (f.save_bytes > 0)
     lines.push_back(fmt::format("saves for resume of up to {:.0f} MiB, two of them on disk at most",
                                 static_cast<double>(f.save_bytes) / (1 << 20)));
+  else
+    lines.emplace_back("run.save_every is 0: nothing is saved, so what is cut off cannot go on");
   if (f.seconds > kLong && f.trials == 1)
     lines.emplace_back("shorter: fewer --steps, a smaller train.batch_size or data.max_length");
   else if (f.seconds > kLong)

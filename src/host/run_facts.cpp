@@ -46,7 +46,9 @@ RunFacts::RunFacts(fs::path run, std::map<std::string, std::string> facts)
 
 const std::string& RunFacts::of(const std::string& key) const {
   const auto found = facts_.find(key);
-  if (found == facts_.end()) throw bad_input((run_ / "study.db").string(), "ft_run lacks " + key);
+  if (found == facts_.end())
+    throw bad_input((run_ / "study.db").string(), "lacks what was noted when the run began (" + key +
+                                                      "); was study.db-wal, which belongs to it, left behind?");
   return found->second;
 }
 

@@ -117,13 +117,20 @@ void check_replaced(const RunConfig& config, const fs::path& out) {
   }
 }
 
+// Of a run that was cut off.
+std::string way_on(const fs::path& out) {
+  return fs::is_directory(out / "saves")
+             ? ": a run that can go on lies there (finetune_tune resume " + out.string() + ")"
+             : "";
+}
+
 void check_out(const RunConfig& config, bool overwrite) {
   const std::string& out = config.run.out;
   const fs::file_status status = status_of("--out", out);
   if (fs::exists(status)) {
     if (!fs::is_directory(status)) throw bad_input(out, "--out exists and is not a folder");
     if (!fs::is_empty(out) && !overwrite)
-      throw bad_input(out, "--out is not empty; choose another folder, or add --overwrite");
+      throw bad_input(out, "--out is not empty" + way_on(out) + "; choose another folder, or add --overwrite");
     if (fs::exists(fs::path(out) / kLock)) hold_folder(out);  // found out before anything is opened
     if (!fs::is_empty(out)) check_replaced(config, out);
   }

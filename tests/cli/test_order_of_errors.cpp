@@ -17,8 +17,8 @@ void expect_refused(const std::string& arguments, const std::string& word) {
 }
 
 TEST(OrderOfErrors, MalformedArgumentsComeBeforeMissingOnes) {
-  for (const std::string verb :
-       {"tune", "train", "eval", "check", "tokenize", "detokenize", "export", "report", "asktell", "compare", "demo"}) {
+  for (const std::string verb : {"tune", "train", "eval", "generate", "check", "tokenize", "detokenize", "export",
+                                 "asktell", "compare", "demo"}) {
     expect_refused(verb + " --set train.steps=many", "train.steps");
     expect_refused(verb + " --set train.stpes=3", "did you mean");
     expect_refused(verb + " --set train.steps", "KEY=VALUE");
@@ -26,6 +26,15 @@ TEST(OrderOfErrors, MalformedArgumentsComeBeforeMissingOnes) {
   }
   for (const std::string verb : {"tune", "train", "check"}) expect_refused(verb + " --steps many", "train.steps");
   expect_refused("compare --seeds many", "--seeds");
+}
+
+// Of a run that there is: a setting that is taken and not used would be worse than none.
+TEST(OrderOfErrors, VerbsOfARunTakeNoSettings) {
+  for (const std::string verb : {"resume", "report"}) {
+    expect_refused(verb + " runs/first --set tune.trials=3", "takes no --set");
+    expect_refused(verb + " runs/first --config x.yaml", "takes no --config");
+    EXPECT_EQ(run(verb + " --help").text.find("--set"), std::string::npos) << verb;
+  }
 }
 
 TEST(OrderOfErrors, PathsComeLastAndInTheirOrder) {

@@ -37,8 +37,8 @@ TEST(Program, EveryVerbHasHelpWithAnExample) {
   for (std::string line; std::getline(lines, line);) {
     if (line.starts_with("  ")) verbs.insert(line.substr(2, line.find(' ', 2) - 2));
   }
-  for (const char* verb : {"tune", "resume", "train", "eval", "check", "tokenize", "detokenize", "export", "report",
-                           "asktell", "compare", "demo"})
+  for (const char* verb : {"tune", "resume", "train", "eval", "generate", "check", "tokenize", "detokenize", "export",
+                           "report", "asktell", "compare", "demo"})
     EXPECT_TRUE(verbs.contains(verb)) << verb;
   for (const std::string& verb : verbs) {
     const Outcome help = run(verb + " --help");

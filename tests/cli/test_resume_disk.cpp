@@ -49,7 +49,7 @@ TEST_F(FullDisk, CtrlCEndsTheWaitingAndTheLastSaveStays) {
   const Outcome outcome = tune->wait();
   EXPECT_EQ(outcome.code, 130) << outcome.text;
   EXPECT_FALSE(tune->was_killed()) << outcome.text;
-  EXPECT_NE(outcome.text.find("the last save stays"), std::string::npos) << outcome.text;
+  EXPECT_NE(outcome.text.find("what was saved before stays"), std::string::npos) << outcome.text;
   fs::remove(full_);
   EXPECT_EQ(saved_state(place_.out()), saved);
   const Outcome resumed = run(place_.resume());

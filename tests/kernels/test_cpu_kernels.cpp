@@ -4,8 +4,12 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "kernels/api/attention.h"
+#include "kernels/api/cached_attention.h"
 #include "kernels/api/rmsnorm.h"
+#include "kernels/api/row_product.h"
 #include "kernels/torch/backend.h"
 
 namespace finetune::testing {
@@ -196,6 +200,107 @@ TEST_F(CpuKernels, AttentionEqualsTheOracle) {
          {std::pair{o, o2}, std::pair{lse, lse2}, std::pair{dq, dq2}, std::pair{dk, dk2}, std::pair{dv, dv2}}) {
       EXPECT_LT((actual - expected).abs().max().item<double>(), 3e-6 * (1 + expected.abs().max().item<double>()));
     }
+  }
+}
+
+// By the plain C++ oracle, of the same tensors.
+void expect_near(const Tensor& actual, const Tensor& expected) {
+  // Sums of up to 70 products of numbers near 1, in float32.
+  EXPECT_LE((actual - expected).abs().max().item<double>(), 2e-5);
+}
+
+TEST_F(CpuKernels, RowProduct) {
+  for (const bool accumulate : {false, true}) {
+    expect_the_same({at::randn({19, 70}), at::randn({19, 53})}, [&](std::vector<Tensor>& t) {
+      at::manual_seed(6);
+      const Tensor w = at::randn({53, 70}), bias = at::randn({53});
+      Tensor expected = t[1].clone();
+      const kernels::RowProduct args{.type = kernels::Type::f32,
+                                     .x = t[0].data_ptr(),
+                                     .x_row = t[0].stride(0),
+                                     .w = w.data_ptr(),
+                                     .w_row = 70,
+                                     .bias = bias.data_ptr(),
+                                     .y = expected.data_ptr(),
+                                     .y_row = 53,
+                                     .accumulate = accumulate,
+                                     .rows = 19,
+                                     .inputs = 70,
+                                     .outputs = 53};
+      EXPECT_TRUE(kernels::ref::row_product(args, {}).ok());
+      cpu_.row_product(t[0], w, bias, t[1], accumulate);
+      expect_near(t[1], expected);
+    });
+  }
+}
+
+TEST_F(CpuKernels, ARowOfARowProductHasItsBitsWhateverTheNumberOfRows) {
+  const Tensor x = at::randn({300, 77}), w = at::randn({131, 77});
+  Tensor all = at::empty({300, 131});
+  cpu_.row_product(x, w, {}, all, false);
+  for (const std::int64_t rows : {1, 2, 7, 16, 17, 129}) {
+    for (const std::int64_t first : {0, 5, 170}) {
+      Tensor some = at::empty({rows, 131});
+      cpu_.row_product(x.narrow(0, first, rows), w, {}, some, false);
+      EXPECT_TRUE(at::equal(some, all.narrow(0, first, rows))) << rows << " from " << first;
+    }
+  }
+}
+
+// Sequences of several lengths over blocks in no order, of which two share the first.
+struct Cached {
+  ops::CachedKeys keys{at::full({12, 2, 6, ops::kCacheBlock}, NAN), at::full({12, 2, ops::kCacheBlock, 6}, NAN)};
+  ops::CacheRows rows;
+  Cached() {
+    const at::Tensor tables = at::tensor({7, 3, 0, 7, 9, 2, 5, 0, 0}, at::kInt).view({3, 3});
+    const std::vector<std::int32_t> lengths{20, 40, 16};
+    std::vector<std::int32_t> places, sequences;
+    for (std::int32_t s = 0; s < 3; ++s) {
+      for (std::int32_t t = 0; t < lengths[static_cast<std::size_t>(s)]; ++t) {
+        const auto block = tables[s][t / ops::kCacheBlock].item<std::int32_t>();
+        places.push_back(static_cast<std::int32_t>(block * ops::kCacheBlock + t % ops::kCacheBlock));
+        sequences.push_back(s);
+        rows.seen.push_back(t + 1);
+      }
+    }
+    rows.places_T = at::tensor(at::ArrayRef<std::int32_t>(places), at::kInt);
+    rows.sequences_T = at::tensor(at::ArrayRef<std::int32_t>(sequences), at::kInt);
+    rows.seen_T = at::tensor(at::ArrayRef<std::int32_t>(rows.seen), at::kInt);
+    rows.tables_SB = tables;
+  }
+};
+
+TEST_F(CpuKernels, CachedAttentionIsThatOfTheOracleAndOfTheComposition) {
+  for (const std::int64_t window : {0, 9}) {
+    Cached here, there;
+    const Tensor k = at::randn({76, 2, 6}), v = at::randn({76, 2, 6}), q = at::randn({76, 4, 6});
+    cpu_.cache_append(k, v, here.rows, here.keys);
+    ops::composite_backend().cache_append(k, v, there.rows, there.keys);
+    // Block 0 is nobody's, and what was not written is not compared.
+    EXPECT_TRUE(at::equal(here.keys.k_NGKC.nan_to_num(), there.keys.k_NGKC.nan_to_num()));
+    EXPECT_TRUE(at::equal(here.keys.v_NGCK.nan_to_num(), there.keys.v_NGCK.nan_to_num()));
+    const ops::AttentionOptions options{.scale = 0.4, .window = window};
+    Tensor o = at::empty_like(q), composed = at::empty_like(q), oracle = at::empty_like(q);
+    cpu_.cached_attention(q, here.keys, here.rows, options, o);
+    ops::composite_backend().cached_attention(q, there.keys, there.rows, options, composed);
+    const kernels::CachedAttention args{.type = kernels::Type::f32,
+                                        .from = {here.keys.k_NGKC.data_ptr(), here.keys.v_NGCK.data_ptr(), 2, 6},
+                                        .q = q.data_ptr(),
+                                        .q_row = 24,
+                                        .tables = here.rows.tables_SB.const_data_ptr<std::int32_t>(),
+                                        .table_row = 3,
+                                        .sequences = here.rows.sequences_T.const_data_ptr<std::int32_t>(),
+                                        .seen = here.rows.seen.data(),
+                                        .rows = 76,
+                                        .heads = 4,
+                                        .window = window,
+                                        .longest = 40,
+                                        .scale = 0.4f,
+                                        .o = oracle.data_ptr(),
+                                        .o_row = 24};
+    EXPECT_TRUE(kernels::ref::cached_attention(args, {}).ok());
+    expect_near(o, oracle);
+    expect_near(composed, oracle);
   }
 }
 

@@ -118,11 +118,19 @@ TEST_F(Generate, EndsAtAnEndTokenWhichStays) {
 TEST_F(Generate, EndsWhereTheCallerSays) {
   const auto whole = run(prompts_, {.max_new_tokens = 20});
   std::vector<std::size_t> calls(prompts_.size());
+  std::size_t ends = 0;
   const auto ended = generate(base_, &trials_.bank, trials_.adapters, prompts_, {.max_new_tokens = 20},
-                              [&](std::size_t prompt, std::span<const std::int32_t> ids) {
-                                EXPECT_EQ(ids.size(), ++calls[prompt]);
-                                return ids.size() == prompt % 5 + 1;
-                              });
+                              {.on_token =
+                                   [&](std::size_t prompt, std::span<const std::int32_t> ids) {
+                                     EXPECT_EQ(ids.size(), ++calls[prompt]);
+                                     return ids.size() == prompt % 5 + 1;
+                                   },
+                               .on_end =
+                                   [&](std::size_t prompt, std::span<const std::int32_t> ids) {
+                                     EXPECT_EQ(ids.size(), calls[prompt]);
+                                     ++ends;
+                                   }});
+  EXPECT_EQ(ends, prompts_.size());
   for (std::size_t i = 0; i < prompts_.size(); ++i)
     EXPECT_EQ(ended[i], Ids(whole[i].begin(), whole[i].begin() + static_cast<std::ptrdiff_t>(i % 5 + 1))) << i;
 }

@@ -1,0 +1,134 @@
+#include <unistd.h>
+
+#include <algorithm>
+#include <cmath>
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "cli/flags.h"
+#include "cli/prepare.h"
+#include "cli/show_text.h"
+#include "core/error.h"
+#include "core/number.h"
+#include "engine/generate_text.h"
+#include "engine/open_data.h"
+#include "engine/session.h"
+#include "host/run_paths.h"
+#include "models/generate/end_ids.h"
+
+namespace finetune {
+namespace {
+
+constexpr int kMostNewTokens = 1 << 20;
+
+std::int64_t new_tokens(const Arguments& arguments) {
+  const std::string text = arguments.option("--max-new-tokens");
+  const double value = number_from_text(text).value_or(0);
+  if (!(value >= 1 && value <= kMostNewTokens && value == std::floor(value)))
+    throw bad_input("", "--max-new-tokens is " + text + "; a whole number from 1 to " + std::to_string(kMostNewTokens) +
+                            " is possible");
+  return static_cast<std::int64_t>(value);
+}
+
+void require_one_source(const Arguments& arguments, const RunConfig& config) {
+  const bool typed = arguments.has("--prompt"), data = !config.data.valid.empty();
+  if (typed && data) throw bad_input("", "--prompt and --data are given; one of them is possible");
+  if (!typed && !data) throw bad_input("", "--prompt TEXT or --data FILE is missing");
+}
+
+PromptSet open_prompts(const Arguments& arguments, RunConfig& config, const Tokenizer& tokenizer) {
+  const bool chat = arguments.has("--chat");
+  const DataOptions options = data_options(config.data, {.trains = false, .holds_out = false});
+  return arguments.has("--prompt") ? prompt_of(arguments.option("--prompt"), options, tokenizer, chat)
+                                   : load_prompts(config.data.valid, options, tokenizer, chat);
+}
+
+// What ends a text: the checkpoint's own tokens, and what the template ends an answer with.
+std::vector<std::int32_t> all_end_ids(const RunConfig& config, const OpenedModel& model, const PromptSet& prompts) {
+  std::vector<std::int32_t> ids = end_ids_of(config.model.path, model.checkpoint.options.vocab_size);
+  if (ids.empty() && model.tokenizer->eos_id) ids.push_back(*model.tokenizer->eos_id);
+  for (const std::int32_t id : prompts.turn_ends) {
+    if (std::ranges::find(ids, id) == ids.end()) ids.push_back(id);
+  }
+  return ids;
+}
+
+std::string where_of(const PromptSet& prompts, std::size_t row) {
+  if (prompts.files.empty()) return "--prompt";
+  const PromptRow& prompt = prompts.rows[row];
+  return prompts.files[static_cast<std::size_t>(prompt.file)] + ":" + std::to_string(prompt.line);
+}
+
+void say_what_is_assumed(const PromptSet& prompts, const std::vector<std::int32_t>& end_ids) {
+  if (!prompts.chat_template.empty()) std::cerr << "chat template " << prompts.chat_template << "\n";
+  if (end_ids.empty()) std::cerr << "the checkpoint names no end token: texts end at --max-new-tokens, or at --stop\n";
+}
+
+std::string json_line(const PromptSet& prompts, std::size_t row, const Completion& completion) {
+  const nlohmann::ordered_json json{
+      {"prompt", prompts.rows[row].text}, {"completion", completion.text}, {"tokens", completion.ids.size()}};
+  // Half a character, where the tokens are over, is no JSON.
+  return json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
+}
+
+// Of several rows each has a line before it that says which it is.
+std::string text_of(const PromptSet& prompts, std::size_t row, const Completion& completion, bool done) {
+  const std::string heading = prompts.files.empty() ? "" : "# " + where_of(prompts, row) + "\n";
+  return heading + completion.text + (done ? "\n" : "");
+}
+
+int run_generate(const Arguments& arguments) {
+  RunConfig config = prepare_config(arguments);
+  config.data.train.clear();  // of the run whose configuration this is
+  require_one_source(arguments, config);
+  check_paths(config, false, false);
+  TextOptions options;
+  options.max_new_tokens = new_tokens(arguments);
+  if (arguments.has("--stop")) options.stop.push_back(arguments.option("--stop"));
+  std::vector<std::string> notes;
+  OpenedModel model = open_model(config, notes);
+  const PromptSet prompts = open_prompts(arguments, config, *model.tokenizer);
+  if (prompts.rows.empty()) throw bad_input(prompts.files.front(), "there is no row");
+  options.end_ids = all_end_ids(config, model, prompts);
+  copy_to_devices(model);
+  for (const auto& note : notes) std::cerr << note << "\n";
+  say_what_is_assumed(prompts, options.end_ids);
+
+  const auto where = [&](std::size_t row) { return where_of(prompts, row); };
+  options.grows = !arguments.json() && isatty(STDOUT_FILENO) != 0;
+  RowPrinter printer(options.grows, [](const std::string& text) { std::cout << text << std::flush; });
+  generate_texts(model, prompts.rows, options, where, [&](std::size_t row, const Completion& known, bool done) {
+    printer.on_row(row, arguments.json() ? json_line(prompts, row, known) : text_of(prompts, row, known, done), done);
+  });
+  return 0;
+}
+
+}  // namespace
+
+Verb generate_verb() {
+  return {
+      .name = "generate",
+      .help = "continue prompts, greedily: the most likely token each time",
+      .example = "finetune_tune generate --model models/qwen --adapter runs/first/best --chat --prompt 'Who are you?'",
+      .flags =
+          {model_flag(),
+           adapter_flag(),
+           {"--prompt", "TEXT", "what to continue"},
+           {"--data",
+            "FILE",
+            "rows to continue, in the formats of training data: prompts, and conversations up to their last answer",
+            {"data.valid"},
+            Flag::Takes::many},
+           {"--chat",
+            "",
+            "each prompt is a user's message, in the checkpoint's chat template",
+            {},
+            Flag::Takes::nothing},
+           {"--max-new-tokens", "N", "of each text, at most", {}, Flag::Takes::one, "128"},
+           {"--stop", "TEXT", "a text ends where this begins"},
+           devices_flag()},
+      .required = {"model.path"},
+      .run = run_generate};
+}
+
+}  // namespace finetune

@@ -1,0 +1,39 @@
+// Continuations of prompts as texts, under a model and its adapter where it has one.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "data/prompts.h"
+#include "engine/open_model.h"
+
+namespace finetune {
+
+struct TextOptions {
+  std::int64_t max_new_tokens = 128;
+  std::vector<std::int32_t> end_ids;  ///< a text ends before the first of these
+  std::vector<std::string> stop;      ///< and before the first of these texts
+  bool grows = false;                 ///< on_text is told of every token, not of whole texts alone
+};
+
+struct Completion {
+  std::string text;
+  std::vector<std::int32_t> ids;  ///< as generated: an end token, and what a stop text cuts off, included
+  bool ended = false;  ///< by an end token or a stop text; else max_new_tokens or the model's positions were over
+};
+
+/// What is known of a row as it grows: of its text whole characters only, and nothing that may yet turn out to be a
+/// stop text. `done`: it is the last call for this row.
+using OnText = std::function<void(std::size_t row, const Completion& known, bool done)>;
+
+/// Greedy, in float32 the ids that transformers' generate(do_sample=False) gives. Throws Error (bad_input) for a prompt
+/// that has more tokens than the model has positions, as `where(row)` names it.
+std::vector<Completion> generate_texts(const OpenedModel& model, std::span<const PromptRow> rows,
+                                       const TextOptions& options,
+                                       const std::function<std::string(std::size_t row)>& where,
+                                       const OnText& on_text = {});
+
+}  // namespace finetune
