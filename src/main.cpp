@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <exception>
 #include <string>
+#include <system_error>
 
 #include "cli/verbs.h"
 #include "core/error.h"
@@ -30,6 +31,10 @@ int main(int argc, char** argv) {
   } catch (const finetune::Interrupted&) {  // a study catches its own: this is before or beside one
     std::fprintf(stderr, "finetune_tune: interrupted before it began; nothing was written\n");
     return 130;
+  } catch (const std::system_error& error) {
+    std::fprintf(stderr, "finetune_tune: a thread cannot be started: %s; memory or processes are limited (ulimit)\n",
+                 error.what());
+    return 1;
   } catch (const std::exception& error) {
     std::fprintf(stderr, "finetune_tune: %s\n", first_line(error.what()).c_str());
     return 1;

@@ -1,6 +1,7 @@
 #include "engine/round_plan.h"
 
 #include <algorithm>
+#include <system_error>
 
 namespace finetune {
 
@@ -21,8 +22,12 @@ RoundPlan RoundPlanner::take(std::vector<PackTrial> trials) {
 
 void RoundPlanner::prepare(std::vector<PackTrial> trials) {
   if (prepared_.valid()) prepared_.wait();
-  prepared_ = std::async(std::launch::async, [this, trials = std::move(trials), tokens = options_.tokens_per_pass,
-                                              together = options_.together] { return plan(trials, tokens, together); });
+  try {
+    prepared_ =
+        std::async(std::launch::async, [this, trials = std::move(trials), tokens = options_.tokens_per_pass,
+                                        together = options_.together] { return plan(trials, tokens, together); });
+  } catch (const std::system_error&) {  // there is no memory for a thread: the round plans for itself
+  }
 }
 
 void RoundPlanner::set_tokens_per_pass(std::int64_t tokens) {

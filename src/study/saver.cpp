@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <chrono>
+#include <exception>
+#include <system_error>
 #include <utility>
 
 #include "core/error.h"
@@ -58,7 +60,11 @@ void Saver::save(const StudyState& snapshot) {
   asked_ = options_.seconds();
   SavedStudy study{.state = snapshot, .files = files_.sizes(), .seconds = asked_};
   auto work = [this, study = std::move(study), changed = files_.take_changed()] { write(study, changed); };
-  under_way_ = std::async(options_.beside ? std::launch::async : std::launch::deferred, std::move(work));
+  try {
+    under_way_ = std::async(options_.beside ? std::launch::async : std::launch::deferred, work);
+  } catch (const std::system_error&) {  // there is no memory for a thread
+    work();
+  }
   if (!options_.beside) wait();
 }
 
@@ -67,7 +73,7 @@ void Saver::write(const SavedStudy& study, const std::vector<std::filesystem::pa
     writer_.write(study, changed);
     saved_round_ = study.state.rounds;
     options_.on_saved();
-  } catch (const Error& error) {
+  } catch (const std::exception& error) {  // memory that is over as well as a disk
     options_.say(
         fmt::format("round {} could not be saved: {}; {}", study.state.rounds, error.what(),
                     saved_round_ ? fmt::format("the save of round {} stays", *saved_round_) : "there is no save yet"));
