@@ -77,6 +77,14 @@ std::string text_of(const PromptSet& prompts, std::size_t row, const Completion&
   return heading + completion.text + (done ? "\n" : "");
 }
 
+void say_cut_off(const std::vector<Completion>& completions, std::int64_t positions) {
+  const auto cut =
+      std::ranges::count_if(completions, [](const Completion& c) { return c.at_last_position && !c.ended; });
+  if (cut == 0) return;
+  std::cerr << (completions.size() == 1 ? "the text ends" : std::to_string(cut) + " texts end") << " at the model's "
+            << positions << " positions\n";
+}
+
 int run_generate(const Arguments& arguments) {
   RunConfig config = prepare_config(arguments);
   config.data.train.clear();  // of the run whose configuration this is
@@ -97,9 +105,12 @@ int run_generate(const Arguments& arguments) {
   const auto where = [&](std::size_t row) { return where_of(prompts, row); };
   options.grows = !arguments.json() && isatty(STDOUT_FILENO) != 0;
   RowPrinter printer(options.grows, [](const std::string& text) { std::cout << text << std::flush; });
-  generate_texts(model, prompts.rows, options, where, [&](std::size_t row, const Completion& known, bool done) {
-    printer.on_row(row, arguments.json() ? json_line(prompts, row, known) : text_of(prompts, row, known, done), done);
-  });
+  const auto completions =
+      generate_texts(model, prompts.rows, options, where, [&](std::size_t row, const Completion& known, bool done) {
+        printer.on_row(row, arguments.json() ? json_line(prompts, row, known) : text_of(prompts, row, known, done),
+                       done);
+      });
+  say_cut_off(completions, model.checkpoint.options.max_positions);
   return 0;
 }
 

@@ -36,8 +36,12 @@ std::string whole_characters(std::string text) {
 
 class Texts {
  public:
-  Texts(const Tokenizer& tokenizer, const TextOptions& options, const OnText& on_text)
-      : tokenizer_(tokenizer), options_(options), on_text_(on_text) {}
+  Texts(const OpenedModel& model, std::span<const PromptRow> rows, const TextOptions& options, const OnText& on_text)
+      : tokenizer_(*model.tokenizer),
+        rows_(rows),
+        positions_(model.checkpoint.options.max_positions),
+        options_(options),
+        on_text_(on_text) {}
 
   // Whether the sequence ends here.
   bool on_token(std::size_t row, std::span<const std::int32_t> ids) const {
@@ -51,11 +55,13 @@ class Texts {
   }
 
   void on_end(std::size_t row, std::span<const std::int32_t> ids) const {
-    if (on_text_) on_text_(row, completed({ids.begin(), ids.end()}), true);
+    if (on_text_) on_text_(row, completed(row, {ids.begin(), ids.end()}), true);
   }
 
-  Completion completed(std::vector<std::int32_t> ids) const {
+  Completion completed(std::size_t row, std::vector<std::int32_t> ids) const {
     Completion done;
+    const auto tokens = static_cast<std::int64_t>(rows_[row].ids.size() + ids.size());
+    done.at_last_position = tokens > positions_;  // the last needs none
     done.text = tokenizer_.decode(without_end(ids));
     const std::size_t stop = find_stop(done.text, options_.stop);
     done.ended = stop != std::string::npos || (!ids.empty() && is_end(ids.back()));
@@ -71,6 +77,8 @@ class Texts {
   }
 
   const Tokenizer& tokenizer_;
+  std::span<const PromptRow> rows_;
+  std::int64_t positions_;
   const TextOptions& options_;
   const OnText& on_text_;
 };
@@ -103,13 +111,13 @@ std::vector<Completion> generate_texts(const OpenedModel& model, std::span<const
   how.max_new_tokens = options.max_new_tokens;
   how.end_ids = options.end_ids;
   how.fewest_rows = ops::fewest_product_rows(base.embed_VD.device());
-  const Texts texts(*model.tokenizer, options, on_text);
+  const Texts texts(model, rows, options, on_text);
   std::vector<std::vector<std::int32_t>> ids =
       generate(base, adapter.bank(), std::span(&choice, 1), prompts, how,
                {.on_token = [&](std::size_t row, SequenceWatch::Ids made) { return texts.on_token(row, made); },
                 .on_end = [&](std::size_t row, SequenceWatch::Ids made) { texts.on_end(row, made); }});
   std::vector<Completion> completions;
-  for (auto& made : ids) completions.push_back(texts.completed(std::move(made)));
+  for (std::size_t i = 0; i < ids.size(); ++i) completions.push_back(texts.completed(i, std::move(ids[i])));
   return completions;
 }
 

@@ -22,6 +22,7 @@ struct TextOptions {
 struct Completion {
   std::string text;
   std::vector<std::int32_t> ids;  ///< as generated: an end token, and what a stop text cuts off, included
+  bool at_last_position = false;  ///< there is no position for another token
   bool ended = false;  ///< by an end token or a stop text; else max_new_tokens or the model's positions were over
 };
 

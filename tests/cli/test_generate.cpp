@@ -81,6 +81,13 @@ TEST_F(GenerateVerb, EndsWithTheTokensOfGenerationConfig) {
   EXPECT_EQ(completion("--prompt 'ab c' --max-new-tokens 12"), base.substr(0, base.find(last)));
 }
 
+TEST_F(GenerateVerb, SaysThatATextEndsAtTheModelsLastPosition) {
+  const Outcome outcome = run(on("--prompt '" + std::string(60, 'a') + "' --max-new-tokens 50"));
+  EXPECT_EQ(outcome.code, 0);
+  EXPECT_NE(outcome.text.find("the text ends at the model's 64 positions"), std::string::npos) << outcome.text;
+  EXPECT_EQ(run(on("--prompt 'ab' --max-new-tokens 5")).text.find("positions"), std::string::npos);
+}
+
 TEST_F(GenerateVerb, ChatWritesTheTemplateAroundThePrompt) {
   f_.edit(
       "model/tokenizer_config.json", "{",
