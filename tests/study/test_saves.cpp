@@ -186,5 +186,25 @@ TEST_F(Saves, AFailureIsSaidAndTheLastOneStays) {
   EXPECT_EQ(last_save(run_.path())->round, 1);
 }
 
+// Memory may end while an image is written, on the saver's thread: that too is only said.
+TEST_F(Saves, MemoryThatEndsIsSaidAndTheLastOneStays) {
+  struct TooLarge : FakeImage {
+    ImageParts parts() const override { throw std::bad_alloc(); }
+  };
+  RunFiles files(run_.path());
+  std::vector<std::string> said;
+  {
+    Saver saver(files,
+                {.every = 1, .seconds = [] { return 0.0; }, .say = [&](const auto& line) { said.push_back(line); }});
+    saver.save(study_of(1, {0.25}).state);
+    SavedStudy study = study_of(2, {0.25});
+    study.state.trials[0].image = std::make_shared<TooLarge>();
+    saver.save(study.state);
+  }
+  ASSERT_EQ(said.size(), 1u);
+  EXPECT_TRUE(holds(said[0], "round 2 could not be saved")) << said[0];
+  EXPECT_EQ(last_save(run_.path())->round, 1);
+}
+
 }  // namespace
 }  // namespace finetune::testing
