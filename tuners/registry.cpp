@@ -1,5 +1,7 @@
 #include "tuners/registry.h"
 
+#include <algorithm>
+
 #include "core/error.h"
 #include "core/text.h"
 #include "tuners/samplers/enqueued.h"
@@ -45,10 +47,12 @@ const std::vector<SamplerKind>& samplers() {
 }
 
 const std::vector<SchedulerKind>& schedulers() {
-  static const std::vector<SchedulerKind> kinds{
-      none_kind(),  asha_kind(),      median_kind(),        percentile_kind(), threshold_kind(),  patient_kind(),
-      pbt_kind(),   pb2_kind(),       replay_kind(),        wilcoxon_kind(),   early_exit_kind(), asha_promotion_kind(),
-      pasha_kind(), hyperband_kind(), sync_hyperband_kind()};
+  static const std::vector<SchedulerKind> kinds{none_kind(),       asha_kind(),       median_kind(),
+                                                percentile_kind(), threshold_kind(),  patient_kind(),
+                                                pbt_kind(),        pb2_kind(),        replay_kind(),
+                                                wilcoxon_kind(),   early_exit_kind(), asha_promotion_kind(),
+                                                pasha_kind(),      hyperband_kind(),  sync_hyperband_kind(),
+                                                cut_kind()};
   return kinds;
 }
 
@@ -64,6 +68,11 @@ std::vector<std::string> learning_samplers() {
 }
 std::vector<std::string> scheduler_names() {
   return names(schedulers());
+}
+
+bool judges_one_cohort(const std::string& scheduler) {
+  return std::ranges::any_of(schedulers(),
+                             [&](const SchedulerKind& kind) { return kind.one_cohort && kind.name == scheduler; });
 }
 
 std::string tuners_help() {

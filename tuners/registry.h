@@ -38,6 +38,7 @@ struct SchedulerKind {
   std::string name, what;
   std::vector<OptionSpec> options;
   std::unique_ptr<Scheduler> (*make)(const OptionReader& options, const SchedulerRequest& request);
+  bool one_cohort = false;  ///< waits for all trials of the study, so their number or the steps must be limited
 };
 
 const std::vector<SamplerKind>& samplers();
@@ -46,6 +47,8 @@ std::vector<std::string> sampler_names();
 /// Of those that learn from trials.
 std::vector<std::string> learning_samplers();
 std::vector<std::string> scheduler_names();
+/// Whether the scheduler of this name waits for all trials of the study.
+bool judges_one_cohort(const std::string& scheduler);
 
 /// Every sampler and scheduler with its options, for people.
 std::string tuners_help();

@@ -18,6 +18,9 @@ void Sampler::load(const nlohmann::json&) {}
 void Scheduler::on_start(const TrialRecord&) {}
 void Scheduler::on_end(const TrialRecord&, std::span<const TrialRecord>, std::vector<Action>&) {}
 void Scheduler::on_idle(std::int64_t, bool, std::span<const TrialRecord>, std::vector<Action>&) {}
+bool Scheduler::wants_more() const {
+  return true;
+}
 nlohmann::json Scheduler::save() const {
   return nullptr;
 }
@@ -66,7 +69,8 @@ std::vector<NewTrial> Tuner::ask(std::int64_t count, std::vector<Action>& action
 }
 
 bool Tuner::exhausted() const {
-  return exhausted_ || budget_used_ || static_cast<std::int64_t>(trials_.size()) >= options_.trials;
+  return exhausted_ || budget_used_ || static_cast<std::int64_t>(trials_.size()) >= options_.trials ||
+         !scheduler_->wants_more();
 }
 
 void Tuner::report(std::span<const Report> reports, std::vector<Action>& actions) {

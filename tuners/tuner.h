@@ -72,6 +72,8 @@ class Scheduler {
   /// for more is complete.
   virtual void on_idle(std::int64_t free_slots, bool exhausted, std::span<const TrialRecord> all,
                        std::vector<Action>& actions);
+  /// False: it has started all the trials it has a use for, so no new one comes.
+  virtual bool wants_more() const;
   /// The first step, `step` itself included, at which the trial must be evaluated; nothing = only at the end.
   virtual std::optional<std::int64_t> next_milestone(TrialId trial, std::int64_t step) const = 0;
   virtual Looks looks() const = 0;

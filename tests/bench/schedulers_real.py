@@ -28,7 +28,7 @@ OPTIONS = {"threshold": {"upper": 5.0, "warmup_steps": 20}}
 LEFT_OUT = ["replay"]  # needs a population's run first
 # Populations stop nobody and change what they train: the steps are those of `none`, the winner is another.
 SCHEDULERS = ["none", "asha", "asha_promotion", "hyperband", "sync_hyperband", "pasha", "median", "percentile",
-              "threshold", "patient", "wilcoxon", "early_exit", "pbt", "pb2"]
+              "threshold", "patient", "wilcoxon", "early_exit", "cut", "pbt", "pb2"]
 
 
 def run_study(args: argparse.Namespace, work: Path, scheduler: str, seed: int) -> dict:

@@ -136,6 +136,19 @@ TEST(CompareSimulated, OptionsOfANamedSchedulerGoToTheMethodsThatUseIt) {
   EXPECT_DOUBLE_EQ(table.rows[1].lost_share, 3.0 / 4);
 }
 
+TEST(CompareSimulated, ACutFitsTheBudgetAndIsLeftOutWhereStepsHaveNone) {
+  const ComparisonTable table = compare_simulated(small_config(), {{"cut"}, 1});
+  ASSERT_EQ(table.rows.size(), 1u);
+  EXPECT_DOUBLE_EQ(table.rows[0].lost_share, 60.0 / 80) << "16 trials to step 4, one of which goes on to step 20";
+  RunConfig timed = small_config();
+  timed.search = {{.name = "train.learning_rate", .low = 1e-4, .high = 1e-3}};
+  timed.tune.budget.seconds = 10;
+  const Sweep sweep = plan_sweep(timed, {{"cut", "random"}, 1, {4}});
+  EXPECT_EQ(sweep.studies.size(), 1u);
+  ASSERT_EQ(sweep.table.skipped.size(), 1u);
+  EXPECT_EQ(sweep.table.skipped[0].method, "cut");
+}
+
 TEST(CompareSimulated, TheWidthsAreTheUsers) {
   const ComparisonTable table = compare_simulated(small_config(), {{"random"}, 1, {2, 3}});
   EXPECT_EQ(table.concurrent, 2);

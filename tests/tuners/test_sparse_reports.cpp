@@ -73,6 +73,7 @@ TEST(SparseReports, NobodyIsJudgedBeforeTrialsHaveLearned) {
     if (scheduler == "pbt" || scheduler == "pb2" || scheduler == "median" || scheduler == "percentile")
       given.emplace_back("interval", std::int64_t{1});
     if (scheduler == "early_exit") given.emplace_back("warmup", 0.01);
+    if (scheduler == "cut") given.emplace_back("share", 0.01);
     if (scheduler == "threshold") given = {{"upper", 1.0}};
     const TunerOptions options{.first_look = 4};
     const Studied seen = study(scheduler, 1, options, given);
@@ -176,8 +177,9 @@ TEST(SparseReports, ACohortWaitsForThoseWhoHaveNotPassedItsNextRung) {
 }
 
 TEST(SparseReports, WhoHasItsFullBudgetDoesNotPause) {
-  for (const char* scheduler : {"asha_promotion", "pasha", "sync_hyperband"}) {
-    Game game(scheduler, halving(1, 3), {.trials = 9, .max_steps = 10, .concurrent = 9});
+  for (const char* scheduler : {"asha_promotion", "pasha", "sync_hyperband", "cut"}) {
+    const Params options = std::string(scheduler) == "cut" ? Params{} : halving(1, 3);
+    Game game(scheduler, options, {.trials = 9, .max_steps = 10, .concurrent = 9});
     game.ask(9);
     EXPECT_EQ(game.report(10, {{0, 0.0}}), Log{}) << scheduler;
     EXPECT_EQ(game.tuner().find({0})->state, TrialState::completed) << scheduler;
@@ -260,6 +262,7 @@ TEST(Looks, AreWhatEachSchedulerComparesAt) {
   EXPECT_EQ(shown("pb2", {{"interval", std::int64_t{3}}}), "every 3");
   EXPECT_EQ(shown("early_exit", {{"warmup", 0.1}}), "[2,3,4,6,8,10,12,14,16,18,20,22,24,26,28]");
   EXPECT_EQ(shown("replay", {{"schedule", std::string("10 x=1,20 x=2")}}), "[10,20]");
+  EXPECT_EQ(shown("cut"), "[6]");
   EXPECT_EQ(shown("none"), "[]");
 }
 

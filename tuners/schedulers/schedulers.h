@@ -53,6 +53,13 @@ SchedulerKind hyperband_kind();
 /// While it waits the next bracket starts.
 SchedulerKind sync_hyperband_kind();
 
+/// Every trial runs to `share` of the steps and waits there; when all have come or ended, the best `keep` go on to the
+/// end, and the next best in the place of one that fails. The others stop when the chosen ones are at the end. With
+/// share one epoch this is i-Epoch (Egele et al., arXiv 2307.15422 and 2404.04111), over which more
+/// elaborate discarding was found to add little; no share of the steps is published. Under a budget in steps it starts
+/// as many trials as leave room for the chosen ones (cut_size.h).
+SchedulerKind cut_kind();
+
 /// Population-based training (Jaderberg et al., 2017): at every `interval` steps the worst copy weights and
 /// hyperparameters of the best and explore. A population whose `diversity` (population.h) is below `min_diversity` has
 /// collapsed: then a copy gets wholly new mutated parameters with probability `fresh_rate`.

@@ -58,6 +58,10 @@ std::vector<ComparedStudy> possible_studies(const RunConfig& config, const Compa
   std::vector<ComparedStudy> studies;
   for (const std::string& name : options.methods) {
     const ComparedStudy study = study_of(config, name, method_named(name));
+    if (judges_one_cohort(study.config.tune.scheduler->name) && !study.config.tune.budget.steps) {
+      skipped.push_back({name, "it waits for all trials of a study, whose number only tune.budget.steps limits"});
+      continue;
+    }
     try {
       make_tuner(study.config, options.widths.front());
       studies.push_back(study);
