@@ -42,7 +42,7 @@ std::string help_of(const std::vector<Kind>& kinds, const std::string& key) {
 
 const std::vector<SamplerKind>& samplers() {
   static const std::vector<SamplerKind> kinds{random_kind(), grid_kind(), sobol_kind(), halton_kind(),
-                                              tpe_kind(),    gp_kind(),   cmaes_kind()};
+                                              tpe_kind(),    gp_kind(),   cmaes_kind(), priorband_kind()};
   return kinds;
 }
 

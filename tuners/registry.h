@@ -17,6 +17,7 @@ struct SamplerRequest {
   SearchSpace space;
   std::uint64_t seed = 0;
   std::vector<Params> enqueue = {};    ///< trials that come first (samplers/enqueued.h)
+  Params start = {};                   ///< the user's guesses: of those parameters that have one
   std::vector<TrialRecord> past = {};  ///< of earlier studies (samplers/warm_started.h)
 };
 

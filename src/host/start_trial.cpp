@@ -49,4 +49,14 @@ std::optional<Params> start_trial(const RunConfig& config, const SearchSpace& sp
   return params;
 }
 
+Params start_values(const RunConfig& config, const SearchSpace& space) {
+  Params values;
+  for (std::size_t i = 0; i < config.search.size(); ++i) {
+    const ParameterSpec& spec = space.parameters[i];
+    if (const auto& start = config.search[i].start)
+      values.emplace_back(spec.name, checked_value("search." + spec.name + ".start", spec, *start));
+  }
+  return values;
+}
+
 }  // namespace finetune

@@ -14,4 +14,8 @@ namespace finetune {
 /// for a value that the parameter does not have, and for one of a parameter that the others switch off.
 std::optional<Params> start_trial(const RunConfig& config, const SearchSpace& space, bool asktell = false);
 
+/// The guesses alone, of the parameters that have one. Throws Error (bad_input) for a value that the parameter does not
+/// have.
+Params start_values(const RunConfig& config, const SearchSpace& space);
+
 }  // namespace finetune

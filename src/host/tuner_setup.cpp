@@ -152,9 +152,10 @@ std::unique_ptr<Tuner> make_tuner(const RunConfig& config, std::optional<std::in
   refuse_deaf_sampler(config.tune);
   TunerOptions options = tuner_options(config, concurrent, asktell);
   const SearchSpace space = search_space(config);
-  auto sampler = make_sampler(config.tune.sampler->name,
-                              {config.tune.sampler->options, space, options.seed, first_trials(config, space, asktell),
-                               past_records(past.studies, options.direction, options.max_steps)});
+  auto sampler =
+      make_sampler(config.tune.sampler->name,
+                   {config.tune.sampler->options, space, options.seed, first_trials(config, space, asktell),
+                    start_values(config, space), past_records(past.studies, options.direction, options.max_steps)});
   auto scheduler = make_scheduler(config.tune.scheduler->name, {config.tune.scheduler->options, space, options});
   return std::make_unique<Tuner>(std::move(options), std::move(sampler), std::move(scheduler));
 }

@@ -60,5 +60,14 @@ TEST(StartTrial, AValueThatTheParameterDoesNotHaveIsRefusedByItsKey) {
   }
 }
 
+TEST(StartValues, AreTheGuessesAlone) {
+  const RunConfig config =
+      config_of({{.name = "train.learning_rate", .low = 1e-5, .high = 1e-1, .log = true, .start = 0.01},
+                 {.name = "train.batch_size", .choices = {std::int64_t{8}, std::int64_t{16}}},
+                 {.name = "train.weight_decay", .low = 0, .high = 1, .start = std::int64_t{1}}});
+  EXPECT_EQ(start_values(config, search_space(config)),
+            (Params{{"train.learning_rate", 0.01}, {"train.weight_decay", 1.0}}));
+}
+
 }  // namespace
 }  // namespace finetune::testing
