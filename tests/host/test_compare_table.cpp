@@ -55,6 +55,43 @@ TEST(CompareTable, ColumnsFromTwoMethods) {
   EXPECT_EQ(table.rows[1].steps, std::nullopt);
 }
 
+TEST(CompareTable, APointIsOnTheFrontUnlessAnotherIsAsGoodInBothAndBetterInOne) {
+  using Points = std::vector<std::pair<double, double>>;
+  EXPECT_EQ(pareto_front(Points{{1, 5}, {2, 4}, {3, 4}, {4, 1}, {4, 3}}),
+            (std::vector<bool>{true, true, false, true, false}));
+  EXPECT_EQ(pareto_front(Points{{1, 1}, {1, 1}, {1, 2}}), (std::vector<bool>{true, true, false}));
+  EXPECT_EQ(pareto_front({}), std::vector<bool>{});
+}
+
+TEST(CompareTable, TheFrontIsThatOfStepsToItsBestAgainstTheMetric) {
+  const auto run = [](const char* method, double best, std::vector<Improvement> improvements) {
+    ComparedRun made = slow(0, best);
+    made.method = method;
+    made.improvements = std::move(improvements);
+    return made;
+  };
+  const ComparisonTable table = compare_runs(
+      std::vector{run("late", 1.0, {{2, 10}, {1.0, 90}}), run("early", 1.5, {{3, 10}, {1.5, 20}, {1.2, 30}}),
+                  run("worse", 1.7, {{1.7, 50}}), run("none", kInfinity, {})},
+      4);
+  const ComparedRun nothing{.method = "nothing", .concurrent = 4};
+  EXPECT_EQ(table.rows[0].steps_to_best, 90.0);
+  EXPECT_EQ(table.rows[1].steps_to_best, 20.0) << "as good as its final metric, not as its lowest";
+  EXPECT_TRUE(table.rows[0].on_front);
+  EXPECT_TRUE(table.rows[1].on_front);
+  EXPECT_FALSE(table.rows[2].on_front);
+  EXPECT_FALSE(compare_runs(std::vector{nothing}, 4).rows[0].on_front) << "without a metric there is no point";
+  const std::string text = table_markdown(table);
+  EXPECT_NE(text.find("Pareto front of steps against valid_loss: early 1.5000 after 20 steps, late 1.0000 after 90 "
+                      "steps."),
+            std::string::npos)
+      << text;
+  EXPECT_NE(text.find("| 20 (front) |"), std::string::npos) << text;
+  EXPECT_EQ(table_json(table).at("methods")[1].at("on_front"), true);
+  EXPECT_EQ(table_json(table).at("methods")[2].at("on_front"), false);
+  EXPECT_EQ(table_json(table).at("methods")[2].at("steps_to_best"), 50.0);
+}
+
 TEST(CompareTable, OnlyRunsOfTheMainWidthFillTheMainColumns) {
   std::vector<ComparedRun> runs{slow(0, 1.0), slow(0, 1.0)};
   runs[1].concurrent = 1;

@@ -44,12 +44,22 @@ const Improvement* first_within(const ComparedRun& run, double reach) {
   return nullptr;
 }
 
+double best_of(const ComparedRun& run) {
+  return run.best.value_or(kNever);
+}
+
 template <typename Of>
 std::optional<double> cost_to_reach(const Runs& runs, double reach, Of of) {
   return median_of(runs, [&](const ComparedRun& run) {
     const Improvement* at = first_within(run, reach);
     return at == nullptr ? kNever : static_cast<double>(of(*at));
   });
+}
+
+// A population's best may end worse than it once was: what counts is the final metric.
+double steps_to_best(const ComparedRun& run) {
+  const Improvement* at = first_within(run, best_of(run));
+  return static_cast<double>(at == nullptr ? run.steps : at->steps);
 }
 
 double lost_share(const ComparedRun& run) {
@@ -62,10 +72,6 @@ double shown(double metric, Direction direction) {
 
 std::optional<double> shown(const std::optional<double>& metric, Direction direction) {
   return metric ? std::optional(shown(*metric, direction)) : std::nullopt;
-}
-
-double best_of(const ComparedRun& run) {
-  return run.best.value_or(kNever);
 }
 
 double decision_microseconds(const Runs& runs) {
@@ -103,10 +109,27 @@ MethodRow row_of(const std::string& method, const Runs& runs, double reach) {
   }
   row.steps = cost_to_reach(runs, reach, [](const Improvement& at) { return at.steps; });
   row.seconds = cost_to_reach(runs, reach, [](const Improvement& at) { return at.seconds; });
+  row.steps_to_best = row.best ? median_of(runs, steps_to_best) : std::nullopt;
   row.lost_share = median_of(runs, lost_share).value_or(0);
   row.decision_microseconds = decision_microseconds(runs);
   row.decision_share = decision_share(runs);
   return row;
+}
+
+void mark_front(std::vector<MethodRow>& rows) {
+  std::vector<std::pair<double, double>> points;
+  for (const MethodRow& row : rows) points.emplace_back(row.steps_to_best.value_or(kNever), row.best.value_or(kNever));
+  const std::vector<bool> on_front = pareto_front(points);
+  for (std::size_t i = 0; i < rows.size(); ++i) rows[i].on_front = rows[i].best && on_front[i];
+}
+
+std::vector<const MethodRow*> front_of(const ComparisonTable& table) {
+  std::vector<const MethodRow*> front;
+  for (const MethodRow& row : table.rows) {
+    if (row.on_front) front.push_back(&row);
+  }
+  std::ranges::stable_sort(front, {}, [](const MethodRow* row) { return *row->steps_to_best; });
+  return front;
 }
 
 std::vector<ScalingPoint> scaling_of(std::span<const ComparedRun> runs, const std::string& method, double reach) {
@@ -159,25 +182,35 @@ std::pair<std::optional<double>, std::optional<double>> range_of(const MethodRow
 std::string header_text(const ComparisonTable& table) {
   const std::string widths = widths_text(table);
   std::string text = fmt::format(
-      "| method | best {}: median (lowest to highest) | within 1 %: seeds | steps | seconds | steps on others than the "
-      "best | microseconds a decision{} | rounds to within 1 % at {} side by side |",
+      "| method | best {}: median (lowest to highest) | within 1 %: seeds | steps | seconds | steps to its best | "
+      "steps on others than the best | microseconds a decision{} | rounds to within 1 % at {} side by side |",
       table.metric, is_measured(table) ? " (share of the time)" : "", widths);
   if (is_measured(table)) text += fmt::format(" seconds to within 1 % at {0} | steps a second at {0} |", widths);
-  return text + "\n|---|---|---|---|---|---|---|---|" + (is_measured(table) ? "---|---|" : "") + "\n";
+  return text + "\n|---|---|---|---|---|---|---|---|---|" + (is_measured(table) ? "---|---|" : "") + "\n";
 }
 
 std::string row_text(const MethodRow& row, Direction direction) {
   const auto [low, high] = range_of(row, direction);
-  std::string text = fmt::format("| {} | {} ({} to {}) | {} of {} | {} | {} | {:.1f} % | {:.1f}", row.method,
+  std::string text = fmt::format("| {} | {} ({} to {}) | {} of {} | {} | {} | {}{} | {:.1f} % | {:.1f}", row.method,
                                  text_of(shown(row.best, direction), 4), text_of(low, 4), text_of(high, 4), row.reached,
                                  row.seeds, text_of(row.steps, 0), text_of(row.seconds, row.decision_share ? 1 : 4),
-                                 100 * row.lost_share, row.decision_microseconds);
+                                 text_of(row.steps_to_best, 0), row.on_front ? " (front)" : "", 100 * row.lost_share,
+                                 row.decision_microseconds);
   if (row.decision_share) text += fmt::format(" ({:.3f} %)", 100 * *row.decision_share);
   text += fmt::format(" | {} |", scaling_text(row, &ScalingPoint::rounds, 0));
   if (row.decision_share)
     text += fmt::format(" {} | {} |", scaling_text(row, &ScalingPoint::seconds, 1),
                         scaling_text(row, &ScalingPoint::steps_per_second, 1));
   return text + "\n";
+}
+
+// The methods that a smaller budget would have favoured, cheapest first.
+std::string front_text(const ComparisonTable& table) {
+  std::string text;
+  for (const MethodRow* row : front_of(table))
+    text += fmt::format("{}{} {} after {:.0f} steps", text.empty() ? "" : ", ", row->method,
+                        text_of(shown(row->best, table.direction), 4), *row->steps_to_best);
+  return text.empty() ? text : "\nPareto front of steps against " + table.metric + ": " + text + ".\n";
 }
 
 std::string budget_text(const BudgetConfig& budget) {
@@ -206,6 +239,8 @@ nlohmann::ordered_json row_json(const MethodRow& row, Direction direction) {
           {"seeds_that_reached", row.reached},
           {"steps_to_reach", json_of(row.steps)},
           {"seconds_to_reach", json_of(row.seconds)},
+          {"steps_to_best", json_of(row.steps_to_best)},
+          {"on_front", row.on_front},
           {"lost_share", row.lost_share},
           {"decision_microseconds", row.decision_microseconds},
           {"decision_share", json_of(row.decision_share)},
@@ -219,6 +254,16 @@ std::optional<double> median(std::vector<double> values) {
   std::sort(values.begin(), values.end());
   const std::size_t n = values.size();
   return n % 2 == 1 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2;
+}
+
+std::vector<bool> pareto_front(std::span<const std::pair<double, double>> points) {
+  std::vector<bool> on_front;
+  for (const auto& point : points) {
+    on_front.push_back(std::ranges::none_of(points, [&](const auto& other) {
+      return other != point && other.first <= point.first && other.second <= point.second;
+    }));
+  }
+  return on_front;
 }
 
 ComparisonTable compare_runs(std::span<const ComparedRun> runs, std::int64_t concurrent) {
@@ -237,12 +282,14 @@ ComparisonTable compare_runs(std::span<const ComparedRun> runs, std::int64_t con
     table.rows.push_back(row_of(method, main_runs(runs, method, concurrent), reach));
     table.rows.back().scaling = scaling_of(runs, method, reach);
   }
+  mark_front(table.rows);
   return table;
 }
 
 std::string table_markdown(const ComparisonTable& table) {
   std::string text = header_text(table);
   for (const MethodRow& row : table.rows) text += row_text(row, table.direction);
+  text += front_text(table);
   for (const SkippedMethod& skipped : table.skipped)
     text += fmt::format("\n{} left out: {}\n", skipped.method, skipped.why);
   if (table.finished < table.studies)

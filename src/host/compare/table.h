@@ -47,10 +47,12 @@ struct MethodRow {
   std::int64_t seeds = 0, reached = 0;    ///< studies, and those that came within reach
   std::optional<double> best, low, high;  ///< over seeds: median, lowest and highest
   std::optional<double> steps, seconds;   ///< medians until within reach; nothing when most seeds never were
-  double lost_share = 0;                  ///< median share of the steps that went to trials other than the best
-  double decision_microseconds = 0;       ///< mean of one call of the tuner
-  std::optional<double> decision_share;   ///< of the studies' time, where training was real
-  std::vector<ScalingPoint> scaling;      ///< by concurrent
+  std::optional<double> steps_to_best;   ///< median of the steps spent when a metric as good as the final one was there
+  bool on_front = false;                 ///< (steps_to_best, best) is not dominated
+  double lost_share = 0;                 ///< median share of the steps that went to trials other than the best
+  double decision_microseconds = 0;      ///< mean of one call of the tuner
+  std::optional<double> decision_share;  ///< of the studies' time, where training was real
+  std::vector<ScalingPoint> scaling;     ///< by concurrent
 };
 
 struct SkippedMethod {
@@ -68,6 +70,10 @@ struct ComparisonTable {
   std::vector<MethodRow> rows;             ///< in the order of the methods' first runs
   std::vector<SkippedMethod> skipped;
 };
+
+/// For each (cost, value) whether none has less of one and no more of the other: the Pareto front of what it cost and
+/// what it brought. Equal points are on it together.
+std::vector<bool> pareto_front(std::span<const std::pair<double, double>> points);
 
 /// The middle value, or the mean of the two; infinite ones count as the largest. Nothing for nothing.
 std::optional<double> median(std::vector<double> values);
