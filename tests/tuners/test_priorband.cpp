@@ -1,6 +1,7 @@
 // Sampler priorband. Golden numbers are of NePS 0.17.0 (PyPI neural-pipeline-search): CenteredPrior.log_pdf,
 // TruncatedNormal.icdf, calculate_sh_rungs, and the probabilities that PriorBandSampler.sample_config hands to its
 // choice of a policy, with prior_confidence high (0.75). It keeps positions in float32, so they hold to about 1e-6.
+// tests/golden/priorband.py prints them.
 #include <gtest/gtest.h>
 
 #include <algorithm>
