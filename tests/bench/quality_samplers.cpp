@@ -1,11 +1,12 @@
 // How well samplers search: the median regret on black boxes after 20, 30, 50, 60 and 100 trials, one after the other.
 //
-//     quality_samplers [--json] [--seeds N] [--first-seed N] [--trials N] [--functions a,b] SAMPLER[:option=value,...]
+//     quality_samplers [--json] [--seeds N] [--first-seed N] [--trials N] [--start good|bad] [--functions a,b]
+//                      SAMPLER[:option=value,...]
 //     ... quality_samplers --seeds 30 tpe tpe:mode=optuna4 random
 //
 // Regret is the best value so far less the known minimum. `ratio` is the geometric mean over the functions of the
 // median after 30, 60 and 100 trials over that of the first sampler named. With --json one object a row instead, seed
-// by seed, with the mean seconds of one ask.
+// by seed, with the mean seconds of one ask. --start: the user's guess, which the first trial has (support/starts.h).
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
@@ -18,6 +19,7 @@
 #include "core/text.h"
 #include "support/entry.h"
 #include "support/objectives.h"
+#include "support/starts.h"
 #include "tuners/registry.h"
 
 namespace finetune::testing {
@@ -27,20 +29,23 @@ struct Settings {
   bool json = false;
   std::uint64_t seeds = 20, first_seed = 0;
   std::size_t trials = 100;
+  std::string start;  ///< the user's guess, which the first trial has
   std::vector<std::string> functions, samplers;
 };
 
 const std::vector<std::size_t> kColumns{20, 30, 50, 60, 100};
 using Medians = std::map<std::size_t, double>;  // trials -> median regret
 
-std::unique_ptr<Sampler> sampler_from(const std::string& text, const SearchSpace& space, std::uint64_t seed) {
+std::unique_ptr<Sampler> sampler_from(const std::string& text, const Objective& objective, const std::string& kind,
+                                      std::uint64_t seed) {
   const Entry entry = parse_entry(text);
-  return make_sampler(entry.name, {entry.options, space, seed});
+  const Params start = start_of(objective.space, objective.value, kind, seed);
+  return make_sampler(entry.name, {entry.options, objective.space, seed, first_trials(start), start});
 }
 
-std::vector<double> regrets(const Objective& objective, const std::string& sampler_text, std::uint64_t seed,
-                            std::size_t count) {
-  const auto sampler = sampler_from(sampler_text, objective.space, seed);
+std::vector<double> regrets(const Objective& objective, const std::string& sampler_text, const std::string& start,
+                            std::uint64_t seed, std::size_t count) {
+  const auto sampler = sampler_from(sampler_text, objective, start, seed);
   std::vector<TrialRecord> trials;
   std::vector<double> best;
   while (trials.size() < count) {
@@ -60,7 +65,7 @@ using Columns = std::map<std::size_t, std::vector<double>>;  // trials -> regret
 Columns columns_of(const Objective& objective, const std::string& sampler, const Settings& settings) {
   Columns columns;
   for (std::uint64_t i = 0; i < settings.seeds; ++i) {
-    const auto best = regrets(objective, sampler, settings.first_seed + i, settings.trials);
+    const auto best = regrets(objective, sampler, settings.start, settings.first_seed + i, settings.trials);
     for (const std::size_t count : kColumns) {
       if (count <= best.size()) columns[count].push_back(best[count - 1]);
     }
@@ -118,7 +123,7 @@ void run(const Settings& settings) {
       const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
       const auto asks = static_cast<double>(settings.seeds * settings.trials);
       if (settings.json) {
-        print_json(objective, sampler, columns, seconds / asks);
+        print_json(objective, with_start(sampler, settings.start), columns, seconds / asks);
         continue;
       }
       print_row(objective.name, sampler, table[sampler][objective.name] = medians(columns), seconds);
@@ -142,6 +147,7 @@ int main(int count, char** arguments) {
   app.add_option("--seeds", settings.seeds, "how many");
   app.add_option("--first-seed", settings.first_seed, "the first of them");
   app.add_option("--trials", settings.trials, "of each seed");
+  app.add_option("--start", settings.start, "of the parameters")->check(CLI::IsMember({"good", "bad"}));
   app.add_option("--functions", settings.functions, "some of the black boxes")->delimiter(',')->allow_extra_args(false);
   app.add_option("samplers", settings.samplers, "NAME[:option=value,...]")->required();
   CLI11_PARSE(app, count, arguments);

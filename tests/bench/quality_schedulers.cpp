@@ -1,12 +1,14 @@
 // How well schedulers choose and what they spend, on simulated curves. Run by hand:
 //
-//     quality_schedulers [--json] [--seeds N] [--first-seed N] [--sampler NAME] [--functions a,b] SETTING SCHEDULER...
+//     quality_schedulers [--json] [--seeds N] [--first-seed N] [--sampler NAME] [--start good|bad] [--functions a,b]
+//                        SETTING SCHEDULER...
 //     quality_schedulers --seeds 40 steps median asha:min_steps=1,reduction_factor=4
 //
 // Settings: `steps`, eight trials side by side and the steps of 20 full-length runs; `trials`, eight side by side and
 // 100 trials; `sequential`, one after the other, 4000 steps; `populations`, 2 to 16 members. Regret: median over seeds
 // of the noise-free regret of the trial that the tuner calls best, after half and after all of the steps; trials and
-// steps are means. With --json one object a row, seed by seed.
+// steps are means. --start: the user's guess, which the first trial has (support/starts.h). With --json one object a
+// row, seed by seed.
 #include <fmt/core.h>
 
 #include <CLI/CLI.hpp>
@@ -25,7 +27,7 @@ namespace {
 struct Settings {
   bool json = false;
   std::uint64_t seeds = 20, first_seed = 0;
-  std::string sampler = "random", what = "steps";
+  std::string sampler = "random", start, what = "steps";
   std::vector<std::string> functions;
   std::vector<Entry> schedulers;
 };
@@ -46,9 +48,11 @@ void measure(const CurveProblem& problem, const Entry& entry, SimulatedStudy stu
   study.sampler_options = sampler.options;
   study.scheduler = entry.name;
   study.scheduler_options = entry.options;
+  const std::string shown_sampler = with_start(settings.sampler, settings.start);
   std::vector<double> half, whole, trials, steps;
   for (std::uint64_t i = 0; i < settings.seeds; ++i) {
     study.seed = settings.first_seed + i;
+    study.start = start_of(problem.space, problem.value, settings.start, study.seed);
     const SimulatedResult result = simulate(problem, study);
     half.push_back(result.half_regret);
     whole.push_back(result.regret);
@@ -57,13 +61,13 @@ void measure(const CurveProblem& problem, const Entry& entry, SimulatedStudy stu
   }
   if (settings.json) {
     const nlohmann::ordered_json row{
-        {"program", "finetune_tune"},  {"setting", settings.what}, {"function", problem.name},
-        {"sampler", settings.sampler}, {"scheduler", entry.text},  {"half", finite(half)},
-        {"regret", finite(whole)},     {"trials", trials},         {"steps", steps}};
+        {"program", "finetune_tune"}, {"setting", settings.what}, {"function", problem.name},
+        {"sampler", shown_sampler},   {"scheduler", entry.text},  {"half", finite(half)},
+        {"regret", finite(whole)},    {"trials", trials},         {"steps", steps}};
     fmt::print("{}\n", row.dump());
     return;
   }
-  fmt::print("| {} | {} | {} | {:.3g} | {:.3g} | {:.0f} | {:.0f} |\n", problem.name, settings.sampler, entry.text,
+  fmt::print("| {} | {} | {} | {:.3g} | {:.3g} | {:.0f} | {:.0f} |\n", problem.name, shown_sampler, entry.text,
              median(half), median(whole), mean(trials), mean(steps));
 }
 
@@ -83,7 +87,8 @@ std::vector<Entry> halvings(const CurveProblem& problem) {
   return entries({"none", "median", "percentile:percentile=25", "patient", threshold_for(problem), "wilcoxon",
                   "early_exit", "asha:min_steps=1,reduction_factor=4", "asha:min_steps=1",
                   "asha_promotion:min_steps=1,reduction_factor=4", "asha_promotion:min_steps=1", "pasha:min_steps=1",
-                  "hyperband:min_steps=1", "hyperband:min_steps=1,guard=false", "sync_hyperband:min_steps=1"});
+                  "hyperband:min_steps=1", "hyperband:min_steps=1,guard=false", "sync_hyperband:min_steps=1", "cut",
+                  "cut:share=0.1", "cut:share=0.05"});
 }
 
 bool is_wanted(const Settings& settings, const std::string& function) {
@@ -145,6 +150,7 @@ int main(int count, char** arguments) {
   app.add_option("--seeds", settings.seeds, "how many");
   app.add_option("--first-seed", settings.first_seed, "the first of them");
   app.add_option("--sampler", settings.sampler, "NAME[:option=value,...]");
+  app.add_option("--start", settings.start, "of the searched parameters")->check(CLI::IsMember({"good", "bad"}));
   app.add_option("--functions", settings.functions, "some of the curves")->delimiter(',')->allow_extra_args(false);
   app.add_option("setting", settings.what, "what is held equal")
       ->required()

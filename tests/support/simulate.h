@@ -7,6 +7,7 @@
 
 #include "host/compare/play_curves.h"
 #include "support/curves.h"
+#include "support/starts.h"
 #include "tuners/registry.h"
 
 namespace finetune::testing {
@@ -14,6 +15,7 @@ namespace finetune::testing {
 struct SimulatedStudy {
   std::string sampler = "random", scheduler = "none";
   Params sampler_options, scheduler_options;
+  Params start;  ///< the user's guess
   std::int64_t trials = 1'000'000, concurrent = 1;
   std::int64_t steps = 0;  ///< for all trials together
   std::uint64_t seed = 0;
@@ -50,10 +52,15 @@ class Simulator {
 
  private:
   TunerOptions options() const {
-    return {.trials = study_.trials, .max_steps = problem_.steps, .concurrent = study_.concurrent, .seed = study_.seed};
+    return {.trials = study_.trials,
+            .max_steps = problem_.steps,
+            .concurrent = study_.concurrent,
+            .budget_steps = study_.steps,
+            .seed = study_.seed};
   }
   std::unique_ptr<Sampler> sampler() const {
-    return make_sampler(study_.sampler, {study_.sampler_options, problem_.space, study_.seed});
+    return make_sampler(study_.sampler, {study_.sampler_options, problem_.space, study_.seed,
+                                         first_trials(study_.start), study_.start});
   }
   std::unique_ptr<Scheduler> scheduler() const {
     return make_scheduler(study_.scheduler, {study_.scheduler_options, problem_.space, options()});
