@@ -16,7 +16,8 @@ enum class Purpose : std::uint32_t {
   sampler = 4,
   scheduler = 5,
   split = 6,
-  test = 7
+  test = 7,
+  report = 8
 };
 
 /// One block of four 32-bit words.

@@ -26,7 +26,8 @@ ALLOWED = {
     "models": ["kernels/api", "kernels/torch", "models/families", "src/core"],
     "models/families": ["models", "src/core"],
     "src/engine": ["data", "kernels/api", "kernels/torch", "models", "src/config", "src/core", "tuners"],
-    "src/report": ["src/core"],
+    "src/report": ["src/core", "src/report/importance"],
+    "src/report/importance": ["src/core"],
     "src/study": ["models", "src/core", "src/engine", "src/report", "tuners"],  # models: the header of safetensors files
     "src/host": ["data", "models", "src/config", "src/core", "src/engine", "src/report", "src/study", "tuners"],
     "src/cli": ["data", "data/tokenizers", "models", "models/families", "src/config", "src/core", "src/engine", "src/host",
