@@ -8,7 +8,7 @@
 
 namespace finetune {
 
-int show_study(const StudySummary& study, bool json) {
+int show_study(const ReportFacts& study, bool json) {
   if (json)
     std::cout << report_json(study).dump() << "\n";
   else

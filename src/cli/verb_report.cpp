@@ -5,7 +5,7 @@
 #include "core/error.h"
 #include "core/strict_json.h"
 #include "host/run_paths.h"
-#include "report/summary.h"
+#include "report/facts.h"
 #include "study/run_folder.h"
 
 namespace finetune {
@@ -26,9 +26,9 @@ int run_report(const Arguments& arguments) {
   if (!std::filesystem::exists(where))
     throw bad_input(where, "does not exist: this is no tuning run, or one that was cut off before its end");
   check_output_folder("the report", folder);
-  StudySummary study = summary_from_json(where, read_json_file(where));
+  ReportFacts study = facts_from_json(where, read_json_file(where));
   read_curves(run, study);
-  compare_parameters(study);
+  analyze(study);
   find_results(run, study);
   write_reports(run, study);
   if (arguments.json())

@@ -16,7 +16,7 @@ int run_tune(const Arguments& arguments) {
   const InterruptGuard guard;
   const auto trace = open_trace(arguments);
   Progress progress;
-  const StudySummary summary = tune(config, study_hooks(progress, trace.get()), arguments.overwrite());
+  const ReportFacts summary = tune(config, study_hooks(progress, trace.get()), arguments.overwrite());
   progress.end();
   return show_study(summary, arguments.json());
 }

@@ -5,7 +5,7 @@
 //   Trial         engine/study.h      all that the study knows: configuration, state, lineage, lane, images
 //   TrialRecord   tuners/tuner.h      its past as samplers and schedulers see it; in asktell there is nothing else
 //   PackTrial     engine/pack_data.h  what a lane computes it with: values that decide a step, and nothing else
-//   TrialSummary  report/summary.h    its line in a report: what report.json holds, so that it can be read back
+//   TrialFacts    report/facts.h      its line in a report: what report.json holds, so that it can be read back
 #pragma once
 
 #include <compare>

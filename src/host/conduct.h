@@ -8,7 +8,7 @@
 #include "host/hooks.h"
 #include "host/past_trials.h"
 #include "host/train.h"
-#include "report/summary.h"
+#include "report/facts.h"
 #include "study/saves.h"
 
 namespace finetune {
@@ -18,8 +18,8 @@ constexpr const char *kTuneVerb = "tune", *kTrainVerb = "train";
 
 /// Everything of session.config is settled: tune.concurrent trials run side by side. `past`: of tune.warm_start.
 /// `from`: the save to go on from.
-StudySummary conduct_tune(Session& session, const StudyHooks& hooks, const PastTrials& past,
-                          const std::optional<SaveRow>& from);
+ReportFacts conduct_tune(Session& session, const StudyHooks& hooks, const PastTrials& past,
+                         const std::optional<SaveRow>& from);
 
 /// One trial, without a search (forget_search). Throws Error when training fails.
 TrainResult conduct_train(Session& session, const StudyHooks& hooks, const std::optional<SaveRow>& from);

@@ -1,11 +1,14 @@
 #include <filesystem>
+#include <memory>
 #include <utility>
 
 #include "config/config.h"
 #include "config/params.h"
+#include "core/content_hash.h"
 #include "core/files.h"
 #include "core/folders.h"
 #include "host/conduct.h"
+#include "host/live_report.h"
 #include "host/recorded_session.h"
 #include "host/results.h"
 #include "host/study_setup.h"
@@ -36,13 +39,19 @@ void write_best(const Session& session, const StudyResult& result, std::vector<L
   write_file_atomically(run / "best.yaml", to_yaml(best_config(session, winner)), on_fault);
 }
 
-StudySummary write_results(const Session& session, const StudyResult& result, std::vector<LaneParts>& lanes,
-                           double seconds, const OnDiskFault& on_fault) {
+// What is known of the run's inputs once it has ended.
+void add_hashes(ReportFacts& facts, const fs::path& run, const std::vector<RunInput>& inputs) {
+  facts.provenance.emplace_back("run.yaml", file_hash(run / "run.yaml"));
+  for (const RunInput& input : inputs)
+    facts.provenance.emplace_back(input.path.string(), input.hash.empty() ? "changed while the study ran" : input.hash);
+}
+
+ReportFacts write_results(const Session& session, ReportFacts summary, const StudyResult& result,
+                          std::vector<LaneParts>& lanes, const OnDiskFault& on_fault) {
   const fs::path run = session.config.run.out;
-  StudySummary summary = summarize(session, result, seconds);
   write_best(session, result, lanes, on_fault);
   read_curves(run, summary);
-  compare_parameters(summary);
+  analyze(summary);
   find_results(run, summary);
   write_reports(run, summary, on_fault);
   return summary;
@@ -50,8 +59,8 @@ StudySummary write_results(const Session& session, const StudyResult& result, st
 
 }  // namespace
 
-StudySummary conduct_tune(Session& session, const StudyHooks& hooks, const PastTrials& past,
-                          const std::optional<SaveRow>& from) {
+ReportFacts conduct_tune(Session& session, const StudyHooks& hooks, const PastTrials& past,
+                         const std::optional<SaveRow>& from) {
   const RunConfig& config = session.config;
   const std::int64_t resident = *config.tune.concurrent;
   RecordedSession recorded(session, hooks, {{"verb", kTuneVerb}}, from);
@@ -59,8 +68,17 @@ StudySummary conduct_tune(Session& session, const StudyHooks& hooks, const PastT
   std::vector<LaneParts> lanes = make_lanes(session, resident + 1);  // one more for the default configuration
   StudyOptions options = study_options(session, config, resident);
   options.on_step = hooks.on_step;
-  const Played played = recorded.play(std::move(options), *tuner, lanes_of(lanes), {});
-  StudySummary summary = write_results(session, played.result, lanes, played.seconds, recorded.on_fault());
+  ReportFacts known = known_before(session);
+  const auto rungs = [&tuner] { return tuner->looks().rungs; };
+  const auto watcher = [&](std::function<double()> seconds) {
+    return std::make_unique<LiveReport>(
+        LiveReportOptions{.run = config.run.out, .known = known, .seconds = std::move(seconds), .rungs = rungs});
+  };
+  const Played played = recorded.play(std::move(options), *tuner, lanes_of(lanes), {}, watcher);
+  known.rungs = rungs();
+  add_hashes(known, config.run.out, recorded.hashed_inputs());
+  ReportFacts summary = write_results(session, summarize(std::move(known), played.result, played.seconds),
+                                      played.result, lanes, recorded.on_fault());
   if (!summary.interrupted) complete(config.run.out, recorded.on_fault());
   return summary;
 }

@@ -9,10 +9,14 @@
 #include "engine/devices.h"
 #include "engine/packed_trainer.h"
 #include "engine/schedule.h"
+#include "host/search_space.h"
+#include "host/trial_facts.h"
 #include "models/export.h"
 
 namespace finetune {
 namespace {
+
+constexpr const char* kLibTorch = "2.11.0";
 
 std::string device_text(const Session& session) {
   std::vector<std::string> names;
@@ -29,12 +33,42 @@ std::vector<std::string> absolute_paths(const std::vector<std::string>& files) {
   return paths;
 }
 
+using Provenance = std::vector<std::pair<std::string, std::string>>;
+
+std::string text_of(const TunerPart& part) {
+  std::string text = part.name;
+  for (const auto& [name, value] : part.options) text += ", " + name + " " + to_text(value);
+  return text;
+}
+
+// What decides a number of the run, as far as it is known before the first step.
+Provenance provenance(const Session& session) {
+  const RunConfig& config = session.config;
+  Provenance list{{"finetune_tune", kVersion}, {"LibTorch", kLibTorch}, {"device", device_text(session)}};
+  const auto add = [&](const char* name, const std::string& value) { list.emplace_back(name, value); };
+  const auto count = [](const std::optional<std::int64_t>& number) {
+    return number ? std::to_string(*number) : std::string("auto");
+  };
+  add("model.dtype", config.model.dtype);
+  add("run.kernels", config.run.kernels);
+  add("run.numerics", config.run.numerics);
+  add("run.lanes", count(config.run.lanes));
+  add("tune.concurrent", count(config.tune.concurrent));
+  add("tune.sampler", text_of(*config.tune.sampler));
+  add("tune.scheduler", text_of(*config.tune.scheduler));
+  add("tune.seed", std::to_string(config.tune.seed));
+  const auto is_seed = [](const SearchParameter& parameter) { return parameter.name == "train.seed"; };
+  if (std::ranges::none_of(config.search, is_seed)) add("train.seed", std::to_string(config.train.seed));
+  if (!session.data.chat_template.empty()) add("chat template", session.data.chat_template);
+  return list;
+}
+
 }  // namespace
 
 std::string run_yaml(const Session& session) {
   RunConfig config = session.config;
   config.run.tokens_per_pass = session.tokens_per_pass;
-  return std::string("# finetune_tune ") + kVersion + ", LibTorch 2.11.0, " + device_text(session) + "\n" +
+  return std::string("# finetune_tune ") + kVersion + ", LibTorch " + kLibTorch + ", " + device_text(session) + "\n" +
          (session.data.chat_template.empty() ? "" : "# chat template " + session.data.chat_template + "\n") +
          to_yaml(config);
 }
@@ -81,10 +115,12 @@ RunConfig best_config(const Session& session, const Trial& best) {
   return config;
 }
 
-StudySummary summarize(const Session& session, const StudyResult& result, double seconds) {
+ReportFacts known_before(const Session& session) {
   const RunConfig& config = session.config;
-  StudySummary study;
+  ReportFacts study;
   study.model = config.model.path;
+  study.train_files = config.data.train;
+  study.valid_files = config.data.valid;
   study.train_data = join(config.data.train, ", ");
   study.valid_data = session.data.valid_source;
   study.device = device_text(session);
@@ -95,25 +131,26 @@ StudySummary summarize(const Session& session, const StudyResult& result, double
   study.direction = config.tune.direction;
   study.full = config.train.full();
   study.full_steps = last_step(config.train);
+  study.search = search_facts(search_space(config));
+  study.default_params = searched_defaults(config);
+  study.provenance = provenance(session);
+  return study;
+}
+
+ReportFacts summarize(ReportFacts study, const StudyResult& result, double seconds) {
   for (const Trial& trial : result.trials) {
-    study.trials.push_back({.id = trial.id.value,
-                            .params = trial.params,
-                            .state = to_text(trial.state),
-                            .reason = trial.reason,
-                            .metric = trial.best_metric,
-                            .step = trial.best_step,
-                            .steps = trial.step});
+    study.trials.push_back(trial_facts(trial));
     // What an interruption cut off is not saved, nor is what a trial that broke did not do.
     const bool cut = trial.state != TrialState::stopped || trial.reason == to_text(EndReason::interrupted);
     if (!cut) study.saved_steps += study.full_steps - trial.step;
   }
   study.best = result.best;
+  if (result.best) study.best_schedule = schedule_facts(result.trials[*result.best]);
   study.base_metric = result.base_metric;
   if (const auto& run = result.default_run) {
     study.default_metric = run->best_metric;
     if (run->state == TrialState::failed) study.default_failure = run->reason;
   }
-  study.default_params = searched_defaults(config);
   study.seconds = seconds;
   study.steps = result.steps;
   study.tokens = result.tokens;

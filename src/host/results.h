@@ -6,7 +6,7 @@
 
 #include "engine/session.h"
 #include "engine/study.h"
-#include "report/summary.h"
+#include "report/facts.h"
 
 namespace finetune {
 
@@ -20,6 +20,9 @@ void write_weights(const Session& session, ParameterStore& store, const Trial& t
 /// The configuration with which `train` gives the best trial's weights again, bit for bit.
 RunConfig best_config(const Session& session, const Trial& best);
 
-StudySummary summarize(const Session& session, const StudyResult& result, double seconds);
+/// What a report can say before the first step: no trials, no cost.
+ReportFacts known_before(const Session& session);
+/// `known` with what came of it.
+ReportFacts summarize(ReportFacts known, const StudyResult& result, double seconds);
 
 }  // namespace finetune

@@ -32,11 +32,11 @@ void require_run(const fs::path& run) {
   require_no_links(run);
 }
 
-StudySummary complete_summary(const fs::path& run) {
+ReportFacts complete_summary(const fs::path& run) {
   const std::string where = (run / "report.json").string();
-  StudySummary summary = summary_from_json(where, read_json_file(where));
+  ReportFacts summary = facts_from_json(where, read_json_file(where));
   read_curves(run, summary);
-  compare_parameters(summary);
+  analyze(summary);
   find_results(run, summary);
   return summary;
 }

@@ -6,7 +6,7 @@
 
 #include "host/hooks.h"
 #include "host/train.h"
-#include "report/summary.h"
+#include "report/facts.h"
 
 namespace finetune {
 
@@ -16,7 +16,7 @@ struct ResumeOptions {
 
 /// What a run left: of `tune` or of `train`. Neither where a run of `train` was complete before.
 struct Resumed {
-  std::optional<StudySummary> study;
+  std::optional<ReportFacts> study;
   std::optional<TrainResult> trained;
 };
 

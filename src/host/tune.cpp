@@ -22,7 +22,7 @@ void announce(const Session& session, const LaneCosts& costs, std::int64_t resid
 
 }  // namespace
 
-StudySummary tune(RunConfig config, const StudyHooks& hooks, bool overwrite) {
+ReportFacts tune(RunConfig config, const StudyHooks& hooks, bool overwrite) {
   resolve_replay(config);
   choose_defaults(config);
   validate(config);

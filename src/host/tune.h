@@ -5,13 +5,13 @@
 
 #include "config/config.h"
 #include "host/hooks.h"
-#include "report/summary.h"
+#include "report/facts.h"
 
 namespace finetune {
 
 /// `config` as load_config gives it. A study in which every trial failed (all_failed) has no best and leaves no
 /// weights. Throws Error before anything is written when the configuration or the data cannot be used. With `overwrite`
 /// what is in run.out goes first; else a folder with something in it is refused.
-StudySummary tune(RunConfig config, const StudyHooks& hooks = {}, bool overwrite = false);
+ReportFacts tune(RunConfig config, const StudyHooks& hooks = {}, bool overwrite = false);
 
 }  // namespace finetune

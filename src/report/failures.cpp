@@ -10,35 +10,35 @@
 namespace finetune {
 namespace {
 
-using Trials = std::vector<const TrialSummary*>;
+using Trials = std::vector<const TrialFacts*>;
 
 constexpr const char* kRate = "train.learning_rate";
 
 // The words of failure_reason (engine/actions.h) and of a lane.
-bool found_no_memory(const TrialSummary& trial) {
+bool found_no_memory(const TrialFacts& trial) {
   return trial.reason.find("out of memory") != std::string::npos;
 }
-bool diverged(const TrialSummary& trial) {
+bool diverged(const TrialFacts& trial) {
   const auto begins = [&](const char* words) { return trial.reason.starts_with(words); };
   return begins("loss is ") || begins("gradient norm is ") || begins("metric is not finite");
 }
 
-Trials failed_with(const StudySummary& study, bool (*how)(const TrialSummary&)) {
+Trials failed_with(const ReportFacts& study, bool (*how)(const TrialFacts&)) {
   Trials trials;
-  for (const TrialSummary& trial : study.trials) {
+  for (const TrialFacts& trial : study.trials) {
     if (trial.state == "failed" && how(trial)) trials.push_back(&trial);
   }
   return trials;
 }
 
 // "loss is nan at step 1 (trial 0)" where there are no others, else how many there are of them.
-std::string evidence(const StudySummary& study, const Trials& trials, const char* what) {
+std::string evidence(const ReportFacts& study, const Trials& trials, const char* what) {
   const std::string first = fmt::format("{} (trial {})", trials.front()->reason, trials.front()->id);
   if (trials.size() == study.trials.size()) return first;
   return fmt::format("{} of {} trials {}: {}", trials.size(), study.trials.size(), what, first);
 }
 
-std::optional<double> rate_of(const TrialSummary& trial) {
+std::optional<double> rate_of(const TrialFacts& trial) {
   const Value* rate = find_param(trial.params, kRate);
   return rate ? std::optional(as_number(*rate)) : std::nullopt;
 }
@@ -48,7 +48,7 @@ std::pair<double, double> usual_rates(bool full) {
   return full ? std::pair(2e-6, 2e-4) : std::pair(2e-5, 2e-3);
 }
 
-std::string advice_on_rates(const StudySummary& study, const Trials& trials) {
+std::string advice_on_rates(const ReportFacts& study, const Trials& trials) {
   const auto lower = [](const auto* a, const auto* b) { return rate_of(*a) < rate_of(*b); };
   const auto [least, most] = std::minmax_element(trials.begin(), trials.end(), lower);
   const auto rate = rate_of(**least);
@@ -63,7 +63,7 @@ std::string advice_on_rates(const StudySummary& study, const Trials& trials) {
 
 }  // namespace
 
-std::string failure_hint(const StudySummary& study) {
+std::string failure_hint(const ReportFacts& study) {
   const Trials broken = failed_with(study, diverged), starved = failed_with(study, found_no_memory);
   const bool all = all_failed(study);
   const auto tells = [&](const Trials& trials) {

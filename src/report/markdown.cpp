@@ -2,7 +2,8 @@
 
 #include "core/number.h"
 #include "core/text.h"
-#include "report/summary.h"
+#include "report/facts.h"
+#include "report/parameters.h"
 
 namespace finetune {
 namespace {
@@ -17,9 +18,37 @@ std::string cell(const std::string& text) {
   return out;
 }
 
+std::string importance_text(const ReportFacts& study) {
+  if (study.importance.empty()) return "";
+  double all = 0;
+  for (const ImportanceFact& fact : study.importance) all += fact.ped_anova;
+  std::string text = fmt::format(
+      "\nShare of the metric's variance that each parameter makes alone (fANOVA), and of what it took to be among the "
+      "best tenth (PED-ANOVA), at step {}, the highest that at least half of the evaluated trials reached (rough):\n\n"
+      "| parameter | fANOVA | PED-ANOVA | trials |\n|---|---|---|---|\n",
+      study.compared_step);
+  for (const ImportanceFact& fact : study.importance)
+    text += fmt::format("| {} | {:.0f} % | {:.0f} % | {} |\n", cell(fact.parameter), 100 * fact.share,
+                        all > 0 ? 100 * fact.ped_anova / all : 0, fact.trials);
+  for (const InteractionFact& pair : study.interactions) {
+    if (pair.share < 0.05) break;  // largest first
+    text += fmt::format("\n{} and {} make {:.0f} % together beyond that.\n", cell(pair.first), cell(pair.second),
+                        100 * pair.share);
+  }
+  return text;
+}
+
+std::string correlation_text(const ReportFacts& study) {
+  if (study.correlations.empty()) return "";
+  std::string text = "\nRank correlation of the metric between steps, over trials evaluated at both:\n\n";
+  for (const CorrelationFact& fact : study.correlations)
+    text += fmt::format("- steps {} and {}: {:.2f} ({} trials)\n", fact.early, fact.late, fact.spearman, fact.trials);
+  return text;
+}
+
 }  // namespace
 
-std::string report_markdown(const StudySummary& study) {
+std::string report_markdown(const ReportFacts& study) {
   std::string text = "# Study of " + cell(study.model) + "\n\n" + verdict(study) + "\n\n";
   if (study.interrupted) text += "The study was interrupted; this is what there was.\n\n";
   if (!study.stopped_by.empty()) text += "The study was ended by tune.budget." + study.stopped_by + ".\n\n";
@@ -29,15 +58,13 @@ std::string report_markdown(const StudySummary& study) {
                   cell(study.device));
   text += "| trial | " + study.metric + " | step | state | reason |";
   std::vector<std::string> names;
-  if (!study.trials.empty()) {
-    for (const auto& [name, value] : study.trials.front().params) names.push_back(name);
-  }
+  for (const ParameterFacts& parameter : searched(study)) names.push_back(parameter.name);
   for (const auto& name : names) text += " " + cell(name) + " |";
   text += "\n|---|---|---|---|---|" + std::string();
   for (std::size_t i = 0; i < names.size(); ++i) text += "---|";
   text += "\n";
   for (std::size_t i = 0; i < study.trials.size(); ++i) {
-    const TrialSummary& trial = study.trials[i];
+    const TrialFacts& trial = study.trials[i];
     const bool best = study.best && *study.best == i;
     text += fmt::format("| {}{} | {} | {} | {} | {} |", trial.id, best ? " (best)" : "",
                         trial.metric ? fmt::format("{:.6g}", *trial.metric) : "-", trial.step, trial.state,
@@ -50,14 +77,10 @@ std::string report_markdown(const StudySummary& study) {
   }
   text += fmt::format("\nCost: {} steps, {} saved by stopping, {} tokens, {:.1f} s.\n", with_commas(study.steps),
                       with_commas(study.saved_steps), with_commas(study.tokens), study.seconds);
-  if (!study.importance.empty()) {
-    text += fmt::format(
-        "\nShare of the metric's variance that each parameter explains alone, at step {}, the highest that at least "
-        "half "
-        "of the evaluated trials reached (rough):\n\n",
-        study.compared_step);
-    for (const auto& [name, share] : study.importance) text += fmt::format("- {}: {:.0f} %\n", cell(name), 100 * share);
-  }
+  text += importance_text(study);
+  text += correlation_text(study);
+  if (!study.provenance.empty()) text += "\nVersions, hashes, seeds:\n\n";
+  for (const auto& [name, value] : study.provenance) text += "- " + cell(name) + ": " + cell(value) + "\n";
   const std::vector<NextStep> steps = next_steps(study);
   if (!steps.empty()) text += "\nNext:\n\n";
   for (const auto& [command, what] : steps) text += "    # " + what + "\n    " + cell(command) + "\n";

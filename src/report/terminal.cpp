@@ -2,15 +2,17 @@
 
 #include <algorithm>
 #include <map>
+#include <nlohmann/json.hpp>
+#include <utility>
 
 #include "core/shell.h"
 #include "core/text.h"
-#include "report/summary.h"
+#include "report/facts.h"
 
 namespace finetune {
 namespace {
 
-std::string states_text(const StudySummary& study) {
+std::string states_text(const ReportFacts& study) {
   std::map<std::string, int> states;
   for (const auto& trial : study.trials) ++states[trial.state];
   std::string text = fmt::format("{} trials", study.trials.size());
@@ -18,7 +20,7 @@ std::string states_text(const StudySummary& study) {
   return text;
 }
 
-std::string best_text(const StudySummary& study) {
+std::string best_text(const ReportFacts& study) {
   switch (study.best_weights) {
     case BestWeights::adapter:
       return fmt::format("adapter  {}/best   (PEFT; of trial {} after step {})\n", study.folder,
@@ -32,36 +34,66 @@ std::string best_text(const StudySummary& study) {
   return "";
 }
 
+// A file that is there, as a shell reads it, and what scoring it says.
+std::pair<std::string, std::string> data_to_score(const ReportFacts& study) {
+  if (!study.valid_files.empty())
+    return {shell_word(study.valid_files.front()), "score it on its validation data, or on data of yours"};
+  if (!study.train_files.empty())
+    return {shell_word(study.train_files.front()), "score it on the file it was trained on, or on data of yours"};
+  return {"FILE", "score it on other data"};
+}
+
+std::string load_in_python(const ReportFacts& study, const std::string& best) {
+  const std::string text = nlohmann::json(best).dump(-1, ' ', true, nlohmann::json::error_handler_t::replace);
+  switch (study.best_weights) {
+    case BestWeights::adapter:
+      return "python3 -c " + shell_word(
+                                 "from peft import AutoPeftModelForCausalLM as Model; "
+                                 "model = Model.from_pretrained(" +
+                                 text + ")");
+    case BestWeights::model:
+      return "python3 -c " + shell_word(
+                                 "from transformers import AutoModelForCausalLM as Model; "
+                                 "model = Model.from_pretrained(" +
+                                 text + ")");
+    case BestWeights::none:
+      break;
+  }
+  return "";
+}
+
 }  // namespace
 
-std::vector<NextStep> next_steps(const StudySummary& study) {
+std::vector<NextStep> next_steps(const ReportFacts& study) {
   std::vector<NextStep> steps;
-  const std::string best = shell_word(study.folder + "/best"), model = shell_word(study.model);
+  std::string folder = study.folder;
+  while (folder.size() > 1 && folder.ends_with('/')) folder.pop_back();
+  const std::string best = shell_word(folder + "/best"), model = shell_word(study.model);
   if (study.can_resume)
-    steps.push_back({"finetune_tune resume " + shell_word(study.folder), "go on where it was interrupted"});
+    steps.push_back({"finetune_tune resume " + shell_word(folder), "go on where it was interrupted"});
   // The configuration says how the data is read: prompt, template, length.
-  const std::string config = study.has_best_yaml ? "--config " + shell_word(study.folder + "/best.yaml") : "";
+  const std::string config = study.has_best_yaml ? "--config " + shell_word(folder + "/best.yaml") : "";
+  const auto [data, scored] = data_to_score(study);
   if (study.best_weights == BestWeights::adapter) {
+    steps.push_back({"finetune_tune eval " + (config.empty() ? "--model " + model : config) + " --adapter " + best +
+                         " --data " + data,
+                     scored});
     steps.push_back(
-        {"finetune_tune eval " + (config.empty() ? "--model " + model : config) + " --adapter " + best + " --data FILE",
-         "score it on other data"});
-    steps.push_back({"finetune_tune export --model " + model + " --adapter " + best + " --out NEW",
-                     "base and adapter as one checkpoint"});
-    steps.push_back(
-        {"python: peft.PeftModel.from_pretrained(base, \"" + study.folder + "/best\")", "load it in Python"});
+        {"finetune_tune export --model " + model + " --adapter " + best + " --out " + shell_word(folder + "-merged"),
+         "base and adapter as one checkpoint"});
   } else if (study.best_weights == BestWeights::model) {
-    steps.push_back({"finetune_tune eval " + (config.empty() ? "" : config + " ") + "--model " + best + " --data FILE",
-                     "score it on other data"});
-    steps.push_back({"python: transformers.AutoModelForCausalLM.from_pretrained(\"" + study.folder + "/best\")",
-                     "load it in Python"});
+    steps.push_back(
+        {"finetune_tune eval " + (config.empty() ? "" : config + " ") + "--model " + best + " --data " + data, scored});
   }
   if (study.has_best_yaml)
-    steps.push_back({"finetune_tune train --config " + shell_word(study.folder + "/best.yaml") + " --out NEW",
+    steps.push_back({"finetune_tune train " + config + " --out " + shell_word(folder + "-again"),
                      "train it again: the same bytes"});
+  if (const std::string python = load_in_python(study, folder + "/best"); !python.empty())
+    steps.push_back({python, "load it in Python"});
   return steps;
 }
 
-std::string report_text(const StudySummary& study) {
+std::string report_text(const ReportFacts& study) {
   std::string text = verdict(study) + "\n";
   if (study.interrupted) text += "The study was interrupted; this is what there was.\n";
   if (study.best) {

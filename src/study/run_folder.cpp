@@ -123,7 +123,7 @@ void TrialWriter::on_end(const Trial& trial) {
   write(kTrial, json.dump(1) + "\n");
 }
 
-void read_curves(const std::filesystem::path& run, StudySummary& study) {
+void read_curves(const std::filesystem::path& run, ReportFacts& study) {
   for (auto& trial : study.trials) {
     const auto path = trial_folder(run, trial.id) / "metrics.jsonl";
     if (!std::filesystem::exists(path)) continue;
@@ -143,7 +143,7 @@ void read_curves(const std::filesystem::path& run, StudySummary& study) {
   }
 }
 
-void find_results(const std::filesystem::path& run, StudySummary& study) {
+void find_results(const std::filesystem::path& run, ReportFacts& study) {
   study.folder = run.string();
   study.best_weights = BestWeights::none;
   if (std::filesystem::exists(run / "best" / "adapter_config.json")) study.best_weights = BestWeights::adapter;
@@ -152,7 +152,7 @@ void find_results(const std::filesystem::path& run, StudySummary& study) {
   study.has_best_yaml = std::filesystem::exists(run / "best.yaml");
 }
 
-void write_reports(const std::filesystem::path& run, const StudySummary& study, const OnDiskFault& on_fault) {
+void write_reports(const std::filesystem::path& run, const ReportFacts& study, const OnDiskFault& on_fault) {
   write_file_atomically(run / "report.md", report_markdown(study), on_fault);
   write_file_atomically(run / "report.html", report_html(study), on_fault);
   write_file_atomically(run / "report.json", report_json(study).dump(1) + "\n", on_fault);

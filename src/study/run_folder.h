@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "engine/study.h"
-#include "report/summary.h"
+#include "report/facts.h"
 #include "study/run_files.h"
 
 namespace finetune {
@@ -54,12 +54,12 @@ void remove_trials(const std::filesystem::path& parent, const std::vector<std::s
 
 /// Reads metrics.jsonl of every trial into the curves, of the training loss and of study.metric. A missing file leaves
 /// a curve empty; a damaged line is an error naming file:line.
-void read_curves(const std::filesystem::path& run, StudySummary& study);
+void read_curves(const std::filesystem::path& run, ReportFacts& study);
 
 /// Looks which of best/ and best.yaml are there, and as what, for the reports to name.
-void find_results(const std::filesystem::path& run, StudySummary& study);
+void find_results(const std::filesystem::path& run, ReportFacts& study);
 
 /// report.json, report.md and report.html, each atomically; report.json last.
-void write_reports(const std::filesystem::path& run, const StudySummary& study, const OnDiskFault& on_fault = {});
+void write_reports(const std::filesystem::path& run, const ReportFacts& study, const OnDiskFault& on_fault = {});
 
 }  // namespace finetune

@@ -1,25 +1,24 @@
-// Reports: the fields of report.json, and a page that needs nothing else and lets no text of the user through as
-// markup.
+// Reports: what they say, the fields of report.json and the table of report.md. The page has test_page.cpp.
 #include <gtest/gtest.h>
 
 #include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
-#include "core/metric.h"
+#include "report/facts.h"
 #include "report/failures.h"
-#include "report/summary.h"
+#include "report/made_studies.h"
 
 namespace finetune::testing {
 namespace {
 
 const std::string kEvil = "<script>alert(\"x\")</script>&|\n";
 
-StudySummary study() {
-  StudySummary study;
+ReportFacts study() {
+  ReportFacts study;
   study.model = study.train_data = study.valid_data = study.device = kEvil;
   for (std::int64_t id = 0; id < 6; ++id) {
-    TrialSummary trial{.id = id, .state = "completed", .metric = 2.0 + 0.1 * static_cast<double>(id), .step = 9};
+    TrialFacts trial{.id = id, .state = "completed", .metric = 2.0 + 0.1 * static_cast<double>(id), .step = 9};
     trial.params = {{"train.learning_rate", 1e-4 * static_cast<double>(id + 1)}, {"train.schedule", kEvil}};
     trial.train_loss = {{1, 3.0}, {2, std::nan("")}, {3, 2.5}};
     trial.metrics = {{9, *trial.metric}};
@@ -33,12 +32,12 @@ StudySummary study() {
   study.default_metric = 0.1 + 0.2;
   study.seconds = 1.25;
   study.saved_steps = 7;
-  compare_parameters(study);
+  analyze(study);
   return study;
 }
 
 TEST(Verdict, SaysWhenTrainingHelpedNobody) {
-  StudySummary made = study();
+  ReportFacts made = study();
   EXPECT_EQ(verdict(made).find("did not improve"), std::string::npos) << verdict(made);
   made.base_metric = 1.5;
   made.default_metric = 1.75;
@@ -55,16 +54,16 @@ TEST(Verdict, SaysWhenTrainingHelpedNobody) {
 
 // Six trials of rates 0.5, 1.5 ... of which the first `diverged` failed in their third step, and the next `starved` had
 // no memory.
-StudySummary failing(std::size_t diverged, std::size_t starved) {
-  StudySummary study;
+ReportFacts failing(std::size_t diverged, std::size_t starved) {
+  ReportFacts study;
   for (std::int64_t id = 0; id < 6; ++id) {
-    TrialSummary trial{
+    TrialFacts trial{
         .id = id, .params = {{"train.learning_rate", 0.5 + static_cast<double>(id)}}, .state = "completed"};
     trial.metric = 1;
     study.trials.push_back(trial);
   }
   for (std::size_t i = 0; i < diverged + starved; ++i) {
-    TrialSummary& trial = study.trials[i];
+    TrialFacts& trial = study.trials[i];
     trial.state = "failed";
     trial.metric.reset();
     trial.steps = 3;
@@ -79,13 +78,13 @@ TEST(FailureHint, NamesTheRatesThatDiverged) {
   EXPECT_EQ(hint,
             "loss is nan at step 3 (trial 0); their rates were 0.5 to 5.5, and 0.5 failed at step 3: lower "
             "search.train.learning_rate; 2e-05 to 0.002 is usual for LoRA");
-  StudySummary full = failing(6, 0);
+  ReportFacts full = failing(6, 0);
   full.full = true;
   EXPECT_NE(failure_hint(full).find("2e-06 to 0.0002 is usual for full fine-tuning"), std::string::npos);
-  StudySummary fixed = failing(6, 0);
+  ReportFacts fixed = failing(6, 0);
   for (auto& trial : fixed.trials) trial.params.clear();
   EXPECT_NE(failure_hint(fixed).find(": lower train.learning_rate; 2e-05"), std::string::npos) << failure_hint(fixed);
-  StudySummary usual = failing(6, 0);
+  ReportFacts usual = failing(6, 0);
   usual.trials[3].params = {{"train.learning_rate", 1e-4}};
   usual.trials[3].steps = 7;
   EXPECT_NE(failure_hint(usual).find("and 0.0001 failed at step 7: lower search.train.learning_rate, or lengthen"),
@@ -109,7 +108,7 @@ TEST(FailureHint, WhereAllFailedSaysWhyWhateverItWas) {
   const std::string both = failure_hint(failing(2, 4));
   EXPECT_NE(both.find("2 of 6 trials diverged"), std::string::npos) << both;
   EXPECT_NE(both.find("4 of 6 trials found no memory"), std::string::npos) << both;
-  StudySummary other = failing(6, 0);
+  ReportFacts other = failing(6, 0);
   for (auto& trial : other.trials) trial.reason = "train.lora.targets: is wrong";
   EXPECT_EQ(failure_hint(other), "train.lora.targets: is wrong (trial 0)");
 }
@@ -123,7 +122,7 @@ TEST(FailureHint, IsInEveryReport) {
 }
 
 TEST(Verdict, SaysThatTheDefaultConfigurationFailed) {
-  StudySummary made = study();
+  ReportFacts made = study();
   made.default_metric.reset();
   made.default_failure = "out of memory";
   EXPECT_NE(verdict(made).find("The default configuration failed: out of memory."), std::string::npos) << verdict(made);
@@ -146,88 +145,44 @@ TEST(ReportJson, HasTheFieldsOfTheContract) {
 }
 
 TEST(ReportJson, ReadsBackAsItWas) {
-  const auto json = report_json(study());
-  EXPECT_EQ(report_json(summary_from_json("f", nlohmann::ordered_json::parse(json.dump()))), json);
-  EXPECT_THROW(summary_from_json("f", nlohmann::ordered_json::parse(R"({"best":null})")), Error);
-  EXPECT_THROW(summary_from_json("f", nlohmann::ordered_json::parse("[]")), Error);
-}
-
-// Trials that a scheduler stopped early have not had the time to be good.
-TEST(Importance, ComparesTrialsAtOneStep) {
-  StudySummary study;
-  for (std::int64_t id = 0; id < 8; ++id) {
-    TrialSummary trial{.id = id, .state = id < 2 ? "completed" : "stopped"};
-    trial.params = {{"a", id % 2}, {"b", id < 2}};
-    trial.metrics = {{10, 5.0 + static_cast<double>(id % 2)}};
-    if (id < 2) trial.metrics.push_back({100, 1.0});
-    trial.metric = trial.metrics.back().value;
-    study.trials.push_back(trial);
-  }
-  compare_parameters(study);
-  EXPECT_EQ(study.compared_step, 10) << "only two of eight reached step 100";
-  ASSERT_EQ(study.importance.size(), 2u);
-  EXPECT_EQ(study.importance[0].first, "a");
-  EXPECT_NEAR(study.importance[0].second, 1, 1e-12) << "at step 10 a alone makes the difference";
-  EXPECT_NEAR(study.importance[1].second, 0, 1e-12) << "b says who was trained on, not what is better";
-  EXPECT_NE(report_html(study).find("at step 10"), std::string::npos);
-  EXPECT_NE(report_markdown(study).find("at step 10"), std::string::npos);
-  for (std::size_t i = 2; i < 5; ++i) study.trials[i].metrics.push_back({100, 1.0});
-  EXPECT_EQ(comparable_step(study.trials), 100) << "now more than half, and five, did";
-  study.trials.resize(4);
-  compare_parameters(study);
-  EXPECT_EQ(study.compared_step, 0) << "four trials say nothing";
-  EXPECT_TRUE(study.importance.empty());
-}
-
-// A trial at the good end must stay inside the plot, whichever end that is.
-TEST(ReportHtml, TheBestPointIsNotClipped) {
-  for (const Metric& metric : metrics()) {
-    SCOPED_TRACE(metric.name);
-    StudySummary study;
-    study.metric = metric.name;
-    study.direction = metric.direction;
-    const double sign = metric.direction == Direction::minimize ? 1 : -1;
-    for (std::int64_t id = 0; id < 20; ++id) {
-      const double loss = id == 0 ? -1000 : id == 1 ? -900 : static_cast<double>(id);
-      TrialSummary trial{.id = id, .state = "completed", .metric = sign * loss, .step = 5};
-      trial.metrics = {{5, *trial.metric}};
-      study.trials.push_back(trial);
+  for (const ReportFacts& made : {study(), made_population(), made_failure(), made_study(20, 7)}) {
+    auto json = report_json(made);
+    auto again = report_json(facts_from_json("f", nlohmann::ordered_json::parse(json.dump())));
+    for (const char* computed : {"importance", "ped_anova", "importance_step", "interactions", "budget_correlation"}) {
+      json.erase(computed);  // from the curves, which lie elsewhere
+      again.erase(computed);
     }
-    study.best = 0;
-    // The best of 20 is drawn elsewhere than the second; where both are clipped they meet at the border.
-    const std::string html = report_html(study);
-    const auto y_of = [&](const std::string& style) {
-      const auto at = html.find("<circle class=\"" + style + "\"");
-      return html.substr(html.find("cy=", at), 11);
-    };
-    EXPECT_NE(y_of("winner"), y_of("curve"));
+    EXPECT_EQ(again, json);
   }
+  EXPECT_THROW(facts_from_json("f", nlohmann::ordered_json::parse(R"({"best":null})")), Error);
+  EXPECT_THROW(facts_from_json("f", nlohmann::ordered_json::parse("[]")), Error);
+}
+
+// A report is a file that anybody may have written.
+TEST(ReportJson, RefusesWhatWouldBreakTheAnalysis) {
+  const auto json = report_json(made_study(20));
+  const auto refused = [&](const std::string& pointer, const nlohmann::ordered_json& value) {
+    auto forged = json;
+    forged[nlohmann::ordered_json::json_pointer(pointer)] = value;
+    EXPECT_THROW(facts_from_json("f", forged), Error) << pointer;
+  };
+  refused("/search/0/low", -1);  // of logarithms
+  refused("/search/3/high", "inf");
+  refused("/search/3/high", -1);
+  refused("/search/3/step", 0);
+  refused("/trials/" + std::to_string(json["best"]["trial"].get<int>()) + "/metric", nullptr);
+  refused("/trials/0/rounds/0", 7);
+  refused("/study/rungs", {"x"});
 }
 
 TEST(Verdict, AStudyInWhichEveryTrialFailedHasNoWinner) {
-  StudySummary study;
+  ReportFacts study;
   EXPECT_FALSE(all_failed(study)) << "nothing was started";
   study.trials = {{.id = 0, .state = "failed", .reason = "loss is nan at step 3"}, {.id = 1, .state = "failed"}};
   EXPECT_TRUE(all_failed(study));
   EXPECT_NE(verdict(study).find("loss is nan at step 3"), std::string::npos) << verdict(study);
   study.trials[1].state = "stopped";
   EXPECT_FALSE(all_failed(study));
-}
-
-TEST(ReportHtml, IsOneFileAndEscapesWhatTheUserWrote) {
-  const std::string html = report_html(study());
-  EXPECT_EQ(html.find("<script"), std::string::npos);
-  EXPECT_NE(html.find("&lt;script&gt;"), std::string::npos);
-  for (const char* outside : {"http:", "https:", "src=", "href=", "@import", "url("}) {
-    EXPECT_EQ(html.find(outside), std::string::npos) << outside;
-  }
-  EXPECT_NE(html.find("<svg"), std::string::npos);
-}
-
-TEST(ReportHtml, ASingleEvaluationIsSeen) {
-  const std::string html = report_html(study());
-  EXPECT_NE(html.find("<circle class=\"curve\""), std::string::npos);
-  EXPECT_NE(html.find("<circle class=\"winner\""), std::string::npos);
 }
 
 TEST(ReportMarkdown, KeepsItsTableWhole) {

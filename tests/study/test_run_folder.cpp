@@ -86,7 +86,7 @@ TEST_F(RunFolder, EveryMetricIsWrittenAndReadUnderItsOwnName) {
     Json expected = {{"step", 1}, {"valid_loss", 1.75}};
     expected[metric.name] = metric.of(result);
     EXPECT_NE(lines.find(expected.dump() + "\n"), std::string::npos) << lines;
-    StudySummary study;
+    ReportFacts study;
     study.metric = metric.name;
     study.trials = {{.id = 0}};
     read_curves(run_.path() / metric.name, study);
@@ -96,7 +96,7 @@ TEST_F(RunFolder, EveryMetricIsWrittenAndReadUnderItsOwnName) {
 }
 
 TEST_F(RunFolder, OnlyWhatIsThereIsNamed) {
-  StudySummary study;
+  ReportFacts study;
   study.model = "base";
   study.trials = {{.id = 0, .state = "completed", .metric = 2.0, .step = 3}};
   study.best = 0;
@@ -130,7 +130,7 @@ TEST_F(RunFolder, NumbersThatJsonLacksAreStringsAndReadBack) {
   files_.on_round(1);
   EXPECT_NE(metrics(0).find(R"("train_loss":"nan")"), std::string::npos) << metrics(0);
   EXPECT_NE(metrics(0).find(R"("grad_norm":"inf")"), std::string::npos) << metrics(0);
-  StudySummary study;
+  ReportFacts study;
   study.trials.push_back({.id = 0});
   read_curves(run_.path(), study);
   ASSERT_EQ(study.trials[0].train_loss.size(), 1u);
@@ -187,7 +187,7 @@ TEST_F(RunFolder, CurvesAreReadByTrialAndAMissingFileLeavesThemEmpty) {
   take_step(writer_, trial, 2.0);
   writer_.on_evaluation(trial, {.trial = trial.id, .loss = 3.0, .token_accuracy = 0}, 3.0);
   writer_.on_end(trial);
-  StudySummary study;
+  ReportFacts study;
   study.trials = {{.id = 0}, {.id = 1}};
   read_curves(run_.path(), study);
   EXPECT_TRUE(study.trials[0].train_loss.empty());
@@ -201,7 +201,7 @@ TEST_F(RunFolder, CurvesAreReadByTrialAndAMissingFileLeavesThemEmpty) {
 TEST_F(RunFolder, ADamagedLineIsNamed) {
   const fs::path path = trial_folder(run_.path(), 0) / "metrics.jsonl";
   fs::create_directories(path.parent_path());
-  StudySummary study;
+  ReportFacts study;
   study.trials.push_back({.id = 0});
   for (const char* damaged : {"{\"step\": 2, \"train_", "[1]", "{\"train_loss\": 1}", "{\"step\": 1.5}"}) {
     write_text(path, std::string("{\"step\": 1, \"train_loss\": 1}\n") + damaged + "\n");
@@ -215,7 +215,7 @@ TEST_F(RunFolder, ADamagedLineIsNamed) {
 }
 
 TEST_F(RunFolder, ReportsAreThreeFilesAndNothingElse) {
-  StudySummary study;
+  ReportFacts study;
   study.model = "model";
   study.trials.push_back({.id = 0, .state = "completed"});
   write_reports(run_.path(), study);

@@ -1,0 +1,21 @@
+#include "report/facts.h"
+
+#include <algorithm>
+
+#include "report/correlation.h"
+#include "report/parameters.h"
+
+namespace finetune {
+
+bool all_failed(const ReportFacts& study) {
+  return !study.trials.empty() &&
+         std::ranges::all_of(study.trials, [](const TrialFacts& trial) { return trial.state == "failed"; });
+}
+
+void analyze(ReportFacts& study) {
+  study.compared_step = comparable_step(study.trials);
+  compare_parameters(study);
+  study.correlations = budget_correlations(study.trials);
+}
+
+}  // namespace finetune

@@ -1,0 +1,151 @@
+// Everything that a report says of a study, as plain values: what the host knows of it (host/results.h), its curves as
+// they lie in its folder (study/run_folder.h), and what is computed from both (analyze, below). JSON, Markdown, HTML
+// and the terminal's lines are written from this alone. Torch-free.
+#pragma once
+
+#include <cstdint>
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/trial.h"
+#include "core/value.h"
+
+namespace finetune {
+
+struct CurvePoint {
+  std::int64_t step = 0;
+  double value = 0;
+};
+
+/// A searched parameter: a range with both ends included, or choices.
+struct ParameterFacts {
+  std::string name;
+  std::vector<Value> choices;  ///< empty: a range
+  bool ordinal = false;        ///< the choices are in their order
+  double low = 0, high = 0;
+  bool log = false, integer = false;
+  std::optional<double> step;
+  bool conditional = false;  ///< some trials do without it
+};
+
+/// Something that happened to a trial besides plain steps.
+struct LineageFact {
+  std::int64_t step = 0;                ///< after this many steps of the trial
+  std::optional<std::int64_t> copy_of;  ///< the trial whose weights it took; nothing: only parameters changed
+  Params params;                        ///< that it had from there on: all after a copy, else those that changed
+};
+
+/// Parameters from the step after `step` on.
+struct ScheduleFact {
+  std::int64_t step = 0;
+  Params params;
+};
+
+/// Rounds in which a trial stepped without a break, 1-based, both ends included.
+struct RoundFacts {
+  std::int64_t first = 0, last = 0;
+};
+
+struct TrialFacts {
+  std::int64_t id = 0;
+  Params params;  ///< as they are at its end
+  std::string state, reason;
+  std::optional<double> metric;                 ///< best evaluation
+  std::int64_t step = 0;                        ///< of the metric
+  std::int64_t steps = 0;                       ///< steps trained
+  std::vector<CurvePoint> train_loss, metrics;  ///< from metrics.jsonl: each step, and study.metric where evaluated
+  std::vector<LineageFact> lineage;
+  std::vector<RoundFacts> rounds;  ///< ascending
+};
+
+/// What of the metric is a parameter's, among the trials that have it (report/parameters.h).
+struct ImportanceFact {
+  std::string parameter;
+  double share = 0;        ///< fANOVA: of the variance, by the parameter alone
+  double ped_anova = 0;    ///< PED-ANOVA, not normalised: what it took to be among the best tenth
+  std::size_t trials = 0;  ///< that were compared
+};
+
+struct InteractionFact {
+  std::string first, second;
+  double share = 0;  ///< fANOVA: of the variance, by both together beyond what each does alone
+};
+
+/// Spearman's rank correlation of the trials' metrics at two steps.
+struct CorrelationFact {
+  std::int64_t early = 0, late = 0;
+  std::size_t trials = 0;  ///< that were evaluated at both
+  double spearman = 0;
+};
+
+/// What the folder `best` of a run holds.
+enum class BestWeights { none, adapter, model };
+
+struct ReportFacts {
+  std::string model, train_data, valid_data, device, version;
+  std::vector<std::string> train_files, valid_files;  ///< as they were given; no valid_files: held out of train_files
+  std::string sampler, scheduler, metric = "valid_loss";
+  Direction direction = Direction::minimize;
+  bool full = false;                   ///< full fine-tuning, not LoRA
+  std::int64_t full_steps = 0;         ///< budget of one trial
+  std::vector<std::int64_t> rungs;     ///< steps at which the scheduler compares trials
+  std::vector<ParameterFacts> search;  ///< in the configuration's order
+  std::vector<TrialFacts> trials;      ///< by id
+  std::optional<std::size_t> best;     ///< index into trials
+  /// The hyperparameters that made the best weights, from step 0 on, through copies; one entry: nothing changed.
+  std::vector<ScheduleFact> best_schedule;
+  std::optional<double> base_metric;
+  std::optional<double> default_metric;
+  std::string default_failure;  ///< "" unless the default configuration failed
+  Params default_params;        ///< the searched keys at their defaults
+  double seconds = 0;
+  std::int64_t steps = 0, tokens = 0, saved_steps = 0;
+  bool interrupted = false;
+  bool running = false;    ///< the study goes on: the page is written again
+  std::string stopped_by;  ///< "" or the budget that ended it
+  /// What would be needed to do it again: versions, hashes, seeds, each by name.
+  std::vector<std::pair<std::string, std::string>> provenance;
+
+  // By analyze:
+  std::int64_t compared_step = 0;             ///< where trials are compared; 0: too few can be
+  std::vector<ImportanceFact> importance;     ///< largest share first
+  std::vector<InteractionFact> interactions;  ///< largest first
+  std::vector<CorrelationFact> correlations;  ///< by early step, then late
+
+  // What there is on disk, so that nothing is named which is not there: find_results (study/run_folder.h).
+  std::string folder;
+  BestWeights best_weights = BestWeights::none;
+  bool has_best_yaml = false;
+  bool can_resume = false;  ///< there is a save to go on from
+};
+
+/// True when there were trials and none did anything but fail.
+bool all_failed(const ReportFacts& study);
+
+/// Fills in what is computed from the curves (report/parameters.h, report/correlation.h).
+void analyze(ReportFacts& study);
+
+nlohmann::ordered_json report_json(const ReportFacts& study);
+/// Inverse of report_json, without curves. Throws Error (bad_input) naming `where`.
+ReportFacts facts_from_json(const std::string& where, const nlohmann::ordered_json& json);
+
+std::string report_markdown(const ReportFacts& study);
+/// One self-contained page (report/html/page.cpp).
+std::string report_html(const ReportFacts& study);
+/// A few lines for the terminal: what is best, where it is, what to do next.
+std::string report_text(const ReportFacts& study);
+
+/// Commands that make sense now, each with what it does, that work as they are. Only files that exist are named.
+struct NextStep {
+  std::string command, what;
+};
+std::vector<NextStep> next_steps(const ReportFacts& study);
+
+/// What is to be said in words: on the winner, by how much it beats base and default, or that it does not; and on
+/// trials that failed (report/failures.h).
+std::string verdict(const ReportFacts& study);
+
+}  // namespace finetune

@@ -1,0 +1,69 @@
+#include <fmt/format.h>
+
+#include "report/facts.h"
+#include "report/html/assets.h"
+#include "report/html/sections.h"
+#include "report/html/text.h"
+
+namespace finetune {
+namespace {
+
+struct Section {
+  const char *id, *title;
+  std::string (*make)(const ReportFacts&);
+};
+
+constexpr Section kSections[] = {
+    {"winner", "Winner", html::winner_section},
+    {"cost", "Cost", html::cost_section},
+    {"curves", "Learning curves", html::curves_section},
+    {"slices", "Parameters, one by one", html::slices_section},
+    {"importance", "What mattered", html::importance_section},
+    {"interactions", "What mattered together", html::interactions_section},
+    {"timeline", "Trials over rounds", html::timeline_section},
+    {"correlation", "Is stopping safe here?", html::correlation_section},
+    {"population", "Population", html::population_section},
+    {"trials", "All trials", html::trials_section},
+    {"provenance", "Versions, hashes, seeds", html::provenance_section},
+};
+
+std::string subtitle(const ReportFacts& study) {
+  std::string text =
+      fmt::format("{} trials, sampler {}, scheduler {}, {} steps a trial. Training data {}; validation {}. {}.",
+                  study.trials.size(), study.sampler, study.scheduler, study.full_steps, study.train_data,
+                  study.valid_data, study.device);
+  return "<p class=\"soft\">" + html::escape(text) + "</p>";
+}
+
+std::string notices(const ReportFacts& study) {
+  std::string html;
+  if (study.running)
+    html += "<p class=\"notice\" role=\"status\">The study is running; this page loads itself again once a minute.</p>";
+  if (study.interrupted) html += "<p class=\"notice\">The study was interrupted; this is what there was.</p>";
+  if (!study.stopped_by.empty())
+    html += "<p class=\"notice\">The study was ended by tune.budget." + html::escape(study.stopped_by) + ".</p>";
+  return html;
+}
+
+}  // namespace
+
+std::string report_html(const ReportFacts& study) {
+  std::string navigation, body;
+  for (const Section& section : kSections) {
+    const std::string content = section.make(study);
+    if (content.empty()) continue;
+    navigation += fmt::format("<a href=\"#{}\">{}</a> ", section.id, section.title);
+    body +=
+        fmt::format("<section id=\"{0}\" aria-labelledby=\"{0}-title\"><h2 id=\"{0}-title\">{1}</h2>\n{2}</section>\n",
+                    section.id, section.title, content);
+  }
+  return std::string("<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" ") +
+         "content=\"width=device-width, initial-scale=1\"><meta name=\"color-scheme\" content=\"light dark\"><title>" +
+         html::escape(study.model) + " - finetune_tune</title><style>" + html::kStyle + "</style></head>\n<body" +
+         (study.running ? " data-running" : "") + "><header><h1>Study of " + html::escape(study.model) + "</h1>" +
+         subtitle(study) + notices(study) + "<nav aria-label=\"Sections\">" + navigation + "</nav></header>\n<main>\n" +
+         body + "</main><div id=\"tip\" role=\"status\" hidden></div>\n<script>" + html::kScript +
+         "</script></body></html>\n";
+}
+
+}  // namespace finetune

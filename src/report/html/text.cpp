@@ -1,0 +1,47 @@
+#include "report/html/text.h"
+
+#include <fmt/format.h>
+
+namespace finetune::html {
+
+std::string escape(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    switch (c) {
+      case '&':
+        out += "&amp;";
+        break;
+      case '<':
+        out += "&lt;";
+        break;
+      case '>':
+        out += "&gt;";
+        break;
+      case '"':
+        out += "&quot;";
+        break;
+      case '\'':
+        out += "&#39;";
+        break;
+      default:
+        out += c;
+    }
+  }
+  return out;
+}
+
+std::string short_number(double value) {
+  return fmt::format("{:.4g}", value);
+}
+
+std::string short_value(const Value& value) {
+  const auto* number = std::get_if<double>(&value);
+  return number != nullptr ? short_number(*number) : escape(to_text(value));
+}
+
+std::string percent(double share) {
+  const double value = 100 * share;
+  return value >= 9.5 || value < 0.05 ? fmt::format("{:.0f} %", value) : fmt::format("{:.1f} %", value);
+}
+
+}  // namespace finetune::html

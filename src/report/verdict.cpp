@@ -1,0 +1,43 @@
+// What is said in words.
+#include <fmt/format.h>
+
+#include <cmath>
+
+#include "report/facts.h"
+#include "report/failures.h"
+
+namespace finetune {
+namespace {
+
+std::string on_winner(const ReportFacts& study) {
+  if (!study.best) return "No trial was evaluated, so there is no winner.";
+  const TrialFacts& best = study.trials[*study.best];
+  const double sign = study.direction == Direction::minimize ? 1 : -1;
+  std::string text =
+      fmt::format("Trial {} is best: {} = {:.5g} at step {}.", best.id, study.metric, *best.metric, best.step);
+  const bool base_is_better = study.base_metric && sign * (*study.base_metric - *best.metric) <= 0;
+  if (study.base_metric) text += fmt::format(" The untouched base has {:.5g}.", *study.base_metric);
+  if (base_is_better) text += " Training did not improve it: look at learning rates, steps and data.";
+  if (!study.default_failure.empty()) text += " The default configuration failed: " + study.default_failure + ".";
+  if (!study.default_metric) return text;
+  const double gain = sign * (*study.default_metric - *best.metric);
+  text += fmt::format(" The default configuration reaches {:.5g}", *study.default_metric);
+  const double relative = std::fabs(*study.default_metric) > 0 ? gain / std::fabs(*study.default_metric) : 0;
+  if (gain <= 0) return text + (base_is_better ? "." : ", which no trial beats: use the defaults, or search longer.");
+  const double percent = 100 * relative;
+  text += fmt::format("; the best is {} % {}.",
+                      percent < 100 ? fmt::format("{:.2g}", percent) : fmt::format("{:.0f}", percent),
+                      study.direction == Direction::minimize ? "below" : "above");
+  if (relative < 0.005) text += " That is within what another seed may change: do not read much into it.";
+  return text;
+}
+
+}  // namespace
+
+std::string verdict(const ReportFacts& study) {
+  const std::string hint = failure_hint(study);
+  if (all_failed(study)) return "Every trial failed, so there is no winner: " + hint + ".";
+  return on_winner(study) + (hint.empty() ? "" : " " + hint + ".");
+}
+
+}  // namespace finetune
