@@ -17,6 +17,11 @@ std::vector<std::size_t> distinct(std::vector<std::size_t> numbers) {
   return numbers;
 }
 
+void note_round(std::vector<RoundSpan>& spans, std::int64_t round) {
+  if (spans.empty() || spans.back().last + 1 != round) spans.push_back({round, round});
+  spans.back().last = round;
+}
+
 }  // namespace
 
 Study::Study(StudyOptions options, Tuner& tuner, std::vector<Lane*> lanes, std::vector<StudyObserver*> observers)
@@ -152,6 +157,7 @@ bool Study::step_round() {
   for (const Trial* trial : ready()) round.trials.push_back(trial->id);
   const bool goes_on = !round.trials.empty();
   if (goes_on) {
+    round.number = state_.rounds + std::ssize(state_.in_flight) + 1;
     submit_steps(round);
     const bool evaluates =
         std::ranges::any_of(round.trials, [this](TrialId id) { return state_.trial(id).awaits_answer; });
@@ -225,6 +231,7 @@ void Study::collect_steps(StudyRound& round) {
     trial.step = round.steps[i].step;
     trial.tokens += round.steps[i].tokens;
     round.tokens.push_back(trial.tokens);
+    note_round(trial.rounds, round.number);
     if (round.steps[i].finite) trial.train_loss = round.steps[i].train_loss;
     if (trial.id == kDefaultRun) continue;
     ++state_.steps;

@@ -82,6 +82,13 @@ HyperparameterChange change_from(const Json& json) {
   return {whole_from(json.at("step")), params_from_json(json.at("params"))};
 }
 
+Json span_json(const RoundSpan& span) {
+  return Json::array({span.first, span.last});
+}
+RoundSpan span_from(const Json& json) {
+  return {whole_from(json.at(0)), whole_from(json.at(1))};
+}
+
 Json event_json(const LineageEvent& event) {
   return {
       {"step", event.step}, {"do", to_text(event.what)}, {"from", event.from.value}, {"params", to_json(event.params)}};
@@ -141,14 +148,13 @@ StepResult step_from(const Json& json) {
 }
 
 Json round_json(const StudyRound& round) {
-  return {{"trials", list_json(round.trials, [](TrialId id) { return id.value; })},
-          {"lanes", round.lanes},
-          {"steps", list_json(round.steps, step_json)},
-          {"tokens", round.tokens},
-          {"metrics", list_json(round.metrics, optional_json<double>)}};
+  return {{"number", round.number}, {"trials", list_json(round.trials, [](TrialId id) { return id.value; })},
+          {"lanes", round.lanes},   {"steps", list_json(round.steps, step_json)},
+          {"tokens", round.tokens}, {"metrics", list_json(round.metrics, optional_json<double>)}};
 }
 StudyRound round_from(const Json& json, std::size_t lanes) {
   StudyRound round;
+  round.number = whole_from(json.at("number"));
   round.trials = list_from(json.at("trials"), [](const Json& id) { return TrialId{whole_from(id)}; });
   round.lanes = list_from(json.at("lanes"), index_from);
   round.steps = list_from(json.at("steps"), step_from);
@@ -181,6 +187,7 @@ Json trial_json(const Trial& trial, const NameImage& name) {
           {"best_metric", optional_json(trial.best_metric)},
           {"best_step", trial.best_step},
           {"lineage", list_json(trial.lineage, event_json)},
+          {"rounds", list_json(trial.rounds, span_json)},
           {"origin", to_json(trial.origin)},
           {"schedule", list_json(trial.schedule, change_json)},
           {"best_origin", to_json(trial.best_origin)},
@@ -223,6 +230,7 @@ Trial trial_from(const Json& json, TrialId id, std::size_t lanes, const FindImag
   trial.best_metric = optional_number(json.at("best_metric"));
   trial.best_step = whole_from(json.at("best_step"));
   trial.lineage = list_from(json.at("lineage"), event_from);
+  trial.rounds = list_from(json.at("rounds"), span_from);
   trial.origin = params_from_json(json.at("origin"));
   trial.schedule = list_from(json.at("schedule"), change_from);
   trial.best_origin = params_from_json(json.at("best_origin"));

@@ -30,6 +30,11 @@ struct LineageEvent {
   Params params;  ///< change: what changed; copy: all parameters afterwards
 };
 
+/// Rounds in which a trial stepped without a break, 1-based, both ends included.
+struct RoundSpan {
+  std::int64_t first = 0, last = 0;
+};
+
 /// Everything the study knows of a trial.
 struct Trial {
   TrialId id;
@@ -45,6 +50,7 @@ struct Trial {
   std::optional<double> best_metric;  ///< best evaluation
   std::int64_t best_step = 0;
   std::vector<LineageEvent> lineage;
+  std::vector<RoundSpan> rounds;  ///< whose results have come; ascending
 
   /// The hyperparameters that made the present weights, through copies: those at step 0 and what changed after a step.
   Params origin;
@@ -63,6 +69,7 @@ struct Trial {
 
 /// What one round collects; the lists are in the order of `trials` (sorted by id, the default run first).
 struct StudyRound {
+  std::int64_t number = 0;  ///< 1-based
   std::vector<TrialId> trials;
   std::vector<std::size_t> lanes;  ///< where each was submitted
   std::vector<StepResult> steps;

@@ -443,6 +443,38 @@ TEST(Study, EveryMilestoneIsEvaluatedAlsoNextToAnother) {
   }
 }
 
+// A trial steps once in each of its rounds; a pause is a gap.
+TEST(Study, RoundsOfATrialAreItsSteps) {
+  for (const std::size_t lag : {0u, 1u}) {
+    for (const std::string scheduler : {"none", "asha", "asha_promotion", "sync_hyperband"}) {
+      SCOPED_TRACE(scheduler + " " + std::to_string(lag));
+      FakeLane lane(4);
+      StudyOptions options = options_for(9);
+      options.lag = lag;
+      const auto tuner = tuner_over({0.1, 0.5, 0.2, 0.3, 0.4, 0.6, 0.7}, scheduler, 9);
+      const StudyResult result = Study(options, *tuner, {&lane}, {}).run();
+      std::size_t gaps = 0;
+      for (const Trial& trial : result.trials) {
+        std::int64_t steps = 0, before = 0;
+        for (const RoundSpan& span : trial.rounds) {
+          EXPECT_GT(span.first, before == 0 ? 0 : before + 1) << "else it was no break";
+          EXPECT_GE(span.last, span.first);
+          steps += span.last - span.first + 1;
+          before = span.last;
+        }
+        EXPECT_EQ(steps, trial.step);
+        EXPECT_LE(before, result.rounds);
+        gaps += trial.rounds.size() - 1;
+      }
+      // With lag 1 who was evaluated also waits a round for the answer.
+      if (lag == 0) {
+        EXPECT_EQ(gaps > 0, scheduler == "sync_hyperband");
+      }
+      EXPECT_EQ(result.trials[0].rounds.front().first, 1) << "1-based";
+    }
+  }
+}
+
 // A trial that was evaluated waits for the tuner, so what happens at milestones is the same with a round under way.
 TEST(Study, WithLagOneDecisionsAtMilestonesAreTheSame) {
   std::vector<Value> rates(20, 0.0);

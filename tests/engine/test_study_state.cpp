@@ -191,7 +191,7 @@ TEST(StudyState, WhatIsDamagedIsRefusedByName) {
   EXPECT_EQ(complaint([](Json& j) { j["trials"][1]["step"] = 1.5; }), "trial 1: a whole number is missing");
   EXPECT_EQ(complaint([](Json& j) { j["trials"][2]["lane"] = -1; }), "trial 2: an index is negative");
   const Json round = Json::parse(
-      R"([{"trials": [0], "lanes": [1], "tokens": [10], "metrics": [], "steps": [{"step": 1, "tokens": 10,
+      R"([{"number": 9, "trials": [0], "lanes": [1], "tokens": [10], "metrics": [], "steps": [{"step": 1, "tokens": 10,
            "train_loss": 1, "gradient_norm": 1, "learning_rate": 1, "finite": true, "failure": ""}]}])");
   EXPECT_EQ(complaint([&](Json& j) { j["in_flight"] = round; }),
             "the study: a round under way has a lane that is not there");
