@@ -21,7 +21,7 @@ RecordedSession::RecordedSession(Session& session, const StudyHooks& hooks, std:
 }
 
 Played RecordedSession::play(StudyOptions options, Tuner& tuner, const std::vector<Lane*>& lanes,
-                             const MakeWriter& writer) {
+                             const MakeWriter& writer, const MakeWatcher& watcher) {
   const RunConfig& config = session_.config;
   RecordedStudy study;
   study.run = config.run.out;
@@ -30,6 +30,7 @@ Played RecordedSession::play(StudyOptions options, Tuner& tuner, const std::vect
                  .direction = config.tune.direction,
                  .model = std::filesystem::absolute(config.model.path).lexically_normal().string()};
   study.writer = writer;
+  study.watcher = watcher;
   study.save_every = config.run.save_every;
   study.budget_seconds = config.tune.budget.seconds;
   study.on_begin = [this](SaveRows& rows) { begin(rows); };
@@ -37,6 +38,11 @@ Played RecordedSession::play(StudyOptions options, Tuner& tuner, const std::vect
   study.from = from_;
   study.on_first_round = [this] { finishes_rounds_ = session_.config.run.save_every != 0; };
   return finetune::play(study, std::move(options), tuner, lanes, hooks_, disk_);
+}
+
+const std::vector<RunInput>& RecordedSession::hashed_inputs() {
+  if (!std::exchange(inputs_are_hashed_, true)) hash_inputs(inputs_);
+  return inputs_;
 }
 
 void RecordedSession::begin(SaveRows& rows) const {

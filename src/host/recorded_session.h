@@ -25,7 +25,10 @@ class RecordedSession {
   RecordedSession(const RecordedSession&) = delete;
   RecordedSession& operator=(const RecordedSession&) = delete;
 
-  Played play(StudyOptions options, Tuner& tuner, const std::vector<Lane*>& lanes, const MakeWriter& writer);
+  Played play(StudyOptions options, Tuner& tuner, const std::vector<Lane*>& lanes, const MakeWriter& writer,
+              const MakeWatcher& watcher = {});
+  /// What the run read, with hashes; of one that changed meanwhile without. After play().
+  const std::vector<RunInput>& hashed_inputs();
   /// Of everything else that the run writes.
   OnDiskFault on_fault() { return disk_.handler(); }
 

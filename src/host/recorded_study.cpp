@@ -61,6 +61,8 @@ Played play(const RecordedStudy& study, StudyOptions options, Tuner& tuner, cons
   options.savers = hooks.savers;
   options.savers.push_back(&saver);
   std::vector<StudyObserver*> observers{writer.get(), &board, &files, &record, &disk, &first_round};
+  const auto watcher = study.watcher ? study.watcher(seconds) : nullptr;
+  if (watcher) observers.push_back(watcher.get());
   observers.insert(observers.end(), hooks.observers.begin(), hooks.observers.end());
   Study loop(std::move(options), tuner, lanes, std::move(observers));
   StudyResult result = saved ? loop.resume(std::move(saved->state)) : loop.run();

@@ -23,10 +23,15 @@ namespace finetune {
 /// What writes metrics and records of trials into the run's files, which outlive it.
 using MakeWriter = std::function<std::unique_ptr<StudyObserver>(RunFiles&, const Metric&)>;
 
+/// What watches the study and writes of it while it runs, after everything that records it; `seconds` is its clock,
+/// what went before a resume included.
+using MakeWatcher = std::function<std::unique_ptr<StudyObserver>(std::function<double()> seconds)>;
+
 struct RecordedStudy {
   std::filesystem::path run;  ///< the folder, which is there
   StudyFacts facts;
   MakeWriter writer;                             ///< empty: TrialWriter
+  MakeWatcher watcher;                           ///< empty: nothing
   std::optional<std::int64_t> save_every;        ///< run.save_every
   bool saves_beside = true;                      ///< SaverOptions::beside
   std::optional<double> budget_seconds;          ///< tune.budget.seconds

@@ -61,7 +61,7 @@ std::string timeline_section(const ReportFacts& study) {
   const char* thickness = count <= 37 ? "thick" : count <= 130 ? "" : "thin";
   return fmt::format(
              "<p class=\"soft\">A round is one optimizer step of every running trial; on average {:.3g} ran side by "
-             "side. A gap is a pause.</p>",
+             "side. A gap is a pause, or a wait for the tuner's answer.</p>",
              static_cast<double>(running) / static_cast<double>(last)) +
          span_legend(study) + "<div class=\"" + thickness + "\">" + draw(plot) + "</div>";
 }

@@ -51,7 +51,7 @@ def what_is_left(run: Path) -> dict:
     left = {}
     for path in sorted(p for p in run.rglob("*") if p.is_file()):
         name = str(path.relative_to(run))
-        if name.startswith("study.db"):
+        if name.startswith("study.db") or name == "report.html":  # the page of a study that runs tells the time
             continue
         left[name] = path.stat().st_size if name.startswith("tensorboard/") else path.read_bytes()
     left["study.db"] = rows_of(run / "study.db")

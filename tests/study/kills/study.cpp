@@ -14,6 +14,7 @@
 #include "core/files.h"
 #include "core/folders.h"
 #include "engine/study_json.h"
+#include "host/live_report.h"
 #include "host/recorded_study.h"
 #include "host/run_paths.h"
 #include "support/fake_lane.h"
@@ -89,6 +90,12 @@ int play_here(const fs::path& run, const std::string& method, std::size_t lane_c
   study.saves_beside = beside;
   study.from = from;
   const auto tuner = make(sampler, scheduler);
+  study.watcher = [&](std::function<double()> seconds) {
+    return std::make_unique<LiveReport>(
+        LiveReportOptions{.run = run, .known = {.full_steps = kSteps}, .seconds = std::move(seconds), .rungs = [&] {
+                            return tuner->looks().rungs;
+                          }});
+  };
   const Played played = play(study, std::move(options), *tuner, pointers, hooks, disk);
   write_result(run, played.result);
   complete(run, disk.handler());
