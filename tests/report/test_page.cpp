@@ -87,6 +87,21 @@ TEST(Page, SectionsStandWhereTheirFactsDo) {
   EXPECT_FALSE(has({}, "trials"));
 }
 
+TEST(Page, SaysHowSureTheWinnerIs) {
+  ReportFacts study = made_study(3);
+  const std::size_t other = *study.best == 0 ? 1 : 0, third = 3 - other - *study.best;
+  study.trials[third].metric.reset();
+  const auto says = [&](const std::string& text) { return report_html(study).find(text) != std::string::npos; };
+  study.trials[other].metric = *study.trials[*study.best].metric * 1.001;
+  EXPECT_TRUE(says("(0.1 %), which another seed may turn around"));
+  study.trials[other].metric = *study.trials[*study.best].metric * 1.1;
+  EXPECT_TRUE(says("(10 %)."));
+  study.trials[other].metric = study.trials[*study.best].metric;
+  EXPECT_TRUE(says("The runner-up is as good."));
+  study.trials[other].state = "stopped";
+  EXPECT_TRUE(says("No other trial completed"));
+}
+
 TEST(Page, LinksLeadToSectionsThatAreThere) {
   const std::string page = report_html(made_study(3));
   const std::regex link("href=\"#([a-z]+)\"");
@@ -144,12 +159,14 @@ TEST(Page, LongCurvesKeepTheirExtremes) {
 
 TEST(Page, TicksAreRoundAndInside) {
   for (const auto& [low, high] :
-       std::vector<std::pair<double, double>>{{0, 100}, {-3.2, 7.9}, {1.81, 1.83}, {1e-9, 2e-9}, {5, 5}}) {
+       std::vector<std::pair<double, double>>{{0, 100}, {0.1, 0.9}, {-3.2, 7.9}, {1.81, 1.83}, {1e-9, 2e-9}, {5, 5}}) {
     const auto ticks = html::Scale(low, high).ticks(5);
-    EXPECT_GE(ticks.size(), 2u) << low << " " << high;
+    EXPECT_GE(ticks.size(), 3u) << low << " " << high;
     EXPECT_LE(ticks.size(), 12u) << low << " " << high;
     for (const auto& tick : ticks) EXPECT_TRUE(tick.at >= 0 && tick.at <= 1000) << tick.label;
   }
+  for (const double low : {-1e308, 1e20, -1e20})
+    EXPECT_LE(html::Scale(low, low < -1e300 ? 1e308 : std::nextafter(low, 1e300)).ticks(5).size(), 20u);
   const auto powers = html::Scale(2e-5, 2e-2, true).ticks(4);
   ASSERT_EQ(powers.size(), 3u);
   EXPECT_EQ(powers[0].label, "0.0001");

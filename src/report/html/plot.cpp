@@ -11,6 +11,8 @@ namespace finetune::html {
 namespace {
 
 constexpr double kLogFrom = 50;
+constexpr std::size_t kFewestTicks = 3;
+constexpr int kMostTicks = 20, kMostTries = 4;  // whatever a damaged report has for a range
 
 // A coordinate in as few characters as a thousandth of the width needs.
 std::string coordinate(double value) {
@@ -76,9 +78,16 @@ std::vector<Scale::Tick> Scale::ticks_of_logarithms(int count) const {
 std::vector<Scale::Tick> Scale::ticks(int count) const {
   std::vector<Tick> ticks;
   if (log_) return ticks_of_logarithms(count);
-  const double every = round_up((high_ - low_) / count);
-  for (double k = std::ceil(low_ / every - 1e-9); k * every <= high_ + every * 1e-9; ++k)
-    ticks.push_back({at(k * every), short_number(k == 0 ? 0 : k * every)});
+  double every = round_up((high_ - low_) / count);
+  for (int tries = 0; tries < kMostTries && ticks.size() < kFewestTicks; ++tries, every = round_up(every / 2.5)) {
+    ticks.clear();
+    const double first = std::ceil(low_ / every - 1e-9);
+    for (int i = 0; i < kMostTicks; ++i) {
+      const double value = (first + i) * every;
+      if (!(value <= high_ + every * 1e-9)) break;
+      ticks.push_back({at(value), short_number(first + i == 0 ? 0 : value)});
+    }
+  }
   return ticks;
 }
 

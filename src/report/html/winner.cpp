@@ -9,14 +9,23 @@
 namespace finetune::html {
 namespace {
 
-// The best of the others, of as many steps where there is one.
-std::optional<std::size_t> runner_up(const ReportFacts& study) {
-  std::optional<std::size_t> second;
-  const auto minimized = [&](std::size_t i) { return to_minimized(*study.trials[i].metric, study.direction); };
-  for (std::size_t i = 0; i < study.trials.size(); ++i) {
-    const TrialFacts& trial = study.trials[i];
-    if (is_best(study, i) || !trial.metric || trial.state == "failed") continue;
-    if (!second || minimized(i) < minimized(*second)) second = i;
+struct RunnerUp {
+  const TrialFacts* trial;
+  bool completed;  // as the winner was, so that they may be compared
+};
+
+// The best of the others: of those that completed, where there is one.
+std::optional<RunnerUp> runner_up(const ReportFacts& study) {
+  std::optional<RunnerUp> second;
+  const auto minimized = [&](const TrialFacts& trial) { return to_minimized(*trial.metric, study.direction); };
+  for (const bool completed : {true, false}) {
+    for (std::size_t i = 0; i < study.trials.size(); ++i) {
+      const TrialFacts& trial = study.trials[i];
+      if (is_best(study, i) || !trial.metric || trial.state == "failed") continue;
+      if (completed && trial.state != "completed") continue;
+      if (!second || minimized(trial) < minimized(*second->trial)) second = RunnerUp{&trial, completed};
+    }
+    if (second) break;
   }
   return second;
 }
@@ -32,10 +41,10 @@ std::string figures(const ReportFacts& study) {
                           fmt::format("best {}, trial {} at step {}", escape(study.metric), best.id, best.step), true);
   if (study.default_metric) html += card(short_number(*study.default_metric), "default configuration");
   if (study.base_metric) html += card(short_number(*study.base_metric), "untouched base");
-  if (const auto second = runner_up(study)) {
-    const TrialFacts& next = study.trials[*second];
-    html += card(short_number(*next.metric), fmt::format("runner-up, trial {} at step {}", next.id, next.step));
-  }
+  if (const auto second = runner_up(study))
+    html += card(short_number(*second->trial->metric),
+                 fmt::format("{}, trial {} at step {}", second->completed ? "runner-up" : "best of the stopped",
+                             second->trial->id, second->trial->step));
   return html + "</ul>";
 }
 
@@ -43,12 +52,15 @@ std::string figures(const ReportFacts& study) {
 std::string confidence(const ReportFacts& study) {
   const auto second = runner_up(study);
   if (!second) return "";
+  const std::string begin = "<p>How sure: every number is one run of one seed. ";
+  if (!second->completed) return begin + "No other trial completed, so nothing of as many steps stands beside it.</p>";
   const TrialFacts& best = study.trials[*study.best];
-  const double gap = std::fabs(*best.metric - *study.trials[*second].metric),
+  const double gap = std::fabs(*best.metric - *second->trial->metric),
                relative = gap / std::max(1e-300, std::fabs(*best.metric));
-  return fmt::format("<p>How sure: every number is one run of one seed. The runner-up is {} behind ({}){}.</p>",
-                     short_number(gap), percent(relative),
-                     relative < 0.005 ? ", which another seed may turn around: take whichever is cheaper to run" : "");
+  if (gap == 0) return begin + "The runner-up is as good.</p>";
+  const char* caution =
+      relative < 0.005 ? ", which another seed may turn around: take whichever is cheaper to run" : "";
+  return begin + fmt::format("The runner-up is {} behind ({}){}.</p>", short_number(gap), percent(relative), caution);
 }
 
 std::string parameters(const ReportFacts& study) {
