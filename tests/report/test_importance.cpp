@@ -49,9 +49,9 @@ Observations observations_of(const Json& study, const std::vector<std::string>& 
 
 std::vector<std::string> names_in_all(const Json& study) {
   std::vector<std::string> names;
-  for (const auto& [name, axis] : study["axes"].items()) {
-    if (std::ranges::all_of(study["trials"], [&](const Json& t) { return t["params"].contains(name); }))
-      names.push_back(name);
+  for (const auto& axis : study["axes"].items()) {
+    const auto has = [&](const Json& trial) { return trial["params"].contains(axis.key()); };
+    if (std::ranges::all_of(study["trials"], has)) names.push_back(axis.key());
   }
   return names;
 }
