@@ -157,6 +157,22 @@ TEST(Page, LongCurvesKeepTheirExtremes) {
   EXPECT_EQ(html::thinned(points, 5000), points);
 }
 
+TEST(Page, RowsAreLabelledAtRoundNumbers) {
+  EXPECT_EQ(html::label_every(3), 1u);
+  EXPECT_EQ(html::label_every(12), 1u);
+  EXPECT_EQ(html::label_every(40), 5u);
+  EXPECT_EQ(html::label_every(1000), 100u);
+}
+
+TEST(Page, NumbersAreShort) {
+  EXPECT_EQ(html::short_number(0.00031), "0.00031");
+  EXPECT_EQ(html::short_number(10000), "10000");
+  EXPECT_EQ(html::short_number(2.5e7), "2.5e+07");
+  EXPECT_EQ(html::percent(0.126), "13 %");
+  EXPECT_EQ(html::percent(0.0126), "1.3 %");
+  EXPECT_EQ(html::percent(0.0001), "0 %");
+}
+
 TEST(Page, TicksAreRoundAndInside) {
   for (const auto& [low, high] :
        std::vector<std::pair<double, double>>{{0, 100}, {0.1, 0.9}, {-3.2, 7.9}, {1.81, 1.83}, {1e-9, 2e-9}, {5, 5}}) {

@@ -144,6 +144,10 @@ std::string rule(const Plot& plot, double x, const char* style) {
   return fmt::format("<path class=\"{}\" d=\"M{} 0v1000\"/>", style, coordinate(plot.x.at(x)));
 }
 
+std::size_t label_every(std::size_t rows) {
+  return static_cast<std::size_t>(std::max(1.0, round_up(static_cast<double>(rows) / 12)));
+}
+
 std::vector<std::pair<double, double>> thinned(std::vector<std::pair<double, double>> points, std::size_t most) {
   if (points.size() <= most) return points;
   const std::size_t stretches = std::max<std::size_t>(1, most / 2);

@@ -60,6 +60,9 @@ std::string line(const Plot& plot, const std::vector<std::pair<double, double>>&
 /// From the bottom to the top.
 std::string rule(const Plot& plot, double x, const char* style);
 
+/// Where trials are rows: every how many of them a label stands, 1, 2, 5, 10, ...
+std::size_t label_every(std::size_t rows);
+
 /// Of a long curve the lowest and highest value in each of `most` / 2 stretches, in order: what a drawing of it shows.
 std::vector<std::pair<double, double>> thinned(std::vector<std::pair<double, double>> points, std::size_t most);
 

@@ -41,7 +41,7 @@ std::string descent(const ReportFacts& study) {
             .x = Scale(0, static_cast<double>(last)),
             .y = Scale(-count, 0)};
   plot.x_ticks = plot.x.ticks(6);
-  const std::size_t every = std::max<std::size_t>(1, (study.trials.size() + 11) / 12);
+  const std::size_t every = label_every(study.trials.size());
   for (std::size_t i = 0; i < study.trials.size(); ++i) {
     const TrialFacts& trial = study.trials[i];
     if (i % every == 0) plot.y_ticks.push_back({plot.y.at(row_of(i)), std::to_string(trial.id)});

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
+
 namespace finetune::html {
 
 std::string escape(std::string_view text) {
@@ -31,7 +33,8 @@ std::string escape(std::string_view text) {
 }
 
 std::string short_number(double value) {
-  return fmt::format("{:.4g}", value);
+  const double size = std::fabs(value);
+  return size >= 1e4 && size < 1e7 ? fmt::format("{:.0f}", value) : fmt::format("{:.4g}", value);
 }
 
 std::string short_value(const Value& value) {

@@ -46,7 +46,7 @@ std::string timeline_section(const ReportFacts& study) {
             .y = Scale(-count, 0)};  // the first trial on top
   plot.x_ticks = plot.x.ticks(6);
   plot.grid_x = true;
-  const std::size_t every = std::max<std::size_t>(1, (study.trials.size() + 11) / 12);
+  const std::size_t every = label_every(study.trials.size());
   std::int64_t running = 0;
   for (std::size_t i = 0; i < study.trials.size(); ++i) {
     const TrialFacts& trial = study.trials[i];
