@@ -111,7 +111,9 @@ TrialFacts trial_from(const Json& json) {
   trial.step = json.at("step").get<std::int64_t>();
   trial.steps = json.at("steps").get<std::int64_t>();
   read_list(json, "rounds", trial.rounds, [](const Json& span) {
-    return RoundFacts{span.at(0).get<std::int64_t>(), span.at(1).get<std::int64_t>()};
+    const RoundFacts rounds{span.at(0).get<std::int64_t>(), span.at(1).get<std::int64_t>()};
+    if (rounds.first < 1 || rounds.last < rounds.first) throw bad_input("", "impossible rounds of a trial");
+    return rounds;
   });
   read_list(json, "lineage", trial.lineage, lineage_from);
   return trial;

@@ -172,6 +172,8 @@ TEST(ReportJson, RefusesWhatWouldBreakTheAnalysis) {
   refused("/search/3/step", 0);
   refused("/trials/" + std::to_string(json["best"]["trial"].get<int>()) + "/metric", nullptr);
   refused("/trials/0/rounds/0", 7);
+  refused("/trials/0/rounds/0", {5, 4});
+  refused("/trials/0/rounds/0", {0, 4});
   refused("/study/rungs", {"x"});
 }
 

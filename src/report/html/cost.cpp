@@ -15,7 +15,7 @@ std::string cost_section(const ReportFacts& study) {
   const auto card = [](const std::string& value, const std::string& what) {
     return "<li><b>" + value + "</b> <span>" + what + "</span></li>";
   };
-  const auto whole = static_cast<double>(study.steps + study.saved_steps);
+  const auto whole = static_cast<double>(study.steps) + static_cast<double>(study.saved_steps);
   std::string html =
       "<ul class=\"cards\">" + card(duration_text(study.seconds), "time") +
       card(with_commas(study.steps), "optimizer steps") + card(with_commas(study.tokens), "tokens") +

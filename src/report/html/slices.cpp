@@ -16,7 +16,7 @@ constexpr std::size_t kAllDots = 12'000, kFewestPictures = 6;
 
 // Where a choice stands, from 0 to 1, with a little to either side so that trials do not hide each other.
 double spread_choice(std::size_t choice, std::size_t choices, std::int64_t trial) {
-  const double aside = (static_cast<double>((trial * 7 + 3) % 11) / 10 - 0.5) * 0.4;
+  const double aside = (static_cast<double>((static_cast<std::uint64_t>(trial) * 7 + 3) % 11) / 10 - 0.5) * 0.4;
   return (static_cast<double>(choice) + 0.5 + aside) / static_cast<double>(choices);
 }
 

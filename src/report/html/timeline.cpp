@@ -47,13 +47,13 @@ std::string timeline_section(const ReportFacts& study) {
   plot.x_ticks = plot.x.ticks(6);
   plot.grid_x = true;
   const std::size_t every = label_every(study.trials.size());
-  std::int64_t running = 0;
+  double running = 0;
   for (std::size_t i = 0; i < study.trials.size(); ++i) {
     const TrialFacts& trial = study.trials[i];
     const double row = -(static_cast<double>(i) + 0.5);
     if (i % every == 0) plot.y_ticks.push_back({plot.y.at(row), std::to_string(trial.id)});
     for (const RoundFacts& span : trial.rounds) {
-      running += span.last - span.first + 1;
+      running += static_cast<double>(span.last) - static_cast<double>(span.first) + 1;
       plot.marks += line(plot, {{static_cast<double>(span.first - 1), row}, {static_cast<double>(span.last), row}},
                          trial.id, span_style(study, i));
     }
@@ -62,7 +62,7 @@ std::string timeline_section(const ReportFacts& study) {
   return fmt::format(
              "<p class=\"soft\">A round is one optimizer step of every running trial; on average {:.3g} ran side by "
              "side. A gap is a pause, or a wait for the tuner's answer.</p>",
-             static_cast<double>(running) / static_cast<double>(last)) +
+             running / static_cast<double>(last)) +
          span_legend(study) + "<div class=\"" + thickness + "\">" + draw(plot) + "</div>";
 }
 
