@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# Runs the tests of a build; the last line is `N passed, N failed, N skipped`.
+# Runs the tests of a build, as many side by side as there are processors; the last line is `N passed, N failed, N skipped`.
 #   tests/ctest.sh BUILD [ctest's options]
 set -euo pipefail
 build=$1
 shift
+export CTEST_PARALLEL_LEVEL=${CTEST_PARALLEL_LEVEL:-$(nproc)}
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 status=0
