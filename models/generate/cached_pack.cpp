@@ -106,8 +106,9 @@ void build_cached_pack(std::span<const NewTokens> sequences, std::span<const Ada
   Arrays a = arrays_of(sequences, adapters, by_row ? 0 : fewest_rows);
   built.cached.cache = &cache;
   built.cached.by_row = by_row;
-  built.cached.fresh =
-      std::all_of(sequences.begin(), sequences.end(), [](const NewTokens& s) { return s.before == 0; });
+  // Not where something is scored: a continuation of a short prompt is computed as those of long ones beside it.
+  const auto begins = [](const NewTokens& s) { return s.before == 0 && s.targets == 0; };
+  built.cached.fresh = std::all_of(sequences.begin(), sequences.end(), begins);
   built.cached.rows = {.places_T = tensor_of(a.places, device),
                        .tables_SB = tensor_of(a.tables, device).view({-1, a.table_row}),
                        .sequences_T = tensor_of(a.sequences, device),

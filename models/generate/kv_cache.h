@@ -50,7 +50,7 @@ class KvCache {
 struct CachedTokens {
   const KvCache* cache = nullptr;
   ops::CacheRows rows;
-  bool fresh = false;   ///< no sequence had tokens before: those of the pack are all that is seen
+  bool fresh = false;   ///< all are beginnings: the tokens of the pack are all that is seen
   bool by_row = false;  ///< a token a sequence: products by ops::row_product
 };
 

@@ -247,6 +247,28 @@ TEST_F(CpuKernels, ARowOfARowProductHasItsBitsWhateverTheNumberOfRows) {
   }
 }
 
+// Of a trial's own rows too: what a text becomes does not hang on the trial's other texts.
+TEST_F(CpuKernels, ARowOfAnAdapterProductHasItsBitsWhateverTheNumberOfRows) {
+  const Tensor x = at::randn({90, 37}), a = at::randn({1, 16, 37}), b = at::randn({1, 29, 16}), y = at::randn({90, 29});
+  const auto forward = [&](std::int64_t first, std::int64_t rows) {
+    ops::AdapterGroup group;
+    group.end = rows;
+    group.projections = 1;
+    group.scale = 0.3f;
+    const Tensor result = y.narrow(0, first, rows).clone(), s = at::empty({rows, 16});
+    cpu_.adapter_forward(
+        x.narrow(0, first, rows), ops::make_adapter_groups({group}),
+        std::vector<ops::AdapterOutput>{{.bit = 0, .key = 0, .a_SRD = a, .b_SOR = b, .s_TR = s, .y_TO = result}});
+    return result;
+  };
+  const Tensor all = forward(0, 90);
+  for (const std::int64_t rows : {1, 3, 4, 8, 13}) {
+    for (const std::int64_t first : {0, 5, 70}) {
+      EXPECT_TRUE(at::equal(forward(first, rows), all.narrow(0, first, rows))) << rows << " from " << first;
+    }
+  }
+}
+
 // Sequences of several lengths over blocks in no order, of which two share the first.
 struct Cached {
   ops::CachedKeys keys{at::full({12, 2, 6, ops::kCacheBlock}, NAN), at::full({12, 2, ops::kCacheBlock, 6}, NAN)};

@@ -4,6 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "engine/evaluate.h"
 #include "kernels/torch/backend.h"
 #include "models/checkpoint.h"
 #include "models/generate/generate.h"
@@ -159,6 +160,50 @@ TEST_F(Generate, ACappedSoftmaxIsComposed) {
   const auto ids = generate(base, &trials_.bank, trials_.adapters, prompts_, {.max_new_tokens = 8});
   for (std::size_t i = 0; i < prompts_.size(); ++i)
     EXPECT_EQ(ids[i], continued_without_cache(base, trials_, prompts_[i], 8)) << i;
+}
+
+// Prompts about the length of a block, and continuations of several lengths.
+std::vector<Question> questions_of(std::size_t trials) {
+  std::vector<Question> questions;
+  for (const std::int64_t length : {1, 2, 15, 16, 17, 18, 33, 40}) {
+    for (std::size_t trial = 0; trial < trials; ++trial) {
+      const auto lists = tiny_examples({length, 1, 5, 17}, 37, static_cast<std::uint64_t>(length));
+      questions.push_back({trial, lists[0].ids, {lists[1].ids, lists[2].ids, lists[3].ids}});
+    }
+  }
+  return questions;
+}
+
+// By a pass over prompt and continuation together.
+double score_without_cache(const DecoderBase& base, const Question& question, const Ids& continuation) {
+  Example whole;
+  whole.ids = question.prompt;
+  whole.ids.insert(whole.ids.end(), continuation.begin(), continuation.end());
+  whole.loss.assign(whole.ids.size(), 0);
+  std::fill(whole.loss.begin() + std::ssize(question.prompt), whole.loss.end(), 1);
+  return -evaluate_examples(base, nullptr, std::span(&whole, 1), 4096)[0].nll;
+}
+
+TEST_F(Generate, ScoresAreThoseOfWholeTexts) {
+  for (const Question& question : questions_of(1)) {
+    Question bare = question;
+    bare.trial = 3;  // the base without an adapter
+    const auto scores = score(base_, &trials_.bank, trials_.adapters, std::vector{bare}, {});
+    for (std::size_t c = 0; c < bare.continuations.size(); ++c) {
+      // Sums of up to 17 float32 losses near 4, each with some roundings of 2e-7.
+      EXPECT_NEAR(scores[0][c], score_without_cache(base_, bare, bare.continuations[c]), 2e-5)
+          << bare.prompt.size() << " tokens, continuation " << c;
+    }
+  }
+}
+
+TEST_F(Generate, AScoreDoesNotDependOnItsNeighboursNorOnTheRoom) {
+  const auto questions = questions_of(4);
+  const auto together = score(base_, &trials_.bank, trials_.adapters, questions, {});
+  for (std::size_t i = 0; i < questions.size(); ++i)
+    EXPECT_EQ(score(base_, &trials_.bank, trials_.adapters, std::vector{questions[i]}, {})[0], together[i]) << i;
+  EXPECT_EQ(score(base_, &trials_.bank, trials_.adapters, questions, {.tokens_per_pass = 50, .cache_bytes = 1}),
+            together);
 }
 
 class Goldens : public ::testing::TestWithParam<std::string> {};
