@@ -100,10 +100,10 @@ at::Tensor tensor_of(const std::vector<T>& values, at::Device device) {
 }  // namespace
 
 void build_cached_pack(std::span<const NewTokens> sequences, std::span<const AdapterChoice> adapters,
-                       const KvCache& cache, std::int64_t fewest_rows, at::Device device, CachedPack& built) {
+                       const KvCache& cache, at::Device device, CachedPack& built) {
   const auto goes_on = [](const NewTokens& s) { return s.ids.size() == 1 && s.before > 0 && s.targets == 0; };
   const bool by_row = std::all_of(sequences.begin(), sequences.end(), goes_on);
-  Arrays a = arrays_of(sequences, adapters, by_row ? 0 : fewest_rows);
+  Arrays a = arrays_of(sequences, adapters, by_row ? 0 : ops::fewest_product_rows(device));
   built.cached.cache = &cache;
   built.cached.by_row = by_row;
   // Not where something is scored: a continuation of a short prompt is computed as those of long ones beside it.

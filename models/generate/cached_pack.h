@@ -37,9 +37,9 @@ struct CachedPack {
   CachedPack& operator=(const CachedPack&) = delete;
 };
 
-/// `sequences` in the order of their trials. Fewer tokens or loss rows than `fewest_rows` are padded, unless each is a
-/// token more of a sequence, which row products compute.
+/// `sequences` in the order of their trials. Fewer tokens or loss rows than ops::fewest_product_rows are padded, unless
+/// each is a token more of a sequence, which row products compute.
 void build_cached_pack(std::span<const NewTokens> sequences, std::span<const AdapterChoice> adapters,
-                       const KvCache& cache, std::int64_t fewest_rows, at::Device device, CachedPack& built);
+                       const KvCache& cache, at::Device device, CachedPack& built);
 
 }  // namespace finetune

@@ -53,7 +53,7 @@ class Decoding {
 
   std::vector<std::vector<std::int32_t>> run() {
     if (options_.max_new_tokens <= 0) return std::move(generated_);
-    while (!is_interrupted()) {
+    for (;;) {
       std::vector<Sequence> admitted = admit();
       if (!admitted.empty()) {
         step(admitted);
@@ -71,8 +71,6 @@ class Decoding {
   auto by_trial() const {
     return [this](const Sequence& a, const Sequence& b) { return prompts_[a.prompt].trial < prompts_[b.prompt].trial; };
   }
-
-  bool is_interrupted() const { return options_.interrupted && options_.interrupted(); }
 
   std::int64_t need(std::size_t prompt) const {
     return blocks_of(
@@ -107,7 +105,7 @@ class Decoding {
     std::vector<NewTokens> tokens;
     for (Sequence& sequence : sequences) tokens.push_back(new_tokens(sequence));
     CachedPack built;
-    build_cached_pack(tokens, adapters_, cache_, options_.fewest_rows, base_.embed_VD.device(), built);
+    build_cached_pack(tokens, adapters_, cache_, base_.embed_VD.device(), built);
     const at::Tensor ids = next_tokens(base_, built.pack, bank_, workspace_).cpu();
     for (std::size_t i = 0; i < sequences.size(); ++i) {
       sequences[i].tokens += static_cast<std::int64_t>(tokens[i].ids.size());
@@ -171,11 +169,6 @@ std::vector<std::vector<std::int32_t>> generate(const DecoderBase& base, const A
                                                 std::span<const Prompt> prompts, const GenerateOptions& options,
                                                 const SequenceWatch& watch) {
   return Decoding(base, bank, adapters, prompts, options, watch).run();
-}
-
-std::int64_t generation_bytes(const DecoderOptions& model, at::ScalarType dtype, std::span<const std::int64_t> lengths,
-                              const GenerateOptions& options) {
-  return (pool_size(model, dtype, lengths, options) + 1) * KvCache::bytes_per_block(model, dtype);
 }
 
 }  // namespace finetune

@@ -24,12 +24,10 @@ struct Prompt {
 
 struct GenerateOptions {
   std::int64_t max_new_tokens = 128;
-  std::vector<std::int32_t> end_ids;       ///< a sequence ends with the first of these, which it keeps
-  std::int64_t sequences = 1024;           ///< at once, at most
-  std::int64_t tokens_per_pass = 4096;     ///< of prompts; a longer one has a pass to itself
-  std::int64_t cache_bytes = 1LL << 30;    ///< of keys and values; more where a single sequence needs it
-  std::int64_t fewest_rows = 16;           ///< of a product over prompts (engine/pack_builder.h)
-  std::function<bool()> interrupted = {};  ///< asked between passes: true ends all sequences as they are
+  std::vector<std::int32_t> end_ids;     ///< a sequence ends with the first of these, which it keeps
+  std::int64_t sequences = 1024;         ///< at once, at most
+  std::int64_t tokens_per_pass = 4096;   ///< of prompts; a longer one has a pass to itself
+  std::int64_t cache_bytes = 1LL << 30;  ///< of keys and values; more where a single sequence needs it
 };
 
 /// Told of sequences as they grow, by the index of their prompt and all new tokens so far.
@@ -45,9 +43,5 @@ std::vector<std::vector<std::int32_t>> generate(const DecoderBase& base, const A
                                                 std::span<const AdapterChoice> adapters,
                                                 std::span<const Prompt> prompts, const GenerateOptions& options,
                                                 const SequenceWatch& watch = {});
-
-/// Bytes of keys and values that generate() will hold for prompts of these lengths.
-std::int64_t generation_bytes(const DecoderOptions& model, at::ScalarType dtype, std::span<const std::int64_t> lengths,
-                              const GenerateOptions& options);
 
 }  // namespace finetune

@@ -69,7 +69,7 @@ class Scoring {
 
   std::vector<std::vector<double>> run() {
     std::vector<std::vector<double>> scores(questions_.size());
-    for (std::size_t first = 0; first < order_.size() && !is_interrupted();) {
+    for (std::size_t first = 0; first < order_.size();) {
       const std::size_t last = end_of_part(first);
       const std::span<const std::size_t> part(order_.data() + first, last - first);
       score_part(part, scores);
@@ -79,8 +79,6 @@ class Scoring {
   }
 
  private:
-  bool is_interrupted() const { return options_.interrupted && options_.interrupted(); }
-
   std::int64_t pool_size() const {
     std::int64_t all = 0, largest = 0;
     for (const Question& question : questions_) {
@@ -155,7 +153,7 @@ class Scoring {
 
   at::Tensor compute(const Pass& pass) {
     CachedPack built;
-    build_cached_pack(pass.sequences, adapters_, cache_, options_.fewest_rows, base_.embed_VD.device(), built);
+    build_cached_pack(pass.sequences, adapters_, cache_, base_.embed_VD.device(), built);
     return evaluate_pack(base_, built.pack, bank_, workspace_).nll_N.cpu();
   }
 

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <span>
 #include <vector>
 
@@ -22,9 +21,7 @@ struct Question {
 
 struct ScoreOptions {
   std::int64_t tokens_per_pass = 4096;
-  std::int64_t cache_bytes = 1LL << 30;    ///< of keys and values; more where a single question needs it
-  std::int64_t fewest_rows = 16;           ///< of a product (engine/pack_builder.h)
-  std::function<bool()> interrupted = {};  ///< asked between passes: true ends the call, with what there is
+  std::int64_t cache_bytes = 1LL << 30;  ///< of keys and values; more where a single question needs it
 };
 
 /// Of each question and continuation the sum of its tokens' log-probabilities, in nats.

@@ -110,7 +110,6 @@ std::vector<Completion> generate_texts(const OpenedModel& model, std::span<const
   GenerateOptions how;
   how.max_new_tokens = options.max_new_tokens;
   how.end_ids = options.end_ids;
-  how.fewest_rows = ops::fewest_product_rows(base.embed_VD.device());
   const Texts texts(model, rows, options, on_text);
   std::vector<std::vector<std::int32_t>> ids =
       generate(base, adapter.bank(), std::span(&choice, 1), prompts, how,
