@@ -3,11 +3,13 @@
 
 #include <cstdio>
 #include <exception>
+#include <new>
 #include <string>
 #include <system_error>
 
 #include "cli/verbs.h"
 #include "core/error.h"
+#include "engine/out_of_memory.h"
 
 // Large blocks go back to the system when they are freed. Left to itself glibc keeps ever larger ones in its heap, and
 // the peak is a tenth more or not as they happen to fit: `check` could not foretell it.
@@ -35,8 +37,13 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "finetune_tune: a thread cannot be started: %s; memory or processes are limited (ulimit)\n",
                  error.what());
     return 1;
+  } catch (const std::bad_alloc&) {
+    std::fprintf(stderr, "finetune_tune: out of memory\n");
+    return 1;
   } catch (const std::exception& error) {
-    std::fprintf(stderr, "finetune_tune: %s\n", first_line(error.what()).c_str());
+    const std::string what = first_line(error.what());
+    const bool memory = finetune::says_out_of_memory(what);
+    std::fprintf(stderr, "finetune_tune: %s%s\n", memory ? "out of memory: " : "", what.c_str());
     return 1;
   }
 }

@@ -73,6 +73,17 @@ TEST_F(GenerateVerb, AnAdapterAndAStopTextChangeWhatIsWritten) {
   EXPECT_EQ(completion("--prompt 'ab c' --max-new-tokens 12 --stop '" + stop + "'"), base.substr(0, base.find(stop)));
 }
 
+// What may yet turn out to be the stop text is not shown.
+TEST_F(GenerateVerb, NothingOfAStopTextIsSeenOnATerminal) {
+  const std::string base = completion("--prompt 'ab c' --max-new-tokens 12");
+  ASSERT_GE(base.size(), 6u);
+  const std::string stop = base.substr(2, 3);
+  const Outcome terminal =
+      run_command("script -qec \"'" + program_path() + "' " +
+                  on("--prompt 'ab c' --max-new-tokens 12 --stop '" + stop + "'") + "\" /dev/null");
+  EXPECT_EQ(terminal.text, base.substr(0, base.find(stop)) + "\r\n");
+}
+
 TEST_F(GenerateVerb, EndsWithTheTokensOfGenerationConfig) {
   const std::string base = completion("--prompt 'ab c' --max-new-tokens 12");
   const char last = base.back();  // letters are 3 + their place

@@ -33,7 +33,7 @@ ALLOWED = {
     "src/cli": ["data", "data/tokenizers", "models", "models/families", "src/config", "src/core", "src/engine", "src/host",
                 "src/report", "src/study", "tuners"],
     "src/examples": ["src/core", "src/host"],
-    "src": ["src/cli", "src/core"],  # main.cpp
+    "src": ["src/cli", "src/core", "src/engine"],  # main.cpp: which errors mean that memory is over
 }
 INCLUDE = re.compile(r'\s*#\s*include\s+"([^"]+)"')
 
