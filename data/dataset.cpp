@@ -7,6 +7,7 @@
 #include "core/text.h"
 #include "data/example_encoder.h"
 #include "data/format.h"
+#include "data/loss_marker.h"
 #include "data/reader.h"
 #include "data/unused_columns.h"
 
@@ -17,7 +18,7 @@ namespace {
 class Loader {
  public:
   Loader(const DataOptions& options, const Tokenizer& tokenizer)
-      : options_(options), tokenizer_(tokenizer), encoder_(tokenizer) {
+      : options_(options), tokenizer_(tokenizer), encoder_(tokenizer), marker_(options, tokenizer) {
     if (tokenizer.eos_id) eos_ = tokenizer.id_to_token(*tokenizer.eos_id);
   }
 
@@ -50,7 +51,8 @@ class Loader {
       note_columns(record);
       const Rendered rendered = render_record(record.value, data_.format, template_.get(), options_, eos_);
       const Encoding encoding = encoder_.encode(rendered);
-      Example example = masked(rendered, encoding);
+      Example example = marker_.example_of(rendered, encoding);
+      data_.straddling += marker_.straddling(rendered, encoding);
       example.file = file;
       example.line = record.line;
       ++data_.records;
@@ -70,34 +72,6 @@ class Loader {
 
   // A template that takes all columns; the formats by name take none.
   bool hands_over() const { return template_ != nullptr && template_->takes_columns(); }
-
-  Example masked(const Rendered& rendered, const Encoding& encoding) {
-    Example example;
-    example.ids = encoding.ids;
-    example.loss.assign(example.ids.size(), 0);
-    for (std::size_t i = 0; i < example.ids.size(); ++i) {
-      if (!encoding.added[i]) mark(rendered, encoding.spans[i], example.loss[i]);
-    }
-    const bool wants_eos = options_.append_eos && !rendered.conversation && tokenizer_.eos_id;
-    if (wants_eos && (example.ids.empty() || example.ids.back() != *tokenizer_.eos_id)) {
-      example.ids.push_back(*tokenizer_.eos_id);
-      example.loss.push_back(1);
-    } else if (wants_eos) {
-      example.loss.back() = 1;  // EOS is learned, whoever put it there
-    }
-    if (!example.loss.empty()) example.loss[0] = 0;  // nothing predicts the first token
-    return example;
-  }
-
-  // A token is trained when its last byte lies in a trained part, and for some templates its first one too.
-  void mark(const Rendered& rendered, std::pair<std::uint32_t, std::uint32_t> span, std::uint8_t& loss) {
-    for (const auto& [begin, end] : rendered.trained) {
-      if (span.second <= begin || span.second > end) continue;
-      if (span.first < begin) ++data_.straddling;
-      if (span.first >= begin || !rendered.whole_tokens) loss = 1;
-    }
-    if (options_.train_on == "all") loss = 1;
-  }
 
   void keep(const std::string& path, Example example, const Rendered& rendered, const Encoding& encoding) {
     const auto limit = static_cast<std::size_t>(options_.max_length);
@@ -119,6 +93,7 @@ class Loader {
       ++data_.dropped_no_loss;
       if (!options_.keep_without_loss) return;
     }
+    example.loss_bytes = marker_.loss_bytes(example, encoding);
     data_.tokens += static_cast<std::int64_t>(example.ids.size());
     data_.loss_tokens += example.loss_tokens();
     if (options_.by_role) count_roles(example, rendered, encoding);
@@ -143,6 +118,7 @@ class Loader {
   const DataOptions& options_;
   const Tokenizer& tokenizer_;
   const ExampleEncoder encoder_;
+  const LossMarker marker_;
   std::string eos_;
   std::unique_ptr<ChatTemplate> template_;
   Dataset data_;

@@ -16,9 +16,10 @@ struct Example {
   std::vector<std::uint8_t> loss;
   std::vector<std::int64_t> ends;  ///< of each sequence, ascending to ids.size(); empty: one sequence
   std::vector<double>
-      reference;          ///< of each sequence: its loss tokens' summed nll under a reference model; empty: none
-  std::int32_t file = 0;  ///< index into the list of input files
-  std::int64_t line = 0;  ///< 1-based line (or record number for .json) it came from
+      reference;                ///< of each sequence: its loss tokens' summed nll under a reference model; empty: none
+  std::int64_t loss_bytes = 0;  ///< of the text that the loss tokens write, special tokens aside
+  std::int32_t file = 0;        ///< index into the list of input files
+  std::int64_t line = 0;        ///< 1-based line (or record number for .json) it came from
   std::int64_t loss_tokens() const {
     std::int64_t count = 0;
     for (const auto flag : loss) count += flag;

@@ -6,6 +6,7 @@
 #include "core/error.h"
 #include "core/text.h"
 #include "data/alpaca.h"
+#include "data/completion.h"
 #include "data/fields.h"
 
 namespace finetune {
@@ -54,20 +55,23 @@ Rendered whole_text(std::string text) {
 }  // namespace
 
 DetectedFormat detect_format(const Json& record, const DataOptions& options) {
-  if (options.has_pattern) return {"pattern", "data.prompt is given"};
+  const auto has_column = [&](const char* name) { return record.contains(column_of(options, name)); };
+  const bool has_choices = has_column("choices") && has_column("answer") && options.completion.empty();
+  if (options.has_pattern && options.format != "choices" && !has_choices) return {"pattern", "data.prompt is given"};
   if (options.format != "auto") return {options.format, "data.format is given"};
-  const auto has = [&](const char* name) { return record.contains(column_of(options, name)); };
-  if (has("messages") && record[column_of(options, "messages")].is_array())
+  if (has_choices && (options.has_pattern || has_column("prompt")))
+    return {"choices", "there are columns " + column_of(options, "choices") + " and " + column_of(options, "answer")};
+  if (has_column("messages") && record[column_of(options, "messages")].is_array())
     return {"messages", "there is a list in column " + column_of(options, "messages")};
-  if (has("conversations") && record[column_of(options, "conversations")].is_array())
+  if (has_column("conversations") && record[column_of(options, "conversations")].is_array())
     return {"sharegpt", "there is a list in column " + column_of(options, "conversations")};
-  if (has("prompt") && has("completion"))
+  if (has_column("prompt") && has_column("completion"))
     return {"prompt_completion",
             "there are columns " + column_of(options, "prompt") + " and " + column_of(options, "completion")};
-  if (has("instruction") && has("output"))
+  if (has_column("instruction") && has_column("output"))
     return {"alpaca",
             "there are columns " + column_of(options, "instruction") + " and " + column_of(options, "output")};
-  if (has("text")) return {"text", "there is a column " + column_of(options, "text")};
+  if (has_column("text")) return {"text", "there is a column " + column_of(options, "text")};
   throw bad_input("", "the format cannot be told from the columns " + join(columns_of(record), ", ") +
                           "; name them with data.fields={prompt: COLUMN, completion: COLUMN}, or give data.prompt and "
                           "data.completion patterns");
@@ -94,6 +98,14 @@ Rendered render_record(const Json& record, const std::string& format, const Chat
     return options.completion.empty()
                ? whole_text(prompt)
                : prompt_and_completion(prompt, fill_pattern("data.completion", options.completion, record));
+  }
+  if (format == "choices") {
+    if (!options.completion.empty())
+      throw bad_input("", "data.completion has no place in data.format choices, whose completion is the right choice");
+    const std::string prompt = options.has_pattern ? fill_pattern("data.prompt", options.prompt, record)
+                                                   : text_field(record, options, "prompt");
+    const RowChoices choices = choices_of(record, options);
+    return prompt_and_completion(prompt, spaced(prompt, choices.texts[choices.right]));
   }
   if (format == "text") return whole_text(text_field(record, options, "text"));
   if (format == "prompt_completion")

@@ -5,6 +5,7 @@
 #include "core/error.h"
 #include "core/text.h"
 #include "data/alpaca.h"
+#include "data/completion.h"
 #include "data/example_encoder.h"
 #include "data/fields.h"
 #include "data/format.h"
@@ -19,11 +20,6 @@ using Json = nlohmann::ordered_json;
 // that none trims.
 constexpr const char* kAnswer = "\u2603";
 
-std::string trimmed(const std::string& text) {
-  const auto first = text.find_first_not_of(" \t\r\n"), last = text.find_last_not_of(" \t\r\n");
-  return first == std::string::npos ? "" : text.substr(first, last - first + 1);
-}
-
 class PromptMaker {
  public:
   PromptMaker(const DataOptions& options, const Tokenizer& tokenizer, bool chat)
@@ -31,7 +27,7 @@ class PromptMaker {
     if (tokenizer.eos_id) eos_ = tokenizer.id_to_token(*tokenizer.eos_id);
   }
 
-  void load_file(const std::string& path) {
+  void load_file(const std::string& path, const RowFilter& wanted) {
     const auto file = static_cast<std::int32_t>(set_.files.size());
     set_.files.push_back(path);
     const auto refuse = [&](std::int64_t line, const std::string& reason) {
@@ -39,6 +35,7 @@ class PromptMaker {
     };
     read_records(path, options_.separator,
                  {[&](const Record& record) {
+                    if (wanted && !wanted(file, record.line)) return;
                     try {
                       PromptRow row = row_of(record.value);
                       row.file = file;
@@ -123,7 +120,7 @@ class PromptMaker {
     const std::string turn = rendered.text.substr(begin, end - begin);
     const auto answer = turn.find(kAnswer);
     if (answer == std::string::npos) return;
-    const auto id = tokenizer_.token_to_id(trimmed(turn.substr(answer + std::string_view(kAnswer).size())));
+    const auto id = tokenizer_.token_to_id(stripped(turn.substr(answer + std::string_view(kAnswer).size())));
     if (id && std::ranges::find(set_.turn_ends, *id) == set_.turn_ends.end()) set_.turn_ends.push_back(*id);
   }
 
@@ -149,9 +146,9 @@ class PromptMaker {
 }  // namespace
 
 PromptSet load_prompts(const std::vector<std::string>& files, const DataOptions& options, const Tokenizer& tokenizer,
-                       bool chat) {
+                       bool chat, const RowFilter& wanted) {
   PromptMaker maker(options, tokenizer, chat);
-  for (const auto& file : files) maker.load_file(file);
+  for (const auto& file : files) maker.load_file(file, wanted);
   return maker.take();
 }
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "data/dataset.h"
+#include "data/row_filter.h"
 #include "data/tokenizers/tokenizer.h"
 
 namespace finetune {
@@ -30,9 +31,9 @@ struct PromptSet {
 /// Of a conversation everything up to its last answer, and what the template writes before an answer; of rows with a
 /// prompt the prompt, with or without a completion beside it; of plain text all of it. `chat`: prompts that are no
 /// conversation become the user's message of one. Throws Error (bad_input) naming file and line, also for a prompt
-/// without a token.
+/// without a token. Without `wanted` all rows are.
 PromptSet load_prompts(const std::vector<std::string>& files, const DataOptions& options, const Tokenizer& tokenizer,
-                       bool chat);
+                       bool chat, const RowFilter& wanted = {});
 
 /// The same for one text.
 PromptSet prompt_of(const std::string& text, const DataOptions& options, const Tokenizer& tokenizer, bool chat);

@@ -24,6 +24,7 @@ const FormatColumns* columns_for(const std::string& name) {
   static const std::array kFormats{
       FormatColumns{"text", {"text"}, {}, ""},  // the text is all there is to it
       FormatColumns{"prompt_completion", {"prompt", "completion"}, {"system", "history", "tools"}, kUsePatterns},
+      FormatColumns{"choices", {"prompt", "choices", "answer"}, {}, ""},
       FormatColumns{"alpaca", {"instruction", "input", "output", "system", "history"}, {"tools"}, kUseTemplate},
       FormatColumns{"messages", {"messages", "system"}, {"tools"}, kUseTemplate},
       FormatColumns{"sharegpt", {"conversations", "system"}, {"tools"}, kUseTemplate}};

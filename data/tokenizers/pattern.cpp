@@ -80,6 +80,24 @@ Pattern::Ranges Pattern::find_all(std::string_view text) const {
   return Search(*this).find_all(text);
 }
 
+std::uint32_t Pattern::groups() const {
+  std::uint32_t count = 0;
+  if (compiled_) pcre2_pattern_info(compiled_->code, PCRE2_INFO_CAPTURECOUNT, &count);
+  return count;
+}
+
+std::optional<std::string> Pattern::find_group(std::string_view text, std::uint32_t group) const {
+  const std::unique_ptr<pcre2_match_data, void (*)(pcre2_match_data*)> data{
+      pcre2_match_data_create_from_pattern(compiled_->code, nullptr), pcre2_match_data_free};
+  const int found =
+      pcre2_match(compiled_->code, reinterpret_cast<PCRE2_SPTR>(text.data()), text.size(), 0, 0, data.get(), nullptr);
+  if (found == PCRE2_ERROR_NOMATCH) return std::nullopt;
+  if (found < 0) throw bad_input("", "a regular expression takes too long on this text, or the text is not UTF-8");
+  const PCRE2_SIZE* range = pcre2_get_ovector_pointer(data.get()) + 2 * static_cast<std::size_t>(group);
+  if (range[0] == PCRE2_UNSET) return std::string();
+  return std::string(text.substr(range[0], range[1] - range[0]));
+}
+
 struct Pattern::Search::Scratch {
   std::unique_ptr<pcre2_match_data, void (*)(pcre2_match_data*)> data{pcre2_match_data_create(1, nullptr),
                                                                       pcre2_match_data_free};

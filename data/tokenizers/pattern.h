@@ -3,8 +3,10 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -25,6 +27,11 @@ class Pattern {
   /// Non-overlapping, non-empty matches from left to right, as byte ranges. Throws Error (bad_input) where the
   /// expression needs more steps than PCRE2 allows.
   Ranges find_all(std::string_view text) const;
+
+  /// How many groups an expression has.
+  std::uint32_t groups() const;
+  /// The first match's part in a group, 0 = all of it, which may be empty; nothing without a match. The same error.
+  std::optional<std::string> find_group(std::string_view text, std::uint32_t group) const;
 
  private:
   struct Compiled;

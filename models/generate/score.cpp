@@ -152,6 +152,7 @@ class Scoring {
   }
 
   at::Tensor compute(const Pass& pass) {
+    if (options_.check) options_.check();
     CachedPack built;
     build_cached_pack(pass.sequences, adapters_, cache_, base_.embed_VD.device(), built);
     return evaluate_pack(base_, built.pack, bank_, workspace_).nll_N.cpu();

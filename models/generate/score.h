@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <vector>
 
@@ -22,6 +23,7 @@ struct Question {
 struct ScoreOptions {
   std::int64_t tokens_per_pass = 4096;
   std::int64_t cache_bytes = 1LL << 30;  ///< of keys and values; more where a single question needs it
+  std::function<void()> check = {};      ///< called before each pass; what it throws ends the scoring
 };
 
 /// Of each question and continuation the sum of its tokens' log-probabilities, in nats.

@@ -122,9 +122,10 @@ void Progress::on_steps(std::span<const StepResult> results, std::span<const Tri
   if (options_.terminal && Clock::now() - drawn_ >= kRedrawEvery) redraw();
 }
 
-void Progress::on_evaluation(const Trial& trial, const EvalResult&, double metric) {
+void Progress::on_evaluation(const Trial& trial, const EvalResult&, const MetricValues& values) {
   const std::lock_guard lock(mutex_);
-  if (!std::isfinite(metric)) return;
+  if (!values.metric || !std::isfinite(*values.metric)) return;
+  const double metric = *values.metric;
   running_[trial.id].metric = metric;
   const Direction direction = plan_->direction;
   if (trial.id.value < 0 || (best_ && to_minimized(metric, direction) >= to_minimized(*best_, direction))) return;

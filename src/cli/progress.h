@@ -38,7 +38,7 @@ class Progress : public StudyObserver {
   void on_start(const Trial& trial) override;
   void on_resume(const StudyState& state) override;
   void on_steps(std::span<const StepResult> results, std::span<const Trial* const> trials) override;
-  void on_evaluation(const Trial& trial, const EvalResult& result, double metric) override;
+  void on_evaluation(const Trial& trial, const EvalResult& result, const MetricValues& values) override;
   void on_end(const Trial& trial) override;
 
  private:

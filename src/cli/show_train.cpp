@@ -20,8 +20,7 @@ nlohmann::ordered_json result_json(const TrainResult& result) {
                                  {"train_loss", number_to_json(trial.train_loss)}};
   if (trial.best_metric) json["best"] = {{"metric", number_to_json(*trial.best_metric)}, {"step", trial.best_step}};
   if (!trial.metric) return json;
-  for (const Metric& metric : {metrics().front(), metric_named(result.metric)})
-    json[metric.name] = number_to_json(metric.of(trial.evaluation));
+  for (const auto& [name, value] : logged_values(result.metrics, trial.evaluation)) json[name] = number_to_json(value);
   return json;
 }
 

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <iostream>
 #include <string>
@@ -37,12 +38,19 @@ nlohmann::ordered_json identity_of(const RunConfig& config) {
           {"tune.seed", config.tune.seed}};
 }
 
+// Keys of tune that say what is measured of a model, or trained after the search.
+bool is_of_a_model(const std::string& key) {
+  constexpr std::array kBeginnings = {"tune.metric",     "tune.rung_metric", "tune.generate", "tune.command",
+                                      "tune.eval_share", "tune.confirm",     "tune.audit",    "tune.ablation"};
+  return std::ranges::any_of(kBeginnings, [&](const char* beginning) { return key.starts_with(beginning); });
+}
+
 // What was given and means nothing to an outside objective: said, not refused, so that one file serves both. The flag
 // --seed sets train.seed too.
 std::vector<std::string> idle_keys(const RunConfig& config) {
   std::vector<std::string> keys;
   for (const std::string& key : config.given) {
-    const bool used = key.starts_with("search") || (key.starts_with("tune.") && key != "tune.metric");
+    const bool used = key.starts_with("search") || (key.starts_with("tune.") && !is_of_a_model(key));
     if (!used && key != "train.seed") keys.push_back(key);
   }
   return keys;

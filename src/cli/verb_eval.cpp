@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cmath>
 #include <iostream>
 #include <nlohmann/json.hpp>
 
@@ -26,24 +27,46 @@ std::string per_example_lines(const std::vector<ExampleLoss>& losses) {
   return text;
 }
 
-// Every metric under its own name; valid_loss is plainly the loss here.
-nlohmann::ordered_json result_json(const std::vector<ExampleLoss>& losses) {
+EvalResult total(const std::vector<ExampleLoss>& losses, std::span<const Example> examples) {
   double nll = 0;
-  std::int64_t tokens = 0, loss_tokens = 0, correct = 0;
-  for (const auto& loss : losses) {
-    nll += loss.nll;
-    tokens += loss.tokens;
-    loss_tokens += loss.loss_tokens;
-    correct += loss.correct;
+  std::int64_t loss_tokens = 0, correct = 0, bytes = 0;
+  for (std::size_t i = 0; i < losses.size(); ++i) {
+    nll += losses[i].nll;
+    loss_tokens += losses[i].loss_tokens;
+    correct += losses[i].correct;
+    bytes += examples[i].loss_bytes;
   }
   const auto all = static_cast<double>(std::max<std::int64_t>(1, loss_tokens));
-  const EvalResult evaluation{.loss = nll / all, .token_accuracy = static_cast<double>(correct) / all};
-  nlohmann::ordered_json json{{"loss", number_to_json(evaluation.loss)}};
-  for (const Metric& metric : metrics().subspan(1)) json[metric.name] = number_to_json(metric.of(evaluation));
+  EvalResult result;
+  result.loss = nll / all;
+  result.token_accuracy = static_cast<double>(correct) / all;
+  result.bits_per_byte = nll / std::log(2.0) / static_cast<double>(bytes);
+  return result;
+}
+
+// Every metric of losses, and those others that were asked for, under its own name; valid_loss is plainly the loss
+// here.
+nlohmann::ordered_json result_json(const EvalResult& result, const std::vector<ExampleLoss>& losses) {
+  nlohmann::ordered_json json{{"loss", number_to_json(result.loss)}};
+  for (const Metric& metric : metrics().subspan(1)) {
+    if (const auto value = value_of(metric, result)) json[metric.name] = number_to_json(*value);
+  }
+  std::int64_t tokens = 0, loss_tokens = 0;
+  for (const auto& loss : losses) {
+    tokens += loss.tokens;
+    loss_tokens += loss.loss_tokens;
+  }
   json["loss_tokens"] = loss_tokens;
   json["tokens"] = tokens;
   json["examples"] = static_cast<std::int64_t>(losses.size());
   return json;
+}
+
+void add_tasks(const Session& session, EvalResult& result) {
+  for (const auto& evaluator : session.evaluators) {
+    for (const auto& [name, metric] : evaluate_model(session.model, *evaluator, session.say))
+      result.task[name] = metric.value;
+  }
 }
 
 // The configuration of a run may hold out a share of its training data; here --data is all there is.
@@ -64,13 +87,15 @@ int run_eval(const Arguments& given) {
   const std::vector<ExampleLoss> losses =
       evaluate_examples(session.model, session.data.valid.examples, session.tokens_per_pass);
 
-  const nlohmann::ordered_json result = result_json(losses);
+  EvalResult measured = total(losses, session.data.valid.examples);
+  add_tasks(session, measured);
+  const nlohmann::ordered_json result = result_json(measured, losses);
   if (!per_example.empty()) write_file_atomically(per_example, per_example_lines(losses));
   if (arguments.json()) {
     std::cout << result.dump() << "\n";
   } else {
     for (const auto& [key, value] : result.items())
-      std::cout << key << std::string(16 - key.size(), ' ') << value.dump() << "\n";
+      std::cout << key << std::string(22 - key.size(), ' ') << value.dump() << "\n";
   }
   return 0;
 }
@@ -79,7 +104,7 @@ int run_eval(const Arguments& given) {
 
 Verb eval_verb() {
   return {.name = "eval",
-          .help = "loss of a model, with or without an adapter, on a file",
+          .help = "loss and other metrics of a model, with or without an adapter, on a file",
           .example = "finetune_tune eval --model models/qwen --adapter runs/first/best --data test.jsonl --json",
           .flags = {model_flag(),
                     adapter_flag(),

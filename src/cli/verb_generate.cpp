@@ -1,6 +1,5 @@
 #include <unistd.h>
 
-#include <algorithm>
 #include <cmath>
 #include <iostream>
 #include <nlohmann/json.hpp>
@@ -14,7 +13,6 @@
 #include "engine/open_data.h"
 #include "engine/session.h"
 #include "host/run_paths.h"
-#include "models/generate/end_ids.h"
 
 namespace finetune {
 namespace {
@@ -41,16 +39,6 @@ PromptSet open_prompts(const Arguments& arguments, RunConfig& config, const Toke
   const DataOptions options = data_options(config.data, {.trains = false, .holds_out = false});
   return arguments.has("--prompt") ? prompt_of(arguments.option("--prompt"), options, tokenizer, chat)
                                    : load_prompts(config.data.valid, options, tokenizer, chat);
-}
-
-// What ends a text: the checkpoint's own tokens, and what the template ends an answer with.
-std::vector<std::int32_t> all_end_ids(const RunConfig& config, const OpenedModel& model, const PromptSet& prompts) {
-  std::vector<std::int32_t> ids = end_ids_of(config.model.path, model.checkpoint.options.vocab_size);
-  if (ids.empty() && model.tokenizer->eos_id) ids.push_back(*model.tokenizer->eos_id);
-  for (const std::int32_t id : prompts.turn_ends) {
-    if (std::ranges::find(ids, id) == ids.end()) ids.push_back(id);
-  }
-  return ids;
 }
 
 std::string where_of(const PromptSet& prompts, std::size_t row) {
@@ -97,7 +85,7 @@ int run_generate(const Arguments& arguments) {
   OpenedModel model = open_model(config, notes);
   const PromptSet prompts = open_prompts(arguments, config, *model.tokenizer);
   if (prompts.rows.empty()) throw bad_input(prompts.files.front(), "there is no row");
-  options.end_ids = all_end_ids(config, model, prompts);
+  options.end_ids = end_ids_for(config.model.path, model.checkpoint.options.vocab_size, *model.tokenizer, prompts);
   copy_to_devices(model);
   for (const auto& note : notes) std::cerr << note << "\n";
   say_what_is_assumed(prompts, options.end_ids);

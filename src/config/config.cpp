@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "config/fields.h"
+#include "config/metric_rules.h"
 #include "config/params.h"
 #include "config/search_fields.h"
 #include "core/error.h"
@@ -122,11 +123,7 @@ void validate(const RunConfig& config, bool asktell) {
     throw bad_input("", "data.valid and data.valid_fraction are both given; use one");
   }
   if (asktell) return;
-  if (const Metric& metric = metric_named(config.tune.metric); config.tune.direction != metric.direction) {
-    throw bad_input("", std::string("tune.direction is ") + to_text(config.tune.direction) + ", but " + metric.name +
-                            " is better the " + (metric.direction == Direction::minimize ? "lower" : "higher") +
-                            " it is; leave tune.direction out");
-  }
+  check_metrics(config);
   for (const auto& parameter : config.search) check_search_parameter(config, parameter);
   for (const auto& parameter : config.search) {
     if (config.train.full() && parameter.name.starts_with("train.lora.")) {

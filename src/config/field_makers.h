@@ -58,6 +58,19 @@ Field optional_text_field(const std::string& key, const std::string& help, At at
           true};
 }
 
+// One of some words, or null for none of them.
+template <typename At>
+Field optional_choice_field(const std::string& key, const std::string& help, At at, std::vector<std::string> allowed) {
+  Field field = optional_text_field(key, help + ": " + join(allowed, "|"), at);
+  field.set = [=, set = field.set](RunConfig& c, const ConfigNode& n) {
+    set(c, n);
+    const std::optional<std::string>& text = at(c);
+    if (!text || std::find(allowed.begin(), allowed.end(), *text) != allowed.end()) return;
+    throw bad_input("", key + " is " + *text + "; allowed: " + join(allowed, ", ") + did_you_mean(*text, allowed));
+  };
+  return field;
+}
+
 template <typename At>
 Field number_field(const std::string& key, const std::string& help, At at, Range range) {
   return {key, help, [=](RunConfig& c, const ConfigNode& n) { at(c) = number_of(key, n, range); },

@@ -13,7 +13,8 @@ namespace {
 std::vector<std::string> keys_like(const std::string& key) {
   std::vector<std::string> keys;
   for (const auto& field : config_fields()) keys.push_back(field.key);
-  for (const char* section : {"model", "data", "train", "train.lora", "search", "tune", "tune.budget", "run"})
+  for (const char* section :
+       {"model", "data", "train", "train.lora", "search", "tune", "tune.budget", "tune.generate", "run"})
     keys.emplace_back(section);
   // A bare name may be meant as the last part of a key: lr -> nothing, steps -> train.steps.
   if (key.find('.') == std::string::npos) {

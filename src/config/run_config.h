@@ -25,7 +25,7 @@ struct DataConfig {
   std::vector<std::string> valid;
   double valid_fraction = 0;  ///< share of the examples held out by hash; 0 = none
   bool valid_fraction_given = false;
-  std::string format = "auto";                ///< auto|text|prompt_completion|alpaca|messages|sharegpt
+  std::string format = "auto";                ///< auto|text|prompt_completion|alpaca|messages|sharegpt|choices
   std::map<std::string, std::string> fields;  ///< our name -> column name
   std::optional<std::string> prompt;          ///< pattern over columns: "Review: {sentence}\nSentiment:"
   std::optional<std::string> completion;      ///< likewise: " {label}"
@@ -37,6 +37,9 @@ struct DataConfig {
   bool shuffle = true;
   bool append_eos = true;
   std::optional<std::string> separator;  ///< .txt: examples are split at this instead of at line ends
+  std::vector<std::string> test;         ///< scored once, at the end
+  std::vector<std::string> labels;       ///< completions to choose from; empty: those of the training data
+  std::optional<std::string> answer;     ///< expression with one group: what of a text is compared
 };
 
 struct LoraConfig {
@@ -104,6 +107,18 @@ struct BudgetConfig {
   std::optional<std::int64_t> patience;  ///< end when this many trials have ended since the best completed one
 };
 
+/// tune.generate: how texts are made that metrics judge.
+struct GenerateConfig {
+  std::int64_t max_new_tokens = 128;
+  std::int64_t examples = 200;    ///< validation rows that are continued, at most
+  std::vector<std::string> stop;  ///< a text ends before the first of these
+};
+
+/// tune.confirm: the best configurations are trained again with other seeds.
+struct ConfirmConfig {
+  std::int64_t top = 3, seeds = 2;
+};
+
 struct TuneConfig {
   std::int64_t trials = 32;
   std::optional<TunerPart> sampler, scheduler;  ///< absent: the program chooses
@@ -113,7 +128,16 @@ struct TuneConfig {
   std::vector<std::string> warm_start;          ///< databases of earlier studies: FILE or FILE#NAME
   std::string metric = "valid_loss";
   Direction direction = Direction::minimize;  ///< the metric's own; in asktell the user's
-  std::optional<std::int64_t> concurrent;     ///< trials resident at once; absent = auto
+  std::optional<std::string> rung_metric;     ///< valid_loss|same; absent: valid_loss where the metric needs texts
+  GenerateConfig generate;
+  std::vector<std::string> command;                        ///< program and arguments, for the metric `command`
+  double command_timeout = 60;                             ///< seconds
+  double eval_share = 0.2;                                 ///< of a trial's time, that metrics beside the loss may take
+  std::optional<ConfirmConfig> confirm = ConfirmConfig{};  ///< absent: off
+  bool confirm_is_auto = true;                             ///< on only where it costs little
+  double audit = 0;                                        ///< share of stopped trials that run on to the end
+  bool ablation = false;                   ///< train the path from the default configuration to the best
+  std::optional<std::int64_t> concurrent;  ///< trials resident at once; absent = auto
   BudgetConfig budget;
   std::int64_t seed = 0;
   std::int64_t steps = 1;  ///< asktell only: full budget per trial
@@ -128,6 +152,7 @@ struct OutputConfig {  // key `run`
   std::string kernels = "auto";                 ///< auto|composition|written
   std::optional<std::int64_t> tokens_per_pass;  ///< absent = auto
   std::int64_t eval_every = 0;                  ///< steps; 0 = milestones and the end only
+  std::vector<std::string> metrics;             ///< computed besides tune.metric
   std::optional<std::int64_t> save_every;       ///< rounds; 0 = never; absent = at rungs and about once a minute
 };
 

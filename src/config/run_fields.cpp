@@ -1,7 +1,28 @@
 #include "config/field_makers.h"
 #include "config/sections.h"
+#include "core/metric.h"
 
 namespace finetune {
+namespace {
+
+Field metrics_field() {
+  const std::string key = "run.metrics";
+  Field field = list_field(key, "computed and logged besides tune.metric: " + join(metric_names(), "|"),
+                           FINETUNE_AT(run.metrics));
+  field.set = [key, set = field.set](RunConfig& c, const ConfigNode& n) {
+    set(c, n);
+    for (const std::string& name : c.run.metrics) {
+      try {
+        metric_named(name);
+      } catch (const Error& error) {
+        throw bad_input("", key + ": " + error.what());
+      }
+    }
+  };
+  return field;
+}
+
+}  // namespace
 
 std::vector<Field> run_fields() {
   return {text_field("run.out", "folder for the results", FINETUNE_AT(run.out)),
@@ -36,6 +57,7 @@ std::vector<Field> run_fields() {
                                FINETUNE_AT(run.tokens_per_pass), 8, "auto"),
           whole_field("run.eval_every", "evaluate every N steps besides milestones; 0 = off",
                       FINETUNE_AT(run.eval_every), 0),
+          metrics_field(),
           optional_whole_field(
               "run.save_every",
               "save the whole state every N rounds, for `resume`: a number, 0 for never, or auto (at rungs "

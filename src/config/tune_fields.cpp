@@ -20,6 +20,45 @@ Field direction_field() {
           [](const RunConfig& c) { return ConfigNode::of(std::string(to_text(c.tune.direction))); }};
 }
 
+// The words that stand for a whole section: auto, and null for none.
+Field confirm_field() {
+  return {"tune.confirm",
+          "train the best configurations again with other seeds: {top: 3, seeds: 2}; auto: where that costs at most a "
+          "quarter of the steps; null: never",
+          [](RunConfig& c, const ConfigNode& n) {
+            c.tune.confirm.reset();
+            c.tune.confirm_is_auto = false;
+            if (n.kind == ConfigNode::Kind::null) return;
+            c.tune.confirm = ConfirmConfig{};
+            if (n.text == "auto" || n.value == Value(std::string("auto"))) {
+              c.tune.confirm_is_auto = true;
+              return;
+            }
+            if (n.kind != ConfigNode::Kind::map) wrong("tune.confirm", "{top: N, seeds: N}, auto or null", n);
+            for (const auto& [name, value] : n.entries) set_key(c, "tune.confirm." + name, value);
+          },
+          [](const RunConfig& c) -> std::optional<ConfigNode> {
+            if (c.tune.confirm_is_auto) return ConfigNode::of(std::string("auto"));
+            if (!c.tune.confirm) return ConfigNode{};
+            return std::nullopt;  // its parts are printed
+          }};
+}
+
+// A part of tune.confirm, which then is on.
+Field confirm_part(const char* name, const char* help, std::int64_t ConfirmConfig::*part, std::int64_t high) {
+  const std::string key = std::string("tune.confirm.") + name;
+  return {key, help,
+          [key, part, high](RunConfig& c, const ConfigNode& n) {
+            if (!c.tune.confirm) c.tune.confirm = ConfirmConfig{};
+            c.tune.confirm_is_auto = false;
+            (*c.tune.confirm).*part = whole_of(key, n, 1, high);
+          },
+          [part](const RunConfig& c) -> std::optional<ConfigNode> {
+            if (!c.tune.confirm || c.tune.confirm_is_auto) return std::nullopt;
+            return ConfigNode::of((*c.tune.confirm).*part);
+          }};
+}
+
 }  // namespace
 
 std::vector<Field> tune_fields() {
@@ -37,6 +76,29 @@ std::vector<Field> tune_fields() {
                           FINETUNE_AT(tune.method)),
       text_field("tune.metric", "what is tuned", FINETUNE_AT(tune.metric), metric_names()),
       direction_field(),
+      optional_choice_field("tune.rung_metric",
+                            "what is compared before a trial's end; by itself valid_loss where the metric needs texts",
+                            FINETUNE_AT(tune.rung_metric), {"valid_loss", "same"}),
+      whole_field("tune.generate.max_new_tokens", "of a text that a metric judges",
+                  FINETUNE_AT(tune.generate.max_new_tokens), 1, 1 << 20),
+      whole_field("tune.generate.examples", "validation rows that are continued, at most",
+                  FINETUNE_AT(tune.generate.examples), 1),
+      list_field("tune.generate.stop", "a text ends before the first of these", FINETUNE_AT(tune.generate.stop)),
+      list_field("tune.command",
+                 "metric command: program and arguments; it gets a file of {prompt, reference, prediction} lines and "
+                 "prints a number",
+                 FINETUNE_AT(tune.command)),
+      number_field("tune.command_timeout", "seconds that it may take", FINETUNE_AT(tune.command_timeout), positive),
+      number_field("tune.eval_share",
+                   "of a trial's time that metrics beside the loss may take: decides of how many rows",
+                   FINETUNE_AT(tune.eval_share), {.low = 0, .high = 1, .open_low = true}),
+      confirm_field(),
+      confirm_part("top", "how many of the best", &ConfirmConfig::top, 1000),
+      confirm_part("seeds", "how many other seeds", &ConfirmConfig::seeds, 1000),
+      number_field("tune.audit", "share of stopped trials that run on to the end, to see what stopping cost",
+                   FINETUNE_AT(tune.audit), {.low = 0, .high = 1}),
+      flag_field("tune.ablation", "train the path from the default configuration to the best, a change at a time",
+                 FINETUNE_AT(tune.ablation)),
       optional_whole_field("tune.concurrent", "trials resident at once: a number or auto", FINETUNE_AT(tune.concurrent),
                            1, "auto"),
       optional_whole_field("tune.budget.steps", "stop the study after this many steps of all trials",

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include <cerrno>
 #include <cstdlib>
 #include <cstring>
 #include <vector>
@@ -104,6 +105,20 @@ void require_no_links(const fs::path& folder) {
                     "cannot be read: " + error.code().message());
   }
   if (first) throw bad_input(first->string(), "is a link; nothing outside the folder may be written");
+}
+
+TemporaryFolder::TemporaryFolder() {
+  std::error_code none;
+  std::string name = (std::filesystem::temp_directory_path(none) / "finetune_tune-XXXXXX").string();
+  if (::mkdtemp(name.data()) == nullptr) throw failed(name, std::string("cannot be made: ") + std::strerror(errno));
+  path_ = name;
+}
+
+TemporaryFolder::~TemporaryFolder() {
+  try {
+    remove_tree(path_);
+  } catch (const Error&) {  // it stays; there is nobody to tell
+  }
 }
 
 }  // namespace finetune

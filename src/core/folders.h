@@ -34,6 +34,20 @@ void sync_file(const std::filesystem::path& path);
 /// no folders, are left to the system.
 void sync_folder(const std::filesystem::path& path, const OnDiskFault& on_fault = {});
 
+/// A folder of a new name below the system's folder for temporary files, which nobody else may enter; gone with
+/// everything in it when destroyed.
+class TemporaryFolder {
+ public:
+  TemporaryFolder();
+  ~TemporaryFolder();
+  TemporaryFolder(const TemporaryFolder&) = delete;
+  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
+  const std::filesystem::path& path() const { return path_; }
+
+ private:
+  std::filesystem::path path_;
+};
+
 /// Why nothing can be made in a folder: tried, with a folder of a new name that is removed again. None where it can.
 std::optional<std::string> why_not_writable(const std::filesystem::path& folder);
 

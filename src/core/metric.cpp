@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <set>
 
 #include "core/error.h"
 #include "core/text.h"
@@ -10,23 +11,60 @@
 namespace finetune {
 namespace {
 
-double loss_of(const EvalResult& result) {
-  return result.loss;
+constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
+
+// Each example's weight is what its value is a sum over: tokens, bytes, or 1.
+double ratio(std::span<const ExampleFigure> examples) {
+  double value = 0, weight = 0;
+  for (const ExampleFigure& example : examples) {
+    value += example.value;
+    weight += example.weight;
+  }
+  return value / weight;
 }
 
-double perplexity_of(const EvalResult& result) {
-  return std::exp(result.loss);
+double exp_ratio(std::span<const ExampleFigure> examples) {
+  return std::exp(ratio(examples));
 }
 
-// A model that gives no numbers has an argmax all the same.
-double token_accuracy_of(const EvalResult& result) {
-  return std::isfinite(result.loss) ? result.token_accuracy : std::numeric_limits<double>::quiet_NaN();
+double bits(std::span<const ExampleFigure> examples) {
+  return ratio(examples) / std::log(2.0);
+}
+
+// value: the label that was predicted, weight: the right one. Mean over the labels that occur as either, as
+// scikit-learn's f1_score(average="macro").
+double macro_f1(std::span<const ExampleFigure> examples) {
+  std::map<double, double> predicted, right, both;
+  std::set<double> labels;
+  for (const auto& [guess, truth] : examples) {
+    predicted[guess] += 1;
+    right[truth] += 1;
+    if (guess == truth) both[guess] += 1;
+    labels.insert({guess, truth});
+  }
+  double sum = 0;
+  for (const double label : labels) sum += 2 * both[label] / (predicted[label] + right[label]);
+  return sum / static_cast<double>(labels.size());
 }
 
 constexpr Metric kMetrics[] = {
-    {"valid_loss", Direction::minimize, "mean loss of a token, in nats", loss_of},
-    {"perplexity", Direction::minimize, "exp of the loss", perplexity_of},
-    {"token_accuracy", Direction::maximize, "share of the tokens that the model ranks first", token_accuracy_of},
+    {"valid_loss", Direction::minimize, MetricSource::loss, "mean loss of a token, in nats", ratio},
+    {"perplexity", Direction::minimize, MetricSource::loss, "exp of the loss", exp_ratio},
+    {"bits_per_byte", Direction::minimize, MetricSource::loss, "loss in bits by the bytes of the text", bits},
+    {"token_accuracy", Direction::maximize, MetricSource::loss, "share of the tokens that the model ranks first",
+     ratio},
+    {"exact_match", Direction::maximize, MetricSource::text, "share of the answers that equal the row's own", ratio},
+    {"regex_match", Direction::maximize, MetricSource::text,
+     "share of the answers in which the row's regular expression is found", ratio},
+    {"label_accuracy", Direction::maximize, MetricSource::labels, "share of the rows whose label is the likeliest",
+     ratio},
+    {"macro_f1", Direction::maximize, MetricSource::labels, "mean over labels of F1, the likeliest label predicted",
+     macro_f1},
+    {"multiple_choice", Direction::maximize, MetricSource::choices, "share of the rows whose answer is the likeliest",
+     ratio},
+    {"multiple_choice_norm", Direction::maximize, MetricSource::choices, "the same, likelihood by bytes of the choice",
+     ratio},
+    {"command", Direction::minimize, MetricSource::command, "the number that tune.command prints", nullptr},
 };
 
 }  // namespace
@@ -37,6 +75,31 @@ const char* to_text(Direction direction) {
 
 std::span<const Metric> metrics() {
   return kMetrics;
+}
+
+bool generates(const Metric& metric) {
+  return metric.source == MetricSource::text || metric.source == MetricSource::command;
+}
+
+std::optional<double> value_of(const Metric& metric, const EvalResult& result) {
+  const std::string name = metric.name;
+  if (metric.source != MetricSource::loss) {
+    const auto found = result.task.find(name);
+    return found == result.task.end() ? std::nullopt : std::optional(found->second);
+  }
+  if (name == "valid_loss") return result.loss;
+  if (name == "perplexity") return std::exp(result.loss);
+  if (!std::isfinite(result.loss)) return kNaN;  // a model that gives no numbers has an argmax all the same
+  return name == "token_accuracy" ? result.token_accuracy : result.bits_per_byte;
+}
+
+std::vector<std::pair<std::string, double>> logged_values(std::span<const Metric> wanted, const EvalResult& result) {
+  std::vector<std::pair<std::string, double>> values{{kMetrics[0].name, result.loss}};
+  for (const Metric& metric : wanted) {
+    const auto value = value_of(metric, result);
+    if (value && metric.name != values.front().first) values.emplace_back(metric.name, *value);
+  }
+  return values;
 }
 
 const Metric& metric_named(const std::string& name) {

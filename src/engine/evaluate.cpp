@@ -22,6 +22,10 @@ SingleAdapter::SingleAdapter(const DecoderBase& base, const PeftAdapter* adapter
   trial_.targets = spec.targets;
 }
 
+AdapterChoice choice_of(const PackTrial& trial) {
+  return {.slot = trial.slot, .rank = trial.rank, .scale = trial.scale, .targets = trial.targets};
+}
+
 std::vector<ExampleLoss> evaluate_examples(const DecoderBase& base, const PeftAdapter* adapter,
                                            std::span<const Example> examples, std::int64_t tokens_per_pass) {
   const SingleAdapter single(base, adapter);
@@ -54,6 +58,17 @@ std::vector<ExampleLoss> evaluate_examples(const OpenedModel& model, std::span<c
                                            std::int64_t tokens_per_pass) {
   const ops::UseKernels kernels(model.kernels);
   return evaluate_examples(model.bases.front(), model.adapter ? &*model.adapter : nullptr, examples, tokens_per_pass);
+}
+
+MeasuredMetrics evaluate_model(const OpenedModel& model, const Evaluator& evaluator,
+                               const std::function<void(const std::string&)>& say) {
+  const ops::UseKernels kernels(model.kernels);
+  const DecoderBase& base = model.bases.front();
+  const SingleAdapter adapter(base, model.adapter ? &*model.adapter : nullptr);
+  const AdapterChoice choice = choice_of(adapter.trial());
+  EvaluatedPack pack{.base = base, .bank = adapter.bank(), .adapters = std::span(&choice, 1)};
+  pack.say = say;
+  return evaluator.evaluate(pack).front();
 }
 
 double probe_loss(const BaseModel& model, const PeftAdapter* adapter, std::span<const Example> examples) {

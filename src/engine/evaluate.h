@@ -7,9 +7,11 @@
 #include <vector>
 
 #include "data/example.h"
+#include "engine/evaluators/evaluator.h"
 #include "engine/open_model.h"
 #include "engine/pack_data.h"
 #include "models/adapter_bank.h"
+#include "models/generate/cached_pack.h"
 
 namespace finetune {
 
@@ -31,12 +33,19 @@ class SingleAdapter {
   PackTrial trial_;
 };
 
+/// The adapter of a pack's trial, for passes over a cache.
+AdapterChoice choice_of(const PackTrial& trial);
+
 /// In passes of at most `tokens_per_pass` tokens; `adapter` may be null.
 std::vector<ExampleLoss> evaluate_examples(const DecoderBase& base, const PeftAdapter* adapter,
                                            std::span<const Example> examples, std::int64_t tokens_per_pass);
 
 /// Mean loss of a few examples under a model and (unless null) an adapter.
 double probe_loss(const BaseModel& model, const PeftAdapter* adapter, std::span<const Example> examples);
+
+/// What an evaluator measures of the model's first base and its adapter where it has one.
+MeasuredMetrics evaluate_model(const OpenedModel& model, const Evaluator& evaluator,
+                               const std::function<void(const std::string&)>& say);
 
 /// Under the model's first base and its adapter where it has one, with its kernels.
 std::vector<ExampleLoss> evaluate_examples(const OpenedModel& model, std::span<const Example> examples,

@@ -4,6 +4,7 @@
 
 #include "core/error.h"
 #include "engine/evaluate.h"
+#include "models/generate/end_ids.h"
 #include "models/generate/generate.h"
 
 namespace finetune {
@@ -36,12 +37,10 @@ std::string whole_characters(std::string text) {
 
 class Texts {
  public:
-  Texts(const OpenedModel& model, std::span<const PromptRow> rows, const TextOptions& options, const OnText& on_text)
-      : tokenizer_(*model.tokenizer),
-        rows_(rows),
-        positions_(model.checkpoint.options.max_positions),
-        options_(options),
-        on_text_(on_text) {}
+  // A sequence is a row of a trial: all rows of the first, then those of the next.
+  Texts(const Tokenizer& tokenizer, std::int64_t positions, std::span<const PromptRow> rows, const TextOptions& options,
+        const OnText& on_text)
+      : tokenizer_(tokenizer), rows_(rows), positions_(positions), options_(options), on_text_(on_text) {}
 
   // Whether the sequence ends here.
   bool on_token(std::size_t row, std::span<const std::int32_t> ids) const {
@@ -58,9 +57,9 @@ class Texts {
     if (on_text_) on_text_(row, completed(row, {ids.begin(), ids.end()}), true);
   }
 
-  Completion completed(std::size_t row, std::vector<std::int32_t> ids) const {
+  Completion completed(std::size_t sequence, std::vector<std::int32_t> ids) const {
     Completion done;
-    const auto tokens = static_cast<std::int64_t>(rows_[row].ids.size() + ids.size());
+    const auto tokens = static_cast<std::int64_t>(rows_[sequence % rows_.size()].ids.size() + ids.size());
     done.at_last_position = tokens > positions_;  // the last needs none
     done.text = tokenizer_.decode(without_end(ids));
     const std::size_t stop = find_stop(done.text, options_.stop);
@@ -83,41 +82,66 @@ class Texts {
   const OnText& on_text_;
 };
 
-std::vector<Prompt> prompts_of(std::span<const PromptRow> rows, std::int64_t positions,
-                               const std::function<std::string(std::size_t)>& where) {
-  std::vector<Prompt> prompts;
-  for (std::size_t i = 0; i < rows.size(); ++i) {
-    const auto length = static_cast<std::int64_t>(rows[i].ids.size());
-    if (length > positions)
-      throw bad_input(where(i), "the prompt has " + std::to_string(length) + " tokens, and the model " +
-                                    std::to_string(positions) + " positions");
-    prompts.push_back({.trial = 0, .ids = rows[i].ids});
-  }
-  return prompts;
-}
+// A question to the user costs nothing beside so many tokens.
+constexpr std::size_t kCheckEvery = 64;
 
 }  // namespace
+
+void require_position(std::int64_t tokens, std::int64_t positions, const std::string& where) {
+  if (tokens <= positions) return;
+  throw bad_input(where, "the prompt has " + std::to_string(tokens) + " tokens, and the model " +
+                             std::to_string(positions) + " positions");
+}
+
+std::vector<std::int32_t> end_ids_for(const std::filesystem::path& folder, std::int64_t vocabulary,
+                                      const Tokenizer& tokenizer, const PromptSet& prompts) {
+  std::vector<std::int32_t> ids = end_ids_of(folder, vocabulary);
+  if (ids.empty() && tokenizer.eos_id) ids.push_back(*tokenizer.eos_id);
+  for (const std::int32_t id : prompts.turn_ends) {
+    if (std::ranges::find(ids, id) == ids.end()) ids.push_back(id);
+  }
+  return ids;
+}
+
+std::vector<std::vector<Completion>> generate_texts(const EvaluatedPack& pack, const Tokenizer& tokenizer,
+                                                    std::span<const PromptRow> rows, const TextOptions& options,
+                                                    const OnText& on_text) {
+  std::vector<Prompt> prompts;
+  for (std::size_t trial = 0; trial < pack.adapters.size(); ++trial) {
+    for (const PromptRow& row : rows) prompts.push_back({.trial = trial, .ids = row.ids});
+  }
+  GenerateOptions how;
+  how.max_new_tokens = options.max_new_tokens;
+  how.end_ids = options.end_ids;
+  how.tokens_per_pass = pack.tokens_per_pass;
+  how.cache_bytes = pack.cache_bytes;
+  const Texts texts(tokenizer, pack.base.options.max_positions, rows, options, on_text);
+  std::size_t tokens = 0;
+  const SequenceWatch watch{
+      .on_token =
+          [&](std::size_t sequence, SequenceWatch::Ids made) {
+            if (tokens++ % kCheckEvery == 0) check_interrupt(pack);
+            return texts.on_token(sequence, made);
+          },
+      .on_end = [&](std::size_t sequence, SequenceWatch::Ids made) { texts.on_end(sequence, made); }};
+  auto ids = generate(pack.base, pack.bank, pack.adapters, prompts, how, watch);
+  std::vector<std::vector<Completion>> completions(pack.adapters.size());
+  for (std::size_t i = 0; i < ids.size(); ++i)
+    completions[i / rows.size()].push_back(texts.completed(i, std::move(ids[i])));
+  return completions;
+}
 
 std::vector<Completion> generate_texts(const OpenedModel& model, std::span<const PromptRow> rows,
                                        const TextOptions& options, const std::function<std::string(std::size_t)>& where,
                                        const OnText& on_text) {
   const ops::UseKernels kernels(model.kernels);
   const DecoderBase& base = model.bases.front();
+  for (std::size_t i = 0; i < rows.size(); ++i)
+    require_position(std::ssize(rows[i].ids), base.options.max_positions, where(i));
   const SingleAdapter adapter(base, model.adapter ? &*model.adapter : nullptr);
-  const AdapterChoice choice{
-      .slot = 0, .rank = adapter.trial().rank, .scale = adapter.trial().scale, .targets = adapter.trial().targets};
-  const std::vector<Prompt> prompts = prompts_of(rows, base.options.max_positions, where);
-  GenerateOptions how;
-  how.max_new_tokens = options.max_new_tokens;
-  how.end_ids = options.end_ids;
-  const Texts texts(model, rows, options, on_text);
-  std::vector<std::vector<std::int32_t>> ids =
-      generate(base, adapter.bank(), std::span(&choice, 1), prompts, how,
-               {.on_token = [&](std::size_t row, SequenceWatch::Ids made) { return texts.on_token(row, made); },
-                .on_end = [&](std::size_t row, SequenceWatch::Ids made) { texts.on_end(row, made); }});
-  std::vector<Completion> completions;
-  for (std::size_t i = 0; i < ids.size(); ++i) completions.push_back(texts.completed(i, std::move(ids[i])));
-  return completions;
+  const AdapterChoice choice = choice_of(adapter.trial());
+  const EvaluatedPack pack{.base = base, .bank = adapter.bank(), .adapters = std::span(&choice, 1)};
+  return generate_texts(pack, *model.tokenizer, rows, options, on_text).front();
 }
 
 }  // namespace finetune

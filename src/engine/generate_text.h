@@ -1,13 +1,15 @@
-// Continuations of prompts as texts, under a model and its adapter where it has one.
+// Continuations of prompts as texts, under trials of a pack, or a model and its adapter where it has one.
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <functional>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "data/prompts.h"
+#include "engine/evaluators/evaluator.h"
 #include "engine/open_model.h"
 
 namespace finetune {
@@ -30,8 +32,20 @@ struct Completion {
 /// stop text. `done`: it is the last call for this row.
 using OnText = std::function<void(std::size_t row, const Completion& known, bool done)>;
 
-/// Greedy, in float32 the ids that transformers' generate(do_sample=False) gives. Throws Error (bad_input) for a prompt
-/// that has more tokens than the model has positions, as `where(row)` names it.
+/// What ends a text: the checkpoint's own tokens, and those that the chat template ends an answer with.
+std::vector<std::int32_t> end_ids_for(const std::filesystem::path& folder, std::int64_t vocabulary,
+                                      const Tokenizer& tokenizer, const PromptSet& prompts);
+
+/// Throws Error (bad_input) where a prompt of so many tokens has no place in the model.
+void require_position(std::int64_t tokens, std::int64_t positions, const std::string& where);
+
+/// By trial, by row. Every prompt must have a place.
+std::vector<std::vector<Completion>> generate_texts(const EvaluatedPack& pack, const Tokenizer& tokenizer,
+                                                    std::span<const PromptRow> rows, const TextOptions& options,
+                                                    const OnText& on_text = {});
+
+/// Of one model. Greedy, in float32 the ids that transformers' generate(do_sample=False) gives. Throws Error
+/// (bad_input) for a prompt that has more tokens than the model has positions, as `where(row)` names it.
 std::vector<Completion> generate_texts(const OpenedModel& model, std::span<const PromptRow> rows,
                                        const TextOptions& options,
                                        const std::function<std::string(std::size_t row)>& where,

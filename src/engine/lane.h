@@ -30,6 +30,13 @@ struct StepResult {
   std::string failure;       ///< not "": why this trial cannot go on, after this step or before it (not finite)
 };
 
+/// What of trials is measured.
+struct EvalRequest {
+  bool tasks = true;      ///< metrics of evaluators too, not of losses alone
+  bool examples = false;  ///< the figures of tune.metric by example (EvalResult::examples)
+  bool test = false;      ///< on data.test, not on the validation data
+};
+
 /// What an image is made of, as it lies in a file.
 struct ImageParts {
   std::vector<std::pair<std::string, std::span<const float>>> arrays;  ///< what they point into is somebody else's
@@ -74,8 +81,8 @@ class Lane {
     done_.pop_front();
     return results;
   }
-  /// All trials over the same validation examples, in one pack.
-  virtual std::vector<EvalResult> evaluate(std::span<const TrialId> trials) = 0;
+  /// All trials over the same examples, in one pack.
+  virtual std::vector<EvalResult> evaluate(std::span<const TrialId> trials, const EvalRequest& request) = 0;
   /// New hyperparameters from the next step on; weights, moments and step stay.
   virtual void change(TrialId trial, const TrainConfig& config) = 0;
   /// Weights and moments of `from` replace those of `to`, which keeps its step count and data position.

@@ -6,6 +6,7 @@
 #include <string>
 #include <utility>
 
+#include "config/metric_rules.h"
 #include "kernels/torch/backend.h"
 #include "kernels/torch/graph.h"
 
@@ -59,6 +60,8 @@ std::vector<LaneParts> make_lanes(const Session& session, std::int64_t slots) {
       });
     }
     parts.trainer = make_trainer(session, *parts.store, session.data.train.examples, session.data.valid.examples, own);
+    parts.trainer->measure(session.evaluators, {session.data.test.examples, session.test_evaluators},
+                           wanted_metrics(session.config).front());
     lanes.push_back(std::move(parts));
   }
   return lanes;

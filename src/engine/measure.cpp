@@ -92,7 +92,7 @@ class Bench {
         if (train)
           trainers[lane]->step(ids);
         else
-          trainers[lane]->evaluate(ids);
+          trainers[lane]->evaluate(ids, {.tasks = false});
       });
       return std::chrono::duration<double>(Clock::now() - started).count();
     };

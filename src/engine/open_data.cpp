@@ -134,11 +134,13 @@ OpenedData open_data(RunConfig& config, const Tokenizer& tokenizer, const Decode
       if (!use.collect_rejects) require_examples(data.train, "data.train");
     }
   }
+  if (use.trains && !keys.test.empty()) data.test = read(keys.test, "data.test");
   date.keep_if(data.train.reads_date || data.valid.reads_date);
   data.chat_template = data.train.chat_template.empty() ? data.valid.chat_template : data.train.chat_template;
   if (!data.chat_template.empty()) notes.push_back("chat template " + data.chat_template);
   check_ids(data.train, model.vocab_size);
   check_ids(data.valid, model.vocab_size);
+  check_ids(data.test, model.vocab_size);
   return data;
 }
 

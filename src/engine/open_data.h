@@ -19,7 +19,7 @@ struct DataUse {
 };
 
 struct OpenedData {
-  Dataset train, valid;
+  Dataset train, valid, test;
   std::string valid_source;   ///< for people: "dev.tsv", "5 % of the training data", ""
   std::string chat_template;  ///< name, or file and hash, of what the conversations are rendered with; "" = none
 };

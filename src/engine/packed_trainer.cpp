@@ -49,33 +49,6 @@ std::vector<ops::RowRange> row_ranges(const Pass& pass, const PackData& data, st
   return ranges;
 }
 
-// Each figure's sum over every trial's rows, through the passes of an evaluation.
-class FigureSums {
- public:
-  FigureSums(std::size_t trials, at::Device device)
-      : trials_(static_cast<std::int64_t>(trials)), options_(at::TensorOptions(at::kDouble).device(device)) {}
-
-  void add(const std::vector<Figure>& figures, std::span<const ops::RowRange> rows) {
-    for (const Figure& figure : figures) {
-      at::Tensor& sums_N = sums_[figure.name];
-      if (!sums_N.defined()) sums_N = at::zeros({trials_}, options_);
-      ops::row_sums(figure.values_N.to(at::kFloat), rows, sums_N);
-    }
-  }
-  /// Per trial; waits for the device. Not a number where the objective has no such figure.
-  std::vector<double> of(const std::string& name) const {
-    const auto found = sums_.find(name);
-    if (found == sums_.end()) return std::vector<double>(static_cast<std::size_t>(trials_), std::nan(""));
-    const at::Tensor on_host = found->second.cpu();
-    return {on_host.const_data_ptr<double>(), on_host.const_data_ptr<double>() + trials_};
-  }
-
- private:
-  std::int64_t trials_;
-  at::TensorOptions options_;
-  std::map<std::string, at::Tensor> sums_;
-};
-
 }  // namespace
 
 PackedTrainer::PackedTrainer(ParameterStore& store, std::span<const Example> train, std::span<const Example> valid,
@@ -260,39 +233,6 @@ void PackedTrainer::update(std::span<Resident* const> trials, const at::Tensor& 
   with_memory([&] { ops::adamw(store_.optimizer_state(), updates, norms_N, losses_N, done); },
               [this] { make_room("an update"); });
   for (const Resident* trial : trials) store_.updated(trial->packed.slot);
-}
-
-std::vector<EvalResult> PackedTrainer::evaluate(std::span<const TrialId> ids) {
-  const ops::UseKernels kernels(options_.kernels);
-  MemoryTurns::Turn turn = begin_turn();
-  const std::int64_t tokens_before = tokens_per_pass();
-  const std::vector<Resident*> trials = find_all(ids);
-  std::vector<EvalResult> results;
-  const std::size_t together = store_.packs_together() ? trials.size() : 1;
-  for (std::size_t first = 0; first < trials.size(); first += together)
-    evaluate_fitting(std::span(trials).subspan(first, together), results, turn);
-  say_if_fewer(tokens_before);
-  return results;
-}
-
-void PackedTrainer::run_evaluation(std::span<Resident* const> trials, std::vector<EvalResult>& results) {
-  std::vector<PackTrial> packed = packed_of(trials);
-  for (PackTrial& trial : packed) trial.dropout = 0;
-  const std::vector<Batch> batches(trials.size(), valid_);
-  const std::vector<std::vector<std::int64_t>> lengths(trials.size(), valid_.lengths());
-  const DecoderBase& base = store_.base(packed.front().slot);
-  const Trainables trainables = store_.trainables(packed.front().slot);
-  FigureSums sums(trials.size(), device_);
-  for (const Pass& pass : plan_passes(lengths, planner_.tokens_per_pass())) {
-    check_interrupt();
-    under_way_ = {0, pass.tokens};
-    const PackData data = build_pack_data(pass, packed, batches, ops::fewest_product_rows(device_));
-    sums.add(runner_.evaluate(base, trainables.bank, data), row_ranges(pass, data, 0));
-  }
-  const auto tokens = static_cast<double>(valid_.loss_tokens);
-  const std::vector<double> loss = sums.of("loss"), correct = sums.of("token_accuracy");
-  for (std::size_t i = 0; i < trials.size(); ++i)
-    results.push_back({.trial = trials[i]->id, .loss = loss[i] / tokens, .token_accuracy = correct[i] / tokens});
 }
 
 void PackedTrainer::change(TrialId trial, const TrainConfig& config) {

@@ -16,6 +16,7 @@
 
 #include "core/error.h"
 #include "data/example.h"
+#include "engine/evaluators/open_evaluators.h"
 #include "engine/lane.h"
 #include "engine/memory_turns.h"
 #include "engine/parameter_store.h"
@@ -26,6 +27,12 @@
 #include "kernels/torch/ring.h"
 
 namespace finetune {
+
+/// What trials are measured on.
+struct EvaluationData {
+  std::span<const Example> examples;  ///< whose losses are summed; may be empty
+  Evaluators evaluators;              ///< of metrics that need more
+};
 
 struct TrainerOptions {
   std::int64_t tokens_per_pass = 4096;  ///< a forward/backward works on about this many; bounds activations
@@ -54,6 +61,8 @@ class PackedTrainer : public Lane {
   /// Data and store must outlive the trainer; `valid` may be empty.
   PackedTrainer(ParameterStore& store, std::span<const Example> train, std::span<const Example> valid,
                 const TrainerOptions& options);
+  /// Evaluators of the validation data, everything of data.test, and the metric whose figures by example are asked for.
+  void measure(Evaluators valid, EvaluationData test, const Metric& metric);
 
   std::int64_t free_slots() const override { return static_cast<std::int64_t>(free_.size()); }
   void share(std::size_t lanes) override;
@@ -62,7 +71,7 @@ class PackedTrainer : public Lane {
   std::vector<StepResult> step(std::span<const TrialId> trials) override;
   void submit(std::span<const TrialId> trials) override;
   std::vector<StepResult> collect() override;
-  std::vector<EvalResult> evaluate(std::span<const TrialId> trials) override;
+  std::vector<EvalResult> evaluate(std::span<const TrialId> trials, const EvalRequest& request) override;
   void change(TrialId trial, const TrainConfig& config) override;
   void copy(TrialId from, TrialId to, const TrainConfig& config) override;
   std::shared_ptr<const TrialImage> capture(TrialId trial) const override;
@@ -116,12 +125,16 @@ class PackedTrainer : public Lane {
   void run_passes(std::span<Resident* const> trials, const RoundPlan& plan, at::Tensor& losses_N);
   void gradient_norms(std::span<Resident* const> trials, at::Tensor& norms_N);
   void update(std::span<Resident* const> trials, const at::Tensor& norms_N, const at::Tensor& losses_N);
-  void run_evaluation(std::span<Resident* const> trials, std::vector<EvalResult>& results);
+  std::vector<EvalResult> run_evaluation(std::span<Resident* const> trials, const EvalRequest& request);
+  std::vector<EvalResult> losses(std::span<Resident* const> trials, const EvalRequest& request);
+  void add_tasks(std::span<Resident* const> trials, const EvalRequest& request, std::vector<EvalResult>& results);
+  bool wants_figures(const EvalRequest& request, MetricSource source) const;
   void check_interrupt() const;
 
   // packed_trainer_memory.cpp: what is done when memory ends.
   RoundPlan forward_backward(std::vector<Resident*>& trials, at::Tensor& results_2N, MemoryTurns::Turn& turn);
-  void evaluate_fitting(std::span<Resident* const> trials, std::vector<EvalResult>& results, MemoryTurns::Turn& turn);
+  void evaluate_fitting(std::span<Resident* const> trials, const EvalRequest& request, std::vector<EvalResult>& results,
+                        MemoryTurns::Turn& turn);
   std::string misfit() const;
   PackShape largest_pass(std::int64_t tokens) const;
   MemoryTurns::Turn begin_turn();
@@ -135,7 +148,9 @@ class PackedTrainer : public Lane {
   void say_if_fewer(std::int64_t tokens_before) const;
 
   ParameterStore& store_;
-  Batch valid_;
+  Batch valid_, test_;
+  Evaluators evaluators_, test_evaluators_;
+  Metric metric_ = finetune::metrics().front();  // whose figures by example may be asked for
   TrainerOptions options_;
   at::Device device_;
   std::unique_ptr<const ops::ReproducibleSums> reproducible_;

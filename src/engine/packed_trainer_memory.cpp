@@ -46,24 +46,26 @@ RoundPlan PackedTrainer::forward_backward(std::vector<Resident*>& trials, at::Te
   return plan;
 }
 
-void PackedTrainer::evaluate_fitting(std::span<Resident* const> trials, std::vector<EvalResult>& results,
-                                     MemoryTurns::Turn& turn) {
+void PackedTrainer::evaluate_fitting(std::span<Resident* const> trials, const EvalRequest& request,
+                                     std::vector<EvalResult>& results, MemoryTurns::Turn& turn) {
   const PassSize before = pass_size();
   bool fits = true;
   with_memory(
       [&] {
-        if (fits) run_evaluation(trials, results);
+        if (!fits) return;
+        for (EvalResult& result : run_evaluation(trials, request)) results.push_back(std::move(result));
       },
       [&] { fits = find_room(before, turn); });
   if (fits) return;
   set_pass_size(before);
   if (trials.size() > 1) {
-    for (std::size_t i = 0; i < trials.size(); ++i) evaluate_fitting(trials.subspan(i, 1), results, turn);
+    for (std::size_t i = 0; i < trials.size(); ++i) evaluate_fitting(trials.subspan(i, 1), request, results, turn);
     return;
   }
   results.push_back({.trial = trials.front()->id,
                      .loss = std::nan(""),
                      .token_accuracy = std::nan(""),
+                     .bits_per_byte = std::nan(""),
                      .failure = misfit() + " of the validation data"});
 }
 

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstdio>
 
+#include "config/metric_rules.h"
 #include "core/error.h"
 #include "engine/admission.h"
 #include "engine/adopt_adapter.h"
@@ -41,6 +42,21 @@ void resolve_lora(RunConfig& config, const OpenedModel& model, bool trains) {
   for (const Value* value : searched_values(config, "train.lora.targets")) resolve_targets(options, {to_text(*value)});
 }
 
+bool measures_texts(const RunConfig& config) {
+  return measures(config, MetricSource::text) || measures(config, MetricSource::command);
+}
+
+// The number of texts as it came to is kept, so that a run that is gone on with asks the same rows.
+void open_metrics(Session& session, const DataUse& use) {
+  if (session.data.valid.examples.empty()) return;
+  RunConfig& config = session.config;
+  const RowLimits limits = use.trains ? limits_by_share(config, session.data) : RowLimits{};
+  session.evaluators = open_evaluators(config, session.model, session.data.valid, limits, use, session.notes);
+  if (!session.data.test.examples.empty())
+    session.test_evaluators = open_evaluators(config, session.model, session.data.test, {}, use, session.notes);
+  if (use.trains && measures_texts(config)) config.tune.generate.examples = static_cast<std::int64_t>(limits.texts);
+}
+
 constexpr std::int64_t kMostThreads = 1024;
 
 void settle_sizes(Session& session) {
@@ -72,6 +88,7 @@ Session open_session(RunConfig config, const DataUse& use) {
   session.data =
       open_data(session.config, *session.model.tokenizer, session.model.checkpoint.options, use, session.notes);
   resolve_steps(session.config, session.data.train.examples.size());
+  open_metrics(session, use);
   copy_to_devices(session.model);
   settle_sizes(session);
   return session;

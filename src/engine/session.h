@@ -10,6 +10,7 @@
 
 #include "config/run_config.h"
 #include "engine/devices.h"
+#include "engine/evaluators/open_evaluators.h"
 #include "engine/open_data.h"
 #include "engine/open_model.h"
 #include "engine/parameter_store.h"
@@ -24,7 +25,8 @@ struct Session {
   RunConfig config;  ///< resolved: epochs turned into steps, fractions and limits as used
   OpenedModel model;
   OpenedData data;
-  std::vector<std::string> notes;  ///< said once: limits lowered, examples truncated or dropped
+  Evaluators evaluators, test_evaluators;  ///< of metrics beside the loss: on the validation data, and on data.test
+  std::vector<std::string> notes;          ///< said once: limits lowered, examples truncated or dropped
   std::int64_t tokens_per_pass = 0;
   int threads = 1;                                ///< processors that lanes on the CPU divide among them
   std::shared_ptr<const ShortWaits> short_waits;  ///< where a lane is on the CPU

@@ -59,14 +59,7 @@ void Study::start_default() {
   trial.id = kDefaultRun;
   state_.default_run = std::move(trial);
   if (!start(*state_.default_run).empty()) return;
-  if (options_.has_validation) {
-    // A fresh adapter changes nothing, so the default run before its first step is the untouched base.
-    std::vector<EvalResult> results;
-    on_lanes({state_.default_run->lane},
-             [&](std::size_t lane) { results = lanes_[lane]->evaluate(std::span(&kDefaultRun, 1)); });
-    if (!results.front().failure.empty()) return end(*state_.default_run, TrialState::failed, results.front().failure);
-    state_.base_metric = options_.metric.of(results.front());
-  }
+  if (options_.has_validation) measure_base();
 }
 
 // A configuration that cannot be had is its trial's failure: the reason is returned.
@@ -249,58 +242,6 @@ void Study::collect_all() {
   }
 }
 
-bool Study::wants_evaluation(const Trial& trial, std::int64_t step) const {
-  if (!options_.has_validation) return false;
-  if (step == last_step(trial.config)) return true;
-  if (options_.eval_every > 0 && step % options_.eval_every == 0) return true;
-  return trial.id != kDefaultRun && tuner_.is_milestone(trial.id, step);
-}
-
-void Study::take_evaluations(StudyRound& round) {
-  round.metrics.resize(round.trials.size());
-  std::vector<std::optional<EvalResult>> results(round.trials.size());
-  const auto evaluated_now = [&](std::size_t i) {
-    return round.steps[i].finite && state_.trial(round.trials[i]).awaits_answer;
-  };
-  std::vector<std::size_t> lanes;
-  for (std::size_t i = 0; i < round.trials.size(); ++i) {
-    if (evaluated_now(i)) lanes.push_back(round.lanes[i]);
-  }
-  on_lanes(distinct(lanes), [&](std::size_t lane) {
-    std::vector<TrialId> ids;
-    std::vector<std::size_t> where;
-    for (std::size_t i = 0; i < round.trials.size(); ++i) {
-      const Trial& trial = state_.trial(round.trials[i]);
-      if (trial.lane != lane || !evaluated_now(i)) continue;
-      ids.push_back(trial.id);
-      where.push_back(i);
-    }
-    const auto evaluated = lanes_[lane]->evaluate(ids);
-    for (std::size_t k = 0; k < where.size(); ++k) results[where[k]] = evaluated[k];
-  });
-  for (std::size_t i = 0; i < round.trials.size(); ++i) {
-    if (!results[i]) continue;
-    round.metrics[i] = options_.metric.of(*results[i]);
-    round.steps[i].failure = results[i]->failure;
-    note_evaluation(state_.trial(round.trials[i]), *results[i], *round.metrics[i]);
-  }
-  drop_images_that_lost();
-}
-
-void Study::note_evaluation(Trial& trial, const EvalResult& result, double metric) {
-  for (auto* observer : observers_) observer->on_evaluation(trial, result, metric);
-  if (!std::isfinite(metric)) return;
-  trial.metric = metric;
-  trial.evaluation = result;
-  trial.metric_step = trial.step;
-  if (trial.best_metric && !better(metric, *trial.best_metric)) return;
-  trial.best_metric = metric;
-  trial.best_step = trial.step;
-  trial.best_origin = trial.origin;
-  trial.best_schedule = trial.schedule;
-  if (trial.id != kDefaultRun) trial.best_image = lanes_[trial.lane]->capture(trial.id);
-}
-
 void Study::ask_tuner(const StudyRound& round) {
   carry_out(round, decide(reports_of(round)));
 }
@@ -344,6 +285,7 @@ void Study::carry_out(const StudyRound& round, std::vector<Action> actions) {
     Trial& trial = state_.trial(round.trials[i]);
     if (trial.state == TrialState::running) end(trial, TrialState::failed, failure_reason(round.steps[i]));
   }
+  if (!tuner_.ended_by().empty()) measure_unmeasured();  // before they are stopped
   const auto resumes = std::stable_partition(actions.begin(), actions.end(),
                                              [](const Action& action) { return action.what != Action::Do::resume; });
   std::vector<Action> later(resumes, actions.end());
@@ -377,6 +319,7 @@ StudyResult Study::finish() {
   const EndReason reason = ended_.value_or(EndReason::exhausted);
   const std::string text = to_text(reason);
   const std::string why = ended_ == EndReason::interrupted ? text : "budget." + text + " used up";
+  if (ended_ && ended_ != EndReason::interrupted) measure_unmeasured();
   for (Trial* trial : running()) end(*trial, TrialState::stopped, why);
   for (Trial& trial : state_.trials) {
     if (trial.state == TrialState::paused) end(trial, TrialState::stopped, "not resumed");

@@ -26,6 +26,12 @@
 
 namespace finetune {
 
+/// What an evaluation says of tune.metric.
+struct MetricValues {
+  std::optional<double> metric;    ///< its value, where it was measured
+  std::optional<double> compared;  ///< what trials are compared by at this step: the same, or tune.rung_metric's value
+};
+
 /// Sees everything, changes nothing. Called on the study's thread, between steps.
 class StudyObserver {
  public:
@@ -34,7 +40,7 @@ class StudyObserver {
   /// The study goes on from a snapshot: what came after it never happened. There is no on_start of who is in it.
   virtual void on_resume(const StudyState&) {}
   virtual void on_steps(std::span<const StepResult>, std::span<const Trial* const>) {}
-  virtual void on_evaluation(const Trial&, const EvalResult&, double /*metric*/) {}
+  virtual void on_evaluation(const Trial&, const EvalResult&, const MetricValues&) {}
   virtual void on_action(const Trial&, const Action&) {}  ///< carried out; of a stop just before on_end
   virtual void on_end(const Trial&) {}
   virtual void before_decision() {}  ///< around each call of the tuner's ask and report
@@ -59,6 +65,8 @@ class StudySaver {
 struct StudyOptions {
   std::function<TrainConfig(const Params&)> configure;  ///< a trial's configuration from its parameters
   Metric metric = metrics().front();                    ///< what is tuned, and which way is better
+  Metric rung_metric = metrics().front();               ///< what trials are compared by before their end
+  bool tasks_at_rungs = false;                          ///< metrics of evaluators also before a trial's end
   bool has_validation = true;
   std::int64_t eval_every = 0;                ///< besides milestones and the end
   std::optional<std::int64_t> concurrent;     ///< nothing = as many as the lanes hold
@@ -115,8 +123,12 @@ class Study {
   void collect_steps(StudyRound& round);
   void collect_all();
   void take_evaluations(StudyRound& round);
-  void note_evaluation(Trial& trial, const EvalResult& result, double metric);
   bool wants_evaluation(const Trial& trial, std::int64_t step) const;
+  std::vector<EvalResult> evaluate(const std::vector<TrialId>& ids, const EvalRequest& request);
+  void take_evaluation(StudyRound& round, std::size_t i, const EvalResult& result);
+  void note_evaluation(Trial& trial, const EvalResult& result, const MetricValues& values);
+  void measure_base();
+  void measure_unmeasured();
   void ask_tuner(const StudyRound& round);
   std::vector<Report> reports_of(const StudyRound& round) const;
   std::vector<Action> decide(const std::vector<Report>& reports);

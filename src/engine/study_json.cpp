@@ -120,12 +120,21 @@ Action action_from(const Json& json) {
 }
 
 Json evaluation_json(const EvalResult& result) {
-  return {{"loss", number_to_json(result.loss)}, {"token_accuracy", number_to_json(result.token_accuracy)}};
+  Json task = Json::object();
+  for (const auto& [name, value] : result.task) task[name] = number_to_json(value);
+  return {{"loss", number_to_json(result.loss)},
+          {"token_accuracy", number_to_json(result.token_accuracy)},
+          {"bits_per_byte", number_to_json(result.bits_per_byte)},
+          {"task", task}};
 }
 EvalResult evaluation_from(const Json& json, TrialId trial) {
-  return {.trial = trial,
-          .loss = number_from_json(json.at("loss")),
-          .token_accuracy = number_from_json(json.at("token_accuracy"))};
+  EvalResult result;
+  result.trial = trial;
+  result.loss = number_from_json(json.at("loss"));
+  result.token_accuracy = number_from_json(json.at("token_accuracy"));
+  result.bits_per_byte = number_from_json(json.at("bits_per_byte"));
+  for (const auto& [name, value] : json.at("task").items()) result.task[name] = number_from_json(value);
+  return result;
 }
 
 Json step_json(const StepResult& step) {

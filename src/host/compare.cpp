@@ -31,8 +31,9 @@ class Watch : public StudyObserver {
     run_.steps += std::ssize(results);
     ++rounds_;
   }
-  void on_evaluation(const Trial&, const EvalResult&, double metric) override {
-    const double value = to_minimized(metric, direction_);
+  void on_evaluation(const Trial&, const EvalResult&, const MetricValues& values) override {
+    if (!values.metric) return;
+    const double value = to_minimized(*values.metric, direction_);
     if (!std::isfinite(value) || (!run_.improvements.empty() && value >= run_.improvements.back().metric)) return;
     run_.improvements.push_back(
         {.metric = value, .steps = run_.steps, .rounds = rounds_, .seconds = seconds_since(started_)});

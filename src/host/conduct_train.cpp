@@ -1,6 +1,7 @@
 #include <filesystem>
 #include <memory>
 
+#include "config/metric_rules.h"
 #include "core/error.h"
 #include "core/folders.h"
 #include "host/conduct.h"
@@ -21,26 +22,28 @@ constexpr const char* kMetricsName = "metrics.jsonl";
 // metrics.jsonl in the output folder itself.
 class TrainWriter : public StudyObserver {
  public:
-  TrainWriter(RunFiles& files, const Metric& metric) : files_(files), metric_(metric) {}
+  TrainWriter(RunFiles& files, std::vector<Metric> wanted) : files_(files), wanted_(std::move(wanted)) {}
   void on_start(const Trial&) override { files_.create(kMetricsName); }
   void on_steps(std::span<const StepResult> results, std::span<const Trial* const> trials) override {
     for (std::size_t i = 0; i < results.size(); ++i)
       files_.find(kMetricsName)->add(step_line(results[i], trials[i]->tokens));
   }
-  void on_evaluation(const Trial& trial, const EvalResult& result, double) override {
-    files_.find(kMetricsName)->add(evaluation_line(trial.step, result, metric_));
+  void on_evaluation(const Trial& trial, const EvalResult& result, const MetricValues&) override {
+    files_.find(kMetricsName)->add(evaluation_line(trial.step, result, wanted_));
   }
   void on_end(const Trial&) override { files_.close(kMetricsName); }
 
  private:
   RunFiles& files_;
-  Metric metric_;
+  std::vector<Metric> wanted_;
 };
 
 StudyOptions train_options(const Session& session, const StudyHooks& hooks, const std::shared_ptr<TrainRules>& rules) {
   StudyOptions options = study_options(session, session.config, 1);
   options.with_default = false;
   options.keep_last = true;
+  options.rung_metric = options.metric;  // nothing is compared with other trials
+  options.tasks_at_rungs = true;
   options.lag = 0;  // train.changes hold from the very next step
   options.on_step = [rules, &hooks](auto reports, auto& actions) {
     if (hooks.on_step) hooks.on_step(reports, actions);
@@ -79,15 +82,16 @@ TrainResult conduct_train(Session& session, const StudyHooks& hooks, const std::
   const auto tuner = make_tuner(session.config, 1);
   std::vector<LaneParts> lanes = make_lanes(session, 1);
   const auto rules = std::make_shared<TrainRules>(session.config);
-  Played played =
-      recorded.play(train_options(session, hooks, rules), *tuner, lanes_of(lanes),
-                    [](RunFiles& files, const Metric& metric) { return std::make_unique<TrainWriter>(files, metric); });
+  Played played = recorded.play(
+      train_options(session, hooks, rules), *tuner, lanes_of(lanes),
+      [](RunFiles& files, const std::vector<Metric>& wanted) { return std::make_unique<TrainWriter>(files, wanted); });
   const fs::path out = session.config.run.out;
   const bool full = session.config.train.full();
   TrainResult trained{.weights = out / (full ? "model" : "adapter"),
                       .full = full,
                       .base = session.config.model.path,
                       .metric = session.config.tune.metric,
+                      .metrics = wanted_metrics(session.config),
                       .interrupted = played.result.ended == EndReason::interrupted,
                       .trial = std::move(played.result.trials.front())};
   if (trained.trial.state == TrialState::failed) throw failed(out.string(), "training failed: " + trained.trial.reason);

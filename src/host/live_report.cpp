@@ -31,7 +31,7 @@ void LiveReport::on_resume(const StudyState& state) {
   base_metric_ = state.base_metric;
 }
 
-void LiveReport::on_evaluation(const Trial& trial, const EvalResult&, double) {
+void LiveReport::on_evaluation(const Trial& trial, const EvalResult&, const MetricValues&) {
   if (trial.id != kDefaultRun) evaluated_ = true;
 }
 

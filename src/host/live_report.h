@@ -31,7 +31,7 @@ class LiveReport : public StudyObserver {
   explicit LiveReport(LiveReportOptions options) : options_(std::move(options)) {}
   void on_start(const Trial& trial) override;
   void on_resume(const StudyState& state) override;
-  void on_evaluation(const Trial& trial, const EvalResult& result, double metric) override;
+  void on_evaluation(const Trial& trial, const EvalResult& result, const MetricValues& values) override;
   void on_round(std::int64_t round) override;
 
  private:

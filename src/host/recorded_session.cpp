@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <utility>
 
+#include "config/metric_rules.h"
 #include "host/run_facts.h"
 #include "host/search_space.h"
 
@@ -28,7 +29,9 @@ Played RecordedSession::play(StudyOptions options, Tuner& tuner, const std::vect
   study.facts = {.space = search_space(config),
                  .metric = config.tune.metric,
                  .direction = config.tune.direction,
-                 .model = std::filesystem::absolute(config.model.path).lexically_normal().string()};
+                 .model = std::filesystem::absolute(config.model.path).lexically_normal().string(),
+                 .rung_metric = rung_metric(config).name == config.tune.metric ? "" : rung_metric(config).name};
+  study.metrics = wanted_metrics(config);
   study.writer = writer;
   study.watcher = watcher;
   study.save_every = config.run.save_every;

@@ -29,7 +29,6 @@ class FirstRound : public StudyObserver {
 
 Played play(const RecordedStudy& study, StudyOptions options, Tuner& tuner, const std::vector<Lane*>& lanes,
             const StudyHooks& hooks, DiskWait& disk) {
-  const Metric metric = metric_named(study.facts.metric);
   std::optional<SavedStudy> saved;
   if (study.from) saved = read_save(study.run, *study.from, lanes);
   const auto seconds = [before = saved ? saved->seconds : 0, started = Clock::now()] {
@@ -42,8 +41,9 @@ Played play(const RecordedStudy& study, StudyOptions options, Tuner& tuner, cons
     remove_unfinished_files(study.run, disk.handler());  // once nothing is refused any more
     SaveWriter(study.run, disk.handler()).remove_all_but(saved->names);
   }
-  const auto writer = study.writer ? study.writer(files, metric) : std::make_unique<TrialWriter>(files, metric);
-  TensorBoardWriter board(files, study.facts.space, metric);
+  const auto writer =
+      study.writer ? study.writer(files, study.metrics) : std::make_unique<TrialWriter>(files, study.metrics);
+  TensorBoardWriter board(files, study.facts.space, study.metrics);
   StudyRecord record(study.run / "study.db", study.facts, saved ? StudyRecord::As::resumed : StudyRecord::As::created,
                      disk.handler());
   if (!saved && study.on_begin) {

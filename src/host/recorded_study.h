@@ -21,7 +21,7 @@
 namespace finetune {
 
 /// What writes metrics and records of trials into the run's files, which outlive it.
-using MakeWriter = std::function<std::unique_ptr<StudyObserver>(RunFiles&, const Metric&)>;
+using MakeWriter = std::function<std::unique_ptr<StudyObserver>(RunFiles&, const std::vector<Metric>&)>;
 
 /// What watches the study and writes of it while it runs, after everything that records it; `seconds` is its clock,
 /// what went before a resume included.
@@ -30,6 +30,7 @@ using MakeWatcher = std::function<std::unique_ptr<StudyObserver>(std::function<d
 struct RecordedStudy {
   std::filesystem::path run;  ///< the folder, which is there
   StudyFacts facts;
+  std::vector<Metric> metrics;                   ///< that are logged
   MakeWriter writer;                             ///< empty: TrialWriter
   MakeWatcher watcher;                           ///< empty: nothing
   std::optional<std::int64_t> save_every;        ///< run.save_every

@@ -41,6 +41,17 @@ std::string text_of(const TunerPart& part) {
   return text;
 }
 
+// What says how a model is measured, without the search.
+TuneConfig measuring_only(const TuneConfig& tune) {
+  TuneConfig kept;
+  kept.metric = tune.metric;
+  kept.direction = tune.direction;
+  kept.generate = tune.generate;
+  kept.command = tune.command;
+  kept.command_timeout = tune.command_timeout;
+  return kept;
+}
+
 // What decides a number of the run, as far as it is known before the first step.
 Provenance provenance(const Session& session) {
   const RunConfig& config = session.config;
@@ -97,9 +108,8 @@ RunConfig best_config(const Session& session, const Trial& best) {
   RunConfig config = session.config;
   apply_params(config, best.best_origin);
   config.search.clear();
-  config.tune = TuneConfig{};
-  config.tune.metric = session.config.tune.metric;
-  config.tune.direction = session.config.tune.direction;
+  config.tune = measuring_only(session.config.tune);
+  config.data.test.clear();  // it was scored once
   config.model.path = std::filesystem::absolute(config.model.path).lexically_normal().string();
   if (config.model.adapter)
     config.model.adapter = std::filesystem::absolute(*config.model.adapter).lexically_normal().string();

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <utility>
 
+#include "config/metric_rules.h"
 #include "config/params.h"
 #include "core/error.h"
 #include "core/files.h"
@@ -77,7 +78,9 @@ StudyPlan study_plan(const RunConfig& config) {
 StudyOptions study_options(const Session& session, const RunConfig& config, std::int64_t resident) {
   StudyOptions options;
   options.configure = [&config](const Params& params) { return configure_trial(config, params); };
-  options.metric = metric_named(config.tune.metric);
+  options.metric = wanted_metrics(config).front();
+  options.rung_metric = rung_metric(config);
+  options.tasks_at_rungs = tasks_at_rungs(config);
   options.has_validation = !session.data.valid.examples.empty();
   options.eval_every = config.run.eval_every;
   options.concurrent = resident;

@@ -1,5 +1,6 @@
 #include "host/train.h"
 
+#include "core/error.h"
 #include "host/conduct.h"
 #include "host/forecast.h"
 #include "host/run_paths.h"
@@ -9,6 +10,9 @@ namespace finetune {
 
 TrainResult train(RunConfig config, const StudyHooks& hooks, bool overwrite) {
   forget_search(config);  // nor are the files of one asked for
+  if (!config.data.test.empty())
+    throw bad_input("",
+                    "data.test is scored by tune, once, at its end; score this run's weights with eval --data FILE");
   check_paths(config, true, overwrite);
   Session session = open_study(std::move(config), {.holds_out = false}, hooks.say, hooks.stop);
   if (session.config.train.patience > 0) require_validation(session.data, "train.patience waits for a better value on");

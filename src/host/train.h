@@ -15,6 +15,7 @@ struct TrainResult {
   bool full = false;              ///< a whole model
   std::string base;               ///< model.path
   std::string metric;             ///< tune.metric
+  std::vector<Metric> metrics;    ///< it and those of run.metrics
   bool interrupted = false;       ///< by the user, before its end
   bool can_resume = false;        ///< there is a save to go on from
   Trial trial;

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/metric.h"
 #include "core/trial.h"
 #include "core/value.h"
 
@@ -81,6 +82,54 @@ struct CorrelationFact {
   double spearman = 0;
 };
 
+/// A configuration trained again with other seeds (tune.confirm).
+struct ConfirmedFact {
+  std::int64_t trial = 0;
+  std::vector<double> metrics;           ///< by seed, the trial's own not among them: it was chosen for that one
+  double mean = 0;                       ///< of `metrics`
+  std::optional<double> standard_error;  ///< of the mean; nothing for a single seed
+};
+
+/// Metric of the winner, the default configuration and the untouched base on data that no choice has seen (data.test).
+struct TestFact {
+  std::optional<double> best, default_run, base;  ///< nothing where it failed
+};
+
+/// Stopped trials that ran on to the end all the same (tune.audit).
+struct AuditFact {
+  std::int64_t trials = 0, would_have_won = 0;
+};
+
+/// A step on the path from the default configuration to the best, one parameter changed at a time (tune.ablation).
+struct AblationFact {
+  std::string parameter;  ///< that changed; "" of the first, the default configuration
+  Value value;
+  std::optional<double> metric;  ///< nothing where it failed
+};
+
+/// What the base and the best answer to a prompt of the validation data.
+struct SampleFact {
+  std::string prompt, reference, base, best;
+};
+
+/// Figures of tune.metric by validation example (core/metric.h), in one order for all.
+struct JudgedFact {
+  std::optional<std::int64_t> trial;  ///< nothing: the default configuration
+  std::vector<ExampleFigure> examples;
+};
+
+/// How much better the winner is than another, over validation examples drawn again and again (report/bootstrap.h).
+struct ComparisonFact {
+  std::optional<std::int64_t> other;  ///< a trial; nothing: the default configuration
+  double difference = 0;              ///< how much better, above 0 whichever way the metric goes
+  double low = 0, high = 0;           ///< 95 % interval of it
+};
+
+/// Something about the study that its user should know, and why it is said.
+struct HintFact {
+  std::string text, evidence;
+};
+
 /// What the folder `best` of a run holds.
 enum class BestWeights { none, adapter, model };
 
@@ -104,8 +153,20 @@ struct ReportFacts {
   double seconds = 0;
   std::int64_t steps = 0, tokens = 0, saved_steps = 0;
   bool interrupted = false;
-  bool running = false;    ///< the study goes on: the page is written again
-  std::string stopped_by;  ///< "" or the budget that ended it
+  bool running = false;      ///< the study goes on: the page is written again
+  std::string stopped_by;    ///< "" or the budget that ended it
+  std::string confirmation;  ///< "confirmed with 2 more seeds", "not confirmed: ..."; "" where nothing is to be said
+  std::vector<ConfirmedFact> confirmed;  ///< the best mean first
+  std::vector<std::string> test_files;
+  std::optional<TestFact> test;
+  std::optional<AuditFact> audit;
+  std::vector<AblationFact> ablation;
+  std::vector<SampleFact> samples;
+  std::vector<JudgedFact> judged;            ///< the winner first, then the next best, then the default configuration
+  std::optional<double> evaluation_seconds;  ///< of `seconds`, in evaluations
+  std::vector<std::int64_t> guarded_levels;  ///< rungs where nobody was stopped, since later values contradict them
+  std::string rung_metric;                   ///< what rungs compare; "" = metric
+  std::optional<CorrelationFact> rung_agreement;  ///< Spearman of rung_metric and metric at the end
   /// What would be needed to do it again: versions, hashes, seeds, each by name.
   std::vector<std::pair<std::string, std::string>> provenance;
 
@@ -114,6 +175,8 @@ struct ReportFacts {
   std::vector<ImportanceFact> importance;     ///< largest share first
   std::vector<InteractionFact> interactions;  ///< largest first
   std::vector<CorrelationFact> correlations;  ///< by early step, then late
+  std::vector<ComparisonFact> comparisons;    ///< of judged.front() with each other of `judged`
+  std::vector<HintFact> hints;
 
   // What there is on disk, so that nothing is named which is not there: find_results (study/run_folder.h).
   std::string folder;

@@ -5,6 +5,9 @@
 
 namespace finetune {
 
+/// A user attribute of ours of a study: the metric of intermediate values, where it is not the study's.
+constexpr char kRungMetricAttribute[] = "ft_rung_metric";
+
 constexpr char kOptunaSchema[] = R"(
 CREATE TABLE studies (
   study_id INTEGER NOT NULL,

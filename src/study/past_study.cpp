@@ -101,9 +101,13 @@ void read_names(PastTables& tables, std::int64_t study, PastStudy& past) {
               "SELECT rowid, value_json FROM study_system_attributes WHERE study_id = ?1 AND \"key\" = "
               "'study:metric_names'",
               {study}, 1, [&](const PastRow& row) { past.metric = name_in(row, true); });
-  tables.each("study_user_attributes",
-              "SELECT rowid, value_json FROM study_user_attributes WHERE study_id = ?1 AND \"key\" = 'model'", {study},
-              1, [&](const PastRow& row) { past.model = name_in(row, false); });
+  const auto own = [&](const char* key, std::string& text) {
+    tables.each("study_user_attributes",
+                "SELECT rowid, value_json FROM study_user_attributes WHERE study_id = ?1 AND \"key\" = ?2",
+                {study, key}, 1, [&](const PastRow& row) { text = name_in(row, false); });
+  };
+  own("model", past.model);
+  own(kRungMetricAttribute, past.rung_metric);
 }
 
 PastState state_of(const PastRow& row) {

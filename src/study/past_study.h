@@ -30,8 +30,9 @@ struct PastStudy {
   std::string source;  ///< as it was asked for: FILE or FILE#NAME
   std::string name;
   std::optional<Direction> direction;
-  std::string metric;  ///< "" where none is named
-  std::string model;   ///< the checkpoint, where we wrote it; else ""
+  std::string metric;       ///< "" where none is named
+  std::string model;        ///< the checkpoint, where we wrote it; else ""
+  std::string rung_metric;  ///< what values before a trial's end are of, where that is another metric; else ""
   std::vector<PastTrial> trials;
 };
 

@@ -52,10 +52,9 @@ std::string step_line(const StepResult& result, std::int64_t cumulative_tokens) 
   return line.dump() + "\n";
 }
 
-std::string evaluation_line(std::int64_t step, const EvalResult& result, const Metric& metric) {
-  const Metric& always = metrics().front();
+std::string evaluation_line(std::int64_t step, const EvalResult& result, std::span<const Metric> wanted) {
   Json line = {{"step", step}};
-  for (const Metric& one : {always, metric}) line[one.name] = number_to_json(one.of(result));
+  for (const auto& [name, value] : logged_values(wanted, result)) line[name] = number_to_json(value);
   return line.dump() + "\n";
 }
 
@@ -104,8 +103,8 @@ void TrialWriter::on_steps(std::span<const StepResult> results, std::span<const 
   }
 }
 
-void TrialWriter::on_evaluation(const Trial& trial, const EvalResult& result, double) {
-  if (AppendFile* file = files_.find(name_of(trial, kMetrics))) file->add(evaluation_line(trial.step, result, metric_));
+void TrialWriter::on_evaluation(const Trial& trial, const EvalResult& result, const MetricValues&) {
+  if (AppendFile* file = files_.find(name_of(trial, kMetrics))) file->add(evaluation_line(trial.step, result, wanted_));
 }
 
 void TrialWriter::on_end(const Trial& trial) {

@@ -17,24 +17,24 @@ namespace finetune {
 
 /// Lines of metrics.jsonl, line ends included. Nothing in them depends on a clock.
 std::string step_line(const StepResult& result, std::int64_t cumulative_tokens);
-/// valid_loss, and `metric` where that is another; each under its own name.
-std::string evaluation_line(std::int64_t step, const EvalResult& result, const Metric& metric);
+/// valid_loss and what was measured of `wanted`; each under its own name.
+std::string evaluation_line(std::int64_t step, const EvalResult& result, std::span<const Metric> wanted);
 
 /// Writes trials/NNNNNN/metrics.jsonl and trial.json as the study goes on, and schedule.json of a trial whose
 /// hyperparameters changed: [{"step": 0, "params": {...}}, {"step": 20, ...}], through copies, for its last weights.
 class TrialWriter : public StudyObserver {
  public:
   /// `files` must outlive it.
-  explicit TrialWriter(RunFiles& files, const Metric& metric = metrics().front()) : files_(files), metric_(metric) {}
+  explicit TrialWriter(RunFiles& files, std::vector<Metric> wanted = {}) : files_(files), wanted_(std::move(wanted)) {}
   void on_start(const Trial& trial) override;
   void on_resume(const StudyState& state) override;
   void on_steps(std::span<const StepResult> results, std::span<const Trial* const> trials) override;
-  void on_evaluation(const Trial& trial, const EvalResult& result, double metric) override;
+  void on_evaluation(const Trial& trial, const EvalResult& result, const MetricValues& values) override;
   void on_end(const Trial& trial) override;
 
  private:
   RunFiles& files_;
-  Metric metric_;
+  std::vector<Metric> wanted_;
 };
 
 /// What happened to a trial besides plain steps, as trial.json has it: [{"step": 4, "do": "copy", "from": 3, "params":

@@ -85,7 +85,8 @@ void describe_study(Database& database, const StudyFacts& facts) {
                {facts.direction == Direction::minimize ? "MINIMIZE" : "MAXIMIZE", kStudy});
   database.run("INSERT INTO study_system_attributes (study_id, key, value_json) VALUES (?1, 'study:metric_names', ?2)",
                {kStudy, "[" + quoted(facts.metric) + "]"});
-  const Attributes attributes{{"version", program}, {"model", facts.model}, {"time_zone", "UTC"}};
+  Attributes attributes{{"version", program}, {"model", facts.model}, {"time_zone", "UTC"}};
+  if (!facts.rung_metric.empty()) attributes.emplace_back(kRungMetricAttribute, facts.rung_metric);
   for (const auto& [key, text] : attributes)
     database.run("INSERT INTO study_user_attributes (study_id, key, value_json) VALUES (?1, ?2, ?3)",
                  {kStudy, key, quoted(text)});
@@ -159,10 +160,10 @@ void StudyRecord::on_start(const Trial& trial) {
   });
 }
 
-void StudyRecord::on_evaluation(const Trial& trial, const EvalResult&, double metric) {
-  if (!is_listed(trial)) return;
-  pending_.push_back([this, id = row_id(trial.id), step = trial.step, metric] {
-    const auto [number, type] = number_and_type(metric);
+void StudyRecord::on_evaluation(const Trial& trial, const EvalResult&, const MetricValues& values) {
+  if (!is_listed(trial) || !values.compared) return;
+  pending_.push_back([this, id = row_id(trial.id), step = trial.step, compared = *values.compared] {
+    const auto [number, type] = number_and_type(compared);
     database_.run(
         "INSERT OR REPLACE INTO trial_intermediate_values (trial_id, step, intermediate_value, intermediate_value_type)"
         " VALUES (?1, ?2, ?3, ?4)",

@@ -4,7 +4,8 @@
 //   params               by dotted key; one that a condition leaves out is absent. What changed in training
 //   (populations)
 //                        stands as it is at the end, the way there in the user attribute `lineage`
-//   intermediate values  tune.metric at each step where the trial was evaluated
+//   intermediate values  what trials are compared by at each step where the trial was evaluated: tune.metric, or before
+//                        its end tune.rung_metric, which the study's attribute ft_rung_metric then names
 //   state                completed COMPLETE, stopped PRUNED, failed FAIL; running and paused RUNNING
 //   value                the best evaluation, the trial's metric in report.json
 //   times                UTC; Optuna 4.9 takes them for local ones
@@ -30,7 +31,8 @@ struct StudyFacts {
   SearchSpace space;
   std::string metric;
   Direction direction = Direction::minimize;
-  std::string model;  ///< the checkpoint's path
+  std::string model;        ///< the checkpoint's path
+  std::string rung_metric;  ///< what intermediate values are of, where that is another metric; else ""
 };
 
 /// Writes a round in one transaction, after everything else of it: a reader sees whole rounds. The clock is read for
@@ -49,7 +51,7 @@ class StudyRecord : public StudyObserver {
 
   void on_start(const Trial& trial) override;
   void on_resume(const StudyState& state) override;
-  void on_evaluation(const Trial& trial, const EvalResult& result, double metric) override;
+  void on_evaluation(const Trial& trial, const EvalResult& result, const MetricValues& values) override;
   void on_action(const Trial& trial, const Action& action) override;
   void on_end(const Trial& trial) override;
   void on_round(std::int64_t round) override;

@@ -40,8 +40,8 @@ HparamType type_of(const ParameterSpec& spec) {
 
 }  // namespace
 
-TensorBoardWriter::TensorBoardWriter(RunFiles& files, const SearchSpace& space, const Metric& metric)
-    : files_(files), metric_(metric) {
+TensorBoardWriter::TensorBoardWriter(RunFiles& files, const SearchSpace& space, std::vector<Metric> wanted)
+    : files_(files), wanted_(std::move(wanted)) {
   for (const ParameterSpec& spec : space.parameters) hparams_.emplace_back(spec.name, type_of(spec));
 }
 
@@ -54,7 +54,9 @@ void TensorBoardWriter::on_start(const Trial& trial) {
   AppendFile& file = files_.create(name_of(trial));
   const double now = wall_time();
   std::vector<std::string> tags{metrics().front().name};
-  if (metric_.name != tags.front()) tags.emplace_back(metric_.name);
+  for (const Metric& metric : wanted_) {
+    if (metric.name != tags.front()) tags.emplace_back(metric.name);
+  }
   file.add(version_record(now));
   file.add(hparams_experiment_record(now, hparams_, tags));
   file.add(hparams_start_record(now, trial.params, folder_name(trial)));
@@ -77,12 +79,11 @@ void TensorBoardWriter::on_steps(std::span<const StepResult> results, std::span<
   }
 }
 
-void TensorBoardWriter::on_evaluation(const Trial& trial, const EvalResult& result, double metric) {
+void TensorBoardWriter::on_evaluation(const Trial& trial, const EvalResult& result, const MetricValues&) {
   AppendFile* file = file_of(trial);
   if (file == nullptr) return;
-  const Metric& always = metrics().front();
-  Scalars scalars{{always.name, always.of(result)}};
-  if (metric_.name != always.name) scalars.emplace_back(metric_.name, metric);
+  Scalars scalars;
+  for (const auto& [name, value] : logged_values(wanted_, result)) scalars.emplace_back(name, value);
   file->add(scalars_record(wall_time(), trial.step, scalars));
 }
 

@@ -1,5 +1,5 @@
 // tensorboard/NNNNNN/: an event file for each trial, which TensorBoard shows while the study runs and after. At each
-// step train_loss, learning_rate and grad_norm, where it was evaluated valid_loss and tune.metric; and the searched
+// step train_loss, learning_rate and grad_norm, where it was evaluated every metric that was measured; and the searched
 // parameters for its table of hyperparameters, as they are when the trial begins. Numbers are float32 there, and
 // wall_time is the one thing from a clock. Torch-free.
 #pragma once
@@ -14,11 +14,11 @@ namespace finetune {
 class TensorBoardWriter : public StudyObserver {
  public:
   /// `files` must outlive it. `space`: what is searched.
-  TensorBoardWriter(RunFiles& files, const SearchSpace& space, const Metric& metric);
+  TensorBoardWriter(RunFiles& files, const SearchSpace& space, std::vector<Metric> wanted);
   void on_start(const Trial& trial) override;
   void on_resume(const StudyState& state) override;
   void on_steps(std::span<const StepResult> results, std::span<const Trial* const> trials) override;
-  void on_evaluation(const Trial& trial, const EvalResult& result, double metric) override;
+  void on_evaluation(const Trial& trial, const EvalResult& result, const MetricValues& values) override;
   void on_end(const Trial& trial) override;
 
  private:
@@ -26,7 +26,7 @@ class TensorBoardWriter : public StudyObserver {
 
   RunFiles& files_;
   HparamTypes hparams_;
-  Metric metric_;
+  std::vector<Metric> wanted_;
 };
 
 }  // namespace finetune

@@ -73,6 +73,9 @@ void say_assumptions(const PastStudy& past, const WarmStartFacts& facts, std::ve
   if (past.metric.empty() && !facts.metric.empty()) lines.push_back(past.source + " names no metric: " + taken);
   if (!past.metric.empty() && !facts.metric.empty() && past.metric != facts.metric)
     lines.push_back(past.source + " has the metric " + past.metric + ": " + taken);
+  if (!past.rung_metric.empty())
+    lines.push_back(past.source + " has " + past.rung_metric +
+                    " before a trial's end, which is left out: only trials that came to it count");
   if (!past.model.empty() && !facts.model.empty() && past.model != facts.model)
     lines.push_back(past.source + " tuned another model, " + past.model);
 }
@@ -112,6 +115,8 @@ WarmStudy warm_study(const PastStudy& past, const WarmStartFacts& facts) {
   for (const PastTrial& trial : past.trials) {
     PastTrial used = trial;
     used.params.clear();
+    if (!past.rung_metric.empty())
+      std::erase_if(used.curve, [&](const auto& value) { return value.first < study.full_step; });
     const std::string reason = misfit(facts.space, trial, used.params);
     if (!reason.empty()) {
       ++reasons[reason];

@@ -60,9 +60,9 @@ TEST(Progress, SaysHowFarItIsWhileTheStudyWaits) {
   first.start(progress, 0);
   second.start(progress, 1);
   first.step(progress, 10);
-  progress.on_evaluation(first.trial, {}, 0.25);
+  progress.on_evaluation(first.trial, {}, {0.25, 0.25});
   second.step(progress, 10);
-  progress.on_evaluation(second.trial, {}, 0.125);
+  progress.on_evaluation(second.trial, {}, {0.125, 0.125});
   EXPECT_TRUE(said.waits_for("50 %  0/4 trials")) << said.text();
   EXPECT_TRUE(said.waits_for("best token_accuracy 0.25 (trial 0)")) << said.text();
   EXPECT_TRUE(said.waits_for(" left")) << said.text();

@@ -8,41 +8,13 @@
 #include "core/error.h"
 #include "core/files.h"
 #include "data/prompts.h"
-#include "data/tokenizers/json_tokenizer.h"
+#include "support/letters.h"
 
 namespace finetune::testing {
 namespace {
 
 namespace fs = std::filesystem;
 using Ids = std::vector<std::int32_t>;
-
-// One token a character; 1 BOS (added in front), 2 EOS (added behind where `ends`), 3 and 4 the marks of chatml.
-std::unique_ptr<Tokenizer> tokenizer(bool ends = false) {
-  std::string vocabulary = R"("<unk>":0,"<s>":1,"</s>":2,"<|im_start|>":3,"<|im_end|>":4)";
-  const std::string letters = "abcdefghijklmnopqrstuvwxyz .:?\\n";
-  std::int32_t id = 5;
-  for (std::size_t i = 0; i < letters.size(); ++i, ++id) {
-    const std::string text = letters[i] == '\\' ? "\\n" : std::string(1, letters[i]);
-    if (letters[i] == '\\') ++i;
-    vocabulary += ",\"" + text + "\":" + std::to_string(id);
-  }
-  std::string added;
-  for (const auto& [mark, number] :
-       {std::pair{"<s>", 1}, std::pair{"</s>", 2}, std::pair{"<|im_start|>", 3}, std::pair{"<|im_end|>", 4}})
-    added += std::string(added.empty() ? "" : ",") + R"({"id":)" + std::to_string(number) + R"(,"content":")" + mark +
-             R"(","special":true})";
-  const std::string end = ends ? R"(,{"SpecialToken":{"id":"</s>"}})" : "";
-  auto made = parse_json_tokenizer(
-      "tiny",
-      R"({"added_tokens":[)" + added +
-          R"(],"post_processor":{"type":"TemplateProcessing","single":[{"SpecialToken":{"id":"<s>"}},{"Sequence":{"id":"A"}})" +
-          end +
-          R"(],"special_tokens":{"<s>":{"ids":[1]},"</s>":{"ids":[2]}}},"model":{"type":"BPE","unk_token":"<unk>","vocab":{)" +
-          vocabulary + R"(},"merges":[]}})");
-  made->bos_id = 1;
-  made->eos_id = 2;
-  return made;
-}
 
 DataOptions chatml() {
   DataOptions options;
@@ -55,7 +27,7 @@ PromptSet load(const std::string& content, const DataOptions& options = {}, bool
   write_file_atomically(path, content);
   const auto remove =
       std::unique_ptr<const fs::path, void (*)(const fs::path*)>(&path, [](auto* p) { fs::remove(*p); });
-  return load_prompts({path.string()}, options, *tokenizer(), chat);
+  return load_prompts({path.string()}, options, *letters_tokenizer(), chat);
 }
 
 std::string error_of(const std::string& content, const DataOptions& options = {}) {
@@ -75,7 +47,7 @@ TEST(Prompts, OfARowWithAPromptAreThePrompt) {
   ASSERT_EQ(set.rows.size(), 2u);
   EXPECT_EQ(set.rows[0].text, "a b:");
   EXPECT_EQ(set.rows[0].reference, " c");
-  EXPECT_EQ(set.rows[0].ids, tokenizer()->encode("a b:", true).ids);
+  EXPECT_EQ(set.rows[0].ids, letters_tokenizer()->encode("a b:", true).ids);
   EXPECT_EQ(set.rows[1].text, "d");
   EXPECT_EQ(set.rows[1].reference, "");
   EXPECT_EQ(set.rows[1].line, 2);
@@ -104,7 +76,7 @@ TEST(Prompts, OfAConversationEndWhereTheLastAnswerBegins) {
     EXPECT_EQ(set.rows[0].reference, answer.empty() ? "" : "b.");
     EXPECT_EQ(set.turn_ends, Ids{4});
     EXPECT_EQ(set.chat_template, "chatml");
-    EXPECT_EQ(set.rows[0].ids, tokenizer()->encode(asked, true).ids);
+    EXPECT_EQ(set.rows[0].ids, letters_tokenizer()->encode(asked, true).ids);
   }
 }
 
@@ -121,13 +93,13 @@ TEST(Prompts, OfALongerConversationHoldTheAnswersBefore) {
 TEST(Prompts, BecomeAUsersMessageWhereChatIsAskedFor) {
   const std::string asked = "<|im_start|>user\na?<|im_end|>\n<|im_start|>assistant\n";
   EXPECT_EQ(load(R"({"prompt":"a?","completion":"b"})", chatml(), true).rows[0].text, asked);
-  EXPECT_EQ(prompt_of("a?", chatml(), *tokenizer(), true).rows[0].text, asked);
-  EXPECT_EQ(prompt_of("a?", chatml(), *tokenizer(), false).rows[0].text, "a?");
+  EXPECT_EQ(prompt_of("a?", chatml(), *letters_tokenizer(), true).rows[0].text, asked);
+  EXPECT_EQ(prompt_of("a?", chatml(), *letters_tokenizer(), false).rows[0].text, "a?");
 }
 
 TEST(Prompts, HaveNoEndThatTheTokenizerPutsThere) {
-  EXPECT_EQ(prompt_of("ab", {}, *tokenizer(true), false).rows[0].ids, (Ids{1, 5, 6}));
-  EXPECT_EQ(prompt_of("ab</s>", {}, *tokenizer(true), false).rows[0].ids.back(), 2) << "the user wrote it";
+  EXPECT_EQ(prompt_of("ab", {}, *letters_tokenizer(true), false).rows[0].ids, (Ids{1, 5, 6}));
+  EXPECT_EQ(prompt_of("ab</s>", {}, *letters_tokenizer(true), false).rows[0].ids.back(), 2) << "the user wrote it";
 }
 
 TEST(Prompts, AreRefusedByLine) {

@@ -213,7 +213,7 @@ class OutOfMemory : public ::testing::Test {
       limited_.limit = limit;
       for (const auto& result : trainer.step(ids)) run.steps.push_back(result);
     }
-    run.evaluation = trainer.evaluate(ids).front();
+    run.evaluation = trainer.evaluate(ids, {}).front();
     run.tokens_per_pass = trainer.tokens_per_pass();
     limited_.limit = SIZE_MAX;
     return run;
@@ -359,7 +359,7 @@ Mixed train_mixed(Limited& memory, bool with_third, std::size_t limit) {
   for (int step = 0; step < 3; ++step) {
     for (const auto& result : trainer.step(ids)) run.steps[result.trial.value].push_back(result);
   }
-  for (const auto& result : trainer.evaluate(ids)) run.evaluation[result.trial.value] = result;
+  for (const auto& result : trainer.evaluate(ids, {})) run.evaluation[result.trial.value] = result;
   memory.limit = SIZE_MAX;
   run.tokens_per_pass = trainer.tokens_per_pass();
   return run;
@@ -428,7 +428,7 @@ TwoLanes train_two_lanes(Budget& memory, std::vector<std::size_t> working, std::
       for (const auto& result : trainers[lane]->step(ids)) run.steps[lane].push_back(result);
     });
   }
-  threads.run(working, [&](std::size_t lane) { evaluations[lane] = trainers[lane]->evaluate(ids); });
+  threads.run(working, [&](std::size_t lane) { evaluations[lane] = trainers[lane]->evaluate(ids, {}); });
   memory.limit = SIZE_MAX;
   for (const auto& list : evaluations) run.evaluations.insert(run.evaluations.end(), list.begin(), list.end());
   run.needed = memory.peak - at_rest;

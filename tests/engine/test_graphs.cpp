@@ -58,7 +58,7 @@ TEST_F(Graphs, CapturedPassesGiveTheSameBits) {
     }
     for (int step = 0; step < 8; ++step) {
       for (const auto& result : trainer.step(ids)) results.push_back(result);
-      if (step == 4) trainer.evaluate(ids);
+      if (step == 4) trainer.evaluate(ids, {});
     }
     EXPECT_EQ(trainer.prepared_plans_used(), ahead ? 7 : 0);
     EXPECT_EQ(trainer.captures() > 0, graphs);
@@ -137,7 +137,7 @@ TEST_F(Graphs, NothingATunerDoesNeedsARecapture) {
   ids.back() = {2};
   trainer.restore({2}, of_size(2), *image);
   EXPECT_EQ(step_all(), captures) << "promotion";
-  trainer.evaluate(ids);
+  trainer.evaluate(ids, {});
   EXPECT_EQ(step_all(), captures) << "evaluation";
 }
 
@@ -151,7 +151,7 @@ TEST_F(Graphs, ALongerExampleThanBuffersWereSizedForIsCapturedAnewAndRight) {
     std::vector<StepResult> results;
     for (int step = 0; step < 3; ++step) {
       results.push_back(trainer.step(std::span(&id, 1)).front());
-      trainer.evaluate(std::span(&id, 1));
+      trainer.evaluate(std::span(&id, 1), {});
     }
     return results;
   };

@@ -81,7 +81,7 @@ class Isolation : public ::testing::Test {
       const auto results = trainer.step(ids);
       for (std::size_t k = 0; k < who.size(); ++k) outcomes[who[k]].steps.push_back(results[k]);
     }
-    const auto evaluations = trainer.evaluate(ids);
+    const auto evaluations = trainer.evaluate(ids, {});
     for (std::size_t k = 0; k < who.size(); ++k) outcomes[who[k]].evaluation = evaluations[k];
     return outcomes;
   }
@@ -135,7 +135,7 @@ TEST_F(Isolation, ADivergingNeighbourChangesNothing) {
     healthy.push_back(results[1]);
   }
   EXPECT_TRUE(failed) << "the wild trial was meant to diverge";
-  Outcome outcome{.steps = healthy, .evaluation = trainer.evaluate(std::span(both).subspan(1)).front()};
+  Outcome outcome{.steps = healthy, .evaluation = trainer.evaluate(std::span(both).subspan(1), {}).front()};
   expect_same(outcome, train({2}).at(2));
 }
 
@@ -157,7 +157,7 @@ TEST_F(Isolation, NeighboursArrivingAndLeavingChangeNothing) {
     }
   }
   const TrialId own{4};
-  outcome.evaluation = trainer.evaluate(std::span(&own, 1)).front();
+  outcome.evaluation = trainer.evaluate(std::span(&own, 1), {}).front();
   expect_same(outcome, train({4}).at(4));
 }
 
@@ -177,7 +177,7 @@ TEST_F(Isolation, PauseAndResumeInAnotherSlotIsBitEqual) {
     }
     outcome.steps.push_back(trainer.step(std::span(&own, 1)).front());
   }
-  outcome.evaluation = trainer.evaluate(std::span(&own, 1)).front();
+  outcome.evaluation = trainer.evaluate(std::span(&own, 1), {}).front();
   expect_same(outcome, train({2}).at(2));
 }
 
@@ -217,7 +217,7 @@ TEST_F(Isolation, DropoutIsDrawnAnewEachStepAndOffInEvaluation) {
   for (int step = 0; step < 4; ++step) trainer.step(ids);
   const auto results = trainer.step(ids);
   EXPECT_NE(results[0].train_loss, results[1].train_loss);
-  const auto once = trainer.evaluate(ids), again = trainer.evaluate(ids);
+  const auto once = trainer.evaluate(ids, {}), again = trainer.evaluate(ids, {});
   EXPECT_EQ(once[0].loss, again[0].loss);
 }
 

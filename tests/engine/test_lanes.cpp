@@ -23,7 +23,7 @@ class Log : public StudyObserver {
     for (const auto& r : results)
       lines[r.trial].insert(lines[r.trial].end(), {r.train_loss, r.gradient_norm, r.learning_rate});
   }
-  void on_evaluation(const Trial& trial, const EvalResult& result, double) override {
+  void on_evaluation(const Trial& trial, const EvalResult& result, const MetricValues&) override {
     lines[trial.id].insert(lines[trial.id].end(), {result.loss, result.token_accuracy});
   }
   std::map<TrialId, std::vector<double>> lines;

@@ -89,7 +89,7 @@ void train_and_compare(PackedTrainer& trainer, const TrainConfig& config, const 
   expect("grad_norm", norm, kParity);
   expect("learning_rate", rate, {.relative = 1e-6});
   EXPECT_TRUE(
-      near(trainer.evaluate(std::span(&trial, 1)).front().loss, golden.at("valid_loss").get<double>(), kParity));
+      near(trainer.evaluate(std::span(&trial, 1), {}).front().loss, golden.at("valid_loss").get<double>(), kParity));
 }
 
 ::testing::AssertionResult tensors_agree(const at::Tensor& actual, const at::Tensor& expected) {

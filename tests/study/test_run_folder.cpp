@@ -59,7 +59,7 @@ TEST_F(RunFolder, StepsAndEvaluationsAreLinesInTheOrderTheyHappened) {
   writer_.on_start(trial);
   take_step(writer_, trial, 2.25);
   take_step(writer_, trial, 0.1 + 0.2);
-  writer_.on_evaluation(trial, {.trial = trial.id, .loss = 1.75, .token_accuracy = 0.5}, 1.75);
+  writer_.on_evaluation(trial, {.trial = trial.id, .loss = 1.75, .token_accuracy = 0.5}, {1.75, 1.75});
   files_.on_round(2);
   EXPECT_EQ(metrics(7),
             R"({"step":1,"train_loss":2.25,"learning_rate":0.0003,"grad_norm":0.5,"tokens":10})"
@@ -75,23 +75,25 @@ TEST_F(RunFolder, EveryMetricIsWrittenAndReadUnderItsOwnName) {
   for (const Metric& metric : finetune::metrics()) {
     SCOPED_TRACE(metric.name);
     RunFiles files(run_.path() / metric.name);
-    TrialWriter writer(files, metric);
+    TrialWriter writer(files, {metric});
     Trial trial = trial_of(0);
     writer.on_start(trial);
     take_step(writer, trial, 2.25);
-    const EvalResult result{.trial = trial.id, .loss = 1.75, .token_accuracy = 0.5};
-    writer.on_evaluation(trial, result, metric.of(result));
+    EvalResult result{.trial = trial.id, .loss = 1.75, .token_accuracy = 0.5, .bits_per_byte = 3};
+    if (metric.source != MetricSource::loss) result.task[metric.name] = 0.25;
+    const double value = value_of(metric, result).value();
+    writer.on_evaluation(trial, result, {value, value});
     writer.on_end(trial);
     const std::string lines = read_text(trial_folder(run_.path() / metric.name, 0) / "metrics.jsonl");
     Json expected = {{"step", 1}, {"valid_loss", 1.75}};
-    expected[metric.name] = metric.of(result);
+    expected[metric.name] = value;
     EXPECT_NE(lines.find(expected.dump() + "\n"), std::string::npos) << lines;
     ReportFacts study;
     study.metric = metric.name;
     study.trials = {{.id = 0}};
     read_curves(run_.path() / metric.name, study);
     ASSERT_EQ(study.trials[0].metrics.size(), 1u);
-    EXPECT_EQ(study.trials[0].metrics[0].value, metric.of(result));
+    EXPECT_EQ(study.trials[0].metrics[0].value, value);
   }
 }
 
@@ -126,7 +128,7 @@ TEST_F(RunFolder, NumbersThatJsonLacksAreStringsAndReadBack) {
   Trial trial = trial_of(0);
   writer_.on_start(trial);
   take_step(writer_, trial, kNan, kInf);
-  writer_.on_evaluation(trial, {.trial = trial.id, .loss = -kInf, .token_accuracy = 0}, -kInf);
+  writer_.on_evaluation(trial, {.trial = trial.id, .loss = -kInf, .token_accuracy = 0}, {-kInf, -kInf});
   files_.on_round(1);
   EXPECT_NE(metrics(0).find(R"("train_loss":"nan")"), std::string::npos) << metrics(0);
   EXPECT_NE(metrics(0).find(R"("grad_norm":"inf")"), std::string::npos) << metrics(0);
@@ -185,7 +187,7 @@ TEST_F(RunFolder, CurvesAreReadByTrialAndAMissingFileLeavesThemEmpty) {
   Trial trial = trial_of(1);
   writer_.on_start(trial);
   take_step(writer_, trial, 2.0);
-  writer_.on_evaluation(trial, {.trial = trial.id, .loss = 3.0, .token_accuracy = 0}, 3.0);
+  writer_.on_evaluation(trial, {.trial = trial.id, .loss = 3.0, .token_accuracy = 0}, {3.0, 3.0});
   writer_.on_end(trial);
   ReportFacts study;
   study.trials = {{.id = 0}, {.id = 1}};

@@ -217,7 +217,7 @@ TEST_F(Record, ValuesThatAreNotNumbersKeepTheirKind) {
   record.on_start(trial);
   for (const double value : {std::numeric_limits<double>::quiet_NaN(), kInfinity, -kInfinity}) {
     ++trial.step;
-    record.on_evaluation(trial, {}, value);
+    record.on_evaluation(trial, {}, {value, value});
   }
   trial.state = TrialState::failed;
   record.on_end(trial);
@@ -232,7 +232,7 @@ TEST_F(Record, TheDefaultConfigurationIsNoTrial) {
   StudyRecord& record = begin();
   const Trial trial = trial_of(-1);
   record.on_start(trial);
-  record.on_evaluation(trial, {}, 1.0);
+  record.on_evaluation(trial, {}, {1.0, 1.0});
   record.on_end(trial);
   record.on_round(0);
   EXPECT_EQ(trials(), 0);

@@ -115,7 +115,7 @@ class Board : public ::testing::Test {
                             {.name = "train.lora.rslora", .choices = {true, false}},
                             {.name = "mixed", .choices = {true, std::int64_t{8}}}}};
   RunFiles files_{run_.path()};
-  TensorBoardWriter board_{files_, space_, metric_named("token_accuracy")};
+  TensorBoardWriter board_{files_, space_, {metric_named("token_accuracy")}};
 };
 
 TEST_F(Board, HasAFolderForEachTrialAndNoneForTheDefault) {
@@ -141,7 +141,7 @@ TEST_F(Board, HasAFolderForEachTrialAndNoneForTheDefault) {
 TEST_F(Board, EvaluationsHaveTheLossAndTheTunedMetric) {
   const Trial one = trial(3);
   board_.on_start(one);
-  board_.on_evaluation(one, {.trial = one.id, .loss = 0.5, .token_accuracy = 0.75}, 0.75);
+  board_.on_evaluation(one, {.trial = one.id, .loss = 0.5, .token_accuracy = 0.75}, {0.75, 0.75});
   files_.on_round(0);
   const std::string last = messages("000003").back();
   const auto number = [](float value) {

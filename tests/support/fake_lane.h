@@ -66,15 +66,17 @@ class FakeLane : public Lane {
     }
     return results;
   }
-  std::vector<EvalResult> evaluate(std::span<const TrialId> ids) override {
+  std::vector<EvalResult> evaluate(std::span<const TrialId> ids, const EvalRequest& request) override {
     std::vector<EvalResult> results;
     for (const TrialId id : ids) {
       if (cannot_evaluate.contains(id)) {
         results.push_back({.trial = id, .loss = NAN, .token_accuracy = NAN, .failure = "no room to evaluate"});
         continue;
       }
-      results.push_back(
-          {.trial = id, .loss = std::fabs(trials_.at(id).state - 1), .token_accuracy = trials_.at(id).state});
+      const State& trial = trials_.at(id);
+      results.push_back({.trial = id, .loss = std::fabs(trial.state - 1), .token_accuracy = trial.state});
+      if (request.tasks) results.back().task["exact_match"] = trial.state > 0.5 ? 1 - trial.state : trial.state;
+      task_evaluations += request.tasks ? 1 : 0;
     }
     return results;
   }
@@ -107,6 +109,7 @@ class FakeLane : public Lane {
   }
   std::size_t widest = 0;
   std::vector<std::size_t> widths;            // trials of each step
+  int task_evaluations = 0;                   // trials of which more than the loss was asked
   int interrupt_at = 0;                       // the step that the user interrupts; 0 = none
   std::map<TrialId, std::int64_t> misfit_at;  // the step of a trial from which on there is no memory for it
   std::set<TrialId> cannot_evaluate, refused;

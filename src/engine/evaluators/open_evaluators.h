@@ -1,0 +1,33 @@
+// From the configuration to the evaluators of a run: which rows are asked about, with what labels and end tokens.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "config/run_config.h"
+#include "engine/evaluators/evaluator.h"
+#include "engine/open_data.h"
+#include "engine/open_model.h"
+
+namespace finetune {
+
+using Evaluators = std::vector<std::shared_ptr<const Evaluator>>;
+
+/// How many rows of a set may be asked about, at most.
+struct RowLimits {
+  std::size_t choices = SIZE_MAX, texts = SIZE_MAX;
+};
+
+/// So many that metrics beside the loss take tune.eval_share of a trial's time, by the tokens that either computes;
+/// texts no more than tune.generate.examples, and as many where that was given.
+RowLimits limits_by_share(const RunConfig& config, const OpenedData& data);
+
+/// For tune.metric and run.metrics, over the examples of `data` (the held-out part of its files, say), which keep the
+/// order they have; where there are more than the limits a part that is always the same. Sets data.labels to the labels
+/// as used, which are those of data.train where none are given, else those of `data` itself. Adds to `notes` how many
+/// rows are taken and what was assumed. Throws Error (bad_input) naming file and line.
+Evaluators open_evaluators(RunConfig& config, const OpenedModel& model, const Dataset& data, const RowLimits& limits,
+                           const DataUse& use, std::vector<std::string>& notes);
+
+}  // namespace finetune
