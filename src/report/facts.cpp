@@ -2,7 +2,9 @@
 
 #include <algorithm>
 
+#include "report/bootstrap.h"
 #include "report/correlation.h"
+#include "report/hints.h"
 #include "report/parameters.h"
 
 namespace finetune {
@@ -16,6 +18,8 @@ void analyze(ReportFacts& study) {
   study.compared_step = comparable_step(study.trials);
   compare_parameters(study);
   study.correlations = budget_correlations(study.trials);
+  if (!study.judged.empty()) study.comparisons = compare_judged(study);
+  study.hints = hints_of(study);  // last: they read all of the above
 }
 
 }  // namespace finetune

@@ -123,6 +123,7 @@ struct ComparisonFact {
   std::optional<std::int64_t> other;  ///< a trial; nothing: the default configuration
   double difference = 0;              ///< how much better, above 0 whichever way the metric goes
   double low = 0, high = 0;           ///< 95 % interval of it
+  std::int64_t examples = 0;          ///< that both were judged by
 };
 
 /// Something about the study that its user should know, and why it is said.
@@ -188,7 +189,8 @@ struct ReportFacts {
 /// True when there were trials and none did anything but fail.
 bool all_failed(const ReportFacts& study);
 
-/// Fills in what is computed from the curves (report/parameters.h, report/correlation.h).
+/// Fills in what is computed from the curves (report/parameters.h, report/correlation.h), from the examples' figures
+/// (report/bootstrap.h; without any, comparisons stay as they are) and from all of it (report/hints.h).
 void analyze(ReportFacts& study);
 
 nlohmann::ordered_json report_json(const ReportFacts& study);

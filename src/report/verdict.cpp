@@ -3,18 +3,31 @@
 
 #include <cmath>
 
+#include "report/certainty.h"
 #include "report/facts.h"
 #include "report/failures.h"
 
 namespace finetune {
 namespace {
 
-std::string on_winner(const ReportFacts& study) {
-  if (!study.best) return "No trial was evaluated, so there is no winner.";
+// Whether what the best is ahead by means anything. Where neither seeds nor examples were measured, little is little.
+std::string on_lead_over_default(const ReportFacts& study, double relative) {
+  const Standing standing = standing_against(study, std::nullopt);
+  const bool little = standing.known() ? !standing.sure() : relative < 0.005;
+  if (little)
+    return fmt::format(" That is within what {} may change: do not read much into it.",
+                       standing.known() ? chance_text(standing) : "another seed");
+  const ComparisonFact* comparison = comparison_with(study, std::nullopt);
+  if (comparison != nullptr)
+    return fmt::format(" Over other validation examples it would be {:.3g} to {:.3g} better (95 %).", comparison->low,
+                       comparison->high);
+  return standing.known() ? " That is more than other seeds change." : "";
+}
+
+std::string on_baselines(const ReportFacts& study) {
   const TrialFacts& best = study.trials[*study.best];
   const double sign = study.direction == Direction::minimize ? 1 : -1;
-  std::string text =
-      fmt::format("Trial {} is best: {} = {:.5g} at step {}.", best.id, study.metric, *best.metric, best.step);
+  std::string text;
   const bool base_is_better = study.base_metric && sign * (*study.base_metric - *best.metric) <= 0;
   if (study.base_metric) text += fmt::format(" The untouched base has {:.5g}.", *study.base_metric);
   if (base_is_better) text += " Training did not improve it: look at learning rates, steps and data.";
@@ -28,8 +41,14 @@ std::string on_winner(const ReportFacts& study) {
   text += fmt::format("; the best is {} % {}.",
                       percent < 100 ? fmt::format("{:.2g}", percent) : fmt::format("{:.0f}", percent),
                       study.direction == Direction::minimize ? "below" : "above");
-  if (relative < 0.005) text += " That is within what another seed may change: do not read much into it.";
-  return text;
+  return text + on_lead_over_default(study, relative);
+}
+
+std::string on_winner(const ReportFacts& study) {
+  if (!study.best) return "No trial was evaluated, so there is no winner.";
+  const TrialFacts& best = study.trials[*study.best];
+  return fmt::format("Trial {} is best: {} = {:.5g} at step {}.", best.id, study.metric, *best.metric, best.step) +
+         seeds_text(study) + first_three_text(study) + on_baselines(study) + test_text(study);
 }
 
 }  // namespace
