@@ -36,7 +36,7 @@ std::vector<std::vector<double>> draw_again(Statistic over, const std::vector<Fi
   std::vector<ExampleFigure> figures(examples);
   std::vector<double> row(sides.size());
   for (std::size_t draw = 0; draw < bootstrap_draws(examples, sides.size()); ++draw) {
-    Random random(1, Purpose::report, draw);  // seed 0 is the forest's (importance/forest.cpp)
+    Random random(2, Purpose::report, draw);  // seed 0 is the forest's (importance/forest.cpp)
     for (std::size_t& example : drawn) example = static_cast<std::size_t>(random.below(examples));
     for (std::size_t side = 0; side < sides.size(); ++side) {
       for (std::size_t i = 0; i < examples; ++i) figures[i] = sides[side][drawn[i]];
@@ -90,18 +90,6 @@ std::vector<ComparisonFact> compare_judged(const ReportFacts& study) {
     comparisons[i].examples = static_cast<std::int64_t>(winner.size());
   }
   return comparisons;
-}
-
-std::optional<double> bootstrap_standard_error(const std::string& metric, std::span<const ExampleFigure> examples) {
-  const Statistic over = statistic_named(metric);
-  if (over == nullptr || examples.empty() || !all_finite(examples)) return std::nullopt;
-  const std::vector<double> values = draw_again(over, {examples}).front();
-  if (values.size() < kFewestDraws / 2) return std::nullopt;
-  double mean = 0, squares = 0;
-  for (const double value : values) mean += value;
-  mean /= static_cast<double>(values.size());
-  for (const double value : values) squares += (value - mean) * (value - mean);
-  return std::sqrt(squares / static_cast<double>(values.size() - 1));
 }
 
 }  // namespace finetune

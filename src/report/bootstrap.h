@@ -3,12 +3,8 @@
 #pragma once
 
 #include <cstddef>
-#include <optional>
-#include <span>
-#include <string>
 #include <vector>
 
-#include "core/metric.h"
 #include "report/facts.h"
 
 namespace finetune {
@@ -22,9 +18,5 @@ std::size_t bootstrap_draws(std::size_t examples, std::size_t sides);
 /// are a stream of their own, so the same figures give the same interval. Others of which there are no figures, not as
 /// many as of the winner, or none that are finite, are left out; all are where study.metric is not made of examples.
 std::vector<ComparisonFact> compare_judged(const ReportFacts& study);
-
-/// Standard deviation of the metric over the draws: what another validation set of that size would change. Nothing
-/// where the metric is not made of examples, or not finite.
-std::optional<double> bootstrap_standard_error(const std::string& metric, std::span<const ExampleFigure> examples);
 
 }  // namespace finetune

@@ -1,31 +1,13 @@
 #include <cmath>
-#include <nlohmann/json.hpp>
 
-#include "core/error.h"
 #include "core/metric.h"
-#include "core/number.h"
-#include "report/facts.h"
 #include "report/failures.h"
+#include "report/json_parts.h"
 
 namespace finetune {
 namespace {
 
 using Json = nlohmann::ordered_json;
-
-Json optional_json(const std::optional<double>& value) {
-  return value ? number_to_json(*value) : Json(nullptr);
-}
-std::optional<double> optional_number(const Json& json) {
-  if (json.is_null()) return std::nullopt;
-  return number_from_json(json);
-}
-
-// A list under `key`, empty where an earlier version wrote none.
-template <typename To, typename From>
-void read_list(const Json& json, const char* key, std::vector<To>& list, From&& from) {
-  if (!json.contains(key)) return;
-  for (const Json& entry : json.at(key)) list.push_back(from(entry));
-}
 
 Json parameter_json(const ParameterFacts& parameter) {
   Json json = {{"name", parameter.name}};
@@ -85,13 +67,6 @@ ScheduleFact schedule_from(const Json& json) {
   return change;
 }
 
-template <typename List, typename To>
-Json list_json(const List& list, To&& to) {
-  Json json = Json::array();
-  for (const auto& entry : list) json.push_back(to(entry));
-  return json;
-}
-
 Json trial_json(const TrialFacts& trial) {
   Json json = {{"id", trial.id},         {"params", to_json(trial.params)},       {"state", trial.state},
                {"reason", trial.reason}, {"metric", optional_json(trial.metric)}, {"step", trial.step},
@@ -140,22 +115,24 @@ void read_best(const Json& json, ReportFacts& study) {
 }
 
 Json about_json(const ReportFacts& study) {
-  return {{"model", study.model},
-          {"train_data", study.train_data},
-          {"valid_data", study.valid_data},
-          {"train_files", study.train_files},
-          {"valid_files", study.valid_files},
-          {"device", study.device},
-          {"version", study.version},
-          {"sampler", study.sampler},
-          {"scheduler", study.scheduler},
-          {"metric", study.metric},
-          {"direction", to_text(study.direction)},
-          {"method", study.full ? "full" : "lora"},
-          {"full_steps", study.full_steps},
-          {"rungs", study.rungs},
-          {"interrupted", study.interrupted},
-          {"stopped_by", study.stopped_by}};
+  Json json = {{"model", study.model},
+               {"train_data", study.train_data},
+               {"valid_data", study.valid_data},
+               {"train_files", study.train_files},
+               {"valid_files", study.valid_files},
+               {"device", study.device},
+               {"version", study.version},
+               {"sampler", study.sampler},
+               {"scheduler", study.scheduler},
+               {"metric", study.metric},
+               {"direction", to_text(study.direction)},
+               {"method", study.full ? "full" : "lora"},
+               {"full_steps", study.full_steps},
+               {"rungs", study.rungs},
+               {"interrupted", study.interrupted},
+               {"stopped_by", study.stopped_by}};
+  if (!study.test_files.empty()) json["test_files"] = study.test_files;
+  return json;
 }
 void read_about(const Json& json, ReportFacts& study) {
   const auto text = [&](const char* key) { return json.at(key).get<std::string>(); };
@@ -165,6 +142,7 @@ void read_about(const Json& json, ReportFacts& study) {
   study.valid_data = text("valid_data");
   read_list(json, "train_files", study.train_files, as_text);
   read_list(json, "valid_files", study.valid_files, as_text);
+  read_list(json, "test_files", study.test_files, as_text);
   study.device = text("device");
   study.version = text("version");
   study.sampler = text("sampler");
@@ -176,6 +154,25 @@ void read_about(const Json& json, ReportFacts& study) {
   read_list(json, "rungs", study.rungs, [](const Json& rung) { return rung.get<std::int64_t>(); });
   study.interrupted = json.at("interrupted").get<bool>();
   study.stopped_by = text("stopped_by");
+}
+
+// What a clock measured stands here alone, so that a study that was gone on with has the same report but for this.
+Json cost_json(const ReportFacts& study) {
+  Json json = {{"seconds", study.seconds}};
+  if (study.evaluation_seconds) json["evaluation_seconds"] = number_to_json(*study.evaluation_seconds);
+  json["steps"] = study.steps;
+  json["tokens"] = study.tokens;
+  json["saved_steps"] = study.saved_steps;
+  return json;
+}
+void read_cost(const Json& json, ReportFacts& study) {
+  study.seconds = json.at("seconds").get<double>();
+  if (json.contains("evaluation_seconds")) study.evaluation_seconds = number_from_json(json["evaluation_seconds"]);
+  study.steps = json.at("steps").get<std::int64_t>();
+  study.tokens = json.at("tokens").get<std::int64_t>();
+  study.saved_steps = json.at("saved_steps").get<std::int64_t>();
+  if (study.evaluation_seconds && !(std::isfinite(*study.evaluation_seconds) && *study.evaluation_seconds >= 0))
+    throw bad_input("", "impossible seconds of evaluation");
 }
 
 // What analyze() found: it is not read back, since it is computed from the curves again.
@@ -209,8 +206,8 @@ Json report_json(const ReportFacts& study) {
                          {"params", to_json(study.default_params)},
                          {"failure", study.default_failure}}}};
   json["trials"] = list_json(study.trials, trial_json);
-  json["cost"] = {
-      {"seconds", study.seconds}, {"steps", study.steps}, {"tokens", study.tokens}, {"saved_steps", study.saved_steps}};
+  json["cost"] = cost_json(study);
+  add_trust(json, study);
   add_analysis(json, study);
   json["hint"] = failure_hint(study);
   json["search"] = list_json(study.search, parameter_json);
@@ -230,11 +227,8 @@ ReportFacts facts_from_json(const std::string& where, const Json& json) {
     study.default_metric = optional_number(baselines.at("default").at("metric"));
     study.default_params = params_from_json(baselines.at("default").at("params"));
     study.default_failure = baselines.at("default").value("failure", std::string());
-    const Json& cost = json.at("cost");
-    study.seconds = cost.at("seconds").get<double>();
-    study.steps = cost.at("steps").get<std::int64_t>();
-    study.tokens = cost.at("tokens").get<std::int64_t>();
-    study.saved_steps = cost.at("saved_steps").get<std::int64_t>();
+    read_cost(json.at("cost"), study);
+    read_trust(json, study);
     read_list(json, "search", study.search, parameter_from);
     read_about(json.at("study"), study);
     if (json.contains("provenance")) {

@@ -203,12 +203,49 @@ ReportFacts made_failure() {
   return study;
 }
 
+ReportFacts made_trust() {
+  ReportFacts study = made_study(40);
+  std::vector<std::size_t> order;
+  for (std::size_t i = 0; i < study.trials.size(); ++i) {
+    if (study.trials[i].state == "completed") order.push_back(i);
+  }
+  std::ranges::sort(order, {}, [&](std::size_t i) { return *study.trials[i].metric; });
+  study.confirmation = "confirmed with 2 more seeds";
+  for (std::size_t k = 0; k < 3; ++k) {
+    const TrialFacts& trial = study.trials[order.at(k)];
+    const double low = *trial.metric + 0.01, high = *trial.metric + 0.03;
+    study.confirmed.push_back(
+        {.trial = trial.id, .metrics = {low, high}, .mean = (low + high) / 2, .standard_error = (high - low) / 2});
+  }
+  study.test_files = {"held.jsonl"};
+  study.test = TestFact{1.71, 2.3, 3.15};
+  study.audit = AuditFact{4, 1};
+  study.rung_metric = "valid_loss";
+  study.rung_agreement = CorrelationFact{100, 100, 12, 0.83};
+  study.guarded_levels = {10};
+  study.evaluation_seconds = 700;
+  const Params& params = study.trials[*study.best].params;
+  study.ablation = {{"", {}, 2.21}, {params[0].first, params[0].second, 1.8}, {params[1].first, params[1].second, 1.7}};
+  for (int i = 0; i < 10; ++i)
+    study.samples.push_back({"Who wrote book " + std::to_string(i) + "?\nSay the name alone.", "Ada <Lovelace> & sons",
+                             std::string(static_cast<std::size_t>(100 * i), 'x') + " I do not know.", "Ada"});
+  // Token losses of examples that are hard for all alike: the next best is a little worse, the default much.
+  Random random(17, Purpose::test, 0);
+  study.judged = {{study.trials[order[0]].id, {}}, {study.trials[order[1]].id, {}}, {std::nullopt, {}}};
+  for (int i = 0; i < 150; ++i) {
+    const double tokens = 20 + static_cast<double>(random.below(60)), hard = 1.7 + 0.4 * random.normal();
+    for (std::size_t k = 0; k < 3; ++k) {
+      const double worse = k == 0 ? 0 : (k == 1 ? 0.01 : 0.5) + 0.2 * random.normal();
+      study.judged[k].examples.push_back({tokens * (hard + worse), tokens});
+    }
+  }
+  analyze(study);
+  return study;
+}
+
 std::vector<std::pair<std::string, ReportFacts>> made_studies() {
-  return {{"three", made_study(3)},
-          {"many", made_study(300)},
-          {"population", made_population()},
-          {"failed", made_failure()},
-          {"wide", made_study(60, 30)}};
+  return {{"three", made_study(3)},   {"many", made_study(300)},    {"population", made_population()},
+          {"failed", made_failure()}, {"wide", made_study(60, 30)}, {"trust", made_trust()}};
 }
 
 }  // namespace finetune::testing

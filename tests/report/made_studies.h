@@ -19,7 +19,11 @@ ReportFacts made_population();
 /// Six trials, all of which diverged.
 ReportFacts made_failure();
 
-/// The five to be looked at, by name.
+/// Forty trials whose winner was confirmed, scored on test data, compared by examples, with everything else that is
+/// said of trust.
+ReportFacts made_trust();
+
+/// The six to be looked at, by name.
 std::vector<std::pair<std::string, ReportFacts>> made_studies();
 
 }  // namespace finetune::testing
