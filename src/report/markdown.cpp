@@ -3,20 +3,11 @@
 #include "core/number.h"
 #include "core/text.h"
 #include "report/facts.h"
+#include "report/markdown_trust.h"
 #include "report/parameters.h"
 
 namespace finetune {
 namespace {
-
-// Table cells: bars and line ends would break the row.
-std::string cell(const std::string& text) {
-  std::string out;
-  for (const char c : text) {
-    if (c == '|') out += '\\';
-    out += c == '\n' || c == '\r' ? ' ' : c;
-  }
-  return out;
-}
 
 std::string importance_text(const ReportFacts& study) {
   if (study.importance.empty()) return "";
@@ -28,12 +19,12 @@ std::string importance_text(const ReportFacts& study) {
       "| parameter | fANOVA | PED-ANOVA | trials |\n|---|---|---|---|\n",
       study.compared_step);
   for (const ImportanceFact& fact : study.importance)
-    text += fmt::format("| {} | {:.0f} % | {:.0f} % | {} |\n", cell(fact.parameter), 100 * fact.share,
+    text += fmt::format("| {} | {:.0f} % | {:.0f} % | {} |\n", markdown_cell(fact.parameter), 100 * fact.share,
                         all > 0 ? 100 * fact.ped_anova / all : 0, fact.trials);
   for (const InteractionFact& pair : study.interactions) {
     if (pair.share < 0.05) break;  // largest first
-    text += fmt::format("\n{} and {} make {:.0f} % together beyond that.\n", cell(pair.first), cell(pair.second),
-                        100 * pair.share);
+    text += fmt::format("\n{} and {} make {:.0f} % together beyond that.\n", markdown_cell(pair.first),
+                        markdown_cell(pair.second), 100 * pair.share);
   }
   return text;
 }
@@ -49,17 +40,18 @@ std::string correlation_text(const ReportFacts& study) {
 }  // namespace
 
 std::string report_markdown(const ReportFacts& study) {
-  std::string text = "# Study of " + cell(study.model) + "\n\n" + verdict(study) + "\n\n";
+  std::string text = "# Study of " + markdown_cell(study.model) + "\n\n" + verdict(study) + "\n\n";
   if (study.interrupted) text += "The study was interrupted; this is what there was.\n\n";
   if (!study.stopped_by.empty()) text += "The study was ended by tune.budget." + study.stopped_by + ".\n\n";
+  text += markdown_hints(study) + markdown_certainty(study);
   text +=
       fmt::format("- training data: {}\n- validation data: {}\n- sampler {}, scheduler {}, {} steps a trial\n- {}\n\n",
-                  cell(study.train_data), cell(study.valid_data), study.sampler, study.scheduler, study.full_steps,
-                  cell(study.device));
+                  markdown_cell(study.train_data), markdown_cell(study.valid_data), study.sampler, study.scheduler,
+                  study.full_steps, markdown_cell(study.device));
   text += "| trial | " + study.metric + " | step | state | reason |";
   std::vector<std::string> names;
   for (const ParameterFacts& parameter : searched(study)) names.push_back(parameter.name);
-  for (const auto& name : names) text += " " + cell(name) + " |";
+  for (const auto& name : names) text += " " + markdown_cell(name) + " |";
   text += "\n|---|---|---|---|---|" + std::string();
   for (std::size_t i = 0; i < names.size(); ++i) text += "---|";
   text += "\n";
@@ -68,22 +60,23 @@ std::string report_markdown(const ReportFacts& study) {
     const bool best = study.best && *study.best == i;
     text += fmt::format("| {}{} | {} | {} | {} | {} |", trial.id, best ? " (best)" : "",
                         trial.metric ? fmt::format("{:.6g}", *trial.metric) : "-", trial.step, trial.state,
-                        cell(trial.reason));
+                        markdown_cell(trial.reason));
     for (const auto& name : names) {
       const Value* value = find_param(trial.params, name);
-      text += " " + (value ? cell(to_text(*value)) : "") + " |";
+      text += " " + (value ? markdown_cell(to_text(*value)) : "") + " |";
     }
     text += "\n";
   }
   text += fmt::format("\nCost: {} steps, {} saved by stopping, {} tokens, {:.1f} s.\n", with_commas(study.steps),
                       with_commas(study.saved_steps), with_commas(study.tokens), study.seconds);
   text += importance_text(study);
-  text += correlation_text(study);
+  text += correlation_text(study) + markdown_stopping(study) + markdown_ablation(study) + markdown_samples(study);
   if (!study.provenance.empty()) text += "\nVersions, hashes, seeds:\n\n";
-  for (const auto& [name, value] : study.provenance) text += "- " + cell(name) + ": " + cell(value) + "\n";
+  for (const auto& [name, value] : study.provenance)
+    text += "- " + markdown_cell(name) + ": " + markdown_cell(value) + "\n";
   const std::vector<NextStep> steps = next_steps(study);
   if (!steps.empty()) text += "\nNext:\n\n";
-  for (const auto& [command, what] : steps) text += "    # " + what + "\n    " + cell(command) + "\n";
+  for (const auto& [command, what] : steps) text += "    # " + what + "\n    " + markdown_cell(command) + "\n";
   return text;
 }
 

@@ -8,6 +8,8 @@
 #include "core/shell.h"
 #include "core/text.h"
 #include "report/facts.h"
+#include "report/hints.h"
+#include "report/words.h"
 
 namespace finetune {
 namespace {
@@ -100,6 +102,9 @@ std::string report_text(const ReportFacts& study) {
     for (const auto& [name, value] : study.trials[*study.best].params)
       text += fmt::format("  {} = {}\n", name, to_text(value));
   }
+  for (const auto& [hint, evidence] : hints_to_show(study)) text += fmt::format("hint: {} ({})\n", hint, evidence);
+  for (const std::string& sentence : {audit_text(study), rung_agreement_text(study)})
+    text += sentence.empty() ? "" : sentence + "\n";
   text +=
       fmt::format("{}; {} steps ({} saved by stopping), {} tokens, {:.1f} s\n", states_text(study),
                   with_commas(study.steps), with_commas(study.saved_steps), with_commas(study.tokens), study.seconds);

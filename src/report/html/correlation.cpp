@@ -6,6 +6,7 @@
 #include "report/html/sections.h"
 #include "report/html/text.h"
 #include "report/parameters.h"
+#include "report/words.h"
 
 namespace finetune::html {
 namespace {
@@ -39,9 +40,7 @@ std::string in_words(const ReportFacts& study, std::int64_t first, std::int64_t 
                      fact->trials, first, last, fact->spearman, meaning);
 }
 
-}  // namespace
-
-std::string correlation_section(const ReportFacts& study) {
+std::string table_of(const ReportFacts& study) {
   // In a population whoever falls behind gets the weights of another: its ranks say nothing of stopping.
   const auto copied = [](const TrialFacts& trial) { return !trial.lineage.empty(); };
   if (study.correlations.empty() || std::ranges::any_of(study.trials, copied)) return "";
@@ -70,6 +69,15 @@ std::string correlation_section(const ReportFacts& study) {
     html += "</tr>";
   }
   return html + "</tbody></table></div>";
+}
+
+}  // namespace
+
+std::string correlation_section(const ReportFacts& study) {
+  std::string html;
+  for (const std::string& sentence : {audit_text(study), rung_agreement_text(study)})
+    html += sentence.empty() ? "" : "<p>" + escape(sentence) + "</p>";
+  return html + table_of(study);
 }
 
 }  // namespace finetune::html

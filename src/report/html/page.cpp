@@ -15,6 +15,8 @@ struct Section {
 
 constexpr Section kSections[] = {
     {"winner", "Winner", html::winner_section},
+    {"hints", "Hints", html::hints_section},
+    {"test", "On test data", html::test_section},
     {"cost", "Cost", html::cost_section},
     {"curves", "Learning curves", html::curves_section},
     {"slices", "Parameters, one by one", html::slices_section},
@@ -23,6 +25,8 @@ constexpr Section kSections[] = {
     {"timeline", "Trials over rounds", html::timeline_section},
     {"correlation", "Is stopping safe here?", html::correlation_section},
     {"population", "Population", html::population_section},
+    {"ablation", "From the default to the best", html::ablation_section},
+    {"samples", "Sample outputs", html::samples_section},
     {"trials", "All trials", html::trials_section},
     {"provenance", "Versions, hashes, seeds", html::provenance_section},
 };

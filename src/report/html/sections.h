@@ -9,6 +9,8 @@
 namespace finetune::html {
 
 std::string winner_section(const ReportFacts& study);        ///< what is best, how sure that is, how to use it
+std::string hints_section(const ReportFacts& study);         ///< what its user should know, with the evidence
+std::string test_section(const ReportFacts& study);          ///< on data that no choice has seen
 std::string cost_section(const ReportFacts& study);          ///< what it took, and what stopping saved
 std::string curves_section(const ReportFacts& study);        ///< over steps, with rungs and stops
 std::string slices_section(const ReportFacts& study);        ///< the metric along each parameter
@@ -17,9 +19,13 @@ std::string interactions_section(const ReportFacts& study);  ///< what two param
 std::string timeline_section(const ReportFacts& study);      ///< trials over rounds
 std::string correlation_section(const ReportFacts& study);   ///< whether stopping is safe here
 std::string population_section(const ReportFacts& study);    ///< who descends from whom, and the schedule found
+std::string ablation_section(const ReportFacts& study);      ///< from the default to the best, one change at a time
+std::string samples_section(const ReportFacts& study);       ///< what base and best write
 std::string trials_section(const ReportFacts& study);        ///< all of them
 std::string provenance_section(const ReportFacts& study);    ///< versions, hashes, seeds
 
+/// What other seeds and other validation examples say of the winner, as tables; "" where nothing was measured.
+std::string confidence_tables(const ReportFacts& study);
 /// Whether the trial is the best one.
 bool is_best(const ReportFacts& study, std::size_t trial);
 /// Which trials stand beside each other where parameters are compared, in words.

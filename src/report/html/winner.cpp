@@ -48,8 +48,9 @@ std::string figures(const ReportFacts& study) {
   return html + "</ul>";
 }
 
-// One seed and one validation set: what is known of how sure the choice is.
+// Where neither seeds nor examples were measured: what one seed and one validation set say of how sure the choice is.
 std::string confidence(const ReportFacts& study) {
+  if (const std::string tables = confidence_tables(study); !tables.empty()) return tables;
   const auto second = runner_up(study);
   if (!second) return "";
   const std::string begin = "<p>How sure: every number is one run of one seed. ";

@@ -1,0 +1,44 @@
+#include "report/words.h"
+
+#include <fmt/format.h>
+
+namespace finetune {
+namespace {
+
+constexpr std::size_t kMostBytes = 600;
+
+}  // namespace
+
+std::string name_of(std::optional<std::int64_t> trial) {
+  return trial ? fmt::format("trial {}", *trial) : "the default configuration";
+}
+
+std::string audit_text(const ReportFacts& study) {
+  if (!study.audit) return "";
+  const auto& [trials, won] = *study.audit;
+  if (trials == 0)
+    return "No stopped trial was drawn to run on to the end, so nothing is known of whether stopping was right.";
+  const std::string begin = trials == 1 ? std::string("One stopped trial ran on to the end all the same, and it ")
+                                        : fmt::format("{} stopped trials ran on to the end all the same, and ", trials);
+  if (won == 0) return begin + (trials == 1 ? "would not have won." : "none of them would have won.");
+  return begin + (trials == 1 ? "would have won" : fmt::format("{} of them would have won", won)) +
+         ": stopping cost something here, so stop later or not at all.";
+}
+
+std::string rung_agreement_text(const ReportFacts& study) {
+  if (!study.rung_agreement) return "";
+  const double agreement = study.rung_agreement->spearman;
+  const std::string& compared = study.rung_metric.empty() ? study.metric : study.rung_metric;
+  const char* how = agreement >= 0.8 ? "ranks" : agreement >= 0.5 ? "ranks roughly" : "does not rank";
+  return fmt::format("{} at rungs {} trials as {} at the end{}: Spearman {:.2f} over {} trials.", compared, how,
+                     study.metric, agreement >= 0.5 ? "" : " does", agreement, study.rung_agreement->trials);
+}
+
+std::string shortened(const std::string& text) {
+  if (text.size() <= kMostBytes) return text;
+  std::size_t end = kMostBytes;
+  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;  // within a character
+  return text.substr(0, end) + " [...]";
+}
+
+}  // namespace finetune
