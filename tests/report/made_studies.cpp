@@ -220,10 +220,10 @@ ReportFacts made_trust() {
   study.test_files = {"held.jsonl"};
   study.test = TestFact{1.71, 2.3, 3.15};
   study.audit = AuditFact{4, 1};
-  study.rung_metric = "valid_loss";
+  study.rung_metric = "perplexity";
   study.rung_agreement = CorrelationFact{100, 100, 12, 0.83};
   study.guarded_levels = {10};
-  study.evaluation_seconds = 700;
+  study.evaluation_seconds = 200;
   const Params& params = study.trials[*study.best].params;
   study.ablation = {{"", {}, 2.21}, {params[0].first, params[0].second, 1.8}, {params[1].first, params[1].second, 1.7}};
   for (int i = 0; i < 10; ++i)

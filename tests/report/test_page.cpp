@@ -10,6 +10,7 @@
 #include "core/metric.h"
 #include "report/html/assets.h"
 #include "report/html/plot.h"
+#include "report/html/sections.h"
 #include "report/html/text.h"
 #include "report/made_studies.h"
 
@@ -35,6 +36,17 @@ ReportFacts evil_study() {
     trial.lineage = {{.step = 2, .copy_of = 1, .params = {{kEvil, Value{kEvil}}}}};
   }
   study.best_schedule = {{0, {{kEvil, 1.0}}}, {5, {{kEvil, 2.0}}}};
+  study.confirmation = study.rung_metric = kEvil;
+  study.confirmed = {{.trial = study.trials[*study.best].id, .metrics = {1, 2}, .mean = 1.5, .standard_error = 0.5}};
+  study.comparisons = {{5, 0.1, -0.1, 0.3, 50}};
+  study.test = TestFact{1, 2, 3};
+  study.test_files = {kEvil};
+  study.audit = AuditFact{2, 1};
+  study.rung_agreement = CorrelationFact{5, 5, 12, 0.4};
+  study.ablation = {{"", {}, 2}, {kEvil, Value{kEvil}, 1}};
+  study.samples = {{kEvil, kEvil, kEvil, kEvil}};
+  study.search[0] = {.name = study.search[0].name, .low = 1, .high = 9};  // the best lies at its end: a hint
+  for (TrialFacts& trial : study.trials) trial.params[0].second = 9.0;
   analyze(study);
   return study;
 }
@@ -64,6 +76,8 @@ TEST(Page, EscapesWhateverSomebodyWrote) {
   EXPECT_EQ(page.find("alert(\"x"), std::string::npos);
   EXPECT_NE(page.find("&lt;/script&gt;"), std::string::npos);
   EXPECT_EQ(count_of(page, "<svg"), count_of(page, "</svg"));
+  for (const char* id : {"hints", "test", "ablation", "samples"})
+    EXPECT_EQ(count_of(page, std::string("<section id=\"") + id + "\""), 1u) << id << " was not looked at";
 }
 
 TEST(Page, AQuoteEndsNoAttribute) {
@@ -83,6 +97,10 @@ TEST(Page, SectionsStandWhereTheirFactsDo) {
   for (const char* id : {"slices", "importance", "interactions", "correlation", "population"})
     EXPECT_FALSE(has(failure, id)) << id;
   EXPECT_TRUE(has(failure, "curves")) << "of what was trained";
+  for (const char* id : {"hints", "test", "ablation", "samples"}) {
+    EXPECT_TRUE(has(made_trust(), id)) << id;
+    EXPECT_FALSE(has({}, id)) << id;
+  }
   EXPECT_TRUE(has({}, "winner"));
   EXPECT_FALSE(has({}, "trials"));
 }
@@ -100,6 +118,59 @@ TEST(Page, SaysHowSureTheWinnerIs) {
   EXPECT_TRUE(says("The runner-up is as good."));
   study.trials[other].state = "stopped";
   EXPECT_TRUE(says("No other trial completed"));
+}
+
+TEST(Page, SectionsHaveTheirOrder) {
+  const std::string page = report_html(made_trust());
+  std::size_t last = 0;
+  for (const char* id : {"winner", "hints", "test", "cost", "curves", "slices", "importance", "timeline", "correlation",
+                         "ablation", "samples", "trials", "provenance"}) {
+    const std::size_t at = page.find("<section id=\"" + std::string(id) + "\"");
+    ASSERT_NE(at, std::string::npos) << id;
+    EXPECT_GT(at, last) << id;
+    last = at;
+  }
+}
+
+TEST(Page, WhatWasMeasuredTakesThePlaceOfCaution) {
+  ReportFacts study = made_trust();
+  const auto says = [&](const std::string& text) { return report_html(study).find(text) != std::string::npos; };
+  EXPECT_TRUE(says("The best were confirmed with 2 more seeds."));
+  EXPECT_TRUE(says("<th scope=\"row\">the default configuration</th>"));
+  EXPECT_TRUE(says("by the same 150 examples"));
+  EXPECT_FALSE(says("one run of one seed"));
+  EXPECT_TRUE(says("4 stopped trials ran on to the end all the same, and 1 of them would have won"));
+  EXPECT_TRUE(says("perplexity at rungs ranks trials as valid_loss at the end: Spearman 0.83 over 12 trials."));
+  EXPECT_TRUE(says("of it in evaluations"));
+  EXPECT_TRUE(says("valid_loss of held.jsonl, scored once"));
+  study.test->base.reset();
+  EXPECT_TRUE(says("<b>failed</b> <span>untouched base"));
+  study.confirmed.clear();
+  study.comparisons.clear();
+  EXPECT_TRUE(says("one run of one seed"));
+}
+
+// The changes stand in the picture whatever the first of them brought, and one that failed in the table only.
+TEST(Page, ThePathToTheBestIsDrawn) {
+  ReportFacts study = made_trust();
+  const auto path = [&] { return html::ablation_section(study); };
+  EXPECT_EQ(count_of(path(), "dot best"), 3u);
+  EXPECT_EQ(path().find(" 0h.1"), std::string::npos) << "clipped";
+  EXPECT_EQ(count_of(path(), "<tr>"), 4u);
+  study.ablation[1].metric.reset();
+  EXPECT_EQ(count_of(path(), "dot best"), 2u);
+  EXPECT_EQ(count_of(path(), ">failed<"), 1u);
+  study.ablation.resize(1);
+  EXPECT_EQ(path().find("<svg"), std::string::npos);
+}
+
+TEST(Page, LongSamplesAreCutBetweenCharacters) {
+  ReportFacts study = made_trust();
+  study.samples = {{std::string(599, 'p') + "\xc3\xa9" + "pp", std::string(600, 'r'), "", "b"}};
+  const std::string section = html::samples_section(study);
+  EXPECT_NE(section.find(std::string(599, 'p') + " [...]"), std::string::npos);
+  EXPECT_NE(section.find(std::string(600, 'r') + "</pre>"), std::string::npos) << "not so long";
+  EXPECT_NE(section.find("nothing"), std::string::npos);
 }
 
 TEST(Page, LinksLeadToSectionsThatAreThere) {

@@ -8,6 +8,7 @@
 #include "report/facts.h"
 #include "report/failures.h"
 #include "report/made_studies.h"
+#include "report/words.h"
 
 namespace finetune::testing {
 namespace {
@@ -145,7 +146,7 @@ TEST(ReportJson, HasTheFieldsOfTheContract) {
 }
 
 TEST(ReportJson, ReadsBackAsItWas) {
-  for (const ReportFacts& made : {study(), made_population(), made_failure(), made_study(20, 7)}) {
+  for (const ReportFacts& made : {study(), made_population(), made_failure(), made_study(20, 7), made_trust()}) {
     auto json = report_json(made);
     auto again = report_json(facts_from_json("f", nlohmann::ordered_json::parse(json.dump())));
     for (const char* computed : {"importance", "ped_anova", "importance_step", "interactions", "budget_correlation"}) {
@@ -185,6 +186,56 @@ TEST(Verdict, AStudyInWhichEveryTrialFailedHasNoWinner) {
   EXPECT_NE(verdict(study).find("loss is nan at step 3"), std::string::npos) << verdict(study);
   study.trials[1].state = "stopped";
   EXPECT_FALSE(all_failed(study));
+}
+
+TEST(ReportMarkdown, SaysHowFarTheWinnerCanBeTrusted) {
+  ReportFacts made = made_trust();
+  made.samples = {{"# one\n| two", "r", "b\r\n\n- c", "d"}};
+  const std::string text = report_markdown(made);
+  for (const char* part :
+       {"How sure:\n\nconfirmed with 2 more seeds\n\n| trial | mean over", "- than the default configuration: by 0.5",
+        "| best | 1.71 |", "| untouched base | 3.15 |", "\nHints:\n\n- ", "(3 min 20 s of 5 min 32 s)",
+        "\n4 stopped trials ran on", "\nperplexity at rungs ranks trials as valid_loss",
+        "| default configuration | 2.21 |", "| train.lora.rank = ", "Prompt 1:\n\n    # one\n    | two\n",
+        "Base:\n\n    b\n    \n    - c\n"})
+    EXPECT_NE(text.find(part), std::string::npos) << part << "\n" << text;
+  EXPECT_LT(text.find("Hints:"), text.find("How sure:"));
+  for (const char* part : {"Hints:", "How sure:", "Prompt 1", "Spearman", "change at a time"})
+    EXPECT_EQ(report_markdown(study()).find(part), std::string::npos) << part;
+}
+
+TEST(ReportText, HasHintsAndWhatStoppingCost) {
+  const std::string text = report_text(made_trust());
+  for (const char* part : {"\nhint: The validation set is too small", "\nhint: Most of the time went into evaluation",
+                           "\n4 stopped trials ran on", "\nperplexity at rungs ranks"})
+    EXPECT_NE(text.find(part), std::string::npos) << part << "\n" << text;
+  EXPECT_EQ(report_text(study()).find("stopped trials ran on"), std::string::npos);
+}
+
+TEST(Words, OfAnAudit) {
+  ReportFacts made;
+  const auto says = [&](std::int64_t trials, std::int64_t won) {
+    made.audit = AuditFact{trials, won};
+    return audit_text(made);
+  };
+  EXPECT_EQ(audit_text(made), "");
+  EXPECT_EQ(says(0, 0).find("No stopped trial was drawn"), 0u);
+  EXPECT_EQ(says(1, 0), "One stopped trial ran on to the end all the same, and it would not have won.");
+  EXPECT_EQ(says(1, 1).find("One stopped trial ran on to the end all the same, and it would have won: stopping"), 0u);
+  EXPECT_EQ(says(3, 0), "3 stopped trials ran on to the end all the same, and none of them would have won.");
+}
+
+TEST(Words, OfWhatRungsCompare) {
+  ReportFacts made;
+  made.metric = "exact_match";
+  made.rung_metric = "valid_loss";
+  EXPECT_EQ(rung_agreement_text(made), "");
+  made.rung_agreement = CorrelationFact{90, 90, 12, 0.83};
+  EXPECT_EQ(rung_agreement_text(made),
+            "valid_loss at rungs ranks trials as exact_match at the end: Spearman 0.83 over 12 trials.");
+  made.rung_agreement->spearman = 0.1;
+  EXPECT_EQ(rung_agreement_text(made),
+            "valid_loss at rungs does not rank trials as exact_match at the end does: Spearman 0.10 over 12 trials.");
 }
 
 TEST(ReportMarkdown, KeepsItsTableWhole) {

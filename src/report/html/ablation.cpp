@@ -1,6 +1,8 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "report/html/plot.h"
 #include "report/html/sections.h"
@@ -16,20 +18,20 @@ std::string change_of(const AblationFact& fact) {
 // The metric after each change, from the left to the right; nothing of a single value.
 std::string path_of(const ReportFacts& study) {
   std::vector<std::pair<double, double>> points;
-  std::vector<double> metrics;
   for (std::size_t i = 0; i < study.ablation.size(); ++i) {
     const auto& metric = study.ablation[i].metric;
     if (!metric || !std::isfinite(*metric)) continue;
     points.emplace_back(static_cast<double>(i), *metric);
-    metrics.push_back(*metric);
   }
   if (points.size() < 2) return "";
+  const auto [low, high] = std::ranges::minmax_element(points, {}, &std::pair<double, double>::second);
+  const double margin = 0.08 * (high->second - low->second);
   Plot plot{.label = fmt::format("{} after each change", study.metric),
             .x_title = "changes",
             .y_title = study.metric,
             .height = 180,
             .x = Scale(-0.3, static_cast<double>(study.ablation.size()) - 0.7),
-            .y = fit_metric(metrics, study.direction)};
+            .y = Scale(low->second - margin, high->second + margin)};
   for (std::size_t i = 0; i < study.ablation.size(); i += label_every(study.ablation.size()))
     plot.x_ticks.push_back({plot.x.at(static_cast<double>(i)), std::to_string(i)});
   plot.y_ticks = plot.y.ticks(4);
@@ -48,7 +50,7 @@ std::string ablation_section(const ReportFacts& study) {
       "such configuration trained to the end. What a change brings may depend on those before it.</p>" +
       path_of(study) +
       "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Changes\"><table class=\"short\"><thead><tr>"
-      "<th scope=\"col\" class=\"n\">changes</th><th scope=\"col\">change</th><th scope=\"col\" class=\"n\">" +
+      "<th scope=\"col\" class=\"n\">#</th><th scope=\"col\">change</th><th scope=\"col\" class=\"n\">" +
       escape(study.metric) + "</th></tr></thead><tbody>";
   for (std::size_t i = 0; i < study.ablation.size(); ++i) {
     const AblationFact& fact = study.ablation[i];
