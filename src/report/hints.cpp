@@ -138,18 +138,20 @@ Hints misleading_rungs(const ReportFacts& study) {
        fmt::format("those that went on from step {} came to a later rung in the opposite order", join(steps, ", "))}};
 }
 
-// The interval's width goes with one over the root of the number of examples.
+// The interval's width goes with one over the root of the number of examples: so many that 0 is no longer in it.
 Hints too_few_examples(const ReportFacts& study) {
   const auto is_trial = [](const ComparisonFact& comparison) { return comparison.other.has_value(); };
   const auto next = std::ranges::find_if(study.comparisons, is_trial);
   if (!study.best || next == study.comparisons.end() || next->low > 0 || next->high < 0 || next->examples <= 0)
     return {};
-  const double half = (next->high - next->low) / 2, gap = std::fabs(next->difference);
-  const double factor = half / gap, needed = static_cast<double>(next->examples) * factor * factor;
+  const double gap = std::fabs(next->difference);
+  const double factor = (next->difference > 0 ? next->difference - next->low : next->high - next->difference) / gap;
+  const double needed = static_cast<double>(next->examples) * factor * factor + 1;
   const bool hopeless = !(gap > 0) || !(needed < kMostExamples);
   std::string evidence = fmt::format(
-      "over {} examples trial {} is {:.3g} better than trial {}, and with others it would be {:.3g} to {:.3g}",
-      with_commas(next->examples), study.trials[*study.best].id, next->difference, *next->other, next->low, next->high);
+      "over {} examples trial {} is {:.3g} {} than trial {}, and with others it would be {:.3g} to {:.3g} better",
+      with_commas(next->examples), study.trials[*study.best].id, gap, next->difference < 0 ? "worse" : "better",
+      *next->other, next->low, next->high);
   if (hopeless)
     return {
         {"The winner and the next best are as good as each other on the validation data: take whichever is cheaper.",

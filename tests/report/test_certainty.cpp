@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <vector>
 
 #include "report/certainty.h"
 #include "report/facts.h"
@@ -58,6 +59,19 @@ TEST(Certainty, MeansDifferWhereSeedsChangeLess) {
       << verdict(study);
   study.direction = Direction::maximize;
   EXPECT_EQ(standing_against(study, 7).seeds, Lead::chance) << "it is ahead";
+}
+
+// Twice twelve seeds leave 22 degrees of freedom: Student's 2.0739.
+TEST(Certainty, ManySeedsNeedALesserLead) {
+  ReportFacts study = three_trials();
+  const auto over_twelve = [](std::int64_t trial, double mean) {
+    return ConfirmedFact{trial, std::vector<double>(12, mean), mean, 0.01};
+  };
+  const double bound = 2.0739 * std::sqrt(2) * 0.01;
+  study.confirmed = {over_twelve(3, 1.5), over_twelve(7, 1.5 + 1.001 * bound)};
+  EXPECT_EQ(standing_against(study, 7).seeds, Lead::sure);
+  study.confirmed[1].mean = 1.5 + 0.999 * bound;
+  EXPECT_EQ(standing_against(study, 7).seeds, Lead::chance);
 }
 
 TEST(Certainty, WhateverWasMeasuredHasToSaySo) {

@@ -29,6 +29,7 @@ TEST(Hints, BestValueAtTheEndOfARange) {
     return hints_of(with_value(parameter, value)).size();
   };
   EXPECT_EQ(count(rate, 0.0085), 0u) << "2.4 % of the decades away";
+  EXPECT_EQ(count(rate, 5e-5), 0u) << "a quarter of the decades away";
   EXPECT_EQ(count(rate, 1.1e-5), 1u) << "1.4 % of the decades away, though nothing of the range";
   EXPECT_EQ(count(rate, 2.0), 1u) << "a population leaves the range";
   const ParameterFacts ratio{.name = "r", .low = 0.1, .high = 0.5};
@@ -93,6 +94,9 @@ TEST(Hints, MostCompletedTrialsMayOverfitWithoutTheBest) {
   ASSERT_EQ(hints_of(study).size(), 1u);
   EXPECT_EQ(hints_of(study)[0].evidence.find("2 of 3 completed trials; trial 0 has"), 0u)
       << hints_of(study)[0].evidence;
+  study.trials.push_back(best);
+  EXPECT_TRUE(hints_of(study).empty()) << "half are not most";
+  study.trials.pop_back();
   study.trials[2].state = "stopped";
   EXPECT_TRUE(hints_of(study).empty());
 }
@@ -124,7 +128,12 @@ TEST(Hints, HowManyExamplesWouldTell) {
   ASSERT_EQ(hints.size(), 1u);
   EXPECT_NE(hints[0].text.find("about 3,200 examples would"), std::string::npos) << hints[0].text;
   EXPECT_EQ(hints[0].evidence,
-            "over 200 examples trial 4 is 0.02 better than trial 8, and with others it would be -0.06 to 0.1");
+            "over 200 examples trial 4 is 0.02 better than trial 8, and with others it would be -0.06 to 0.1 better");
+  study.comparisons[1].low = 0;
+  EXPECT_NE(hints_of(study).at(0).text.find("about 210 examples would"), std::string::npos) << "more than there are";
+  study.comparisons[1] = {8, -0.02, -0.1, 0.06, 200};
+  EXPECT_EQ(hints_of(study).at(0).text, hints[0].text) << "confirmed by seeds, it may be behind";
+  EXPECT_NE(hints_of(study).at(0).evidence.find("trial 4 is 0.02 worse than trial 8"), std::string::npos);
   study.comparisons[1].difference = 0;
   EXPECT_NE(hints_of(study).at(0).text.find("as good as each other"), std::string::npos);
   study.comparisons[1].low = 0.01;
