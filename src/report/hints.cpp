@@ -146,7 +146,7 @@ Hints too_few_examples(const ReportFacts& study) {
     return {};
   const double gap = std::fabs(next->difference);
   const double factor = (next->difference > 0 ? next->difference - next->low : next->high - next->difference) / gap;
-  const double needed = static_cast<double>(next->examples) * factor * factor + 1;
+  const double needed = static_cast<double>(next->examples) * std::max(1.05, factor * factor);  // more than there are
   const bool hopeless = !(gap > 0) || !(needed < kMostExamples);
   std::string evidence = fmt::format(
       "over {} examples trial {} is {:.3g} {} than trial {}, and with others it would be {:.3g} to {:.3g} better",
@@ -160,7 +160,7 @@ Hints too_few_examples(const ReportFacts& study) {
   const double power = std::pow(10, std::max(0.0, std::floor(std::log10(needed)) - 1));
   return {
       {fmt::format("The validation set is too small to tell the winner from the next best: about {} examples would.",
-                   with_commas(static_cast<long long>(std::ceil(needed / power) * power))),
+                   with_commas(static_cast<long long>(std::ceil(needed / power - 1e-9) * power))),
        std::move(evidence)}};
 }
 
