@@ -150,18 +150,18 @@ std::string first_three_text(const ReportFacts& study) {
 
 std::string test_text(const ReportFacts& study) {
   if (!study.test || !study.best) return "";
-  const auto& [best, default_run, base] = *study.test;
-  std::string text = best ? fmt::format(" On the test data it has {:.5g}", *best)
-                          : std::string(" On the test data it could not be scored");
-  if (default_run) text += fmt::format(", the default configuration {:.5g}", *default_run);
-  if (base) text += fmt::format(", the untouched base {:.5g}", *base);
+  const TestFact& test = *study.test;
+  std::string text = test.best ? fmt::format(" On the test data it has {:.5g}", *test.best)
+                               : std::string(" On the test data it could not be scored");
+  if (test.default_run) text += fmt::format(", the default configuration {:.5g}", *test.default_run);
+  if (test.base) text += fmt::format(", the untouched base {:.5g}", *test.base);
   text += ".";
-  if (!best) return text;
+  if (!test.best) return text;
   const auto beats = [&](const std::optional<double>& other) {
-    return other && (study.direction == Direction::minimize ? *other <= *best : *other >= *best);
+    return other && (study.direction == Direction::minimize ? *other <= *test.best : *other >= *test.best);
   };
-  if (beats(base)) return text + " There training did not improve the base.";
-  if (beats(default_run)) text += " There it is no better than the default configuration.";
+  if (beats(test.base)) return text + " There training did not improve the base.";
+  if (beats(test.default_run)) text += " There it is no better than the default configuration.";
   return text;
 }
 
