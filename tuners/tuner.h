@@ -51,6 +51,7 @@ class Sampler {
 struct Looks {
   std::vector<std::int64_t> rungs;
   std::optional<std::int64_t> interval;
+  std::vector<std::int64_t> distrusted = {};  ///< rungs at which nobody is stopped, since later values contradict them
 };
 
 /// Decides how long trials go on. Cohort-fair: outcome does not depend on the order of reports. A trial counts for a

@@ -23,7 +23,8 @@ std::pair<int, int> terminal_size() {
 }
 
 std::string name_of(TrialId id) {
-  return id.value < 0 ? "default" : fmt::format("trial {}", id.value);
+  if (is_extra(id)) return fmt::format("check {}", -id.value - 1);
+  return id == kDefaultRun ? "default" : fmt::format("trial {}", id.value);
 }
 
 }  // namespace
@@ -97,7 +98,7 @@ void Progress::on_resume(const StudyState& state) {
   const auto take_up = [this](const Trial& trial) {
     const bool ended = trial.state != TrialState::running && trial.state != TrialState::paused;
     if (trial.state == TrialState::running) running_[trial.id] = {trial.step, trial.train_loss, trial.metric};
-    if (ended && trial.id != kDefaultRun) ++ended_;
+    if (ended && is_listed(trial.id)) ++ended_;
     const bool better = trial.best_metric && (!best_ || to_minimized(*trial.best_metric, plan_->direction) <
                                                             to_minimized(*best_, plan_->direction));
     if (trial.id == kDefaultRun || !better) return;

@@ -41,17 +41,26 @@ StudyResult Study::run() {
   return play();
 }
 
+// The round under way counts for nothing where the user wants the end at once.
 StudyResult Study::play() {
+  AfterResult after;
   try {
-    while (!ended_) {
-      admit_new();
-      even_out();
-      if (!step_round()) break;
-    }
+    if (!state_.search_ended) search();
+    if (state_.search_ended) run_extras();
+    if (!ended_) after = after_result();
   } catch (const Interrupted&) {
-    ended_ = EndReason::interrupted;  // the round under way counts for nothing
+    ended_ = EndReason::interrupted;
   }
-  return finish();
+  return finish(std::move(after));
+}
+
+void Study::search() {
+  while (!ended_) {
+    admit_new();
+    even_out();
+    if (!step_round()) break;
+  }
+  if (ended_ != EndReason::interrupted) end_search();
 }
 
 void Study::start_default() {
@@ -174,7 +183,7 @@ void Study::judge(StudyRound round) {
   for (std::size_t i = 0; i < round.trials.size(); ++i) {
     Trial& trial = state_.trial(round.trials[i]);
     if (trial.submitted == round.steps[i].step) trial.awaits_answer = false;  // not if it waits for a later round's
-    if (trial.id != kDefaultRun) state_.judged_tokens += round.steps[i].tokens;
+    if (is_listed(trial.id)) state_.judged_tokens += round.steps[i].tokens;
   }
   ask_tuner(round);
   for (auto* observer : observers_) observer->on_round(state_.rounds);
@@ -186,6 +195,7 @@ void Study::judge(StudyRound round) {
 // A target or patience leaves the default configuration to run to its end: it is what the winner is compared with.
 std::optional<EndReason> Study::why_over() const {
   const auto told = options_.stop ? options_.stop() : std::nullopt;
+  if (state_.search_ended) return told == EndReason::interrupted ? told : std::nullopt;
   if (told) return told;
   if (tuner_.ended_by() == to_text(EndReason::steps)) return EndReason::steps;
   if (options_.budget_tokens && state_.judged_tokens >= *options_.budget_tokens) return EndReason::tokens;
@@ -197,7 +207,7 @@ void Study::submit_steps(StudyRound& round) {
     Trial& trial = state_.trial(id);
     ++trial.submitted;
     round.lanes.push_back(trial.lane);
-    trial.awaits_answer = wants_evaluation(trial, trial.submitted);
+    trial.awaits_answer = wants_evaluation(trial, trial.submitted) || changes_after(id, trial.submitted);
   }
   on_lanes(distinct(round.lanes), [&](std::size_t lane) {
     std::vector<TrialId> ids;
@@ -226,7 +236,7 @@ void Study::collect_steps(StudyRound& round) {
     round.tokens.push_back(trial.tokens);
     note_round(trial.rounds, round.number);
     if (round.steps[i].finite) trial.train_loss = round.steps[i].train_loss;
-    if (trial.id == kDefaultRun) continue;
+    if (!is_listed(trial.id)) continue;
     ++state_.steps;
     state_.tokens += round.steps[i].tokens;
   }
@@ -243,7 +253,9 @@ void Study::collect_all() {
 }
 
 void Study::ask_tuner(const StudyRound& round) {
-  carry_out(round, decide(reports_of(round)));
+  if (!state_.search_ended) return carry_out(round, decide(reports_of(round)));
+  change_extras();
+  carry_out(round, {});
 }
 
 // Of those that still run, sorted by id; the default configuration is not the tuner's.
@@ -252,7 +264,7 @@ std::vector<Report> Study::reports_of(const StudyRound& round) const {
   for (std::size_t i = 0; i < round.trials.size(); ++i) {
     const Trial& trial = state_.trial(round.trials[i]);
     const StepResult& step = round.steps[i];
-    if (trial.id == kDefaultRun || trial.state != TrialState::running) continue;  // ended or paused meanwhile
+    if (!is_listed(trial.id) || trial.state != TrialState::running) continue;  // ended or paused meanwhile
     reports.push_back({.trial = trial.id,
                        .step = step.step,
                        .tokens = round.tokens[i],
@@ -285,7 +297,7 @@ void Study::carry_out(const StudyRound& round, std::vector<Action> actions) {
     Trial& trial = state_.trial(round.trials[i]);
     if (trial.state == TrialState::running) end(trial, TrialState::failed, failure_reason(round.steps[i]));
   }
-  if (!tuner_.ended_by().empty()) measure_unmeasured();  // before they are stopped
+  if (!state_.search_ended && !tuner_.ended_by().empty()) measure_unmeasured();  // before they are stopped
   const auto resumes = std::stable_partition(actions.begin(), actions.end(),
                                              [](const Action& action) { return action.what != Action::Do::resume; });
   std::vector<Action> later(resumes, actions.end());
@@ -313,56 +325,46 @@ void Study::end(Trial& trial, TrialState state, const std::string& reason) {
   for (auto* observer : observers_) observer->on_end(trial);
 }
 
-StudyResult Study::finish() {
+// Where the search has not ended by itself, the user ended it.
+StudyResult Study::finish(AfterResult after) {
   collect_all();
-  if (!ended_) ended_ = end_reason_from(tuner_.ended_by());
-  const EndReason reason = ended_.value_or(EndReason::exhausted);
-  const std::string text = to_text(reason);
-  const std::string why = ended_ == EndReason::interrupted ? text : "budget." + text + " used up";
-  if (ended_ && ended_ != EndReason::interrupted) measure_unmeasured();
-  for (Trial* trial : running()) end(*trial, TrialState::stopped, why);
-  for (Trial& trial : state_.trials) {
-    if (trial.state == TrialState::paused) end(trial, TrialState::stopped, "not resumed");
-  }
+  const EndReason reason = ended_ ? *ended_ : *state_.search_ended;
+  end_all(to_text(reason));
   const bool all_failed = std::all_of(state_.trials.begin(), state_.trials.end(),
                                       [](const Trial& trial) { return trial.state == TrialState::failed; });
-  const auto best = all_failed ? std::nullopt : best_trial();
+  const auto best = all_failed ? std::nullopt : winner(after.confirmed);
   return {.trials = std::move(state_.trials),
           .default_run = std::move(state_.default_run),
           .base_metric = state_.base_metric,
           .best = best,
           .steps = state_.steps,
           .tokens = state_.tokens,
-          .rounds = state_.rounds,
-          .ended = reason};
+          .rounds = state_.search_ended ? state_.search_rounds : state_.rounds,
+          .ended = reason,
+          .after = std::move(after)};
 }
 
-// Only a trial that may still win needs its best weights.
+// Only a trial that may still win, or that the winner will be held against, needs its best weights.
 void Study::drop_images_that_lost() {
-  const auto best = best_trial();
-  if (!best || state_.trials[*best].state != TrialState::completed) return;
-  for (std::size_t i = 0; i < state_.trials.size(); ++i) {
-    Trial& trial = state_.trials[i];
-    const bool ended = trial.state != TrialState::running && trial.state != TrialState::paused;
-    if (ended && i != *best) trial.best_image.reset();
+  const std::vector<std::size_t> order = ranking(state_.trials, options_.metric.direction);
+  if (order.empty() || state_.trials[order.front()].state != TrialState::completed) return;
+  const std::size_t kept = std::max<std::size_t>(1, options_.after.kept_images());
+  for (std::size_t k = kept; k < order.size(); ++k) {
+    Trial& trial = state_.trials[order[k]];
+    if (trial.state != TrialState::running && trial.state != TrialState::paused) trial.best_image.reset();
   }
 }
 
 std::optional<std::size_t> Study::best_trial() const {
-  std::optional<std::size_t> best;
-  for (const bool completed_only : {true, false}) {
-    for (std::size_t i = 0; i < state_.trials.size(); ++i) {
-      const Trial& trial = state_.trials[i];
-      if (!trial.best_metric || (completed_only && trial.state != TrialState::completed)) continue;
-      if (!best || better(*trial.best_metric, *state_.trials[*best].best_metric)) best = i;
-    }
-    if (best) break;
-  }
-  return best;
+  const std::vector<std::size_t> order = ranking(state_.trials, options_.metric.direction);
+  return order.empty() ? std::nullopt : std::optional(order.front());
 }
 
 std::vector<Trial*> Study::running() {
   std::vector<Trial*> trials;
+  for (ExtraRun& run : state_.extras) {
+    if (run.started && run.trial.state == TrialState::running) trials.push_back(&run.trial);
+  }
   if (state_.default_run && state_.default_run->state == TrialState::running) trials.push_back(&*state_.default_run);
   for (Trial& trial : state_.trials) {
     if (trial.state == TrialState::running) trials.push_back(&trial);

@@ -18,6 +18,7 @@
 
 #include "config/run_config.h"
 #include "core/trial.h"
+#include "engine/after_search.h"
 #include "engine/end_reason.h"
 #include "engine/lane.h"
 #include "engine/lane_threads.h"
@@ -77,6 +78,7 @@ struct StudyOptions {
   /// evaluated waits for the answer in any case, so decisions at milestones are the same; others take effect one step
   /// later, after the step under way, which is logged.
   std::size_t lag = 0;
+  AfterSearch after;  ///< what is trained and measured once the search is over
   StepCallback on_step;
   /// What on_step has to remember, for a snapshot and back; both or neither.
   std::function<nlohmann::json()> save_callback;
@@ -93,6 +95,7 @@ struct StudyResult {
   std::optional<std::size_t> best;                 ///< index into trials; nothing when every trial failed
   std::int64_t steps = 0, tokens = 0, rounds = 0;  ///< of the listed trials
   EndReason ended = EndReason::exhausted;          ///< why there are no more rounds
+  AfterResult after;                               ///< empty where the user ended the study
 };
 
 class Study {
@@ -108,6 +111,7 @@ class Study {
 
  private:
   StudyResult play();
+  void search();
   void take_up(StudyState snapshot);
   StudyState snapshot();
   void save_where_wanted(bool evaluated);
@@ -127,6 +131,24 @@ class Study {
   std::vector<EvalResult> evaluate(const std::vector<TrialId>& ids, const EvalRequest& request);
   void take_evaluation(StudyRound& round, std::size_t i, const EvalResult& result);
   void note_evaluation(Trial& trial, const EvalResult& result, const MetricValues& values);
+  void end_search();
+  void end_all(const std::string& why);
+  void run_extras();
+  void start_extras();
+  void start_extra(ExtraRun& run);
+  TrainConfig configured(const ExtraRun& run) const;
+  void change_extras();
+  bool changes_after(TrialId id, std::int64_t step) const;
+  /// Weights to be measured; none: the base.
+  struct Measured {
+    TrainConfig config;
+    std::shared_ptr<const TrialImage> image;
+  };
+  std::vector<EvalResult> measure(const std::vector<Measured>& who, const EvalRequest& request);
+  std::optional<std::size_t> winner(const std::vector<Confirmed>& confirmed) const;
+  AfterResult after_result();
+  void judge_best(std::size_t best, AfterResult& result);
+  void test_best(std::size_t best, AfterResult& result);
   void measure_base();
   void measure_unmeasured();
   void ask_tuner(const StudyRound& round);
@@ -137,8 +159,9 @@ class Study {
   void apply(const std::vector<Action>& actions);
   void apply_copies(std::span<const Action> copies);
   void apply_one(const Action& action);
+  void keep_for_audit(Trial& trial);
   void end(Trial& trial, TrialState state, const std::string& reason);
-  StudyResult finish();
+  StudyResult finish(AfterResult after);
   void drop_images_that_lost();
   std::optional<std::size_t> best_trial() const;
   std::vector<Trial*> running();

@@ -58,6 +58,12 @@ void Study::apply_copies(std::span<const Action> copies) {
   }
 }
 
+// Who is stopped because the study ends was not judged.
+void Study::keep_for_audit(Trial& trial) {
+  if (!tuner_.ended_by().empty() || !is_audited(trial.id, options_.after.audit)) return;
+  trial.audit_image = trial.resident ? lanes_[trial.lane]->capture(trial.id) : trial.image;
+}
+
 void Study::apply_one(const Action& action) {
   Trial& trial = state_.trial(action.trial);
   Lane& lane = *lanes_[trial.lane];
@@ -67,6 +73,7 @@ void Study::apply_one(const Action& action) {
       if (trial.step >= last_step(trial.config))
         return end(trial, TrialState::completed, "");  // it has done everything
       for (auto* observer : observers_) observer->on_action(trial, action);
+      keep_for_audit(trial);
       return end(trial, TrialState::stopped, action.reason);
     case Action::Do::pause:
       if (trial.state != TrialState::running) return;

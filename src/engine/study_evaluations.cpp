@@ -13,8 +13,9 @@ namespace finetune {
 bool Study::wants_evaluation(const Trial& trial, std::int64_t step) const {
   if (!options_.has_validation) return false;
   if (step == last_step(trial.config)) return true;
+  if (is_extra(trial.id)) return false;
   if (options_.eval_every > 0 && step % options_.eval_every == 0) return true;
-  return trial.id != kDefaultRun && tuner_.is_milestone(trial.id, step);
+  return is_listed(trial.id) && tuner_.is_milestone(trial.id, step);
 }
 
 // Results in the order of `ids`, each lane's in one pack.
@@ -42,7 +43,7 @@ void Study::take_evaluations(StudyRound& round) {
     std::vector<TrialId> ids;
     for (std::size_t i = 0; i < round.trials.size(); ++i) {
       const Trial& trial = state_.trial(round.trials[i]);
-      if (!round.steps[i].finite || !trial.awaits_answer) continue;
+      if (!round.steps[i].finite || !trial.awaits_answer || !wants_evaluation(trial, round.steps[i].step)) continue;
       if ((round.steps[i].step >= last_step(trial.config)) != at_end) continue;
       who.push_back(i);
       ids.push_back(trial.id);
@@ -82,7 +83,8 @@ void Study::note_evaluation(Trial& trial, const EvalResult& result, const Metric
   trial.best_step = trial.step;
   trial.best_origin = trial.origin;
   trial.best_schedule = trial.schedule;
-  if (trial.id != kDefaultRun) trial.best_image = lanes_[trial.lane]->capture(trial.id);
+  const bool keeps = is_listed(trial.id) || (trial.id == kDefaultRun && options_.after.kept_images() > 0);
+  if (keeps) trial.best_image = lanes_[trial.lane]->capture(trial.id);
 }
 
 // A fresh adapter changes nothing, so the default run before its first step is the untouched base.

@@ -207,7 +207,8 @@ Json trial_json(const Trial& trial, const NameImage& name) {
           {"awaits_answer", trial.awaits_answer},
           {"image", image(trial.image)},
           {"best_image", image(trial.best_image)},
-          {"last_image", image(trial.last_image)}};
+          {"last_image", image(trial.last_image)},
+          {"audit_image", image(trial.audit_image)}};
 }
 
 // Who runs has a slot, and whoever runs or is paused has weights to go on with.
@@ -219,7 +220,7 @@ void require_whole(const Trial& trial, std::size_t lanes) {
     throw bad_input("", "its slot and its state do not go together");
 }
 
-Trial trial_from(const Json& json, TrialId id, std::size_t lanes, const FindImage& find) {
+Trial trial_from(const Json& json, TrialId id, std::size_t lanes, const FindImage& find, bool started = true) {
   const auto image = [&](const char* key) -> std::shared_ptr<const TrialImage> {
     const Json& name = json.at(key);
     return name.is_null() ? nullptr : find(name.get<std::string>());
@@ -250,9 +251,53 @@ Trial trial_from(const Json& json, TrialId id, std::size_t lanes, const FindImag
   trial.awaits_answer = json.at("awaits_answer").get<bool>();
   trial.image = image("image");
   trial.best_image = image("best_image");
+  trial.audit_image = image("audit_image");
   trial.last_image = image("last_image");
-  require_whole(trial, lanes);
+  if (started) require_whole(trial, lanes);
   return trial;
+}
+
+const char* to_text(ExtraRun::Kind kind) {
+  switch (kind) {
+    case ExtraRun::Kind::confirm:
+      return "confirm";
+    case ExtraRun::Kind::audit:
+      return "audit";
+    case ExtraRun::Kind::ablation:
+      return "ablation";
+  }
+  return "";
+}
+
+Json extra_json(const ExtraRun& run, const NameImage& name) {
+  return {{"kind", to_text(run.kind)},
+          {"of", run.of ? Json(run.of->value) : Json()},
+          {"seed_added", run.seed_added},
+          {"parameter", run.parameter},
+          {"stop_at", optional_json(run.stop_at)},
+          {"changes", list_json(run.changes, change_json)},
+          {"started", run.started},
+          {"trial", trial_json(run.trial, name)}};
+}
+
+ExtraRun extra_from(const Json& json, TrialId id, const StudyState& state, std::size_t lanes, const FindImage& find) {
+  ExtraRun run;
+  const auto text = json.at("kind").get<std::string>();
+  for (const auto kind : {ExtraRun::Kind::confirm, ExtraRun::Kind::audit, ExtraRun::Kind::ablation}) {
+    if (text == to_text(kind)) run.kind = kind;
+  }
+  if (text != to_text(run.kind)) throw bad_input("", "unknown word " + text);
+  if (!json.at("of").is_null()) run.of = TrialId{whole_from(json.at("of"))};
+  const bool is_there = run.of && is_listed(*run.of) && run.of->value < std::ssize(state.trials);
+  if (run.kind != ExtraRun::Kind::ablation && !is_there) throw bad_input("", "names a trial that is not there");
+  run.seed_added = whole_from(json.at("seed_added"));
+  run.parameter = json.at("parameter").get<std::string>();
+  if (!json.at("stop_at").is_null()) run.stop_at = whole_from(json.at("stop_at"));
+  if (run.stop_at && *run.stop_at < 1) throw bad_input("", "it stops before its first step");
+  run.changes = list_from(json.at("changes"), change_from);
+  run.started = json.at("started").get<bool>();
+  run.trial = trial_from(json.at("trial"), id, lanes, find, run.started);
+  return run;
 }
 
 // What nlohmann throws for a missing key or a value of another kind becomes one of our errors.
@@ -270,13 +315,14 @@ decltype(auto) reading(const std::string& what, const Read& read) {
 // A round names trials that are there.
 void require_known(const StudyState& state) {
   const auto known = [&](TrialId id) {
-    return id == kDefaultRun ? state.default_run.has_value() : id.value >= 0 && id.value < std::ssize(state.trials);
+    if (is_extra(id)) return extra_id(state.extras.size()) < id;
+    return id == kDefaultRun ? state.default_run.has_value() : id.value < std::ssize(state.trials);
   };
   bool all = true;
   for (const StudyRound& round : state.in_flight) {
     for (const TrialId id : round.trials) all = all && known(id);
   }
-  for (const Action& action : state.waiting) all = all && action.trial != kDefaultRun && known(action.trial);
+  for (const Action& action : state.waiting) all = all && is_listed(action.trial) && known(action.trial);
   if (!all) throw bad_input("", "names a trial that is not there");
 }
 
@@ -293,6 +339,9 @@ nlohmann::ordered_json to_json(const StudyState& state, const NameImage& name) {
           {"judged_tokens", state.judged_tokens},
           {"waiting", list_json(state.waiting, action_json)},
           {"in_flight", list_json(state.in_flight, round_json)},
+          {"search_ended", state.search_ended ? Json(to_text(*state.search_ended)) : Json()},
+          {"search_rounds", state.search_rounds},
+          {"extras", list_json(state.extras, [&](const ExtraRun& run) { return extra_json(run, name); })},
           {"tuner", state.tuner},
           {"callback", state.callback},
           {"tokens_per_pass", state.tokens_per_pass}};
@@ -317,6 +366,14 @@ StudyState study_from_json(const nlohmann::ordered_json& json, std::size_t lanes
     state.waiting = list_from(json.at("waiting"), action_from);
     const auto read_round = [&](const Json& round) { return round_from(round, lanes); };
     for (StudyRound& round : list_from(json.at("in_flight"), read_round)) state.in_flight.push_back(std::move(round));
+    if (const Json& ended = json.at("search_ended"); !ended.is_null()) {
+      state.search_ended = end_reason_from(ended.get<std::string>());
+      if (!state.search_ended) throw bad_input("", "unknown word " + ended.get<std::string>());
+    }
+    state.search_rounds = whole_from(json.at("search_rounds"));
+    for (const Json& run : json.at("extras"))
+      state.extras.push_back(extra_from(run, extra_id(state.extras.size()), state, lanes, find));
+    if (!state.extras.empty() && !state.search_ended) throw bad_input("", "has runs after a search that goes on");
     state.tuner = json.at("tuner");
     state.callback = json.at("callback");
     state.tokens_per_pass = list_from(json.at("tokens_per_pass"), whole_from);

@@ -6,16 +6,26 @@
 
 namespace finetune {
 
+static std::size_t index_of_extra(TrialId id) {
+  return static_cast<std::size_t>(kDefaultRun.value - 1 - id.value);
+}
+
 bool StudyRound::is_broken(std::size_t i) const {
   return !steps[i].failure.empty() || !steps[i].finite || (metrics[i] && !std::isfinite(*metrics[i]));
 }
 
 Trial& StudyState::trial(TrialId id) {
+  if (is_extra(id)) return extras.at(index_of_extra(id)).trial;
   return id == kDefaultRun ? default_run.value() : trials.at(static_cast<std::size_t>(id.value));
 }
 
 const Trial& StudyState::trial(TrialId id) const {
+  if (is_extra(id)) return extra(id).trial;
   return id == kDefaultRun ? default_run.value() : trials.at(static_cast<std::size_t>(id.value));
+}
+
+const ExtraRun& StudyState::extra(TrialId id) const {
+  return extras.at(index_of_extra(id));
 }
 
 // The results of steps under way belong to it: waiting for them changes no decision, since each round is judged in its
@@ -59,6 +69,9 @@ void Study::take_up(StudyState snapshot) {
   };
   if (state_.default_run) configure(*state_.default_run);
   for (Trial& trial : state_.trials) configure(trial);
+  for (ExtraRun& run : state_.extras) {
+    if (run.started && run.trial.state != TrialState::failed) run.trial.config = configured(run);
+  }
   for (Trial* trial : running()) {
     lanes_[trial->lane]->restore(trial->id, trial->config, *trial->image);
     trial->image.reset();

@@ -15,12 +15,24 @@
 #include "config/run_config.h"
 #include "core/metric.h"
 #include "core/trial.h"
+#include "engine/end_reason.h"
 #include "engine/lane.h"
 
 namespace finetune {
 
 /// The default configuration: trained as a baseline, never shown to the tuner.
 constexpr TrialId kDefaultRun{-1};
+/// A trial of the search. The default configuration and runs after the search (ExtraRun) are none.
+constexpr bool is_listed(TrialId id) {
+  return id.value >= 0;
+}
+constexpr bool is_extra(TrialId id) {
+  return id < kDefaultRun;
+}
+/// Of the runs after the search, in their order.
+constexpr TrialId extra_id(std::size_t index) {
+  return {kDefaultRun.value - 1 - static_cast<std::int64_t>(index)};
+}
 
 /// Something that happened to a trial besides plain steps, for trial.json and the report.
 struct LineageEvent {
@@ -63,8 +75,22 @@ struct Trial {
   std::int64_t submitted = 0;               ///< steps handed to the lane; `step` counts those whose results have come
   bool awaits_answer = false;               ///< was evaluated: does not step before the tuner has seen it
   std::shared_ptr<const TrialImage> image;  ///< while paused; in a snapshot of whoever is resident too
-  std::shared_ptr<const TrialImage> best_image;  ///< the state at best_step; dropped once it cannot win any more
-  std::shared_ptr<const TrialImage> last_image;  ///< the state when it ended; only with StudyOptions::keep_last
+  std::shared_ptr<const TrialImage> best_image;   ///< the state at best_step; dropped once it cannot win any more
+  std::shared_ptr<const TrialImage> last_image;   ///< the state when it ended; only with StudyOptions::keep_last
+  std::shared_ptr<const TrialImage> audit_image;  ///< the state when it was stopped, of one that will run on
+};
+
+/// A run once the search is over (engine/after_search.h): trained as a trial is, shown to no tuner.
+struct ExtraRun {
+  enum class Kind { confirm, audit, ablation };
+  Kind kind = Kind::confirm;
+  std::optional<TrialId> of;                  ///< confirm, audit: the trial
+  std::int64_t seed_added = 0;                ///< to train.seed
+  std::string parameter;                      ///< ablation: the one that changed
+  std::optional<std::int64_t> stop_at;        ///< absent: the configuration's own end
+  std::vector<HyperparameterChange> changes;  ///< that a population made
+  bool started = false;
+  Trial trial;  ///< before it starts parameters alone, and of an audit image and step
 };
 
 /// What one round collects; the lists are in the order of `trials` (sorted by id, the default run first).
@@ -89,6 +115,10 @@ struct StudyState {
   std::vector<Action> waiting;                     ///< resumes that found every slot taken: they go before new trials
   std::list<StudyRound> in_flight;  ///< submitted and not yet judged, oldest first; in a snapshot all are collected
 
+  std::optional<EndReason> search_ended;  ///< the tuner has seen its last; absent: the search goes on
+  std::int64_t search_rounds = 0;
+  std::deque<ExtraRun> extras;  ///< trained after it
+
   // Of a snapshot alone:
   nlohmann::json tuner;                       ///< Tuner::save
   nlohmann::json callback;                    ///< StudyOptions::save_callback
@@ -96,6 +126,7 @@ struct StudyState {
 
   Trial& trial(TrialId id);
   const Trial& trial(TrialId id) const;
+  const ExtraRun& extra(TrialId id) const;
 };
 
 }  // namespace finetune

@@ -11,7 +11,9 @@
 #include "host/live_report.h"
 #include "host/recorded_session.h"
 #include "host/results.h"
+#include "host/samples.h"
 #include "host/study_setup.h"
+#include "host/trust.h"
 #include "host/tuner_setup.h"
 #include "study/run_folder.h"
 
@@ -46,11 +48,21 @@ void add_hashes(ReportFacts& facts, const fs::path& run, const std::vector<RunIn
     facts.provenance.emplace_back(input.path.string(), input.hash.empty() ? "changed while the study ran" : input.hash);
 }
 
+void add_samples(const Session& session, const StudyResult& result, std::vector<LaneParts>& lanes,
+                 ReportFacts& summary) {
+  if (!result.best || session.config.train.full() || summary.interrupted) return;
+  const Trial& best = result.trials[*result.best];
+  if (best.best_image)
+    summary.samples = sample_outputs(session, adapter_of(*lanes.front().store, best, *best.best_image));
+}
+
 ReportFacts write_results(const Session& session, ReportFacts summary, const StudyResult& result,
                           std::vector<LaneParts>& lanes, const OnDiskFault& on_fault) {
   const fs::path run = session.config.run.out;
   write_best(session, result, lanes, on_fault);
   read_curves(run, summary);
+  add_trust(session, result, summary);
+  add_samples(session, result, lanes, summary);
   analyze(summary);
   find_results(run, summary);
   write_reports(run, summary, on_fault);
@@ -68,6 +80,7 @@ ReportFacts conduct_tune(Session& session, const StudyHooks& hooks, const PastTr
   std::vector<LaneParts> lanes = make_lanes(session, resident + 1);  // one more for the default configuration
   StudyOptions options = study_options(session, config, resident);
   options.on_step = hooks.on_step;
+  options.after = after_search(session);
   ReportFacts known = known_before(session);
   const auto rungs = [&tuner] { return tuner->looks().rungs; };
   const auto watcher = [&](std::function<double()> seconds) {
@@ -76,6 +89,7 @@ ReportFacts conduct_tune(Session& session, const StudyHooks& hooks, const PastTr
   };
   const Played played = recorded.play(std::move(options), *tuner, lanes_of(lanes), {}, watcher);
   known.rungs = rungs();
+  known.guarded_levels = tuner->looks().distrusted;
   add_hashes(known, config.run.out, recorded.hashed_inputs());
   ReportFacts summary = write_results(session, summarize(std::move(known), played.result, played.seconds),
                                       played.result, lanes, recorded.on_fault());

@@ -20,7 +20,7 @@ bool is_report_due(double since, double cost) {
 }
 
 void LiveReport::on_start(const Trial& trial) {
-  if (trial.id != kDefaultRun) trials_.push_back(&trial);
+  if (is_listed(trial.id)) trials_.push_back(&trial);
 }
 
 void LiveReport::on_resume(const StudyState& state) {
@@ -32,7 +32,7 @@ void LiveReport::on_resume(const StudyState& state) {
 }
 
 void LiveReport::on_evaluation(const Trial& trial, const EvalResult&, const MetricValues&) {
-  if (trial.id != kDefaultRun) evaluated_ = true;
+  if (is_listed(trial.id)) evaluated_ = true;
 }
 
 void LiveReport::on_round(std::int64_t) {

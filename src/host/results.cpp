@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "config/config.h"
+#include "config/metric_rules.h"
 #include "config/params.h"
 #include "core/text.h"
 #include "core/version.h"
@@ -84,24 +85,27 @@ std::string run_yaml(const Session& session) {
          to_yaml(config);
 }
 
+PeftAdapter adapter_of(ParameterStore& store, const Trial& trial, const TrialImage& image) {
+  const LoraConfig& lora = trial.config.lora;
+  return {.spec = {.rank = lora.rank,
+                   .alpha = lora.alpha,
+                   .dropout = lora.dropout,
+                   .rslora = lora.rslora,
+                   .targets = store.targets(trial.config)},
+          .tensors = store.adapter_of(dynamic_cast<const TorchImage&>(image).slot, trial.config)};
+}
+
 void write_weights(const Session& session, ParameterStore& store, const Trial& trial, const TrialImage& image,
                    const std::filesystem::path& folder) {
-  const SlotImage& slot = dynamic_cast<const TorchImage&>(image).slot;
   if (session.config.train.full()) {
-    store.restore(0, slot);  // every trial has ended: the slots are free
+    store.restore(0, dynamic_cast<const TorchImage&>(image).slot);  // every trial has ended: the slots are free
     BaseModel model = session.model.checkpoint;
     model.weights = store.base(0);
     write_checkpoint(model, session.model.checkpoint.file_dtype, session.config.model.path, folder);
     return;
   }
-  const LoraConfig& lora = trial.config.lora;
-  const PeftAdapter adapter{.spec = {.rank = lora.rank,
-                                     .alpha = lora.alpha,
-                                     .dropout = lora.dropout,
-                                     .rslora = lora.rslora,
-                                     .targets = store.targets(trial.config)},
-                            .tensors = store.adapter_of(slot, trial.config)};
-  save_peft_adapter(folder, session.model.checkpoint.options, adapter, session.config.model.path);
+  save_peft_adapter(folder, session.model.checkpoint.options, adapter_of(store, trial, image),
+                    session.config.model.path);
 }
 
 RunConfig best_config(const Session& session, const Trial& best) {
@@ -138,6 +142,7 @@ ReportFacts known_before(const Session& session) {
   study.sampler = config.tune.sampler->name;
   study.scheduler = config.tune.scheduler->name;
   study.metric = config.tune.metric;
+  if (const std::string compared = rung_metric(config).name; compared != study.metric) study.rung_metric = compared;
   study.direction = config.tune.direction;
   study.full = config.train.full();
   study.full_steps = last_step(config.train);

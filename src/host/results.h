@@ -13,6 +13,9 @@ namespace finetune {
 /// run.yaml: the resolved configuration behind a few comment lines on version, device and seed.
 std::string run_yaml(const Session& session);
 
+/// What write_weights writes of a LoRA trial.
+PeftAdapter adapter_of(ParameterStore& store, const Trial& trial, const TrialImage& image);
+
 /// A PEFT adapter (LoRA) or a HuggingFace checkpoint (full) from a trial's image.
 void write_weights(const Session& session, ParameterStore& store, const Trial& trial, const TrialImage& image,
                    const std::filesystem::path& folder);

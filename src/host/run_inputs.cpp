@@ -44,6 +44,7 @@ std::vector<RunInput> run_inputs(const RunConfig& config) {
   if (config.model.adapter) add_folder(*config.model.adapter, files);
   files.insert(files.end(), config.data.train.begin(), config.data.train.end());
   files.insert(files.end(), config.data.valid.begin(), config.data.valid.end());
+  files.insert(files.end(), config.data.test.begin(), config.data.test.end());
   if (config.data.chat_template.ends_with(".jinja")) files.emplace_back(config.data.chat_template);
   std::ranges::sort(files);
   files.erase(std::unique(files.begin(), files.end()), files.end());

@@ -94,6 +94,7 @@ std::vector<std::pair<std::string, fs::path>> inputs_of(const RunConfig& config)
   if (config.model.adapter) list.emplace_back("--adapter", *config.model.adapter);
   for (const auto& file : config.data.train) list.emplace_back("data.train", file);
   for (const auto& file : config.data.valid) list.emplace_back("data.valid", file);
+  for (const auto& file : config.data.test) list.emplace_back("data.test", file);
   for (const auto& entry : config.tune.warm_start) list.emplace_back("tune.warm_start", past_source(entry).file);
   if (config.data.chat_template.ends_with(".jinja")) list.emplace_back("data.template", config.data.chat_template);
   return list;
@@ -147,6 +148,7 @@ void check_paths(const RunConfig& config, bool wants_out, bool overwrite) {
   if (config.model.adapter) check_folder("--adapter", *config.model.adapter);
   for (const auto& file : config.data.train) check_file("data.train", file);
   for (const auto& file : config.data.valid) check_file("data.valid", file);
+  for (const auto& file : config.data.test) check_file("data.test", file);
   for (const auto& entry : config.tune.warm_start) check_file("tune.warm_start", past_source(entry).file);
   if (wants_out) check_out(config, overwrite);
 }

@@ -84,7 +84,7 @@ std::vector<ComparisonFact> compare_judged(const ReportFacts& study) {
     std::vector<double> differences;
     for (std::size_t draw = 0; draw < own.size(); ++draw) differences.push_back(sign * (others[draw] - own[draw]));
     std::ranges::sort(differences);
-    comparisons[i].difference = sign * (over(sides[i + 1]) - over(winner));
+    comparisons[i].difference = sign * (over(sides[i + 1]) - over(winner)) + 0.0;  // -0 is 0
     comparisons[i].low = percentile(differences, kLow);
     comparisons[i].high = percentile(differences, kHigh);
     comparisons[i].examples = static_cast<std::int64_t>(winner.size());

@@ -78,4 +78,24 @@ std::vector<CorrelationFact> budget_correlations(const std::vector<TrialFacts>& 
   return correlations;
 }
 
+std::optional<CorrelationFact> agreement_at_rungs(const ReportFacts& study) {
+  const double compared_sign = to_minimized(1, metric_named(study.rung_metric).direction);
+  const double metric_sign = to_minimized(1, study.direction);
+  std::map<std::int64_t, std::pair<std::vector<double>, std::vector<double>>> by_step;
+  for (const TrialFacts& trial : study.trials) {
+    if (trial.metrics.empty() || !std::isfinite(trial.metrics.back().value)) continue;
+    for (const CurvePoint& point : trial.compared) {
+      if (!std::isfinite(point.value)) continue;
+      by_step[point.step].first.push_back(compared_sign * point.value);
+      by_step[point.step].second.push_back(metric_sign * trial.metrics.back().value);
+    }
+  }
+  std::erase_if(by_step, [](const auto& entry) { return entry.second.first.size() < kFewestTrials; });
+  const std::int64_t end = study.full_steps;
+  if (by_step.size() > 1) by_step.erase(end);
+  if (by_step.empty()) return std::nullopt;
+  const auto& [step, values] = *by_step.rbegin();
+  return CorrelationFact{step, end, values.first.size(), spearman(values.first, values.second)};
+}
+
 }  // namespace finetune

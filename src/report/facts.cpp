@@ -18,6 +18,8 @@ void analyze(ReportFacts& study) {
   study.compared_step = comparable_step(study.trials);
   compare_parameters(study);
   study.correlations = budget_correlations(study.trials);
+  const auto has_compared = [](const TrialFacts& trial) { return !trial.compared.empty(); };
+  if (std::ranges::any_of(study.trials, has_compared)) study.rung_agreement = agreement_at_rungs(study);
   if (!study.judged.empty()) study.comparisons = compare_judged(study);
   study.hints = hints_of(study);  // last: they read all of the above
 }

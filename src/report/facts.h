@@ -58,6 +58,7 @@ struct TrialFacts {
   std::int64_t step = 0;                        ///< of the metric
   std::int64_t steps = 0;                       ///< steps trained
   std::vector<CurvePoint> train_loss, metrics;  ///< from metrics.jsonl: each step, and study.metric where evaluated
+  std::vector<CurvePoint> compared;             ///< from there too: study.rung_metric, where that is another
   std::vector<LineageFact> lineage;
   std::vector<RoundFacts> rounds;  ///< ascending
 };
@@ -167,7 +168,7 @@ struct ReportFacts {
   std::optional<double> evaluation_seconds;  ///< of `seconds`, in evaluations
   std::vector<std::int64_t> guarded_levels;  ///< rungs where nobody was stopped, since later values contradict them
   std::string rung_metric;                   ///< what rungs compare; "" = metric
-  std::optional<CorrelationFact> rung_agreement;  ///< Spearman of rung_metric and metric at the end
+  std::optional<CorrelationFact> rung_agreement;  ///< of rung_metric at a rung and metric at the end
   /// What would be needed to do it again: versions, hashes, seeds, each by name.
   std::vector<std::pair<std::string, std::string>> provenance;
 

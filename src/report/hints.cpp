@@ -108,7 +108,7 @@ Hints overfitting(const ReportFacts& study) {
   const bool most = completed >= 3 && 2 * worse > completed;
   if (!best && !most) return {};
   if (most) evidence = fmt::format("{} of {} completed trials; {}", worse, completed, evidence);
-  return {{"Training goes on past its best point: fewer steps (tune.steps) would cost less and lose nothing.",
+  return {{"Training goes on past its best point: fewer steps (train.steps) would cost less and lose nothing.",
            std::move(evidence)}};
 }
 

@@ -83,7 +83,7 @@ void remove_trials(const std::filesystem::path& parent, const std::vector<std::s
 }
 
 void TrialWriter::on_start(const Trial& trial) {
-  if (trial.id != kDefaultRun) files_.create(name_of(trial, kMetrics));
+  if (is_listed(trial.id)) files_.create(name_of(trial, kMetrics));
 }
 
 void TrialWriter::on_resume(const StudyState& state) {
@@ -108,7 +108,7 @@ void TrialWriter::on_evaluation(const Trial& trial, const EvalResult& result, co
 }
 
 void TrialWriter::on_end(const Trial& trial) {
-  if (trial.id == kDefaultRun) return;
+  if (!is_listed(trial.id)) return;
   files_.close(name_of(trial, kMetrics));
   const Json json = {{"id", trial.id.value},
                      {"params", to_json(trial.params)},
@@ -138,6 +138,8 @@ void read_curves(const std::filesystem::path& run, ReportFacts& study) {
       const auto step = json["step"].get<std::int64_t>();
       if (json.contains("train_loss")) trial.train_loss.push_back({step, number_from_json(json["train_loss"])});
       if (json.contains(study.metric)) trial.metrics.push_back({step, number_from_json(json[study.metric])});
+      if (!study.rung_metric.empty() && json.contains(study.rung_metric))
+        trial.compared.push_back({step, number_from_json(json[study.rung_metric])});
     }
   }
 }

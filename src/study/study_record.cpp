@@ -31,9 +31,6 @@ std::int64_t row_id(TrialId trial) {
 }
 
 // The default configuration is no trial of the search.
-bool is_listed(const Trial& trial) {
-  return trial.id.value >= 0;
-}
 
 // As JSON; bytes of a path that are not UTF-8 are replaced.
 std::string quoted(const std::string& text) {
@@ -151,7 +148,7 @@ void StudyRecord::rewind(const Trial& trial) {
 }
 
 void StudyRecord::on_start(const Trial& trial) {
-  if (!is_listed(trial)) return;
+  if (!is_listed(trial.id)) return;
   pending_.push_back([this, id = trial.id, now = utc_now(), params = trial.params] {
     database_.run(
         "INSERT INTO trials (trial_id, number, study_id, state, datetime_start) VALUES (?1, ?2, ?3, 'RUNNING', ?4)",
@@ -161,7 +158,7 @@ void StudyRecord::on_start(const Trial& trial) {
 }
 
 void StudyRecord::on_evaluation(const Trial& trial, const EvalResult&, const MetricValues& values) {
-  if (!is_listed(trial) || !values.compared) return;
+  if (!is_listed(trial.id) || !values.compared) return;
   pending_.push_back([this, id = row_id(trial.id), step = trial.step, compared = *values.compared] {
     const auto [number, type] = number_and_type(compared);
     database_.run(
@@ -172,7 +169,7 @@ void StudyRecord::on_evaluation(const Trial& trial, const EvalResult&, const Met
 }
 
 void StudyRecord::on_action(const Trial& trial, const Action& action) {
-  if (!is_listed(trial)) return;
+  if (!is_listed(trial.id)) return;
   const std::int64_t id = row_id(trial.id);
   switch (action.what) {
     case Action::Do::pause:
@@ -191,7 +188,7 @@ void StudyRecord::on_action(const Trial& trial, const Action& action) {
 }
 
 void StudyRecord::on_end(const Trial& trial) {
-  if (!is_listed(trial)) return;
+  if (!is_listed(trial.id)) return;
   const std::string reason = trial.reason.empty() ? "" : quoted(trial.reason);
   pending_.push_back([this, id = row_id(trial.id), now = utc_now(), state = optuna_state(trial), reason,
                       value = trial.best_metric] {

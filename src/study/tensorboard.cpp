@@ -46,11 +46,11 @@ TensorBoardWriter::TensorBoardWriter(RunFiles& files, const SearchSpace& space, 
 }
 
 AppendFile* TensorBoardWriter::file_of(const Trial& trial) {
-  return trial.id == kDefaultRun ? nullptr : files_.find(name_of(trial));
+  return !is_listed(trial.id) ? nullptr : files_.find(name_of(trial));
 }
 
 void TensorBoardWriter::on_start(const Trial& trial) {
-  if (trial.id == kDefaultRun) return;
+  if (!is_listed(trial.id)) return;
   AppendFile& file = files_.create(name_of(trial));
   const double now = wall_time();
   std::vector<std::string> tags{metrics().front().name};

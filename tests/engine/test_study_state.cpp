@@ -106,6 +106,11 @@ Played play(const Setup& setup, const Kept* from) {
     return config;
   };
   study.lag = setup.lag;
+  study.after = {.confirm = ConfirmConfig{.top = 2, .seeds = 2},
+                 .audit = 0.5,
+                 .ablation = true,
+                 .judged = 2,
+                 .defaults = {{"learning_rate", 0.02}, {"rank", std::int64_t{32}}}};
   study.savers = {&trace};
   Study loop(study, tuner, pointers, {});
   StudyResult result = from ? loop.resume(read(*from, pointers)) : loop.run();

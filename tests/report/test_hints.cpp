@@ -67,7 +67,7 @@ TEST(Hints, TrainingThatGoesOnPastItsBest) {
   study.best = 0;
   const auto hints = hints_of(study);
   ASSERT_EQ(hints.size(), 1u);
-  EXPECT_NE(hints[0].text.find("fewer steps (tune.steps)"), std::string::npos) << hints[0].text;
+  EXPECT_NE(hints[0].text.find("fewer steps (train.steps)"), std::string::npos) << hints[0].text;
   EXPECT_EQ(hints[0].evidence,
             "trial 0 has valid_loss 1.5 at step 40 and 1.8 at step 100, while its training loss fell from 1.65 to "
             "1.04");

@@ -107,6 +107,28 @@ TEST(Correlation, IsSpearmans) {
   EXPECT_EQ(spearman({1, 1, 1}, {1, 2, 3}), 0);
 }
 
+// The loss that rungs compare falls where the metric grows: they agree, though one is minimised and one maximised.
+TEST(Correlation, OfRungsAndEndsIsOneWhereBothFindTheSameTrialsGood) {
+  ReportFacts study;
+  study.metric = "exact_match";
+  study.direction = Direction::maximize;
+  study.rung_metric = "valid_loss";
+  study.full_steps = 30;
+  for (std::int64_t id = 0; id < 6; ++id) {
+    const auto goodness = static_cast<double>(id);
+    study.trials.push_back({.id = id});
+    study.trials.back().compared = {{3, goodness}, {10, 5 - goodness}, {30, 5 - goodness}};
+    study.trials.back().metrics = {{30, goodness / 10}};
+  }
+  const auto agreement = agreement_at_rungs(study);
+  ASSERT_TRUE(agreement);
+  EXPECT_EQ(agreement->early, 10) << "the highest rung says most";
+  EXPECT_EQ(agreement->trials, 6u);
+  EXPECT_NEAR(agreement->spearman, 1, 1e-12);
+  study.trials.resize(4);
+  EXPECT_FALSE(agreement_at_rungs(study)) << "four trials say nothing";
+}
+
 TEST(Correlation, ComparesTrialsThatReachedBothSteps) {
   std::vector<TrialFacts> trials;
   for (std::int64_t id = 0; id < 8; ++id) {

@@ -33,7 +33,7 @@ class FakeLane : public Lane {
   void admit(TrialId id, const TrainConfig& config) override {
     if (refused.contains(id)) throw bad_input("lane", "cannot be built");
     if (breaks_at_admission == id) throw failed("lane", "is broken");
-    trials_[id] = {config, 0, 0};
+    trials_[id] = {config, seed_matters * static_cast<double>(config.seed), 0};
   }
   void release(TrialId id) override { trials_.erase(id); }
   std::vector<StepResult> step(std::span<const TrialId> ids) override {
@@ -74,7 +74,9 @@ class FakeLane : public Lane {
         continue;
       }
       const State& trial = trials_.at(id);
-      results.push_back({.trial = id, .loss = std::fabs(trial.state - 1), .token_accuracy = trial.state});
+      const double loss = std::fabs(trial.state - 1) + (request.test ? 1 : 0);
+      results.push_back({.trial = id, .loss = loss, .token_accuracy = trial.state});
+      if (request.examples) results.back().examples = {{loss, 1}, {2 * loss, 2}};
       if (request.tasks) results.back().task["exact_match"] = trial.state > 0.5 ? 1 - trial.state : trial.state;
       task_evaluations += request.tasks ? 1 : 0;
     }
@@ -109,6 +111,7 @@ class FakeLane : public Lane {
   }
   std::size_t widest = 0;
   std::vector<std::size_t> widths;            // trials of each step
+  double seed_matters = 0;                    // the state that a trial begins with, by its seed
   int task_evaluations = 0;                   // trials of which more than the loss was asked
   int interrupt_at = 0;                       // the step that the user interrupts; 0 = none
   std::map<TrialId, std::int64_t> misfit_at;  // the step of a trial from which on there is no memory for it

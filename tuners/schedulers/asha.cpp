@@ -31,7 +31,7 @@ class Asha : public Scheduler {
   std::optional<std::int64_t> next_milestone(TrialId, std::int64_t step) const override {
     return next_rung(rungs_, step);
   }
-  Looks looks() const override { return {.rungs = rungs_}; }
+  Looks looks() const override { return {.rungs = rungs_, .distrusted = guard_.distrusted()}; }
 
   nlohmann::json save() const override {
     auto entries = nlohmann::json::array();

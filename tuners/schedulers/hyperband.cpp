@@ -53,7 +53,9 @@ class Hyperband : public Scheduler {
     return next_rung(guarded_ ? levels_ : brackets_[members_.at(trial).bracket].rungs, step);
   }
 
-  Looks looks() const override { return {.rungs = {levels_.begin(), levels_.end() - 1}}; }
+  Looks looks() const override {
+    return {.rungs = {levels_.begin(), levels_.end() - 1}, .distrusted = guard_.distrusted()};
+  }
 
   nlohmann::json save() const override;
   void load(const nlohmann::json& state, std::span<const TrialRecord> trials) override;

@@ -63,6 +63,14 @@ bool LevelGuard::is_confirmed(std::size_t level) const {
   return false;
 }
 
+std::vector<std::int64_t> LevelGuard::distrusted() const {
+  std::vector<std::int64_t> steps;
+  for (std::size_t level = 0; level + 1 < levels_.size(); ++level) {
+    if (!is_trusted(level)) steps.push_back(levels_[level]);
+  }
+  return steps;
+}
+
 nlohmann::json LevelGuard::save() const {
   auto json = nlohmann::json::array();
   for (const auto& [pair, agreement] : agreements_) json.push_back({pair.first, pair.second, agreement.save()});

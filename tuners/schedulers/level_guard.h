@@ -59,6 +59,9 @@ class LevelGuard {
   /// True when the highest level that can tell has at least a quarter of the budget and ranks the trials alike.
   bool is_confirmed(std::size_t level) const;
 
+  /// Steps of the levels that are not trusted at present.
+  std::vector<std::int64_t> distrusted() const;
+
   const std::vector<std::int64_t>& levels() const { return levels_; }
 
   nlohmann::json save() const;

@@ -57,7 +57,7 @@ class Percentile : public Scheduler {
     return options_.warmup_steps + next_look(step - options_.warmup_steps, options_.interval);
   }
 
-  Looks looks() const override { return {.interval = options_.interval}; }
+  Looks looks() const override { return {.interval = options_.interval, .distrusted = guard_.distrusted()}; }
 
   nlohmann::json save() const override { return {{"agreements", guard_.save()}}; }
   void load(const nlohmann::json& state, std::span<const TrialRecord> trials) override {

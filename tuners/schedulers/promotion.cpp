@@ -124,7 +124,7 @@ std::optional<std::int64_t> Promotion::next_milestone(TrialId trial, std::int64_
 }
 
 Looks Promotion::looks() const {
-  Looks looks;
+  Looks looks{.distrusted = guard_.distrusted()};
   for (std::size_t k = 0; k + 1 < levels_.size(); ++k) looks.rungs.push_back(levels_[k].step);
   return looks;
 }

@@ -58,6 +58,8 @@ void write_result(const fs::path& run, const StudyResult& result) {
   nlohmann::ordered_json json = to_json(state, name);
   json["ended"] = to_text(result.ended);
   if (result.best) json["best"] = *result.best;
+  for (const Confirmed& one : result.after.confirmed) json["confirmed"].push_back({one.trial.value, one.metrics});
+  if (result.after.audited) json["audited"] = {*result.after.audited, *result.after.would_have_won};
   write_file_atomically(run / "result.json", json.dump(1));
 }
 
@@ -80,6 +82,7 @@ int play_here(const fs::path& run, const std::string& method, std::size_t lane_c
   for (FakeLane& lane : lanes) pointers.push_back(&lane);
   StudyOptions options = options_for(kSteps);
   options.concurrent = kSideBySide;
+  options.after = {.confirm = ConfirmConfig{.top = 1, .seeds = 2}, .audit = 0.5, .judged = 2};
   StudyHooks hooks;
   hooks.say = [](const std::string& line) { std::fprintf(stderr, "%s\n", line.c_str()); };
   DiskWait disk(hooks.say, {});
