@@ -24,4 +24,10 @@ std::string shared_warning(std::int64_t shared, std::size_t valid) {
          " validation examples also occur in training; their loss says nothing about new data";
 }
 
+std::string test_warning(std::int64_t shared, std::size_t test, const std::string& seen) {
+  if (shared == 0) return "";
+  return "warning: " + with_commas(shared) + " of " + with_commas(static_cast<long long>(test)) +
+         " test examples also occur in " + seen + " data; they do not say what the winner does on new data";
+}
+
 }  // namespace finetune

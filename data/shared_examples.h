@@ -14,5 +14,7 @@ std::int64_t count_shared(const std::vector<Example>& train, const std::vector<E
 
 /// A warning in one line; "" for none.
 std::string shared_warning(std::int64_t shared, std::size_t valid);
+/// The same of test examples; `seen`: "training" or "validation".
+std::string test_warning(std::int64_t shared, std::size_t test, const std::string& seen);
 
 }  // namespace finetune

@@ -23,8 +23,11 @@ std::pair<int, int> terminal_size() {
 }
 
 std::string name_of(TrialId id) {
-  if (is_extra(id)) return fmt::format("check {}", -id.value - 1);
   return id == kDefaultRun ? "default" : fmt::format("trial {}", id.value);
+}
+
+std::string name_of(const Trial& trial) {
+  return trial.label.empty() ? name_of(trial.id) : trial.label;
 }
 
 }  // namespace
@@ -90,14 +93,15 @@ void Progress::speak_now_and_then(const std::stop_token& stopped) {
 
 void Progress::on_start(const Trial& trial) {
   const std::lock_guard lock(mutex_);
-  running_[trial.id] = {};
+  running_[trial.id] = {.name = name_of(trial)};
 }
 
 void Progress::on_resume(const StudyState& state) {
   const std::lock_guard lock(mutex_);
   const auto take_up = [this](const Trial& trial) {
     const bool ended = trial.state != TrialState::running && trial.state != TrialState::paused;
-    if (trial.state == TrialState::running) running_[trial.id] = {trial.step, trial.train_loss, trial.metric};
+    if (trial.state == TrialState::running)
+      running_[trial.id] = {name_of(trial), trial.step, trial.train_loss, trial.metric};
     if (ended && is_listed(trial.id)) ++ended_;
     const bool better = trial.best_metric && (!best_ || to_minimized(*trial.best_metric, plan_->direction) <
                                                             to_minimized(*best_, plan_->direction));
@@ -107,6 +111,10 @@ void Progress::on_resume(const StudyState& state) {
   };
   if (state.default_run) take_up(*state.default_run);
   for (const Trial& trial : state.trials) take_up(trial);
+  for (const ExtraRun& run : state.extras) {
+    if (run.started && run.trial.state == TrialState::running)
+      running_[run.trial.id] = {name_of(run.trial), run.trial.step, run.trial.train_loss, run.trial.metric};
+  }
   steps_ = state.steps;
   share_before_ = share_done();
 }
@@ -133,8 +141,7 @@ void Progress::on_evaluation(const Trial& trial, const EvalResult&, const Metric
   best_ = metric;
   best_trial_ = trial.id;
   if (!options_.terminal)
-    put_line(
-        fmt::format("step {:>5}  {}  {} {:.5g}  best so far", trial.step, name_of(trial.id), plan_->metric, metric));
+    put_line(fmt::format("step {:>5}  {}  {} {:.5g}  best so far", trial.step, name_of(trial), plan_->metric, metric));
 }
 
 void Progress::on_end(const Trial& trial) {
@@ -146,7 +153,15 @@ void Progress::on_end(const Trial& trial) {
   if (trial.best_metric != trial.metric)
     metric += fmt::format(", at step {} {:.5g}", trial.best_step, *trial.best_metric);
   const std::string reason = trial.reason.empty() ? "" : "  (" + trial.reason + ")";
-  put_line(fmt::format("step {:>5}  {}  {}{}{}", trial.step, name_of(trial.id), to_text(trial.state), metric, reason));
+  put_line(fmt::format("step {:>5}  {}  {}{}{}", trial.step, name_of(trial), to_text(trial.state), metric, reason));
+}
+
+// What is still to come takes its time, and a finished bar would not say so.
+void Progress::on_search_end(const StudyState& state) {
+  const std::lock_guard lock(mutex_);
+  if (!plan_ || plan_->trials == 1) return;
+  const std::string runs = state.extras.empty() ? "" : fmt::format("{} more runs, then ", state.extras.size());
+  put_line("the search is over; " + runs + "the best are measured row by row");
 }
 
 // A trial that was stopped counts as whole: its steps will not be run. Whichever budget ends first counts.
@@ -204,7 +219,7 @@ void Progress::redraw() {
       break;
     }
     const std::string metric = line.metric ? fmt::format("  {} {:.5g}", plan_->metric, *line.metric) : "";
-    lines.push_back(fmt::format("{:<10} step {:>5}/{}{}{}", name_of(id), line.step, plan_->steps_per_trial,
+    lines.push_back(fmt::format("{:<10} step {:>5}/{}{}{}", line.name, line.step, plan_->steps_per_trial,
                                 line.step > 0 ? fmt::format("  loss {:.5g}", line.loss) : "", metric));
   }
   lines.push_back(status_line());

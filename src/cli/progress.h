@@ -40,10 +40,12 @@ class Progress : public StudyObserver {
   void on_steps(std::span<const StepResult> results, std::span<const Trial* const> trials) override;
   void on_evaluation(const Trial& trial, const EvalResult& result, const MetricValues& values) override;
   void on_end(const Trial& trial) override;
+  void on_search_end(const StudyState& state) override;
 
  private:
   using Clock = std::chrono::steady_clock;
   struct Line {
+    std::string name;
     std::int64_t step = 0;
     double loss = 0;
     std::optional<double> metric;

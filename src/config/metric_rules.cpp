@@ -35,9 +35,6 @@ bool runs_command(const Metric& metric) {
 bool reads_labels(const Metric& metric) {
   return metric.source == MetricSource::labels || metric.source == MetricSource::choices;
 }
-bool is_no_loss(const Metric& metric) {
-  return metric.source != MetricSource::loss;
-}
 
 struct KeyReaders {
   const char* key;
@@ -50,8 +47,7 @@ constexpr std::array kKeys = {KeyReaders{"data.answer", compares_texts},
                               KeyReaders{"tune.command_timeout", runs_command},
                               KeyReaders{"tune.generate.max_new_tokens", generates},
                               KeyReaders{"tune.generate.examples", generates},
-                              KeyReaders{"tune.generate.stop", generates},
-                              KeyReaders{"tune.eval_share", is_no_loss}};
+                              KeyReaders{"tune.generate.stop", generates}};
 
 // A run's own run.yaml gives every key, most of them as they are by themselves.
 bool is_default(const RunConfig& config, const std::string& key) {

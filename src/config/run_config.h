@@ -130,9 +130,10 @@ struct TuneConfig {
   Direction direction = Direction::minimize;  ///< the metric's own; in asktell the user's
   std::optional<std::string> rung_metric;     ///< valid_loss|same; absent: valid_loss where the metric needs texts
   GenerateConfig generate;
-  std::vector<std::string> command;                        ///< program and arguments, for the metric `command`
-  double command_timeout = 60;                             ///< seconds
-  double eval_share = 0.2;                                 ///< of a trial's time, that metrics beside the loss may take
+  std::vector<std::string> command;  ///< program and arguments, for the metric `command`
+  double command_timeout = 60;       ///< seconds
+  /// Of a trial's time, what evaluations may take; absent: 0.2, and no limit to the loss's where that is tuned.
+  std::optional<double> eval_share;
   std::optional<ConfirmConfig> confirm = ConfirmConfig{};  ///< absent: off
   bool confirm_is_auto = true;                             ///< on only where it costs little
   double audit = 0;                                        ///< share of stopped trials that run on to the end

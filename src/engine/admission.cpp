@@ -8,6 +8,7 @@
 #include "core/number.h"
 #include "kernels/torch/backend.h"
 #include "models/adapter_bank.h"
+#include "models/generate/kv_cache.h"
 
 namespace finetune {
 namespace {
@@ -50,6 +51,18 @@ std::pair<std::int64_t, std::int64_t> largest_pass(const Session& session, std::
   return {static_cast<std::int64_t>(share * tokens), static_cast<std::int64_t>(share * rows)};
 }
 
+// Keys and values of the evaluator that has most of them.
+std::int64_t evaluation_cache(const Session& session, std::int64_t trials, at::Device device) {
+  const std::int64_t block = KvCache::bytes_per_block(session.model.checkpoint.options, session.model.checkpoint.dtype);
+  std::int64_t most = 0;
+  for (const auto& evaluator : session.evaluators) {
+    const EvaluatorWork work = evaluator->work();
+    const std::int64_t one = blocks_of(work.longest) * block;
+    most = std::max(most, std::max(one, std::min(evaluation_cache_bytes(device), one * work.sequences * trials)));
+  }
+  return most;
+}
+
 MemoryNeed need_of(const Session& session, const MemoryShare& share, std::int64_t slots) {
   const auto lanes = static_cast<std::int64_t>(session.model.devices.size());
   const std::int64_t here = (slots + lanes - 1) / lanes * share.lanes;
@@ -79,6 +92,7 @@ MemoryEstimate session_memory(const Session& session, std::int64_t slots, at::De
   MemoryPlan plan = memory_plan(session, slots, device);
   // Full fine-tuning takes turns: a pass holds one trial.
   std::tie(plan.tokens_per_pass, plan.loss_rows_per_pass) = largest_pass(session, plan.full ? 1 : slots);
+  plan.cache = evaluation_cache(session, slots, device);
   // The best state of each, and while a save is written the present one too.
   plan.images = session.config.run.save_every == 0 ? slots : 2 * slots;
   plan.lanes = std::max<std::int64_t>(1, std::ranges::count(session.model.devices, device));  // they share its memory

@@ -97,6 +97,19 @@ std::deque<ExtraRun> plan_extras(const AfterSearch& options, const StudyState& s
   return runs;
 }
 
+std::string label_of(const ExtraRun& run, std::int64_t seed) {
+  const std::string of = run.of ? "trial " + std::to_string(run.of->value) : "";
+  switch (run.kind) {
+    case ExtraRun::Kind::confirm:
+      return of + " with seed " + std::to_string(seed);
+    case ExtraRun::Kind::audit:
+      return of + ", audited";
+    case ExtraRun::Kind::ablation:
+      return "the default with the best " + run.parameter;
+  }
+  return of;
+}
+
 std::optional<std::int64_t> confirm_cost(const AfterSearch& options, const StudyState& state, Direction direction) {
   if (!options.confirm) return std::nullopt;
   std::int64_t steps = 0;

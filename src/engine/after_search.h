@@ -73,6 +73,9 @@ std::vector<std::size_t> ranking(const std::deque<Trial>& trials, Direction dire
 /// The runs after the search, to be started in this order. Their trials have parameters and no more.
 std::deque<ExtraRun> plan_extras(const AfterSearch& options, const StudyState& state, Direction direction);
 
+/// What the run is, for people.
+std::string label_of(const ExtraRun& run, std::int64_t seed);
+
 /// What confirming costs in steps; nothing where it is not asked for or nobody can be confirmed.
 std::optional<std::int64_t> confirm_cost(const AfterSearch& options, const StudyState& state, Direction direction);
 /// Whether it is done.

@@ -1,6 +1,7 @@
 #include "engine/estimate.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "engine/planner.h"
 #include "engine/schedule.h"
@@ -65,16 +66,35 @@ double evaluation_seconds(const Session& session, const LaneCosts& costs, std::i
                     planned_work(session, session.data.valid.examples, fullest_lane(session, resident)));
 }
 
+double task_seconds(const Session& session, const LaneCosts& costs, std::int64_t resident) {
+  double seconds = 0;
+  for (const auto& evaluator : session.evaluators) {
+    const EvaluatorWork asked = evaluator->work();
+    const auto trials = static_cast<double>(fullest_lane(session, resident));
+    const double tokens =
+        static_cast<double>(asked.prompt_tokens) + kNewTokenCost * static_cast<double>(asked.new_tokens);
+    const auto longest = static_cast<double>(asked.longest);
+    RoundWork work{.tokens = trials * tokens,
+                   .squares = trials * static_cast<double>(asked.sequences) * longest * longest};
+    work.loss_rows = trials * static_cast<double>(asked.new_tokens + asked.sequences);
+    work.passes = std::ceil(work.tokens / static_cast<double>(session.tokens_per_pass));
+    work.trials = trials;
+    seconds += seconds_of(costs.evaluation, work);
+  }
+  return seconds;
+}
+
 double run_seconds(const Session& session, const LaneCosts& costs, std::int64_t trials, std::int64_t resident,
-                   std::int64_t evaluations, bool with_baselines) {
+                   const Evaluations& evaluations, bool with_baselines) {
   const double rounds = static_cast<double>(trials * last_step(session.config.train)) / static_cast<double>(resident);
-  const double turns = static_cast<double>(trials * evaluations) / static_cast<double>(resident);
-  double seconds =
-      rounds * round_seconds(session, costs, resident) + turns * evaluation_seconds(session, costs, resident);
+  const double turns = static_cast<double>(trials) / static_cast<double>(resident);
+  double seconds = rounds * round_seconds(session, costs, resident) +
+                   turns * static_cast<double>(evaluations.losses) * evaluation_seconds(session, costs, resident) +
+                   turns * static_cast<double>(evaluations.tasks) * task_seconds(session, costs, resident);
   if (with_baselines) {
     const double beside = round_seconds(session, costs, resident + 1) - round_seconds(session, costs, resident);
-    seconds +=
-        static_cast<double>(last_step(session.config.train)) * beside + 2 * evaluation_seconds(session, costs, 1);
+    seconds += static_cast<double>(last_step(session.config.train)) * beside +
+               2 * evaluation_seconds(session, costs, 1) + 2 * task_seconds(session, costs, 1);
   }
   return seconds;
 }

@@ -21,9 +21,17 @@ double round_seconds(const Session& session, const LaneCosts& costs, std::int64_
 /// One validation of `resident` trials.
 double evaluation_seconds(const Session& session, const LaneCosts& costs, std::int64_t resident);
 
-/// All `trials` trials to the end (nobody stopped), each evaluated `evaluations` times, and, `with_baselines`, the base
+/// What evaluators ask of `resident` trials once, where every text has all its tokens.
+double task_seconds(const Session& session, const LaneCosts& costs, std::int64_t resident);
+
+/// How often a trial is evaluated: its losses, and what evaluators measure.
+struct Evaluations {
+  std::int64_t losses = 0, tasks = 0;
+};
+
+/// All `trials` trials to the end (nobody stopped), each evaluated so often, and, `with_baselines`, the base
 /// evaluated and the default configuration trained beside them.
 double run_seconds(const Session& session, const LaneCosts& costs, std::int64_t trials, std::int64_t resident,
-                   std::int64_t evaluations, bool with_baselines);
+                   const Evaluations& evaluations, bool with_baselines);
 
 }  // namespace finetune

@@ -68,6 +68,7 @@ MemoryEstimate estimate_memory(const DecoderOptions& m, const MemoryPlan& plan) 
                          plan.loss_rows_per_pass * 3 * m.width * plan.element_bytes + logits * plan.element_bytes;
   if (plan.composed) estimate.activations += composition_bytes(m, plan, logits, parameters);
   estimate.activations *= plan.lanes;
+  estimate.caches = plan.cache * plan.lanes;
   estimate.program = plan.program + kFirstStep;
   return estimate;
 }

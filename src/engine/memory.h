@@ -22,16 +22,17 @@ struct MemoryPlan {
   bool composed = false;                      ///< operations are compositions of LibTorch's, with their temporaries
   std::int64_t lanes = 1;                     ///< that share this memory, each with buffers for a pass
   std::int64_t images = 2;                    ///< states kept off the slots: best ones, paused ones, those being saved
+  std::int64_t cache = 0;                     ///< of a lane: keys and values of an evaluation
   std::int64_t program = 0;                   ///< resident bytes of the process without the base, before any slot
 };
 
 struct MemoryEstimate {
-  std::int64_t base = 0, slots = 0, images = 0, activations = 0;
+  std::int64_t base = 0, slots = 0, images = 0, activations = 0, caches = 0;
   std::int64_t program = 0;  ///< libraries, tokenizer, buffers that do not grow with the plan
-  std::int64_t total() const { return base + slots + images + activations + program; }
+  std::int64_t total() const { return base + slots + images + activations + caches + program; }
   /// What a device still has to give once the base is on it. `host`: it is the machine's own memory, where the images
   /// of trials lie too.
-  std::int64_t to_come(bool host) const { return slots + activations + (host ? images : 0); }
+  std::int64_t to_come(bool host) const { return slots + activations + caches + (host ? images : 0); }
 };
 
 std::int64_t adapter_parameters(const DecoderOptions& model, std::int64_t rank, ProjectionSet targets);

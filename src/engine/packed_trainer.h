@@ -82,6 +82,8 @@ class PackedTrainer : public Lane {
   std::int64_t tokens_per_pass() const override { return planner_.tokens_per_pass(); }
   void set_tokens_per_pass(std::int64_t tokens) override { planner_.set_tokens_per_pass(tokens); }
 
+  /// Seconds in evaluations so far.
+  double evaluation_seconds() const { return evaluation_seconds_; }
   /// Bytes of activation buffers so far.
   std::int64_t workspace_bytes() const { return runner_.workspace_bytes(); }
   /// Passes captured so far: with TrainerOptions::graphs one per shape, whatever happens to trials.
@@ -150,6 +152,7 @@ class PackedTrainer : public Lane {
   ParameterStore& store_;
   Batch valid_, test_;
   Evaluators evaluators_, test_evaluators_;
+  double evaluation_seconds_ = 0;
   Metric metric_ = finetune::metrics().front();  // whose figures by example may be asked for
   TrainerOptions options_;
   at::Device device_;

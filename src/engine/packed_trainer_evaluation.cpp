@@ -2,6 +2,7 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <map>
 #include <utility>
@@ -91,6 +92,7 @@ void PackedTrainer::measure(Evaluators valid, EvaluationData test, const Metric&
 
 std::vector<EvalResult> PackedTrainer::evaluate(std::span<const TrialId> ids, const EvalRequest& request) {
   const ops::UseKernels kernels(options_.kernels);
+  const auto started = std::chrono::steady_clock::now();
   MemoryTurns::Turn turn = begin_turn();
   const std::int64_t tokens_before = tokens_per_pass();
   const std::vector<Resident*> trials = find_all(ids);
@@ -99,6 +101,7 @@ std::vector<EvalResult> PackedTrainer::evaluate(std::span<const TrialId> ids, co
   for (std::size_t first = 0; first < trials.size(); first += together)
     evaluate_fitting(std::span(trials).subspan(first, together), request, results, turn);
   say_if_fewer(tokens_before);
+  evaluation_seconds_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
   return results;
 }
 

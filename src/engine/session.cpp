@@ -51,6 +51,7 @@ void open_metrics(Session& session, const DataUse& use) {
   if (session.data.valid.examples.empty()) return;
   RunConfig& config = session.config;
   const RowLimits limits = use.trains ? limits_by_share(config, session.data) : RowLimits{};
+  limit_examples(session.data.valid, limits.losses, session.notes);
   session.evaluators = open_evaluators(config, session.model, session.data.valid, limits, use, session.notes);
   if (!session.data.test.examples.empty())
     session.test_evaluators = open_evaluators(config, session.model, session.data.test, {}, use, session.notes);

@@ -44,7 +44,8 @@ class StudyObserver {
   virtual void on_evaluation(const Trial&, const EvalResult&, const MetricValues&) {}
   virtual void on_action(const Trial&, const Action&) {}  ///< carried out; of a stop just before on_end
   virtual void on_end(const Trial&) {}
-  virtual void before_decision() {}  ///< around each call of the tuner's ask and report
+  virtual void on_search_end(const StudyState&) {}  ///< what is trained after it is planned (StudyState::extras)
+  virtual void before_decision() {}                 ///< around each call of the tuner's ask and report
   virtual void after_decision() {}
   virtual void on_round(std::int64_t /*round*/) {}  ///< after everything else of the round
 };

@@ -21,6 +21,7 @@ void Study::end_search() {
   ended_.reset();
   if (options_.has_validation) state_.extras = plan_extras(options_.after, state_, options_.metric.direction);
   for (Trial& trial : state_.trials) trial.audit_image.reset();
+  for (auto* observer : observers_) observer->on_search_end(state_);
 }
 
 void Study::end_all(const std::string& why) {
@@ -46,6 +47,7 @@ void Study::start_extras() {
     if (free_slots() <= 0) return;
     run.started = true;
     run.trial.config = configured(run);
+    run.trial.label = label_of(run, run.trial.config.seed);
     run.trial.lane = lane_for_new();
     start_extra(run);
   }

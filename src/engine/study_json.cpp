@@ -297,6 +297,8 @@ ExtraRun extra_from(const Json& json, TrialId id, const StudyState& state, std::
   run.changes = list_from(json.at("changes"), change_from);
   run.started = json.at("started").get<bool>();
   run.trial = trial_from(json.at("trial"), id, lanes, find, run.started);
+  const bool goes_on = run.kind == ExtraRun::Kind::audit && !run.started;
+  if (goes_on != (run.trial.image != nullptr) && !run.started) throw bad_input("", "has no weights to go on with");
   return run;
 }
 

@@ -70,7 +70,9 @@ void Study::take_up(StudyState snapshot) {
   if (state_.default_run) configure(*state_.default_run);
   for (Trial& trial : state_.trials) configure(trial);
   for (ExtraRun& run : state_.extras) {
-    if (run.started && run.trial.state != TrialState::failed) run.trial.config = configured(run);
+    if (!run.started || run.trial.state == TrialState::failed) continue;
+    run.trial.config = configured(run);
+    run.trial.label = label_of(run, run.trial.config.seed);
   }
   for (Trial* trial : running()) {
     lanes_[trial->lane]->restore(trial->id, trial->config, *trial->image);

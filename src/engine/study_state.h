@@ -54,6 +54,7 @@ struct Trial {
   TrainConfig config;  ///< with params applied
   TrialState state = TrialState::running;
   std::string reason;  ///< "" for completed
+  std::string label;   ///< of a run after the search what it is, for people: "trial 7 with seed 1"
   std::int64_t step = 0, tokens = 0;
   double train_loss = std::numeric_limits<double>::quiet_NaN();  ///< last finite one
   std::optional<double> metric;  ///< last finite evaluation of tune.metric, in the user's direction

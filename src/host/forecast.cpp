@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "config/metric_rules.h"
 #include "core/text.h"
 #include "engine/estimate.h"
 #include "engine/schedule.h"
@@ -13,21 +14,36 @@ constexpr double kLong = 3600;  // seconds
 
 // Validations of a trial that runs to its end: those asked for, the last one, and the looks of a scheduler, which are
 // at most one every tenth of the budget.
-std::int64_t evaluations(const RunConfig& config) {
+Evaluations evaluations(const RunConfig& config) {
   const std::int64_t steps = last_step(config.train);
   std::int64_t count = 1;
   if (config.run.eval_every > 0) count += steps / config.run.eval_every;
   if (config.tune.scheduler && config.tune.scheduler->name != "none") count += std::min<std::int64_t>(steps, 9);
-  return std::min(count, steps);
+  count = std::min(count, steps);
+  return {.losses = count, .tasks = tasks_at_rungs(config) ? count : 1};
+}
+
+// What validation takes of it, where that is much.
+std::string evaluation_text(const Forecast& f) {
+  if (f.evaluation_seconds < f.seconds / 4) return "";
+  return fmt::format("; evaluations take {:.0f} % of it", 100 * f.evaluation_seconds / f.seconds);
+}
+
+double without_evaluations(const Session& session, const LaneCosts& costs, std::int64_t resident) {
+  return run_seconds(session, costs, session.config.tune.trials, resident, {}, false);
+}
+
+double with_evaluations(const Session& session, const LaneCosts& costs, std::int64_t resident) {
+  return run_seconds(session, costs, session.config.tune.trials, resident, evaluations(session.config), false);
 }
 
 std::string time_text(const Forecast& f) {
   if (f.trials == 1)
-    return fmt::format("{} steps of about {}: about {}", f.steps, duration_text(f.round_seconds),
-                       duration_text(f.seconds));
+    return fmt::format("{} steps of about {}: about {}{}", f.steps, duration_text(f.round_seconds),
+                       duration_text(f.seconds), evaluation_text(f));
   return fmt::format(
-      "{} trials of {} steps, {} side by side: a round takes about {}, all of them to the end {} at most{}", f.trials,
-      f.steps, f.resident, duration_text(f.round_seconds), duration_text(f.seconds),
+      "{} trials of {} steps, {} side by side: a round takes about {}, all of them to the end {} at most{}{}", f.trials,
+      f.steps, f.resident, duration_text(f.round_seconds), duration_text(f.seconds), evaluation_text(f),
       f.stops ? "; stopping saves most of it" : "");
 }
 
@@ -43,23 +59,27 @@ std::string need_text(const MemoryNeed& need, bool name_device) {
   const auto mib = [](std::int64_t bytes) { return static_cast<double>(bytes) / (1 << 20); };
   const MemoryEstimate& memory = need.estimate;
   return fmt::format(
-      "memory{} about {:.0f} MiB: base {:.0f}, trials {:.0f}, kept states {:.0f}, activations {:.0f}, program {:.0f}",
+      "memory{} about {:.0f} MiB: base {:.0f}, trials {:.0f}, kept states {:.0f}, activations {:.0f}{}, program {:.0f}",
       name_device ? " on " + need.share.device.str() : "", mib(memory.total()), mib(memory.base), mib(memory.slots),
-      mib(memory.images), mib(memory.activations), mib(memory.program));
+      mib(memory.images), mib(memory.activations),
+      memory.caches > 0 ? fmt::format(", evaluation {:.0f}", mib(memory.caches)) : "", mib(memory.program));
 }
 
 }  // namespace
 
 Forecast make_forecast(const Session& session, const LaneCosts& costs, std::int64_t resident, bool baselines) {
   const RunConfig& config = session.config;
-  return {.trials = config.tune.trials,
-          .steps = last_step(config.train),
-          .resident = resident,
-          .round_seconds = round_seconds(session, costs, resident),
-          .seconds = run_seconds(session, costs, config.tune.trials, resident, evaluations(config), baselines),
-          .stops = config.tune.scheduler && config.tune.scheduler->name != "none",
-          .memory = memory_needs(session, resident + (baselines ? 1 : 0)),
-          .save_bytes = save_bytes(session, resident + (baselines ? 1 : 0))};
+  return {
+      .trials = config.tune.trials,
+      .steps = last_step(config.train),
+      .resident = resident,
+      .round_seconds = round_seconds(session, costs, resident),
+      .evaluation_seconds = with_evaluations(session, costs, resident) - without_evaluations(session, costs, resident),
+      .asks_all_rows = !config.tune.eval_share && metric_named(config.tune.metric).source == MetricSource::loss,
+      .seconds = run_seconds(session, costs, config.tune.trials, resident, evaluations(config), baselines),
+      .stops = config.tune.scheduler && config.tune.scheduler->name != "none",
+      .memory = memory_needs(session, resident + (baselines ? 1 : 0)),
+      .save_bytes = save_bytes(session, resident + (baselines ? 1 : 0))};
 }
 
 std::vector<std::string> forecast_lines(const Forecast& f) {
@@ -70,6 +90,9 @@ std::vector<std::string> forecast_lines(const Forecast& f) {
                                 static_cast<double>(f.save_bytes) / (1 << 20)));
   else
     lines.emplace_back("run.save_every is 0: nothing is saved, so what is cut off cannot go on");
+  if (f.asks_all_rows && f.evaluation_seconds > f.seconds / 2)
+    lines.emplace_back(
+        "most of it is evaluation: --set tune.eval_share=0.2 asks fewer validation rows, the same for all");
   if (f.seconds > kLong && f.trials == 1)
     lines.emplace_back("shorter: fewer --steps, a smaller train.batch_size or data.max_length");
   else if (f.seconds > kLong)

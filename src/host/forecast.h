@@ -17,6 +17,8 @@ struct Forecast {
   std::int64_t trials = 1, steps = 1;  ///< of one trial that nobody stops
   std::int64_t resident = 1;           ///< trials side by side
   double round_seconds = 0;            ///< a step of all of them
+  double evaluation_seconds = 0;       ///< of `seconds`
+  bool asks_all_rows = true;           ///< an evaluation asks all of the validation data, whatever that takes
   double seconds = 0;                  ///< all trials to the end: the most that the run takes
   bool stops = false;                  ///< the scheduler may stop trials before their end
   std::vector<MemoryNeed> memory;      ///< of each device

@@ -55,9 +55,13 @@ void describe_session(const Session& session) {
 
 void say_notes(const Session& session) {
   for (const auto& note : session.notes) session.say(note);
-  const auto& valid = session.data.valid.examples;
-  const auto shared = count_shared(session.data.train.examples, valid);
-  if (shared > 0) session.say(shared_warning(shared, valid.size()));
+  const auto &train = session.data.train.examples, &valid = session.data.valid.examples,
+             &test = session.data.test.examples;
+  for (const std::string& warning : {shared_warning(count_shared(train, valid), valid.size()),
+                                     test_warning(count_shared(train, test), test.size(), "training"),
+                                     test_warning(count_shared(valid, test), test.size(), "validation")}) {
+    if (!warning.empty()) session.say(warning);
+  }
 }
 
 FileLock begin_folder(const Session& session) {

@@ -159,7 +159,6 @@ void read_about(const Json& json, ReportFacts& study) {
 // What a clock measured stands here alone, so that a study that was gone on with has the same report but for this.
 Json cost_json(const ReportFacts& study) {
   Json json = {{"seconds", study.seconds}};
-  if (study.evaluation_seconds) json["evaluation_seconds"] = number_to_json(*study.evaluation_seconds);
   json["steps"] = study.steps;
   json["tokens"] = study.tokens;
   json["saved_steps"] = study.saved_steps;
@@ -167,12 +166,9 @@ Json cost_json(const ReportFacts& study) {
 }
 void read_cost(const Json& json, ReportFacts& study) {
   study.seconds = json.at("seconds").get<double>();
-  if (json.contains("evaluation_seconds")) study.evaluation_seconds = number_from_json(json["evaluation_seconds"]);
   study.steps = json.at("steps").get<std::int64_t>();
   study.tokens = json.at("tokens").get<std::int64_t>();
   study.saved_steps = json.at("saved_steps").get<std::int64_t>();
-  if (study.evaluation_seconds && !(std::isfinite(*study.evaluation_seconds) && *study.evaluation_seconds >= 0))
-    throw bad_input("", "impossible seconds of evaluation");
 }
 
 // What analyze() found: it is not read back, since it is computed from the curves again.

@@ -22,6 +22,9 @@ TEST(SharedExamples, AreCountedInValidation) {
 
 TEST(SharedExamples, TheWarningSaysHowMany) {
   EXPECT_EQ(shared_warning(0, 10), "");
+  EXPECT_EQ(test_warning(0, 10, "training"), "");
+  EXPECT_NE(test_warning(2, 10, "training").find("2 of 10 test examples also occur in training data"),
+            std::string::npos);
   EXPECT_NE(shared_warning(1234, 5000).find("1,234 of 5,000"), std::string::npos) << shared_warning(1234, 5000);
 }
 

@@ -114,8 +114,8 @@ TEST(Estimate, TheRunIsItsRoundsAndEvaluations) {
   LaneCosts costs;
   costs.step.trial = 0.5;
   EXPECT_DOUBLE_EQ(round_seconds(session, costs, 16), 8);
-  EXPECT_DOUBLE_EQ(run_seconds(session, costs, 32, 16, 1, false), 2 * 100 * 8) << "32 trials, 16 at a time";
-  EXPECT_DOUBLE_EQ(run_seconds(session, costs, 32, 16, 1, true), 2 * 100 * 8 + 100 * 0.5) << "and the default run";
+  EXPECT_DOUBLE_EQ(run_seconds(session, costs, 32, 16, {1, 0}, false), 2 * 100 * 8) << "32 trials, 16 at a time";
+  EXPECT_DOUBLE_EQ(run_seconds(session, costs, 32, 16, {1, 0}, true), 2 * 100 * 8 + 100 * 0.5) << "and the default run";
   multiply_lanes(session.model, 2);
   EXPECT_DOUBLE_EQ(round_seconds(session, costs, 16), 4);
   EXPECT_DOUBLE_EQ(round_seconds(session, costs, 3), 1) << "the fullest lane counts";

@@ -201,6 +201,31 @@ TEST(StudyState, WhatIsDamagedIsRefusedByName) {
   EXPECT_EQ(complaint([&](Json& j) { j["in_flight"] = round; }),
             "the study: a round under way has a lane that is not there");
   EXPECT_EQ(complaint([](Json& j) { j["tokens_per_pass"] = {1, 2}; }), "the study: has another number of lanes");
+  EXPECT_EQ(complaint([](Json& j) { j["search_ended"] = "soon"; }), "the study: unknown word soon");
+  const auto after = [](const char* key, const Json& value) {
+    return [key, value](Json& j) {
+      Json run{
+          {"kind", "confirm"},        {"of", 0},          {"seed_added", 1},        {"parameter", ""}, {"stop_at", 3},
+          {"changes", Json::array()}, {"started", false}, {"trial", j["trials"][0]}};
+      run["trial"]["id"] = -2;
+      run["trial"]["resident"] = false;
+      run["trial"]["image"] = nullptr;
+      run[key] = value;
+      j["search_ended"] = "exhausted";
+      j["extras"] = Json::array({run});
+    };
+  };
+  EXPECT_EQ(complaint(after("seed_added", 1)), "");
+  EXPECT_EQ(complaint(after("kind", "guess")), "the study: unknown word guess");
+  EXPECT_EQ(complaint(after("kind", "audit")), "the study: has no weights to go on with");
+  for (const Json& of : {Json(99), Json(-1), Json()})
+    EXPECT_EQ(complaint(after("of", of)), "the study: names a trial that is not there");
+  EXPECT_EQ(complaint(after("stop_at", 0)), "the study: it stops before its first step");
+  EXPECT_EQ(complaint([&](Json& j) {
+              after("seed_added", 1)(j);
+              j["search_ended"] = nullptr;
+            }),
+            "the study: has runs after a search that goes on");
   EXPECT_EQ(
       complaint([](Json& j) {
         j["waiting"] = {{{"trial", 99}, {"do", "resume"}, {"params", Json::object()}, {"from", -1}, {"reason", ""}}};

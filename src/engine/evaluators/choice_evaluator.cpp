@@ -41,6 +41,7 @@ class ChoiceEvaluator : public Evaluator {
     EvaluatorWork work{.rows = std::ssize(rows_)};
     for (const ChoiceRow& row : rows_) {
       std::int64_t longest = 0;
+      work.sequences += std::ssize(row.continuations);
       for (const auto& next : row.continuations) {
         work.prompt_tokens += std::ssize(next);
         longest = std::max<std::int64_t>(longest, std::ssize(next));

@@ -46,12 +46,17 @@ using MeasuredMetrics = std::map<std::string, MeasuredMetric>;
 /// Of keys and values that an evaluation holds at once, at most, where one sequence does not need more.
 std::int64_t evaluation_cache_bytes(at::Device device);
 
+/// What a token costs that is made by decoding, in tokens of a forward pass: few rows at a time read all weights
+/// (tests/bench/results/generate.md).
+constexpr double kNewTokenCost = 4;
+
 /// What a trial is asked, for estimates of time and memory.
 struct EvaluatorWork {
   std::int64_t rows = 0;
   std::int64_t prompt_tokens = 0;  ///< computed in large passes
   std::int64_t new_tokens = 0;     ///< computed one by one, at most
   std::int64_t longest = 0;        ///< tokens of the longest sequence, at most
+  std::int64_t sequences = 0;      ///< each with keys and values of its own
 };
 
 /// Immutable: lanes use one side by side, each from its thread.

@@ -14,17 +14,18 @@
 #include "data/prompts.h"
 #include "engine/evaluators/choice_evaluator.h"
 #include "engine/evaluators/text_evaluator.h"
+#include "engine/schedule.h"
 
 namespace finetune {
 namespace {
 
 constexpr std::size_t kMostLabels = 100;  // design contract, 13.3
-constexpr std::size_t kFewestRows = 16;   // fewer say nothing
+constexpr std::size_t kFewestRows = 32;   // fewer say nothing
 
-// Cost of a token in tokens of a forward pass: a training step computes it forward, and twice as much backward.
-// Decoding costs as much as it reads weights for few rows at a time (tests/bench/results/generate.md).
-constexpr double kTrainedToken = 3, kNewToken = 4;
-// Evaluations of a trial where rungs have the metric too: schedulers look three to five times.
+// A training step computes a token forward, and twice as much backward: so many tokens of a forward pass.
+constexpr double kTrainedToken = 3;
+constexpr double kShare = 0.2;  // tune.eval_share by itself
+// Schedulers look at a trial three to five times.
 constexpr double kLooks = 5;
 
 std::vector<Metric> of_sources(const RunConfig& config, std::initializer_list<MetricSource> sources) {
@@ -158,21 +159,45 @@ std::size_t rows_for(double tokens, double tokens_per_row) {
 }  // namespace
 
 RowLimits limits_by_share(const RunConfig& config, const OpenedData& data) {
-  RowLimits limits;
-  const double share = config.tune.eval_share;
+  const double share = config.tune.eval_share.value_or(kShare);
   const MeanTokens train = mean_tokens(data.train), valid = mean_tokens(data.valid);
-  const bool at_rungs = rung_metric(config).source != MetricSource::loss;
-  const double every = static_cast<double>(config.run.eval_every), steps = static_cast<double>(config.train.steps);
-  const double evaluations = at_rungs ? kLooks + (every > 0 ? steps / every : 0) : 1;
+  const double steps = static_cast<double>(last_step(config.train));
+  const double every = static_cast<double>(config.run.eval_every), looks = kLooks + (every > 0 ? steps / every : 0);
   const double trained = steps * static_cast<double>(config.train.batch_size) * train.all * kTrainedToken;
-  const double tokens = share < 1 ? trained * share / (1 - share) / evaluations : INFINITY;
+  const double tokens = share < 1 ? trained * share / (1 - share) : INFINITY;  // of all evaluations of a trial
   const double choices = static_cast<double>(std::max<std::size_t>(2, config.data.labels.size()));
   const double written = std::min(static_cast<double>(config.tune.generate.max_new_tokens), 1.25 * valid.loss);
-  limits.choices = rows_for(tokens, valid.all + choices * valid.loss);
-  limits.texts = static_cast<std::size_t>(config.tune.generate.examples);
-  if (!config.is_given("tune.generate.examples"))
-    limits.texts = std::min(limits.texts, rows_for(tokens, valid.all - valid.loss + kNewToken * written));
+  const double choosing = valid.all + choices * valid.loss, writing = valid.all - valid.loss + kNewTokenCost * written;
+  RowLimits limits;
+  if (tasks_at_rungs(config)) {  // every look is at both
+    const double each = tokens / looks;
+    limits = {rows_for(each, valid.all + choosing), rows_for(each, valid.all + choosing),
+              rows_for(each, valid.all + writing)};
+    if (generates(metric_named(config.tune.metric))) limits.losses = limits.texts;
+  } else {
+    limits = {rows_for(tokens / 2 / looks, valid.all), rows_for(tokens / 2, choosing), rows_for(tokens / 2, writing)};
+  }
+  if (metric_named(config.tune.metric).source == MetricSource::loss && !config.tune.eval_share)
+    limits.losses = SIZE_MAX;
+  const auto asked = static_cast<std::size_t>(config.tune.generate.examples);
+  limits.texts = config.is_given("tune.generate.examples") ? asked : std::min(asked, limits.texts);
   return limits;
+}
+
+void limit_examples(Dataset& data, std::size_t most, std::vector<std::string>& notes) {
+  if (data.examples.size() <= most) return;
+  const Places places = places_of(data, most);
+  const std::size_t all = data.examples.size();
+  std::erase_if(data.examples, [&](const Example& e) { return !places.contains({e.file, e.line}); });
+  data.tokens = data.loss_tokens = 0;
+  for (const Example& example : data.examples) {
+    data.tokens += std::ssize(example.ids);
+    data.loss_tokens += example.loss_tokens();
+  }
+  notes.push_back(
+      fmt::format("validation: {} of {} rows, the same for all trials, which tune.eval_share of the time is "
+                  "enough for, {} at least; --set tune.eval_share=1 takes all",
+                  with_commas(std::ssize(data.examples)), with_commas(static_cast<long long>(all)), kFewestRows));
 }
 
 Evaluators open_evaluators(RunConfig& config, const OpenedModel& model, const Dataset& data, const RowLimits& limits,

@@ -16,12 +16,16 @@ using Evaluators = std::vector<std::shared_ptr<const Evaluator>>;
 
 /// How many rows of a set may be asked about, at most.
 struct RowLimits {
-  std::size_t choices = SIZE_MAX, texts = SIZE_MAX;
+  std::size_t losses = SIZE_MAX, choices = SIZE_MAX, texts = SIZE_MAX;
 };
 
-/// So many that metrics beside the loss take tune.eval_share of a trial's time, by the tokens that either computes;
-/// texts no more than tune.generate.examples, and as many where that was given.
+/// So many that evaluations take tune.eval_share of a trial's time, by the tokens that either computes: nothing is
+/// measured, so that the same rows are asked on every machine. Texts no more than tune.generate.examples, and as many
+/// where that was given. Losses have no limit where they are tuned and tune.eval_share is not given.
 RowLimits limits_by_share(const RunConfig& config, const OpenedData& data);
+
+/// Leaves `most` examples at most, always the same, in their order. Adds to `notes` how many.
+void limit_examples(Dataset& data, std::size_t most, std::vector<std::string>& notes);
 
 /// For tune.metric and run.metrics, over the examples of `data` (the held-out part of its files, say), which keep the
 /// order they have; where there are more than the limits a part that is always the same. Sets data.labels to the labels
