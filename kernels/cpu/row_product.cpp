@@ -8,7 +8,7 @@
 namespace finetune::kernels::cpu {
 
 Status row_product(const RowProduct& p, Stream stream) {
-  constexpr std::int64_t kPanel = 16;  // outputs
+  constexpr std::int64_t kPanel = 32;  // outputs: a panel of the widest registers
   if (p.type != Type::f32) return kFloat32Only;
   if (p.rows == 0) return {};
   in_parallel(stream, (p.outputs + kPanel - 1) / kPanel, kPanel * p.inputs * p.rows / 4,

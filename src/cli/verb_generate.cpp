@@ -28,6 +28,16 @@ std::int64_t new_tokens(const Arguments& arguments) {
   return static_cast<std::int64_t>(value);
 }
 
+// A run's configuration has them all; what is typed here is meant.
+void refuse_idle_settings(const Arguments& arguments) {
+  for (const auto& [key, text] : arguments.sources.settings) {
+    for (const char* idle : {"data.max_length", "data.truncate", "data.train_on", "data.append_eos"}) {
+      if (key == idle)
+        throw bad_input("", key + " means nothing to generate: prompts are taken whole, and nothing is trained");
+    }
+  }
+}
+
 void require_one_source(const Arguments& arguments, const RunConfig& config) {
   const bool typed = arguments.has("--prompt"), data = !config.data.valid.empty();
   if (typed && data) throw bad_input("", "--prompt and --data are given; one of them is possible");
@@ -75,6 +85,7 @@ void say_cut_off(const std::vector<Completion>& completions, std::int64_t positi
 
 int run_generate(const Arguments& arguments) {
   RunConfig config = prepare_config(arguments);
+  refuse_idle_settings(arguments);
   config.data.train.clear();  // of the run whose configuration this is
   require_one_source(arguments, config);
   check_paths(config, false, false);

@@ -2,16 +2,20 @@
 //
 //     bench_generate MODEL REFERENCE.json
 //
-// Says whether the ids are the same, then the times of one trial, of 16 trials side by side, and of a single sequence
-// against the rate at which this machine reads memory.
+// Says whether the ids are the same, then the times of one trial, of 16 trials side by side in one pack and in two
+// lanes as a study with `run.lanes: auto` computes small models, and of a single sequence against the rate at which
+// this machine reads memory.
 #include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <nlohmann/json.hpp>
+#include <thread>
 
 #include "core/strict_json.h"
+#include "kernels/torch/threads.h"
 #include "models/checkpoint.h"
 #include "models/generate/generate.h"
 
@@ -50,19 +54,33 @@ struct Bench {
     }
     adapters.emplace_back();
   }
-  // New tokens, and the seconds they took: the median of three.
-  void time(const char* what, const std::vector<Prompt>& prompts, std::int64_t new_tokens) const {
-    std::vector<double> times;
+  std::size_t tokens_of(const std::vector<Prompt>& prompts, std::int64_t new_tokens) const {
     std::size_t tokens = 0;
+    for (const Ids& ids : generate(base, &bank, adapters, prompts, {.max_new_tokens = new_tokens}))
+      tokens += ids.size();
+    return tokens;
+  }
+  // New tokens, and the seconds they took: the median of three.
+  void time(const char* what, const std::vector<std::vector<Prompt>>& lanes, std::int64_t new_tokens) const {
+    std::vector<double> times;
+    std::vector<std::size_t> tokens(lanes.size());
     for (int i = 0; i < 3; ++i) {
       times.push_back(seconds_of([&] {
-        tokens = 0;
-        for (const Ids& ids : generate(base, &bank, adapters, prompts, {.max_new_tokens = new_tokens}))
-          tokens += ids.size();
+        std::vector<std::jthread> threads;
+        for (std::size_t lane = 1; lane < lanes.size(); ++lane) {
+          threads.emplace_back([&, lane] {
+            set_thread_count(1);
+            tokens[lane] = tokens_of(lanes[lane], new_tokens);
+          });
+        }
+        if (lanes.size() > 1) set_thread_count(1);
+        tokens[0] = tokens_of(lanes[0], new_tokens);
       }));
     }
     std::sort(times.begin(), times.end());
-    std::printf("%-32s %8.3f s  %9.1f tokens/s\n", what, times[1], static_cast<double>(tokens) / times[1]);
+    std::size_t all = 0;
+    for (const std::size_t one : tokens) all += one;
+    std::printf("%-32s %8.3f s  %9.1f tokens/s\n", what, times[1], static_cast<double>(all) / times[1]);
   }
 
   BaseModel model;
@@ -119,12 +137,19 @@ int run(const char* folder, const char* file) {
   const Bench bench(folder);
   compare(bench, reference);
   const auto new_tokens = reference.at("new_tokens").get<std::int64_t>();
-  bench.time("one trial", prompts_of(reference.at("batch"), 0), new_tokens);
+  const int threads = at::get_num_threads();
+  bench.time("one trial", {prompts_of(reference.at("batch"), 0)}, new_tokens);
   std::vector<Prompt> all;
+  std::vector<std::vector<Prompt>> lanes(2);
   for (std::size_t trial = 0; trial < 16; ++trial) {
-    for (Prompt& prompt : prompts_of(reference.at("batch"), trial)) all.push_back(std::move(prompt));
+    for (Prompt& prompt : prompts_of(reference.at("batch"), trial)) {
+      all.push_back(prompt);
+      lanes[trial / 8].push_back(std::move(prompt));
+    }
   }
-  bench.time("16 trials side by side", all, new_tokens);
+  bench.time("16 trials side by side", {all}, new_tokens);
+  bench.time("16 trials in two lanes", lanes, new_tokens);
+  set_thread_count(threads);
   std::printf("transformers: %.3f s a trial, 16 in turn %.3f s\n", reference.at("seconds").get<double>(),
               16 * reference.at("seconds").get<double>());
   single_sequence(bench);

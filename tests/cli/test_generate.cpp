@@ -121,6 +121,7 @@ TEST_F(GenerateVerb, BadInputIsOneLine) {
   refused("--prompt a --max-new-tokens 0", "--max-new-tokens");
   refused("--prompt a --max-new-tokens 1.5", "--max-new-tokens");
   refused("--data /no/d", "/no/d");
+  refused("--prompt a --set data.max_length=3", "data.max_length means nothing to generate");
   refused("--prompt '" + std::string(65, 'a') + "'", "65 tokens, and the model 64 positions");
   f_.write("rows.jsonl", "{\"prompt\": \"ab\"}\n{\"prompt\": \"" + std::string(65, 'a') + "\"}\n");
   refused("--data '" + f_.path("rows.jsonl") + "'", "rows.jsonl:2");

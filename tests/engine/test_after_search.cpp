@@ -66,6 +66,11 @@ TEST(AfterSearch, TheBestAreTrainedAgainWithOtherSeeds) {
   // Three values at equal distances d: their deviation is d, and that of the mean d / sqrt(3).
   EXPECT_NEAR(*best.standard_error, (best.metrics[0] - best.metrics[1]) / std::sqrt(3.0), 1e-12);
   EXPECT_TRUE(result.after.confirms);
+  // One that was stopped is measured again where it was best, not at an end that it never came to.
+  const Trial& stopped = result.trials[static_cast<std::size_t>(result.after.confirmed[1].trial.value)];
+  ASSERT_LT(stopped.best_step, kSteps);
+  const double rate = stopped.config.learning_rate;
+  EXPECT_DOUBLE_EQ(result.after.confirmed[1].metrics[0], loss_after(rate, stopped.best_step, 0.01));
 }
 
 TEST(AfterSearch, TheWinnerIsTheBestMean) {
@@ -172,6 +177,7 @@ TEST(AfterSearch, TheWinnerIsHeldAgainstTheNextAndTheDefaultByExample) {
   const StudyResult result = play({.judged = 2});
   ASSERT_EQ(result.after.judged.size(), 3u);
   EXPECT_EQ(result.after.judged[0].trial, TrialId{1});
+  EXPECT_NE(result.after.judged[1].trial, TrialId{1}) << "it is held against another";
   EXPECT_EQ(result.after.judged[2].trial, kDefaultRun);
   for (const JudgedRun& one : result.after.judged) {
     const Trial& trial =
