@@ -1,6 +1,7 @@
 #include "data/completion.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "core/error.h"
 #include "core/text.h"
@@ -15,7 +16,8 @@ using Json = nlohmann::ordered_json;
 constexpr const char* kSpace = " \t\r\n";
 
 std::vector<std::string> texts_in(const Json& list, const std::string& column) {
-  if (!list.is_array() || list.empty()) throw bad_input("", "field " + column + " is not a list of texts");
+  if (!list.is_array()) throw bad_input("", "field " + column + " is not a list of texts");
+  if (list.empty()) throw bad_input("", "field " + column + " is empty");
   std::vector<std::string> texts;
   for (const Json& entry : list) texts.push_back(text_of(entry, column));
   return texts;
@@ -25,18 +27,42 @@ std::size_t position(const std::vector<std::string>& texts, const std::string& t
   return static_cast<std::size_t>(std::find(texts.begin(), texts.end(), text) - texts.begin());
 }
 
-// A text of the list goes before an index, since choices may be numbers.
+[[noreturn]] void refuse_answer(const std::string& column, const std::string& text, const std::string& why) {
+  throw bad_input("", "field " + column + " is " + text.substr(0, 80) + ", which " + why);
+}
+
+std::optional<std::size_t> as_index(const std::string& text, std::size_t count) {
+  const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
+  const bool index = !text.empty() && text.size() < 9 && std::all_of(text.begin(), text.end(), is_digit);
+  return index && std::stoul(text) < count ? std::optional(std::stoul(text)) : std::nullopt;
+}
+
+// A text is a label or one of the choices, else an index; a number is an index, or a label where labels are numbers.
 std::size_t right_choice(const Json& answer, const std::vector<std::string>& texts,
                          const std::vector<std::string>& labels, const std::string& column) {
   const std::string text = text_of(answer, column);
-  for (const auto& names : {labels, texts}) {
-    if (const std::size_t found = position(names, text); found < names.size()) return found;
+  const std::size_t count = texts.size(), label = position(labels, text), choice = position(texts, text);
+  const std::optional<std::size_t> index = as_index(text, count);
+  const bool is_label = label < labels.size();
+  if (is_label && index && answer.is_number() && *index != label)
+    refuse_answer(column, text, "is the label of one choice and the index of another; write labels as texts");
+  if (is_label) return label;
+  if (choice < count && !answer.is_number()) return choice;
+  if (index) return *index;
+  refuse_answer(column, text,
+                "is none of the row's " + std::to_string(count) + " choices, and no index from 0 of them");
+}
+
+// Of equal choices none is the right one, an empty one is no answer, and a single one is no choice.
+void require_choices(const std::vector<std::string>& texts, const std::string& column) {
+  if (texts.size() < 2) throw bad_input("", "field " + column + " has a single choice");
+  for (std::size_t i = 0; i < texts.size(); ++i) {
+    const std::string text = stripped(texts[i]);
+    const auto same = [&](const std::string& other) { return stripped(other) == text; };
+    if (text.empty()) throw bad_input("", "field " + column + " has an empty choice");
+    if (std::count_if(texts.begin(), texts.end(), same) > 1)
+      throw bad_input("", "field " + column + " has \"" + text.substr(0, 80) + "\" twice");
   }
-  const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
-  const bool index = !text.empty() && text.size() < 9 && std::all_of(text.begin(), text.end(), is_digit);
-  if (index && std::stoul(text) < texts.size()) return std::stoul(text);
-  throw bad_input("", "field " + column + " is " + text.substr(0, 80) + ", which is none of the row's " +
-                          std::to_string(texts.size()) + " choices, and no index from 0 of them");
 }
 
 std::string escaped(const std::string& text) {
@@ -79,10 +105,16 @@ RowChoices choices_of(const Json& record, const DataOptions& options) {
   if (choices.is_object() && choices.contains("text") && choices.contains("label")) {
     made.texts = texts_in(choices["text"], column);
     labels = texts_in(choices["label"], column);
-    if (labels.size() != made.texts.size()) throw bad_input("", "field " + column + " has more labels than texts");
+    if (labels.size() != made.texts.size())
+      throw bad_input("", "field " + column + " has " + std::to_string(made.texts.size()) + " texts and " +
+                              std::to_string(labels.size()) + " labels");
+    require_choices(labels, column + ".label");
+  } else if (choices.is_object()) {
+    throw bad_input("", "field " + column + " is neither a list of texts nor {text: [...], label: [...]}");
   } else {
     made.texts = texts_in(choices, column);
   }
+  require_choices(made.texts, column);
   made.right = right_choice(field(record, options, "answer"), made.texts, labels, column_of(options, "answer"));
   return made;
 }
@@ -123,8 +155,9 @@ AnsweredRow with_completion(const Json& record, const std::string& format, const
   } else if (format == "alpaca") {
     row.record[column_of(options, "output")] = made;
   } else if (format == "choices") {
-    row.record[column_of(options, "choices")] = Json::array({text});
-    row.record[column_of(options, "answer")] = text;
+    // Another choice stands beside it, for there must be two; nothing is made of it.
+    row.record[column_of(options, "choices")] = Json::array({text, text + " or not"});
+    row.record[column_of(options, "answer")] = 0;
   } else if (format == "pattern") {
     row.options.completion = escaped(made);
   } else {

@@ -11,7 +11,8 @@
 namespace finetune {
 
 /// Of a row with columns `choices` (a list of texts, or {text: [...], label: [...]} as some datasets write it) and
-/// `answer` (an index from 0, a text of the list, or a label).
+/// `answer`: a number is an index from 0 (a label where labels are numbers and it is no other's index), a text a label,
+/// one of the list, or an index.
 struct RowChoices {
   std::vector<std::string> texts;
   std::size_t right = 0;

@@ -39,7 +39,8 @@ std::vector<std::string> unused_columns(const nlohmann::ordered_json& record, co
                                         const DataOptions& options, bool handed_over) {
   const FormatColumns* known = columns_for(format);
   std::vector<std::string> unused;
-  if (known == nullptr || handed_over) return unused;
+  const bool by_pattern = format == "choices" && options.has_pattern;  // which names the columns it wants
+  if (known == nullptr || handed_over || by_pattern) return unused;
   const auto holds = [&](const std::vector<std::string>& fields, const std::string& column) {
     return std::any_of(fields.begin(), fields.end(),
                        [&](const std::string& field) { return column_of(options, field) == column; });

@@ -35,6 +35,7 @@ RunConfig prepare_config(const Arguments& arguments, bool asktell) {
   try {
     validate(config, asktell);
   } catch (const Error& error) {
+    if (!arguments.sources.settings.empty()) throw;  // it may be one of those
     throw error.at(arguments.sources.file);
   }
   return config;

@@ -160,8 +160,9 @@ void Progress::on_end(const Trial& trial) {
 void Progress::on_search_end(const StudyState& state) {
   const std::lock_guard lock(mutex_);
   if (!plan_ || plan_->trials == 1) return;
-  const std::string runs = state.extras.empty() ? "" : fmt::format("{} more runs, then ", state.extras.size());
-  put_line("the search is over; " + runs + "the best are measured row by row");
+  const std::size_t runs = state.extras.size();
+  const std::string first = runs == 0 ? "" : fmt::format("{} more {}, then ", runs, runs == 1 ? "run" : "runs");
+  put_line("the search is over; " + first + "a last look at the best");
 }
 
 // A trial that was stopped counts as whole: its steps will not be run. Whichever budget ends first counts.

@@ -14,6 +14,7 @@ int show_study(const ReportFacts& study, bool json) {
   else
     std::cout << report_text(study);
   if (!study.interrupted && all_failed(study)) throw failed(study.folder, "every trial failed: " + failure_hint(study));
+  if (!study.interrupted && !study.best) throw failed(study.folder, "no trial was evaluated, so there is no winner");
   return study.interrupted ? 130 : 0;
 }
 

@@ -15,14 +15,16 @@
 namespace finetune {
 namespace {
 
-std::string per_example_lines(const std::vector<ExampleLoss>& losses) {
+// Of metrics that are a share of rows also 1 or 0, where every row was asked.
+std::string per_example_lines(const std::vector<ExampleLoss>& losses, const MeasuredMetrics& tasks) {
   std::string text;
-  for (const auto& loss : losses) {
-    text +=
-        nlohmann::ordered_json{
-            {"tokens", loss.tokens}, {"loss_tokens", loss.loss_tokens}, {"nll", number_to_json(loss.nll)}}
-            .dump() +
-        "\n";
+  for (std::size_t i = 0; i < losses.size(); ++i) {
+    nlohmann::ordered_json line{
+        {"tokens", losses[i].tokens}, {"loss_tokens", losses[i].loss_tokens}, {"nll", number_to_json(losses[i].nll)}};
+    for (const auto& [name, metric] : tasks) {
+      if (metric.examples.size() == losses.size() && name != "macro_f1") line[name] = metric.examples[i].value;
+    }
+    text += line.dump() + "\n";
   }
   return text;
 }
@@ -62,11 +64,10 @@ nlohmann::ordered_json result_json(const EvalResult& result, const std::vector<E
   return json;
 }
 
-void add_tasks(const Session& session, EvalResult& result) {
-  for (const auto& evaluator : session.evaluators) {
-    for (const auto& [name, metric] : evaluate_model(session.model, *evaluator, session.say))
-      result.task[name] = metric.value;
-  }
+MeasuredMetrics task_metrics(const Session& session) {
+  MeasuredMetrics all;
+  for (const auto& evaluator : session.evaluators) all.merge(evaluate_model(session.model, *evaluator, session.say));
+  return all;
 }
 
 // The configuration of a run may hold out a share of its training data; here --data is all there is.
@@ -88,16 +89,19 @@ int run_eval(const Arguments& given) {
       evaluate_examples(session.model, session.data.valid.examples, session.tokens_per_pass);
 
   EvalResult measured = total(losses, session.data.valid.examples);
-  add_tasks(session, measured);
+  const MeasuredMetrics tasks = task_metrics(session);
+  for (const auto& [name, metric] : tasks) measured.task[name] = metric.value;
   const nlohmann::ordered_json result = result_json(measured, losses);
-  if (!per_example.empty()) write_file_atomically(per_example, per_example_lines(losses));
+  if (!per_example.empty()) write_file_atomically(per_example, per_example_lines(losses, tasks));
   if (arguments.json()) {
     std::cout << result.dump() << "\n";
   } else {
     for (const auto& [key, value] : result.items())
       std::cout << key << std::string(22 - key.size(), ' ') << value.dump() << "\n";
   }
-  return 0;
+  // What tune.command could not say was said; a number that is missing is a failure.
+  const auto command = measured.task.find("command");
+  return command != measured.task.end() && !std::isfinite(command->second) ? 1 : 0;
 }
 
 }  // namespace
@@ -109,7 +113,8 @@ Verb eval_verb() {
           .flags = {model_flag(),
                     adapter_flag(),
                     data_flag(),
-                    {"--per-example", "FILE", "write tokens, loss tokens and nll of each line"},
+                    {"--per-example", "FILE",
+                     "write tokens, loss tokens and nll of each line, and whether its answer is right"},
                     devices_flag()},
           .required = {"model.path", "data.valid"},
           .run = run_eval};

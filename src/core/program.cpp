@@ -2,7 +2,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
-#include <spawn.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -10,11 +10,11 @@
 #include <cerrno>
 #include <chrono>
 #include <csignal>
+#include <cstdlib>
 #include <cstring>
 
 #include "core/number.h"
-
-extern char** environ;
+#include "core/text.h"
 
 namespace finetune {
 namespace {
@@ -61,26 +61,33 @@ class OutputPipe {
   std::array<int, 2> ends_{-1, -1};
 };
 
-// 0 or an error number.
+// What the child does: no more than what is safe after a fork of many threads. It ends with the thread that started it.
+[[noreturn]] void become(char* const* words, const OutputPipe& output, const OutputPipe& error, int report) {
+  ::setpgid(0, 0);  // a group of its own, so that it and its children can be killed together; Ctrl-C is ours to act on
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  const int nothing = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
+  ::dup2(nothing, STDIN_FILENO);
+  ::dup2(output.writer(), STDOUT_FILENO);
+  ::dup2(error.writer(), STDERR_FILENO);
+  ::execvp(words[0], words);
+  const int failed = errno;
+  [[maybe_unused]] const ssize_t told = ::write(report, &failed, sizeof failed);
+  ::_exit(127);
+}
+
+// 0 or an error number. The child closes the pipe by becoming another program, or says why it could not.
 int spawn(const std::vector<std::string>& words, const OutputPipe& output, const OutputPipe& error, pid_t& child) {
   std::vector<char*> arguments;
   for (const std::string& word : words) arguments.push_back(const_cast<char*>(word.c_str()));
   arguments.push_back(nullptr);
-  posix_spawn_file_actions_t actions;
-  posix_spawn_file_actions_init(&actions);
-  const int nothing = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
-  posix_spawn_file_actions_adddup2(&actions, nothing, STDIN_FILENO);
-  posix_spawn_file_actions_adddup2(&actions, output.writer(), STDOUT_FILENO);
-  posix_spawn_file_actions_adddup2(&actions, error.writer(), STDERR_FILENO);
-  posix_spawnattr_t attributes;
-  posix_spawnattr_init(&attributes);
-  // A group of its own, so that it and its children can be killed together; Ctrl-C is ours to act on.
-  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);
-  posix_spawnattr_setpgroup(&attributes, 0);
-  const int failed = posix_spawnp(&child, words.front().c_str(), &actions, &attributes, arguments.data(), environ);
-  posix_spawnattr_destroy(&attributes);
-  posix_spawn_file_actions_destroy(&actions);
-  if (nothing >= 0) ::close(nothing);
+  std::array<int, 2> report{};
+  if (::pipe2(report.data(), O_CLOEXEC) != 0) return errno;
+  child = ::fork();
+  if (child == 0) become(arguments.data(), output, error, report[1]);
+  int failed = child < 0 ? errno : 0;
+  ::close(report[1]);
+  if (child > 0 && ::read(report[0], &failed, sizeof failed) > 0) ::waitpid(child, nullptr, 0);
+  ::close(report[0]);
   return failed;
 }
 
@@ -136,6 +143,15 @@ ProgramResult run_program(const std::vector<std::string>& words, const ProgramLi
   ::kill(-child, SIGKILL);  // what it left running
   result.problem = how_it_ended(status);
   return result;
+}
+
+bool can_be_run(const std::string& program) {
+  if (program.find('/') != std::string::npos) return ::access(program.c_str(), X_OK) == 0;
+  const char* path = std::getenv("PATH");
+  for (const std::string& folder : split(path != nullptr ? path : "/bin:/usr/bin", ':')) {
+    if (::access(((folder.empty() ? "." : folder) + "/" + program).c_str(), X_OK) == 0) return true;
+  }
+  return false;
 }
 
 }  // namespace finetune

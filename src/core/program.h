@@ -18,8 +18,12 @@ struct ProgramResult {
   bool interrupted = false;
 };
 
+/// Whether there is such a program, found as a shell finds it.
+bool can_be_run(const std::string& program);
+
 /// `words`: the program, found as a shell finds it, and its arguments; there is no shell. Its standard input is empty.
-/// Whatever it has started ends with it when it is killed, as far as it stayed in its process group. Blocks.
+/// Whatever it has started ends with it when it is killed, as far as it stayed in its process group; it does not
+/// outlive the thread that runs it. Blocks.
 ProgramResult run_program(const std::vector<std::string>& words, const ProgramLimits& limits);
 
 }  // namespace finetune

@@ -118,6 +118,10 @@ std::optional<std::int64_t> confirm_cost(const AfterSearch& options, const Study
   return steps > 0 ? std::optional(steps) : std::nullopt;
 }
 
+std::size_t confirm_count(const AfterSearch& options, const StudyState& state, Direction direction) {
+  return options.confirm ? candidates(options, state, direction).size() : 0;
+}
+
 bool confirms(const AfterSearch& options, const StudyState& state, Direction direction) {
   const auto cost = confirm_cost(options, state, direction);
   return cost && (!options.confirm_is_auto || *cost * kAutoShare <= state.steps);

@@ -56,6 +56,7 @@ struct TestMetrics {
 
 struct AfterResult {
   std::optional<std::int64_t> confirm_steps;  ///< what confirming costs or would cost
+  std::size_t confirm_count = 0;              ///< of how many configurations
   bool confirms = false;                      ///< it was done
   std::vector<Confirmed> confirmed;           ///< the best mean first
   std::optional<std::int64_t> audited, would_have_won;
@@ -78,6 +79,8 @@ std::string label_of(const ExtraRun& run, std::int64_t seed);
 
 /// What confirming costs in steps; nothing where it is not asked for or nobody can be confirmed.
 std::optional<std::int64_t> confirm_cost(const AfterSearch& options, const StudyState& state, Direction direction);
+/// How many would be.
+std::size_t confirm_count(const AfterSearch& options, const StudyState& state, Direction direction);
 /// Whether it is done.
 bool confirms(const AfterSearch& options, const StudyState& state, Direction direction);
 

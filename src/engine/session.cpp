@@ -50,6 +50,7 @@ bool measures_texts(const RunConfig& config) {
 void open_metrics(Session& session, const DataUse& use) {
   if (session.data.valid.examples.empty()) return;
   RunConfig& config = session.config;
+  settle_labels(config, session.data.valid, use, session.notes);
   const RowLimits limits = use.trains ? limits_by_share(config, session.data) : RowLimits{};
   limit_examples(session.data.valid, limits.losses, session.notes);
   session.evaluators = open_evaluators(config, session.model, session.data.valid, limits, use, session.notes);

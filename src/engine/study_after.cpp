@@ -131,7 +131,9 @@ AfterResult Study::after_result() {
   const Direction direction = options_.metric.direction;
   result.confirm_steps = confirm_cost(options_.after, state_, direction);
   result.confirmed = confirmed_of(state_, direction);
-  result.confirms = !result.confirmed.empty();
+  result.confirm_count = confirm_count(options_.after, state_, direction);
+  const auto is_one = [](const ExtraRun& run) { return run.kind == ExtraRun::Kind::confirm; };
+  result.confirms = std::ranges::any_of(state_.extras, is_one);
   const auto best = winner(result.confirmed);
   if (!best) return result;
   add_audit(state_, *best, direction, result);

@@ -26,11 +26,13 @@ std::string cost_text(std::int64_t steps, std::int64_t used) {
 std::string confirmation_text(const TuneConfig& tune, bool full, const StudyResult& result) {
   const AfterResult& after = result.after;
   const ConfirmConfig asked = tune.confirm.value_or(ConfirmConfig{});
+  if (after.confirms && after.confirmed.empty()) return "not confirmed: every run with another seed failed";
   if (after.confirms) return "confirmed with " + seeds_text(asked.seeds);
   if (!tune.confirm || !result.best) return "";
   const std::string how = fmt::format("--set tune.confirm.seeds={} does it", asked.seeds);
   if (after.confirm_steps)
-    return fmt::format("not confirmed: training the best {} again with {} would cost {}; {}", asked.top,
+    return fmt::format("not confirmed: training the best{} again with {} would cost {}; {}",
+                       after.confirm_count == 1 ? "" : " " + std::to_string(after.confirm_count),
                        seeds_text(asked.seeds), cost_text(*after.confirm_steps, result.steps), how);
   return full && tune.confirm_is_auto ? "not confirmed: whole models are many weights to keep; " + how : "";
 }

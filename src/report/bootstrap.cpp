@@ -8,6 +8,8 @@
 namespace finetune {
 namespace {
 
+constexpr std::size_t kFewestExamples = 8;  // drawing again from fewer finds no more than they show
+
 constexpr std::size_t kMostDraws = 2000, kFewestDraws = 100, kMostFigures = 20'000'000;
 constexpr double kLow = 0.025, kHigh = 0.975;
 
@@ -64,7 +66,7 @@ std::size_t bootstrap_draws(std::size_t examples, std::size_t sides) {
 
 std::vector<ComparisonFact> compare_judged(const ReportFacts& study) {
   const Statistic over = statistic_named(study.metric);
-  if (over == nullptr || study.judged.size() < 2 || study.judged.front().examples.empty()) return {};
+  if (over == nullptr || study.judged.size() < 2 || study.judged.front().examples.size() < kFewestExamples) return {};
   const Figures winner = study.judged.front().examples;
   std::vector<Figures> sides;
   std::vector<ComparisonFact> comparisons;

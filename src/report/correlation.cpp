@@ -95,6 +95,8 @@ std::optional<CorrelationFact> agreement_at_rungs(const ReportFacts& study) {
   if (by_step.size() > 1) by_step.erase(end);
   if (by_step.empty()) return std::nullopt;
   const auto& [step, values] = *by_step.rbegin();
+  const auto varies = [](const std::vector<double>& of) { return std::ranges::min(of) < std::ranges::max(of); };
+  if (!varies(values.first) || !varies(values.second)) return std::nullopt;  // there is no order to agree on
   return CorrelationFact{step, end, values.first.size(), spearman(values.first, values.second)};
 }
 

@@ -20,7 +20,10 @@ void analyze(ReportFacts& study) {
   study.correlations = budget_correlations(study.trials);
   const auto has_compared = [](const TrialFacts& trial) { return !trial.compared.empty(); };
   if (std::ranges::any_of(study.trials, has_compared)) study.rung_agreement = agreement_at_rungs(study);
-  if (!study.judged.empty()) study.comparisons = compare_judged(study);
+  if (!study.judged.empty()) {
+    study.judged_examples = std::ssize(study.judged.front().examples);
+    study.comparisons = compare_judged(study);
+  }
   study.hints = hints_of(study);  // last: they read all of the above
 }
 

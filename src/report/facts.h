@@ -177,6 +177,7 @@ struct ReportFacts {
   std::vector<ImportanceFact> importance;     ///< largest share first
   std::vector<InteractionFact> interactions;  ///< largest first
   std::vector<CorrelationFact> correlations;  ///< by early step, then late
+  std::int64_t judged_examples = 0;           ///< how many each of `judged` has
   std::vector<ComparisonFact> comparisons;    ///< of judged.front() with each other of `judged`
   std::vector<HintFact> hints;
 

@@ -11,6 +11,7 @@
 
 namespace finetune {
 namespace {
+constexpr std::int64_t kFewExamples = 30;
 
 using Hints = std::vector<HintFact>;
 
@@ -84,7 +85,8 @@ std::string overfitting_of(const ReportFacts& study, const TrialFacts& trial) {
       best = &point;
     last = &point;
   }
-  if (best == nullptr || std::fabs(last->value - best->value) < kWorse * std::fabs(best->value) || last == best)
+  if (best == nullptr || last->value == best->value ||
+      std::fabs(last->value - best->value) < kWorse * std::fabs(best->value) || last == best)
     return "";
   const auto before = loss_before(trial, best->step), after = loss_before(trial, last->step);
   if (!before || !after || *after >= *before) return "";
@@ -138,6 +140,13 @@ Hints misleading_rungs(const ReportFacts& study) {
        fmt::format("those that went on from step {} came to a later rung in the opposite order", join(steps, ", "))}};
 }
 
+Hints hardly_any_examples(const ReportFacts& study) {
+  const std::int64_t examples = study.judged_examples;
+  if (examples <= 0 || examples >= kFewExamples || !study.comparisons.empty()) return {};
+  return {{"The validation set is too small to say anything of new data: a hundred examples and more do.",
+           fmt::format("it has {}", examples)}};
+}
+
 // The interval's width goes with one over the root of the number of examples: so many that 0 is no longer in it.
 Hints too_few_examples(const ReportFacts& study) {
   const auto is_trial = [](const ComparisonFact& comparison) { return comparison.other.has_value(); };
@@ -164,8 +173,8 @@ Hints too_few_examples(const ReportFacts& study) {
        std::move(evidence)}};
 }
 
-constexpr Hints (*kTable[])(const ReportFacts&) = {ends_of_ranges, overfitting, rate_together, misleading_rungs,
-                                                   too_few_examples};
+constexpr Hints (*kTable[])(const ReportFacts&) = {ends_of_ranges,   overfitting,         rate_together,
+                                                   misleading_rungs, hardly_any_examples, too_few_examples};
 
 Hints mostly_evaluation(const ReportFacts& study) {
   if (!study.evaluation_seconds || !(study.seconds > 0)) return {};
@@ -173,11 +182,11 @@ Hints mostly_evaluation(const ReportFacts& study) {
   if (!(share > kMostlyEvaluation)) return {};
   const auto is_written = [&](const Metric& metric) { return study.metric == metric.name && generates(metric); };
   const bool writes = std::ranges::any_of(metrics(), is_written);
-  return {
-      {fmt::format("Most of the time went into evaluation: {}a smaller data.valid_fraction or a larger run.eval_every "
-                   "leave more of it for training.",
-                   writes ? "a smaller tune.generate.examples, " : ""),
-       fmt::format("{} of {}", duration_text(*study.evaluation_seconds), duration_text(study.seconds))}};
+  return {{fmt::format(
+               "Most of the time went into evaluation: {}a smaller tune.eval_share or fewer validation rows leave more "
+               "of it for training.",
+               writes ? "a smaller tune.generate.examples, " : ""),
+           fmt::format("{} of {}", duration_text(*study.evaluation_seconds), duration_text(study.seconds))}};
 }
 
 }  // namespace

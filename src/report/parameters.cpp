@@ -207,6 +207,8 @@ void compare_parameters(ReportFacts& study) {
   study.interactions.clear();
   const std::vector<Compared> compared = compared_trials(study);
   if (compared.size() < kFewest) return;
+  const auto is_like_first = [&](const Compared& one) { return one.metric == compared.front().metric; };
+  if (std::ranges::all_of(compared, is_like_first)) return;  // there is nothing to explain
   const std::vector<ParameterFacts> search = searched(study);
   for (const Group& group : groups_of(search, compared)) measure(study, group, compared);
   const auto larger = [](const auto& a, const auto& b) { return a.share > b.share; };

@@ -39,7 +39,7 @@ std::string best_text(const ReportFacts& study) {
 // A file that is there, as a shell reads it, and what scoring it says.
 std::pair<std::string, std::string> data_to_score(const ReportFacts& study) {
   if (!study.valid_files.empty())
-    return {shell_word(study.valid_files.front()), "score it on its validation data, or on data of yours"};
+    return {shell_word(study.valid_files.front()), "score it on all of its validation data, or on data of yours"};
   if (!study.train_files.empty())
     return {shell_word(study.train_files.front()), "score it on the file it was trained on, or on data of yours"};
   return {"FILE", "score it on other data"};

@@ -27,18 +27,25 @@ std::string on_lead_over_default(const ReportFacts& study, double relative) {
 std::string on_baselines(const ReportFacts& study) {
   const TrialFacts& best = study.trials[*study.best];
   const double sign = study.direction == Direction::minimize ? 1 : -1;
+  // What other seeds gave is what can be expected; its own metric is what it was chosen for.
+  const ConfirmedFact* confirmed = confirmed_of(study, best.id);
+  const double metric = confirmed != nullptr ? confirmed->mean : *best.metric;
   std::string text;
-  const bool base_is_better = study.base_metric && sign * (*study.base_metric - *best.metric) <= 0;
+  const bool base_is_better = study.base_metric && sign * (*study.base_metric - metric) <= 0;
   if (study.base_metric) text += fmt::format(" The untouched base has {:.5g}.", *study.base_metric);
   if (base_is_better) text += " Training did not improve it: look at learning rates, steps and data.";
   if (!study.default_failure.empty()) text += " The default configuration failed: " + study.default_failure + ".";
   if (!study.default_metric) return text;
-  const double gain = sign * (*study.default_metric - *best.metric);
+  const double gain = sign * (*study.default_metric - metric);
   text += fmt::format(" The default configuration reaches {:.5g}", *study.default_metric);
   const double relative = std::fabs(*study.default_metric) > 0 ? gain / std::fabs(*study.default_metric) : 0;
-  if (gain <= 0) return text + (base_is_better ? "." : ", which no trial beats: use the defaults, or search longer.");
+  if (gain <= 0)
+    return text + (base_is_better ? "."
+                   : confirmed != nullptr
+                       ? ", which the best does not beat with other seeds: use the defaults, or search longer."
+                       : ", which no trial beats: use the defaults, or search longer.");
   const double percent = 100 * relative;
-  text += fmt::format("; the best is {} % {}.",
+  text += fmt::format("; the best{} is {} % {}.", confirmed != nullptr ? ", over the other seeds," : "",
                       percent < 100 ? fmt::format("{:.2g}", percent) : fmt::format("{:.0f}", percent),
                       study.direction == Direction::minimize ? "below" : "above");
   return text + on_lead_over_default(study, relative);

@@ -30,8 +30,10 @@ std::string rung_agreement_text(const ReportFacts& study) {
   const double agreement = study.rung_agreement->spearman;
   const std::string& compared = study.rung_metric.empty() ? study.metric : study.rung_metric;
   const char* how = agreement >= 0.8 ? "ranks" : agreement >= 0.5 ? "ranks roughly" : "does not rank";
-  return fmt::format("{} at rungs {} trials as {} at the end{}: Spearman {:.2f} over {} trials.", compared, how,
-                     study.metric, agreement >= 0.5 ? "" : " does", agreement, study.rung_agreement->trials);
+  const bool at_end = study.rung_agreement->early == study.rung_agreement->late;
+  return fmt::format("{} {} {} trials as {} at the end{}: Spearman {:.2f} over {} trials.", compared,
+                     at_end ? "at the end" : "at rungs", how, study.metric, agreement >= 0.5 ? "" : " does", agreement,
+                     study.rung_agreement->trials);
 }
 
 std::string shortened(const std::string& text) {

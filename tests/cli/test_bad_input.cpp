@@ -169,6 +169,17 @@ std::vector<Case> all_cases() {
       setting("confirm_nobody", "tune.confirm.top=0", "tune.confirm.top"),
       setting("confirm_text", "tune.confirm=yes", "tune.confirm"),
       setting("audit_above_one", "tune.audit=1.5", "tune.audit"),
+      {"labels_twice",
+       [](const Fixture& f) { return f.tune("--set tune.metric=label_accuracy --set 'data.labels=[d, e, d]'"); },
+       "data.labels has d twice"},
+      {"label_alone",
+       [](const Fixture& f) { return f.tune("--set tune.metric=label_accuracy --set 'data.labels=[d]'"); },
+       "data.labels has a single label"},
+      {"command_that_is_not_there",
+       [](const Fixture& f) {
+         return f.tune("--set tune.metric=command --set tune.direction=minimize --set tune.command=/no/judge");
+       },
+       "/no/judge"},
       setting("one_label", "tune.metric=label_accuracy", "data.labels"),
       {"command_without_direction",
        [](const Fixture& f) { return f.tune("--set tune.metric=command --set tune.command=judge"); }, "tune.direction"},

@@ -97,12 +97,31 @@ TEST(Choices, OfARowAreFoundByTextLabelAndIndex) {
   };
   EXPECT_EQ(right({"a", "b", "c"}, "b"), 1u);
   EXPECT_EQ(right({"a", "b", "c"}, 2), 2u);
-  EXPECT_EQ(right({"a", "b", "c"}, "2"), 2u) << "a table has texts alone";
-  EXPECT_EQ(right({"1", "2"}, "1"), 0u) << "a choice goes before an index";
+  EXPECT_EQ(right({"a", "b", "c"}, "2"), 2u) << "an index may be written as a text";
+  EXPECT_EQ(right({"8", "2", "24"}, 2), 2u) << "a number is an index whatever the choices are";
+  EXPECT_EQ(right({"8", "2", "24"}, "2"), 1u) << "a text is a choice";
   const Json labelled{{"text", {"x", "y"}}, {"label", {"A", "B"}}};
   EXPECT_EQ(right(labelled, "B"), 1u);
+  const Json numbered = Json::parse(R"({"text":["x","y","z"],"label":["1","2","3"]})");
+  EXPECT_EQ(right(numbered, "1"), 0u);
+  EXPECT_EQ(right(numbered, 3), 2u) << "there is no index 3";
+  EXPECT_NE(error_of([&] { right(numbered, 1); }).find("the label of one choice and the index of another"),
+            std::string::npos);
   for (const Json& answer : {Json("d"), Json(3), Json(-1), Json(1.5)})
     EXPECT_NE(error_of([&] { right({"a", "b", "c"}, answer); }).find("none of the row's 3 choices"), std::string::npos);
+}
+
+TEST(Choices, ThatAreNoChoiceAreRefusedByWhatIsWrong) {
+  const auto error = [](const char* choices) {
+    return error_of([&] { choices_of({{"choices", Json::parse(choices)}, {"answer", 0}}, {}); });
+  };
+  EXPECT_EQ(error(R"(["a"])"), "field choices has a single choice");
+  EXPECT_EQ(error(R"([])"), "field choices is empty");
+  EXPECT_EQ(error(R"(["a", " "])"), "field choices has an empty choice");
+  EXPECT_EQ(error(R"(["a", "b", "a "])"), "field choices has \"a\" twice");
+  EXPECT_EQ(error(R"({"text":["a","b"],"label":["A"]})"), "field choices has 2 texts and 1 labels");
+  EXPECT_EQ(error(R"({"text":["a","b"],"label":["A","A"]})"), "field choices.label has \"A\" twice");
+  EXPECT_EQ(error(R"({"text":["a","b"]})"), "field choices is neither a list of texts nor {text: [...], label: [...]}");
 }
 
 TEST(Choices, StandBehindThePromptAfterASpaceAndEndLikeTrainedOnes) {

@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "core/error.h"
+#include "core/program.h"
 #include "engine/evaluate.h"
 #include "engine/evaluators/choice_evaluator.h"
 #include "engine/evaluators/command_metric.h"
@@ -226,6 +227,13 @@ TEST(Command, ThatTakesTooLongIsEndedWithItsChildren) {
 
 TEST(Command, ThatLeavesAChildBehindIsNotWaitedFor) {
   EXPECT_EQ(judge("sleep 60 & echo 4").value, 4);
+}
+
+TEST(Command, IsFoundAsAShellFindsIt) {
+  EXPECT_TRUE(can_be_run("sh"));
+  EXPECT_TRUE(can_be_run("/bin/sh"));
+  EXPECT_FALSE(can_be_run("/no/such/program"));
+  EXPECT_FALSE(can_be_run("no-such-program-anywhere"));
 }
 
 TEST(Command, ThatIsNotThereSaysSo) {

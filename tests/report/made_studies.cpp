@@ -221,7 +221,7 @@ ReportFacts made_trust() {
   study.test = TestFact{1.71, 2.3, 3.15};
   study.audit = AuditFact{4, 1};
   study.rung_metric = "perplexity";
-  study.rung_agreement = CorrelationFact{100, 100, 12, 0.83};
+  study.rung_agreement = CorrelationFact{30, 100, 12, 0.83};
   study.guarded_levels = {10};
   study.evaluation_seconds = 200;
   const Params& params = study.trials[*study.best].params;

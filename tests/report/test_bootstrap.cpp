@@ -86,12 +86,15 @@ TEST(Bootstrap, OfAConstantDifferenceTheIntervalIsAPoint) {
 
 // A loss is a sum over tokens by a number of tokens: an example counts by its length.
 TEST(Bootstrap, ComputesTheMetricOverEachDraw) {
-  const auto loss =
-      compare_judged(judged_by("valid_loss", Direction::minimize, {{10, 10}, {1, 1}}, {{20, 10}, {1, 1}}));
+  std::vector<ExampleFigure> own(8, {1, 1}), longer_one(8, {1, 1});
+  own[0] = {10, 10}, longer_one[0] = {20, 10};
+  const auto loss = compare_judged(judged_by("valid_loss", Direction::minimize, own, longer_one));
   ASSERT_EQ(loss.size(), 1u);
-  EXPECT_DOUBLE_EQ(loss[0].difference, 21.0 / 11 - 1);
-  EXPECT_DOUBLE_EQ(loss[0].low, 0) << "of four draws one has the second example alone";
-  EXPECT_DOUBLE_EQ(loss[0].high, 1);
+  EXPECT_DOUBLE_EQ(loss[0].difference, 27.0 / 17 - 1);
+  EXPECT_DOUBLE_EQ(loss[0].low, 0) << "a third of the draws are without the long example";
+  EXPECT_DOUBLE_EQ(loss[0].high, 30.0 / 35) << "1 in 80 has it more than three times";
+  own.pop_back(), longer_one.pop_back();
+  EXPECT_TRUE(compare_judged(judged_by("valid_loss", Direction::minimize, own, longer_one)).empty()) << "too few";
   // The winner is right on all; the other takes one in ten 0s for a 1.
   std::vector<ExampleFigure> right, mostly;
   for (int i = 0; i < 100; ++i) {

@@ -230,12 +230,14 @@ TEST(Words, OfWhatRungsCompare) {
   made.metric = "exact_match";
   made.rung_metric = "valid_loss";
   EXPECT_EQ(rung_agreement_text(made), "");
-  made.rung_agreement = CorrelationFact{90, 90, 12, 0.83};
+  made.rung_agreement = CorrelationFact{30, 90, 12, 0.83};
   EXPECT_EQ(rung_agreement_text(made),
             "valid_loss at rungs ranks trials as exact_match at the end: Spearman 0.83 over 12 trials.");
   made.rung_agreement->spearman = 0.1;
   EXPECT_EQ(rung_agreement_text(made),
             "valid_loss at rungs does not rank trials as exact_match at the end does: Spearman 0.10 over 12 trials.");
+  made.rung_agreement->early = 90;
+  EXPECT_EQ(rung_agreement_text(made).find("valid_loss at the end does not rank"), 0u) << "there were no rungs";
 }
 
 TEST(ReportMarkdown, KeepsItsTableWhole) {

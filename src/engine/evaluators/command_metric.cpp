@@ -1,5 +1,6 @@
 #include "engine/evaluators/command_metric.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <nlohmann/json.hpp>
@@ -45,9 +46,11 @@ double judge_by_command(const std::vector<JudgedText>& texts, const CommandOptio
   const std::string printed = stripped(ran.output);
   const auto value = number_from_text(printed);
   if (ran.problem.empty() && value && std::isfinite(*value)) return *value;
+  std::string line = printed.substr(0, 80);
+  std::ranges::replace(line, '\n', ' ');
   const std::string problem = !ran.problem.empty() ? ran.problem
                               : printed.empty()    ? "prints nothing; it has to print a number"
-                                                   : "prints \"" + printed.substr(0, 80) + "\", which is no number";
+                                                   : "prints \"" + line + "\", which is no number";
   const std::string error = last_of(ran.error);
   options.say("tune.command: " + options.command.front() + " " + problem +
               (error.empty() ? "" : "; it wrote:\n" + error));

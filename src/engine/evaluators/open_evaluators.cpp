@@ -8,9 +8,11 @@
 
 #include "config/metric_rules.h"
 #include "core/error.h"
+#include "core/program.h"
 #include "core/random.h"
 #include "core/text.h"
 #include "data/choices.h"
+#include "data/completion.h"
 #include "data/prompts.h"
 #include "engine/evaluators/choice_evaluator.h"
 #include "engine/evaluators/text_evaluator.h"
@@ -60,6 +62,21 @@ RowFilter only(const Places& places) {
   return [&places](std::int32_t file, std::int64_t line) { return places.contains({file, line}); };
 }
 
+std::string shortened(const std::string& text) {
+  constexpr std::size_t kMost = 120;
+  return text.size() <= kMost ? text : text.substr(0, kMost) + " ...";
+}
+
+void check_labels(const std::vector<std::string>& labels) {
+  for (std::size_t i = 0; i < labels.size(); ++i) {
+    if (stripped(labels[i]).empty()) throw bad_input("", "data.labels has an empty label");
+    if (std::find(labels.begin(), labels.begin() + static_cast<std::ptrdiff_t>(i), labels[i]) !=
+        labels.begin() + static_cast<std::ptrdiff_t>(i))
+      throw bad_input("", "data.labels has " + labels[i] + " twice");
+  }
+  if (labels.size() == 1) throw bad_input("", "data.labels has a single label: there is nothing to choose from");
+}
+
 std::string rows_note(const std::vector<Metric>& metrics, std::size_t rows, std::size_t all) {
   if (rows == all) return "";
   return fmt::format("{}: {} of {} validation rows are asked, the same for all trials", names_of(metrics),
@@ -76,7 +93,6 @@ class EvaluatorOpener {
     if (metrics.empty()) return;
     const Places places = places_of(data_, most);
     const bool own = !by_label && data_.format == "choices";
-    if (!own) settle_labels(metrics);
     static const std::vector<std::string> kNone;
     ChoiceSet set =
         load_choices(data_.files, options_, *model_.tokenizer, only(places), own ? kNone : config_.data.labels);
@@ -91,6 +107,9 @@ class EvaluatorOpener {
 
   void add_texts(const std::vector<Metric>& metrics, std::size_t most, Evaluators& evaluators) {
     if (metrics.empty()) return;
+    const auto& command = config_.tune.command;
+    if (!command.empty() && !can_be_run(command.front()))
+      throw bad_input("", "tune.command: " + command.front() + " is not there, or cannot be run");
     const Places places = places_of(data_, most);
     PromptSet prompts = load_prompts(data_.files, options_, *model_.tokenizer, false, only(places));
     TextEvaluatorOptions options{.metrics = metrics,
@@ -111,29 +130,6 @@ class EvaluatorOpener {
  private:
   void note(const std::string& line) {
     if (!line.empty() && std::ranges::find(notes_, line) == notes_.end()) notes_.push_back(line);
-  }
-
-  void settle_labels(const std::vector<Metric>& metrics) {
-    if (!config_.data.labels.empty()) return;
-    const bool trains = !config_.data.train.empty();
-    const auto labels = distinct_completions(trains ? config_.data.train : data_.files, options_, kMostLabels);
-    const std::string source = trains ? "data.train" : "the data";
-    if (labels.size() > kMostLabels)
-      throw bad_input("", fmt::format("{}: {} has more than {} distinct completions; name the labels in data.labels",
-                                      names_of(metrics), source, kMostLabels));
-    if (labels.size() < 2)
-      throw bad_input("", fmt::format("{}: {} has a single completion, so there is nothing to choose from; see "
-                                      "data.labels",
-                                      names_of(metrics), source));
-    config_.data.labels = labels;
-    note(fmt::format("{}: the {} distinct completions of {} are {}: {}", names_of(metrics), labels.size(), source,
-                     metrics.front().source == MetricSource::labels ? "the labels" : "the choices of every row",
-                     shortened(join(labels, ", "))));
-  }
-
-  static std::string shortened(const std::string& text) {
-    constexpr std::size_t kMost = 120;
-    return text.size() <= kMost ? text : text.substr(0, kMost) + " ...";
   }
 
   RunConfig& config_;
@@ -157,6 +153,31 @@ std::size_t rows_for(double tokens, double tokens_per_row) {
 }
 
 }  // namespace
+
+void settle_labels(RunConfig& config, const Dataset& data, const DataUse& use, std::vector<std::string>& notes) {
+  const bool own = data.format == "choices";
+  std::vector<Metric> metrics = of_sources(config, {MetricSource::labels});
+  if (!own)
+    for (const Metric& metric : of_sources(config, {MetricSource::choices})) metrics.push_back(metric);
+  if (metrics.empty()) return;
+  if (!config.data.labels.empty()) return check_labels(config.data.labels);
+  const bool trains = !config.data.train.empty();
+  const auto labels =
+      distinct_completions(trains ? config.data.train : data.files, data_options(config.data, use), kMostLabels);
+  const std::string source = trains ? "data.train" : "the data", names = names_of(metrics);
+  if (labels.size() > kMostLabels)
+    throw bad_input("", fmt::format("{}: {} has more than {} distinct completions; name the labels in data.labels",
+                                    names, source, kMostLabels));
+  if (labels.size() < 2)
+    throw bad_input("", fmt::format("{}: {} has a single completion, so there is nothing to choose from; see "
+                                    "data.labels",
+                                    names, source));
+  config.data.labels = labels;
+  notes.push_back(
+      fmt::format("{}: the {} distinct completions of {} are {}: {}", names, labels.size(), source,
+                  metrics.front().source == MetricSource::labels ? "the labels" : "the choices of every row",
+                  shortened(join(labels, ", "))));
+}
 
 RowLimits limits_by_share(const RunConfig& config, const OpenedData& data) {
   const double share = config.tune.eval_share.value_or(kShare);
@@ -194,10 +215,12 @@ void limit_examples(Dataset& data, std::size_t most, std::vector<std::string>& n
     data.tokens += std::ssize(example.ids);
     data.loss_tokens += example.loss_tokens();
   }
+  const std::string why = most > kFewestRows
+                              ? "for which tune.eval_share of the time is enough"
+                              : "the least there are, though evaluations take more than tune.eval_share of the time";
   notes.push_back(
-      fmt::format("validation: {} of {} rows, the same for all trials, which tune.eval_share of the time is "
-                  "enough for, {} at least; --set tune.eval_share=1 takes all",
-                  with_commas(std::ssize(data.examples)), with_commas(static_cast<long long>(all)), kFewestRows));
+      fmt::format("validation: {} of {} rows, the same for all trials, {}; --set tune.eval_share=1 takes all",
+                  with_commas(std::ssize(data.examples)), with_commas(static_cast<long long>(all)), why));
 }
 
 Evaluators open_evaluators(RunConfig& config, const OpenedModel& model, const Dataset& data, const RowLimits& limits,
