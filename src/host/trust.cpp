@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "config/config.h"
+#include "config/params.h"
 #include "core/text.h"
 
 namespace finetune {
