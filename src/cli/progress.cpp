@@ -133,6 +133,7 @@ void Progress::on_steps(std::span<const StepResult> results, std::span<const Tri
 
 void Progress::on_evaluation(const Trial& trial, const EvalResult&, const MetricValues& values) {
   const std::lock_guard lock(mutex_);
+  if (!values.metric) running_[trial.id].compared = values.compared;
   if (!values.metric || !std::isfinite(*values.metric)) return;
   const double metric = *values.metric;
   running_[trial.id].metric = metric;
@@ -146,10 +147,12 @@ void Progress::on_evaluation(const Trial& trial, const EvalResult&, const Metric
 
 void Progress::on_end(const Trial& trial) {
   const std::lock_guard lock(mutex_);
+  const std::optional<double> compared = running_[trial.id].compared;
   running_.erase(trial.id);
   if (trial.id.value >= 0) ++ended_;
   if (options_.terminal && trial.state != TrialState::failed) return;
   std::string metric = trial.metric ? fmt::format("  {} {:.5g}", plan_->metric, *trial.metric) : "";
+  if (!trial.metric && compared) metric = fmt::format("  {} {:.5g}", plan_->rung_metric, *compared);
   if (trial.best_metric != trial.metric)
     metric += fmt::format(", at step {} {:.5g}", trial.best_step, *trial.best_metric);
   const std::string reason = trial.reason.empty() ? "" : "  (" + trial.reason + ")";

@@ -49,6 +49,7 @@ class Progress : public StudyObserver {
     std::int64_t step = 0;
     double loss = 0;
     std::optional<double> metric;
+    std::optional<double> compared = {};  // of plan_->rung_metric, where the metric is not measured yet
   };
   void begin(const StudyPlan& plan);
   void say(const std::string& line);

@@ -17,6 +17,7 @@ struct StudyPlan {
   std::int64_t trials = 1;           ///< that will be started at most
   std::int64_t steps_per_trial = 1;  ///< of one that nobody stops
   std::string metric;
+  std::string rung_metric = metric;  ///< what is compared before a trial's end
   Direction direction = Direction::minimize;
   BudgetConfig budget;  ///< of the whole study
 };

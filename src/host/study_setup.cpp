@@ -75,6 +75,7 @@ StudyPlan study_plan(const RunConfig& config) {
   return {.trials = config.tune.trials,
           .steps_per_trial = last_step(config.train),
           .metric = config.tune.metric,
+          .rung_metric = rung_metric(config).name,
           .direction = config.tune.direction,
           .budget = config.tune.budget};
 }

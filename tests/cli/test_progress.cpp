@@ -114,6 +114,20 @@ TEST(Progress, WhoEndsIsShownAsItIsAndAsItWasAtItsBest) {
       << said.text();
 }
 
+TEST(Progress, WhoIsStoppedByAnotherMetricIsShownWithThat) {
+  Said said;
+  Progress progress = said.progress(std::chrono::hours(1));
+  progress.hooks({}).on_begin(
+      {.trials = 2, .steps_per_trial = 10, .metric = "exact_match", .rung_metric = "valid_loss"});
+  Player player;
+  player.start(progress, 0);
+  player.step(progress, 3);
+  progress.on_evaluation(player.trial, {}, {std::nullopt, 1.25});
+  player.trial.state = TrialState::stopped;
+  progress.on_end(player.trial);
+  EXPECT_NE(said.text().find("step     3  trial 0  stopped  valid_loss 1.25\n"), std::string::npos) << said.text();
+}
+
 TEST(Progress, ABudgetThatEndsFirstIsWhatIsLeft) {
   Said said;
   Progress progress = said.progress(std::chrono::milliseconds(5));
