@@ -9,6 +9,7 @@
 #include "cli/show_text.h"
 #include "core/error.h"
 #include "core/number.h"
+#include "data/answer.h"
 #include "engine/generate_text.h"
 #include "engine/open_data.h"
 #include "engine/session.h"
@@ -52,9 +53,7 @@ PromptSet open_prompts(const Arguments& arguments, RunConfig& config, const Toke
 }
 
 std::string where_of(const PromptSet& prompts, std::size_t row) {
-  if (prompts.files.empty()) return "--prompt";
-  const PromptRow& prompt = prompts.rows[row];
-  return prompts.files[static_cast<std::size_t>(prompt.file)] + ":" + std::to_string(prompt.line);
+  return prompts.files.empty() ? "--prompt" : place_of(prompts, row);
 }
 
 void say_what_is_assumed(const PromptSet& prompts, const std::vector<std::int32_t>& end_ids) {

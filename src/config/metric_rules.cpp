@@ -68,6 +68,17 @@ void check_keys(const RunConfig& config, const std::vector<Metric>& wanted) {
   }
 }
 
+// Of values at different steps, or of a value with a number of the user's.
+void check_scheduler(const RunConfig& config) {
+  if (!config.tune.scheduler || config.tune.metric == rung_metric(config).name) return;
+  for (const char* compares : {"threshold", "pb2"}) {
+    if (config.tune.scheduler->name == compares)
+      throw bad_input("", std::string("tune.scheduler: ") + compares +
+                              " needs values of tune.metric at every step, and " + rung_metric(config).name +
+                              " is compared before the end; set tune.rung_metric: same");
+  }
+}
+
 }  // namespace
 
 std::vector<Metric> wanted_metrics(const RunConfig& config) {
@@ -97,6 +108,7 @@ bool tasks_at_rungs(const RunConfig& config) {
 
 void check_metrics(const RunConfig& config) {
   check_direction(config);
+  check_scheduler(config);
   const std::vector<Metric> wanted = wanted_metrics(config);
   if (std::ranges::any_of(wanted, runs_command) && config.tune.command.empty())
     throw bad_input("", "the metric command needs tune.command: [program, arguments]");

@@ -33,8 +33,8 @@ struct StepResult {
 /// What of trials is measured.
 struct EvalRequest {
   bool tasks = true;      ///< metrics of evaluators too, not of losses alone
-  bool examples = false;  ///< the figures of tune.metric by example (EvalResult::examples)
-  bool test = false;      ///< on data.test, not on the validation data
+  bool examples = false;  ///< of tasks tune.metric alone, and its figures by example (EvalResult::examples)
+  bool test = false;      ///< the same on data.test, not on the validation data
 };
 
 /// What an image is made of, as it lies in a file.

@@ -165,7 +165,10 @@ void PackedTrainer::add_tasks(std::span<Resident* const> trials, const EvalReque
                                static_cast<double>(evaluation_cache_bytes(device_)) * std::min(1.0, shrunk)),
                            .interrupted = options_.interrupted,
                            .say = options_.say};
+  // Figures by example and test data are asked of tune.metric alone.
+  const bool tuned_alone = request.examples || request.test;
   for (const auto& evaluator : evaluators) {
+    if (tuned_alone && std::ranges::count(evaluator->metrics(), std::string(metric_.name)) == 0) continue;
     under_way_ = {0, evaluator->work().longest};
     std::vector<MeasuredMetrics> measured = evaluator->evaluate(pack);
     for (std::size_t i = 0; i < trials.size(); ++i) {

@@ -71,14 +71,23 @@ void Study::start_default() {
   if (options_.has_validation) measure_base();
 }
 
-// A configuration that cannot be had is its trial's failure: the reason is returned.
 std::string Study::start(Trial& trial) {
   trial.origin = trial.params;
+  return place(trial, [&] { return options_.configure(trial.params); });
+}
+
+// Where it was, if it has an image, else anew. A configuration that cannot be had is its trial's failure: the reason is
+// returned.
+std::string Study::place(Trial& trial, const std::function<TrainConfig()>& configure) {
   trial.lane = lane_for_new();
   std::string problem;
   try {
-    trial.config = options_.configure(trial.params);
-    lanes_[trial.lane]->admit(trial.id, trial.config);
+    trial.config = configure();
+    if (trial.image)
+      lanes_[trial.lane]->restore(trial.id, trial.config, *trial.image);
+    else
+      lanes_[trial.lane]->admit(trial.id, trial.config);
+    trial.image.reset();
     trial.resident = true;
     ++resident_[trial.lane];
   } catch (const Error& error) {

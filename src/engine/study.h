@@ -120,6 +120,7 @@ class Study {
   void admit_new();
   bool ask_for_trials();
   std::string start(Trial& trial);
+  std::string place(Trial& trial, const std::function<TrainConfig()>& configure);
   void even_out();
   void on_lanes(const std::vector<std::size_t>& lanes, const std::function<void(std::size_t)>& job);
   bool step_round();
@@ -136,7 +137,6 @@ class Study {
   void end_all(const std::string& why);
   void run_extras();
   void start_extras();
-  void start_extra(ExtraRun& run);
   TrainConfig configured(const ExtraRun& run) const;
   void change_extras();
   bool changes_after(TrialId id, std::int64_t step) const;

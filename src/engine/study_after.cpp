@@ -46,30 +46,12 @@ void Study::start_extras() {
     if (run.started) continue;
     if (free_slots() <= 0) return;
     run.started = true;
-    run.trial.config = configured(run);
-    run.trial.label = label_of(run, run.trial.config.seed);
-    run.trial.lane = lane_for_new();
-    start_extra(run);
+    place(run.trial, [&] {
+      TrainConfig config = configured(run);
+      run.trial.label = label_of(run, config.seed);
+      return config;
+    });
   }
-}
-
-void Study::start_extra(ExtraRun& run) {
-  Trial& trial = run.trial;
-  std::string problem;
-  try {
-    if (trial.image)
-      lanes_[trial.lane]->restore(trial.id, trial.config, *trial.image);
-    else
-      lanes_[trial.lane]->admit(trial.id, trial.config);
-    trial.image.reset();
-    trial.resident = true;
-    ++resident_[trial.lane];
-  } catch (const Error& error) {
-    if (error.kind() != ErrorKind::bad_input) throw;
-    problem = error.what();
-  }
-  for (auto* observer : observers_) observer->on_start(trial);
-  if (!problem.empty()) end(trial, TrialState::failed, problem);
 }
 
 TrainConfig Study::configured(const ExtraRun& run) const {
@@ -111,12 +93,11 @@ std::vector<EvalResult> Study::measure(const std::vector<Measured>& who, const E
   for (std::size_t first = 0; first < who.size(); first += room) {
     std::vector<TrialId> ids;
     for (std::size_t i = first; i < std::min(who.size(), first + room); ++i) {
-      const TrialId id = extra_id(state_.extras.size() + i);
+      ids.push_back(extra_id(state_.extras.size() + i));
       if (who[i].image)
-        lane.restore(id, who[i].config, *who[i].image);
+        lane.restore(ids.back(), who[i].config, *who[i].image);
       else
-        lane.admit(id, who[i].config);
-      ids.push_back(id);
+        lane.admit(ids.back(), who[i].config);
     }
     on_lanes({0}, [&](std::size_t) {
       for (EvalResult& result : lane.evaluate(ids, request)) results.push_back(std::move(result));

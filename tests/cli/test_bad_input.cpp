@@ -169,6 +169,11 @@ std::vector<Case> all_cases() {
       setting("confirm_nobody", "tune.confirm.top=0", "tune.confirm.top"),
       setting("confirm_text", "tune.confirm=yes", "tune.confirm"),
       setting("audit_above_one", "tune.audit=1.5", "tune.audit"),
+      {"threshold_of_a_metric_that_rungs_lack",
+       [](const Fixture& f) {
+         return f.tune("--set tune.metric=exact_match --set 'tune.scheduler={name: threshold, lower: 0.1}'");
+       },
+       "tune.rung_metric: same"},
       {"labels_twice",
        [](const Fixture& f) { return f.tune("--set tune.metric=label_accuracy --set 'data.labels=[d, e, d]'"); },
        "data.labels has d twice"},

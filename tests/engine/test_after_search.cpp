@@ -206,6 +206,29 @@ TEST(AfterSearch, APopulationsScheduleIsTrainedAgain) {
   EXPECT_NEAR(result.after.confirmed.front().mean, *best.best_metric, 1e-12) << "the seed changes nothing here";
 }
 
+TEST(AfterSearch, ARunThatCannotBeHadIsItsOwnFailure) {
+  FakeLane lane(5);
+  lane.refused = {extra_id(0)};
+  const StudyResult result = play({.confirm = ConfirmConfig{.top = 1, .seeds = 2}}, lane);
+  EXPECT_EQ(result.best, 1u);
+  EXPECT_EQ(result.after.confirmed.front().metrics.size(), 1u) << "the other seed counts";
+  const auto tuner = four_trials();
+  StudyOptions options = with({.confirm = ConfirmConfig{.top = 1, .seeds = 1}});
+  bool search_is_over = false;
+  options.configure = [&, base = options.configure](const Params& params) {
+    if (search_is_over) throw bad_input("", "cannot be had");
+    return base(params);
+  };
+  struct Watch : StudyObserver {
+    explicit Watch(bool& told) : over(told) {}
+    void on_search_end(const StudyState&) override { over = true; }
+    bool& over;
+  } watch(search_is_over);
+  const StudyResult none = Study(options, *tuner, {&lane}, {&watch}).run();
+  EXPECT_EQ(none.best, 1u) << "the search is not lost";
+  EXPECT_TRUE(none.after.confirms && none.after.confirmed.empty());
+}
+
 // Who interrupts it later loses no search.
 TEST(AfterSearch, InterruptedItLeavesTheSearchsWinner) {
   FakeLane lane(5);

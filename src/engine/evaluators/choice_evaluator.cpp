@@ -38,7 +38,7 @@ class ChoiceEvaluator : public Evaluator {
   }
 
   EvaluatorWork work() const override {
-    EvaluatorWork work{.rows = std::ssize(rows_)};
+    EvaluatorWork work;
     for (const ChoiceRow& row : rows_) {
       std::int64_t longest = 0;
       work.sequences += std::ssize(row.continuations);

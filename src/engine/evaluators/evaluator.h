@@ -52,7 +52,6 @@ constexpr double kNewTokenCost = 4;
 
 /// What a trial is asked, for estimates of time and memory.
 struct EvaluatorWork {
-  std::int64_t rows = 0;
   std::int64_t prompt_tokens = 0;  ///< computed in large passes
   std::int64_t new_tokens = 0;     ///< computed one by one, at most
   std::int64_t longest = 0;        ///< tokens of the longest sequence, at most

@@ -85,7 +85,7 @@ std::string rows_note(const std::vector<Metric>& metrics, std::size_t rows, std:
 
 class EvaluatorOpener {
  public:
-  EvaluatorOpener(RunConfig& config, const OpenedModel& model, const Dataset& data, const DataUse& use,
+  EvaluatorOpener(const RunConfig& config, const OpenedModel& model, const Dataset& data, const DataUse& use,
                   std::vector<std::string>& notes)
       : config_(config), model_(model), data_(data), options_(data_options(config.data, use)), notes_(notes) {}
 
@@ -132,7 +132,7 @@ class EvaluatorOpener {
     if (!line.empty() && std::ranges::find(notes_, line) == notes_.end()) notes_.push_back(line);
   }
 
-  RunConfig& config_;
+  const RunConfig& config_;
   const OpenedModel& model_;
   const Dataset& data_;
   const DataOptions options_;
@@ -223,8 +223,8 @@ void limit_examples(Dataset& data, std::size_t most, std::vector<std::string>& n
                   with_commas(std::ssize(data.examples)), with_commas(static_cast<long long>(all)), why));
 }
 
-Evaluators open_evaluators(RunConfig& config, const OpenedModel& model, const Dataset& data, const RowLimits& limits,
-                           const DataUse& use, std::vector<std::string>& notes) {
+Evaluators open_evaluators(const RunConfig& config, const OpenedModel& model, const Dataset& data,
+                           const RowLimits& limits, const DataUse& use, std::vector<std::string>& notes) {
   Evaluators evaluators;
   EvaluatorOpener opener(config, model, data, use, notes);
   opener.add_choices(of_sources(config, {MetricSource::labels}), true, limits.choices, evaluators);

@@ -32,10 +32,9 @@ RowLimits limits_by_share(const RunConfig& config, const OpenedData& data);
 void limit_examples(Dataset& data, std::size_t most, std::vector<std::string>& notes);
 
 /// For tune.metric and run.metrics, over the examples of `data` (the held-out part of its files, say), which keep the
-/// order they have; where there are more than the limits a part that is always the same. Sets data.labels to the labels
-/// as used, which are those of data.train where none are given, else those of `data` itself. Adds to `notes` how many
-/// rows are taken and what was assumed. Throws Error (bad_input) naming file and line.
-Evaluators open_evaluators(RunConfig& config, const OpenedModel& model, const Dataset& data, const RowLimits& limits,
-                           const DataUse& use, std::vector<std::string>& notes);
+/// order they have; where there are more than the limits a part that is always the same. Labels are settled. Adds to
+/// `notes` how many rows are taken and what was assumed. Throws Error (bad_input) naming file and line.
+Evaluators open_evaluators(const RunConfig& config, const OpenedModel& model, const Dataset& data,
+                           const RowLimits& limits, const DataUse& use, std::vector<std::string>& notes);
 
 }  // namespace finetune

@@ -26,7 +26,7 @@ class TextEvaluator : public Evaluator {
   }
 
   EvaluatorWork work() const override {
-    EvaluatorWork work{.rows = std::ssize(prompts_.rows), .sequences = std::ssize(prompts_.rows)};
+    EvaluatorWork work{.sequences = std::ssize(prompts_.rows)};
     for (const PromptRow& row : prompts_.rows) {
       const std::int64_t length = std::ssize(row.ids);
       work.prompt_tokens += length;
