@@ -43,14 +43,16 @@ void AdapterBank::initialize(std::int64_t slot, const SlotOptions& options, std:
   at::Tensor row_P = at::zeros({parameters_}, at::kFloat);
   float* row = row_P.data_ptr<float>();
   // One stream per matrix: an element's value depends on its place in the adapter, not on the rank or the targets.
-  at::parallel_for(0, model_.layers * kProjections, 1, [&](std::int64_t begin, std::int64_t end) {
+  const std::vector<Projection> targets = options.targets.members();
+  const std::int64_t each = std::ssize(targets);
+  at::parallel_for(0, model_.layers * each, 1, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t i = begin; i < end; ++i) {
-      const Projection projection = kAllProjections[static_cast<std::size_t>(i % kProjections)];
-      if (!options.targets.has(projection)) continue;
+      const std::int64_t layer = i / each;
+      const Projection projection = targets[static_cast<std::size_t>(i % each)];
       const std::int64_t in = projection_in(model_, projection);
       const double bound = 1.0 / std::sqrt(static_cast<double>(in));
-      Random random(seed, Purpose::init, static_cast<std::uint64_t>(i));
-      float* a = row + place(i / kProjections, projection).a;
+      Random random(seed, Purpose::init, static_cast<std::uint64_t>(projection_key(layer, projection)));
+      float* a = row + place(layer, projection).a;
       for (std::int64_t k = 0; k < options.rank * in; ++k) a[k] = static_cast<float>(random.uniform(-bound, bound));
     }
   });

@@ -18,7 +18,8 @@ struct BaseModel {
   DecoderTensors<at::Tensor> weights;
   at::ScalarType dtype = at::kFloat;       ///< of weights and activations
   at::ScalarType file_dtype = at::kFloat;  ///< of the tensors in the file
-  nlohmann::ordered_json config;           ///< config.json as it was
+  nlohmann::ordered_json config;           ///< config.json as it was; of a text half that of its text
+  std::vector<std::string> notes;          ///< what was left out, to be said once
 };
 
 /// Reads model.safetensors or the sharded index in `dtype`, kFloat or kBFloat16 (engine/precision.h chooses), whatever

@@ -91,6 +91,7 @@ PackLosses train_pack(const DecoderBase& base, const Pack& pack, const Trainable
   }
   if (!all_weights) return losses;
   scale_embeddings(base, dx_TD);
+  if (base.options.pad_id >= 0) dx_TD.masked_fill_(pack.ids_T.eq(base.options.pad_id).unsqueeze(1), 0);
   ops::embedding_backward(pack.ids_T, dx_TD, trainables.full->embed_VD);
   return losses;
 }

@@ -7,7 +7,7 @@
 #pragma once
 
 #include <cstdint>
-#include <initializer_list>
+#include <span>
 #include <string>
 #include <tuple>
 #include <utility>
@@ -28,7 +28,7 @@ struct BlockTensors {
   T gate_up_2FD;  ///< rows: gate, up
   T down_DF;
   T qkv_bias_E, o_bias_D, gate_up_bias_2F, down_bias_D;
-  T q_norm_K, k_norm_K;  ///< of each head, before the rotation
+  T q_norm, k_norm;  ///< of each head [K], or of all heads at once [H K] and [G K]
 };
 
 template <class T>
@@ -55,62 +55,74 @@ struct TensorRows {
   std::vector<std::int64_t> shape() const { return shape_of(rows()); }
 };
 
-/// model.layers.LAYER.NAME, or NAME for layer -1: a vector of norm weights.
-TensorRows norm_rows(std::int64_t layer, const std::string& name, std::int64_t width);
+/// Projections that share an input: one matrix.
+enum class Stack { qkv, o, gate_up, down };
+Stack stack_of(Projection projection);
+/// The modules that the rows of a stack belong to, in their order.
+std::span<const Projection> modules_of(const DecoderOptions& model, Stack stack);
+
+/// ROOT.layers.LAYER.NAME, or ROOT.NAME for layer -1: a vector of norm weights.
+TensorRows norm_rows(const DecoderOptions& model, std::int64_t layer, const std::string& name, std::int64_t width);
 TensorRows matrix_rows(const std::string& name, std::int64_t rows, std::int64_t columns);
-/// The stacked weights or biases of projections that share an input.
-TensorRows weight_rows(const DecoderOptions& model, std::int64_t layer, std::initializer_list<Projection> projections);
-TensorRows bias_rows(const DecoderOptions& model, std::int64_t layer, std::initializer_list<Projection> projections);
+TensorRows weight_rows(const DecoderOptions& model, std::int64_t layer, Stack stack);
+TensorRows bias_rows(const DecoderOptions& model, std::int64_t layer, Stack stack);
 
 /// Calls visit(rows, tensor) for every tensor of one block that the model has, in a fixed order: that of flat storage
 /// and of sums over tensors. `block` is a BlockTensors, const or not.
 template <class Block, class Visit>
 void for_each_of_block(const DecoderOptions& m, std::int64_t layer, Block& block, const Visit& visit) {
-  using enum Projection;
+  using enum Stack;
+  const auto norm = [&](const char* name, std::int64_t width, auto& tensor) {
+    visit(norm_rows(m, layer, name, width), tensor);
+  };
   // Without post-norms the norm before the MLP has the name that it has in Llama: after the attention.
   const char* before_mlp = m.post_norm ? "pre_feedforward_layernorm" : "post_attention_layernorm";
-  if (m.pre_norm) visit(norm_rows(layer, "input_layernorm", m.width), block.attention_norm_D);
-  if (m.pre_norm) visit(norm_rows(layer, before_mlp, m.width), block.mlp_norm_D);
-  if (m.post_norm) visit(norm_rows(layer, "post_attention_layernorm", m.width), block.attention_post_norm_D);
-  if (m.post_norm) visit(norm_rows(layer, "post_feedforward_layernorm", m.width), block.mlp_post_norm_D);
-  visit(weight_rows(m, layer, {q, k, v}), block.qkv_ED);
-  visit(weight_rows(m, layer, {o}), block.o_DO);
-  visit(weight_rows(m, layer, {gate, up}), block.gate_up_2FD);
-  visit(weight_rows(m, layer, {down}), block.down_DF);
-  if (m.qkv_bias) visit(bias_rows(m, layer, {q, k, v}), block.qkv_bias_E);
-  if (m.o_bias) visit(bias_rows(m, layer, {o}), block.o_bias_D);
-  if (m.mlp_bias) visit(bias_rows(m, layer, {gate, up}), block.gate_up_bias_2F);
-  if (m.mlp_bias) visit(bias_rows(m, layer, {down}), block.down_bias_D);
-  if (m.qk_norm) visit(norm_rows(layer, "self_attn.q_norm", m.head_dim), block.q_norm_K);
-  if (m.qk_norm) visit(norm_rows(layer, "self_attn.k_norm", m.head_dim), block.k_norm_K);
+  if (m.pre_norm) norm("input_layernorm", m.width, block.attention_norm_D);
+  if (m.pre_norm) norm(before_mlp, m.width, block.mlp_norm_D);
+  if (m.post_norm) norm("post_attention_layernorm", m.width, block.attention_post_norm_D);
+  if (m.post_norm) norm("post_feedforward_layernorm", m.width, block.mlp_post_norm_D);
+  visit(weight_rows(m, layer, qkv), block.qkv_ED);
+  visit(weight_rows(m, layer, o), block.o_DO);
+  visit(weight_rows(m, layer, gate_up), block.gate_up_2FD);
+  visit(weight_rows(m, layer, down), block.down_DF);
+  if (m.qkv_bias) visit(bias_rows(m, layer, qkv), block.qkv_bias_E);
+  if (m.o_bias) visit(bias_rows(m, layer, o), block.o_bias_D);
+  if (m.mlp_bias) visit(bias_rows(m, layer, gate_up), block.gate_up_bias_2F);
+  if (m.mlp_bias) visit(bias_rows(m, layer, down), block.down_bias_D);
+  if (m.qk_norm == QkNorm::none) return;
+  const bool whole = m.qk_norm == QkNorm::whole;
+  norm("self_attn.q_norm", whole ? m.heads * m.head_dim : m.head_dim, block.q_norm);
+  norm("self_attn.k_norm", whole ? m.kv_heads * m.head_dim : m.head_dim, block.k_norm);
 }
 
-inline constexpr const char* kEmbeddingName = "model.embed_tokens.weight";
+inline std::string embedding_name(const DecoderOptions& m) {
+  return m.root + ".embed_tokens.weight";
+}
 inline constexpr const char* kHeadName = "lm_head.weight";
 
 /// The same for a whole decoder, whose blocks are there; the head only where it is not tied.
 template <class Tensors, class Visit>
 void for_each_tensor(const DecoderOptions& m, Tensors& tensors, const Visit& visit) {
-  visit(matrix_rows(kEmbeddingName, m.vocab_size, m.width), tensors.embed_VD);
+  visit(matrix_rows(embedding_name(m), m.vocab_size, m.width), tensors.embed_VD);
   for (std::size_t layer = 0; layer < tensors.blocks.size(); ++layer)
     for_each_of_block(m, static_cast<std::int64_t>(layer), tensors.blocks[layer], visit);
-  visit(norm_rows(-1, "model.norm", m.width), tensors.final_norm_D);
+  visit(norm_rows(m, -1, "norm", m.width), tensors.final_norm_D);
   if (!m.tied_head) visit(matrix_rows(kHeadName, m.vocab_size, m.width), tensors.head_VD);
 }
 
 /// Numbers in all tensors of a model.
 std::int64_t base_parameters(const DecoderOptions& model);
 
-/// The rows of a projection in its stacked tensor: {first, count}.
+/// The rows of a projection in its stacked tensor, whether it is a module of its own or not: {first, count}.
 std::pair<std::int64_t, std::int64_t> stacked_rows(const DecoderOptions& model, Projection projection);
 
 /// The stacked weights and the stacked biases that a projection's rows are in, as references.
 template <class Block>
 auto stacked_tensors(Block& block, Projection projection) {
-  using enum Projection;
-  if (projection < o) return std::tie(block.qkv_ED, block.qkv_bias_E);
-  if (projection == o) return std::tie(block.o_DO, block.o_bias_D);
-  if (projection < down) return std::tie(block.gate_up_2FD, block.gate_up_bias_2F);
+  const Stack stack = stack_of(projection);
+  if (stack == Stack::qkv) return std::tie(block.qkv_ED, block.qkv_bias_E);
+  if (stack == Stack::o) return std::tie(block.o_DO, block.o_bias_D);
+  if (stack == Stack::gate_up) return std::tie(block.gate_up_2FD, block.gate_up_bias_2F);
   return std::tie(block.down_DF, block.down_bias_D);
 }
 

@@ -78,20 +78,23 @@ void merge_adapter(BaseModel& model, const PeftAdapter& adapter) {
       const auto [first, count] = stacked_rows(model.options, projection);
       const at::Tensor weight = stacked.narrow(0, first, count);
       weight.copy_(weight.to(at::kFloat) + at::mm(b_OR, a_RD) * scale);
-      if (!all_finite(weight)) throw failed(projection_path(layer, projection), "the merged weight is not finite");
+      if (!all_finite(weight))
+        throw failed(projection_path(model.options, layer, projection), "the merged weight is not finite");
     }
   }
 }
 
 void write_checkpoint(const BaseModel& model, at::ScalarType dtype, const fs::path& source, const fs::path& out,
                       std::int64_t shard_bytes) {
+  BaseModel alone = model;  // shares its tensors
+  alone.options.root = DecoderOptions().root;
   const fs::path target = fs::absolute(out).lexically_normal();
   const fs::path place = target.has_filename() ? target : target.parent_path();
   const fs::path temporary = place.string() + ".tmp" + std::to_string(::getpid());
   try {
     remove_tree(temporary);
     make_folders(temporary);
-    write_weights(named_tensors(model), dtype, temporary, shard_bytes);
+    write_weights(named_tensors(alone), dtype, temporary, shard_bytes);
     write_file_atomically(temporary / "config.json", config_with_dtype(model.config, dtype).dump(2) + "\n");
     for (const std::string_view file : kCarriedFiles) {
       if (fs::exists(source / file)) write_file_atomically(temporary / file, read_file(source / file));

@@ -28,10 +28,7 @@ struct Head {
   void forward(const at::Tensor& normed_ND, at::Tensor& logits_NV, at::Tensor slope_NV) const {
     linear.forward(normed_ND, logits_NV, false);
     if (logit_scale != 1) logits_NV.mul_(logit_scale);
-    if (softcap == 0) return;
-    logits_NV.div_(softcap).tanh_();
-    if (slope_NV.defined()) at::square_out(slope_NV, logits_NV).neg_().add_(1);
-    logits_NV.mul_(softcap);
+    if (softcap > 0) ops::softcap(softcap, logits_NV, slope_NV);
   }
   /// Writes over dlogits.
   void backward(const at::Tensor& normed_ND, at::Tensor& dlogits_NV, const at::Tensor& slope_NV,

@@ -21,8 +21,8 @@ constexpr const char* kPrefix = "base_model.model.";
 constexpr const char* kConfigFile = "adapter_config.json";
 constexpr const char* kTensorFile = "adapter_model.safetensors";
 
-std::string tensor_name(std::int64_t layer, Projection p, char matrix) {
-  return kPrefix + projection_path(layer, p) + ".lora_" + matrix + ".weight";
+std::string tensor_name(const DecoderOptions& model, std::int64_t layer, Projection p, char matrix) {
+  return kPrefix + projection_path(model, layer, p) + ".lora_" + matrix + ".weight";
 }
 
 // Settings that would change what the adapter computes. Each must be absent, null, false or empty.
@@ -59,8 +59,8 @@ void refuse_unsupported(const ConfigReader& config) {
 ProjectionSet targets_of(const ConfigReader& config, const SafetensorsFile& file, const DecoderOptions& model) {
   if (config.has("target_modules")) return match_target_modules(config.where(), config.json()["target_modules"], model);
   ProjectionSet present;
-  for (const Projection p : kAllProjections) {
-    if (file.find(tensor_name(0, p, 'A')) != nullptr) present.add(p);
+  for (const Projection p : projections_of(model).members()) {
+    if (file.find(tensor_name(model, 0, p, 'A')) != nullptr) present.add(p);
   }
   return present;
 }
@@ -114,7 +114,7 @@ PeftAdapter load_peft_adapter(const std::filesystem::path& folder, const Decoder
   std::set<std::string> used;
   for (std::int64_t layer = 0; layer < model.layers; ++layer) {
     for (const Projection projection : adapter.spec.targets.members()) {
-      const std::string a = tensor_name(layer, projection, 'A'), b = tensor_name(layer, projection, 'B');
+      const std::string a = tensor_name(model, layer, projection, 'A'), b = tensor_name(model, layer, projection, 'B');
       auto& [a_RD, b_OR] = adapter.tensors.at(layer, projection);
       a_RD = read_matrix(file, a, {adapter.spec.rank, projection_in(model, projection)});
       b_OR = read_matrix(file, b, {projection_out(model, projection), adapter.spec.rank});
@@ -137,17 +137,25 @@ std::optional<std::string> note_unmatched(const std::string& folder, const PeftA
          ", which the model does not have: passed over";
 }
 
+// Names; of a text half a pattern, since the other half has modules of the same names.
+static nlohmann::ordered_json target_modules_of(const DecoderOptions& model, ProjectionSet targets) {
+  std::vector<std::string> names;
+  for (const Projection p : targets.members()) names.emplace_back(name_of(p));
+  if (model.root == DecoderOptions().root) return names;
+  std::string root;
+  for (const char c : model.root) root += c == '.' ? std::string("\\.") : std::string(1, c);
+  return root + R"(\.layers\.\d+\.(self_attn|mlp)\.()" + join(names, "|") + ")";
+}
+
 void save_peft_adapter(const std::filesystem::path& folder, const DecoderOptions& model, const PeftAdapter& adapter,
                        const std::string& base_model_path) {
   make_folders(folder);
   std::vector<std::pair<std::string, at::Tensor>> tensors;
-  auto modules = nlohmann::ordered_json::array();
   for (const Projection projection : adapter.spec.targets.members()) {
-    modules.push_back(name_of(projection));
     for (std::int64_t layer = 0; layer < model.layers; ++layer) {
       const auto& [a_RD, b_OR] = adapter.tensors.at(layer, projection);
-      tensors.emplace_back(tensor_name(layer, projection, 'A'), a_RD);
-      tensors.emplace_back(tensor_name(layer, projection, 'B'), b_OR);
+      tensors.emplace_back(tensor_name(model, layer, projection, 'A'), a_RD);
+      tensors.emplace_back(tensor_name(model, layer, projection, 'B'), b_OR);
     }
   }
   write_safetensors(folder / kTensorFile, std::move(tensors), {.dtype = at::kFloat});
@@ -174,7 +182,7 @@ void save_peft_adapter(const std::filesystem::path& folder, const DecoderOptions
   config["r"] = adapter.spec.rank;
   config["rank_pattern"] = nlohmann::ordered_json::object();
   config["revision"] = nullptr;
-  config["target_modules"] = modules;
+  config["target_modules"] = target_modules_of(model, adapter.spec.targets);
   config["task_type"] = "CAUSAL_LM";
   config["use_dora"] = false;
   config["use_rslora"] = adapter.spec.rslora;

@@ -52,27 +52,36 @@ Matches match_pattern(const std::string& where, const std::string& pattern) {
 
 }  // namespace
 
-ProjectionSet resolve_targets(const DecoderOptions&, const std::vector<std::string>& targets) {
+static std::vector<std::string> module_names(const DecoderOptions& model) {
+  std::vector<std::string> names;
+  for (const Projection p : projections_of(model).members()) names.emplace_back(name_of(p));
+  return names;
+}
+
+ProjectionSet resolve_targets(const DecoderOptions& model, const std::vector<std::string>& targets) {
   ProjectionSet set;
-  const std::vector<std::string> names(std::begin(kProjectionNames), std::end(kProjectionNames));
+  const std::vector<Projection> members = projections_of(model).members();
+  const auto add_where = [&](const auto& wanted) {
+    for (const Projection p : members) {
+      if (wanted(p)) set.add(p);
+    }
+  };
   for (const auto& target : targets) {
-    const auto found = std::find(names.begin(), names.end(), target);
     if (target == "all-linear") {
-      set = ProjectionSet::all();
-    } else if (target == "attention") {
-      set = set | ProjectionSet{Projection::q, Projection::k, Projection::v, Projection::o};
-    } else if (target == "mlp") {
-      set = set | ProjectionSet{Projection::gate, Projection::up, Projection::down};
-    } else if (found != names.end()) {
-      set.add(kAllProjections[static_cast<std::size_t>(found - names.begin())]);
-    } else {
+      set = projections_of(model);
+    } else if (target == "attention" || target == "mlp") {
+      add_where([&](Projection p) { return is_attention(p) == (target == "attention"); });
+    } else if (std::ranges::none_of(members, [&](Projection p) { return target == name_of(p); })) {
       throw bad_input("", "train.lora.targets: " + target +
                               " is not a projection of the model; allowed: all-linear, attention, mlp, " +
-                              join(names, ", "));
+                              join(module_names(model), ", "));
+    } else {
+      add_where([&](Projection p) { return target == name_of(p); });
     }
   }
   if (targets.empty())
-    throw bad_input("", "train.lora.targets is empty; allowed: all-linear, attention, mlp, or " + join(names, ", "));
+    throw bad_input(
+        "", "train.lora.targets is empty; allowed: all-linear, attention, mlp, or " + join(module_names(model), ", "));
   return set;
 }
 
@@ -84,14 +93,14 @@ ProjectionSet match_target_modules(const std::string& where, const nlohmann::ord
   }
   const Matches matches = target_modules.is_array() ? match_names(where, target_modules)
                                                     : match_pattern(where, target_modules.get<std::string>());
-  for (const char* module : {"lm_head", "model.embed_tokens"}) {
+  for (const std::string& module : {std::string("lm_head"), model.root + ".embed_tokens"}) {
     if (matches(module))
-      throw bad_input(where, std::string("key target_modules names ") + module + "; adapters on it cannot be read");
+      throw bad_input(where, "key target_modules names " + module + "; adapters on it cannot be read");
   }
   ProjectionSet set;
-  for (const Projection p : kAllProjections) {
+  for (const Projection p : projections_of(model).members()) {
     std::int64_t layers = 0;
-    for (std::int64_t layer = 0; layer < model.layers; ++layer) layers += matches(projection_path(layer, p));
+    for (std::int64_t layer = 0; layer < model.layers; ++layer) layers += matches(projection_path(model, layer, p));
     if (layers != 0 && layers != model.layers) {
       throw bad_input(where, std::string("key target_modules matches ") + name_of(p) + " in " + std::to_string(layers) +
                                  " of " + std::to_string(model.layers) +
@@ -100,8 +109,8 @@ ProjectionSet match_target_modules(const std::string& where, const nlohmann::ord
     if (layers != 0) set.add(p);
   }
   if (set.empty()) {
-    const std::vector<std::string> names(std::begin(kProjectionNames), std::end(kProjectionNames));
-    throw bad_input(where, "key target_modules matches nothing in the model, which has " + join(names, ", "));
+    throw bad_input(where,
+                    "key target_modules matches nothing in the model, which has " + join(module_names(model), ", "));
   }
   return set;
 }
@@ -109,11 +118,12 @@ ProjectionSet match_target_modules(const std::string& where, const nlohmann::ord
 std::vector<std::string> unmatched_modules(const nlohmann::ordered_json& target_modules, const DecoderOptions& model) {
   std::vector<std::string> unmatched;
   if (!target_modules.is_array()) return unmatched;
+  const std::vector<Projection> members = projections_of(model).members();
   for (const auto& name : target_modules) {
     const Matches matches = match_names("", {name});
     bool found = false;
     for (std::int64_t layer = 0; layer < model.layers && !found; ++layer) {
-      found = std::ranges::any_of(kAllProjections, [&](Projection p) { return matches(projection_path(layer, p)); });
+      found = std::ranges::any_of(members, [&](Projection p) { return matches(projection_path(model, layer, p)); });
     }
     if (!found) unmatched.push_back(name.get<std::string>());
   }

@@ -9,8 +9,11 @@ namespace finetune {
 std::pair<at::Tensor, at::Tensor> rotary_tables(const RotaryOptions& rotary, std::int64_t positions,
                                                 at::Device device) {
   // fp32 like transformers: position x inverse frequency in fp32, then cos and sin, then the attention factor.
-  const auto frequencies = at::tensor(at::ArrayRef<float>(rotary.inverse_frequencies), at::kFloat);
-  const auto angles_PK = at::outer(at::arange(positions, at::kFloat), frequencies);
+  const auto angles = [&](const std::vector<float>& frequencies) {
+    return at::outer(at::arange(positions, at::kFloat), at::tensor(at::ArrayRef<float>(frequencies), at::kFloat));
+  };
+  at::Tensor angles_PK = angles(rotary.inverse_frequencies);
+  if (!rotary.long_frequencies.empty()) angles_PK = at::cat({angles_PK, angles(rotary.long_frequencies)});
   return {(angles_PK.cos() * rotary.attention_factor).to(device),
           (angles_PK.sin() * rotary.attention_factor).to(device)};
 }

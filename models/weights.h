@@ -13,14 +13,14 @@ namespace finetune {
 /// Immutable while LoRA trains; shared by all trials and lanes on one device.
 struct DecoderBase : DecoderTensors<at::Tensor> {
   DecoderOptions options;
-  at::Tensor cos_PK, sin_PK;              ///< fp32 rotary tables [max_positions, K/2]
+  at::Tensor cos_PK, sin_PK;  ///< fp32 rotary tables [max_positions, K/2], or fewer columns of a partial one
   at::Tensor local_cos_PK, local_sin_PK;  ///< of the layers with Rope::local; undefined without such
 };
 
 /// On the model's own device the storage is shared, elsewhere copied.
 DecoderBase make_base(const BaseModel& model, at::Device device);
 
-/// Rotary tables for positions 0..positions-1.
+/// Rotary tables for positions 0..positions-1; with longrope those of long sequences behind them (AngleRows).
 std::pair<at::Tensor, at::Tensor> rotary_tables(const RotaryOptions& rotary, std::int64_t positions, at::Device device);
 
 }  // namespace finetune

@@ -3,7 +3,7 @@
 
 namespace finetune::kernels {
 
-/// gelu_tanh is the approximation by tanh (Hendrycks & Gimpel, 2016, section 2); gelu the exact one.
-enum class Activation { silu, gelu_tanh, gelu };
+/// gelu_tanh: the approximation of the GELU by tanh (Hendrycks & Gimpel, 2016, section 2).
+enum class Activation { silu, gelu_tanh };
 
 }  // namespace finetune::kernels

@@ -17,13 +17,14 @@ struct Attention {
   std::int64_t heads, kv_heads, dim;
   std::int64_t window;  ///< a token sees itself and window - 1 before it; 0 = all before it
   float scale;          ///< of q . k
+  float softcap;        ///< scaled scores become softcap * tanh(score / softcap); 0: they stay
 };
 
 struct AttentionForward {
   Attention of;
   void* o;
   std::int64_t o_row;
-  float* lse;  ///< log-sum-exp of the scaled scores, [heads, tokens]
+  float* lse;  ///< log-sum-exp of the scores, [heads, tokens]
   std::int64_t lse_row;
 };
 

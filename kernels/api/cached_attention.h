@@ -40,6 +40,7 @@ struct CachedAttention {
   std::int64_t window;   ///< a token sees itself and window - 1 before it; 0 = all before it
   std::int64_t longest;  ///< of seen, or more
   float scale;
+  float softcap;  ///< as in kernels/api/attention.h
   void* o;
   std::int64_t o_row;
 };

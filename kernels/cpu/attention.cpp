@@ -29,7 +29,7 @@ void zero_head(void* to, std::int64_t row, const Attention& a, std::int64_t segm
 
 std::int64_t attention_scratch(std::int64_t tokens, std::int64_t dim) {
   const std::int64_t padded = (tokens + 15) / 16 * 16;
-  return 2 * dim * padded + 2 * 32 * (padded + 16);
+  return 2 * dim * padded + 3 * 32 * (padded + 16);  // scores, their gradient, slopes of the cap
 }
 
 Status attention_forward(const AttentionForward& args, Stream stream) {

@@ -1,4 +1,4 @@
-// Kernels that work row by row: norms, SwiGLU, rotation, cross-entropy.
+// Kernels that work row by row: norms, gated units, rotation, cross-entropy.
 #include "kernels/cpu/parallel.h"
 #include "kernels/cpu/table.h"
 
@@ -23,12 +23,16 @@ Status rmsnorm_backward(const RmsnormBackward& args, Stream stream) {
   return over_rows(args, 4 * args.width, stream, table().rmsnorm_backward);
 }
 
-Status swiglu_forward(const SwigluForward& args, Stream stream) {
-  return over_rows(args, 16 * args.width, stream, table().swiglu_forward);
+Status glu_forward(const GluForward& args, Stream stream) {
+  return over_rows(args, 16 * args.width, stream, table().glu_forward);
 }
 
-Status swiglu_backward(const SwigluBackward& args, Stream stream) {
-  return over_rows(args, 16 * args.width, stream, table().swiglu_backward);
+Status glu_backward(const GluBackward& args, Stream stream) {
+  return over_rows(args, 16 * args.width, stream, table().glu_backward);
+}
+
+Status softcap(const Softcap& args, Stream stream) {
+  return over_rows(args, 16 * args.width, stream, table().softcap);
 }
 
 Status rotary(const Rotary& args, Stream stream) {

@@ -8,10 +8,11 @@
 #include "kernels/api/attention.h"
 #include "kernels/api/cached_attention.h"
 #include "kernels/api/cross_entropy.h"
+#include "kernels/api/glu.h"
 #include "kernels/api/rmsnorm.h"
 #include "kernels/api/rotary.h"
 #include "kernels/api/row_product.h"
-#include "kernels/api/swiglu.h"
+#include "kernels/api/softcap.h"
 
 namespace finetune::kernels::cpu {
 
@@ -45,9 +46,10 @@ struct Table {
   void (*product)(const Product&);
   RowKernel<RmsnormForward> rmsnorm_forward;
   RowKernel<RmsnormBackward> rmsnorm_backward;
-  RowKernel<SwigluForward> swiglu_forward;
-  RowKernel<SwigluBackward> swiglu_backward;
+  RowKernel<GluForward> glu_forward;
+  RowKernel<GluBackward> glu_backward;
   RowKernel<Rotary> rotary;
+  RowKernel<Softcap> softcap;
   RowKernel<CrossEntropy> cross_entropy;
   /// One query head of one segment; `scratch`: attention_scratch(tokens, dim) floats.
   void (*attention_forward)(const AttentionForward& args, std::int64_t segment, std::int64_t head, float* scratch);

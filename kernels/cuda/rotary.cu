@@ -12,7 +12,7 @@ __global__ void rotary_kernel(Rotary args) {
   const float *cos = args.cos + args.positions[r] * half, *sin = args.sin + args.positions[r] * half;
   for (std::int64_t pair = threadIdx.x; pair < args.heads * half; pair += kThreads) {
     const std::int64_t head = pair / half, i = pair % half;
-    T *first = row + head * args.dim + i, *second = first + half;
+    T *first = row + head * args.x_head + i, *second = first + half;
     const float c = rounded<T>(cos[i]), s = rounded<T>(args.inverse ? -sin[i] : sin[i]);
     const float a = to_float(*first), b = to_float(*second);
     store(first, rounded<T>(a * c) - rounded<T>(b * s));

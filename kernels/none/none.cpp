@@ -1,9 +1,9 @@
 #include "kernels/api/adamw.h"
 #include "kernels/api/adapter.h"
 #include "kernels/api/cross_entropy.h"
+#include "kernels/api/glu.h"
 #include "kernels/api/rmsnorm.h"
 #include "kernels/api/rotary.h"
-#include "kernels/api/swiglu.h"
 
 namespace finetune::kernels::cuda {
 namespace {
@@ -27,10 +27,10 @@ Status rmsnorm_weight_gradient(const RmsnormWeightGradient&, Stream) {
 Status rotary(const Rotary&, Stream) {
   return kNone;
 }
-Status swiglu_forward(const SwigluForward&, Stream) {
+Status glu_forward(const GluForward&, Stream) {
   return kNone;
 }
-Status swiglu_backward(const SwigluBackward&, Stream) {
+Status glu_backward(const GluBackward&, Stream) {
   return kNone;
 }
 Status cross_entropy(const CrossEntropy&, Stream) {

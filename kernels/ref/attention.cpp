@@ -13,6 +13,7 @@ namespace {
 struct Query {
   std::int64_t token, head, kv_head, first;  // first token that it sees; the last is itself
   std::vector<double> p;                     // of first, first + 1, ...
+  std::vector<double> slope;                 // of scores by scaled products
   double lse;
 };
 
@@ -26,6 +27,7 @@ Query query_of(const Attention& a, std::int64_t segment_begin, std::int64_t toke
               .kv_head = head / (a.heads / a.kv_heads),
               .first = segment_begin,
               .p = {},
+              .slope = {},
               .lse = 0};
   if (a.window > 0) query.first = std::max(segment_begin, token - a.window + 1);
   double top = -std::numeric_limits<double>::infinity(), total = 0;
@@ -33,7 +35,9 @@ Query query_of(const Attention& a, std::int64_t segment_begin, std::int64_t toke
     double dot = 0;
     for (std::int64_t i = 0; i < a.dim; ++i)
       dot += at(a, a.q, a.q_row, token, head, i) * at(a, a.k, a.k_row, t, query.kv_head, i);
-    query.p.push_back(dot * a.scale);
+    const double capped = a.softcap > 0 ? std::tanh(dot * a.scale / a.softcap) : 0;
+    query.p.push_back(a.softcap > 0 ? a.softcap * capped : dot * a.scale);
+    query.slope.push_back(1 - capped * capped);
     top = std::max(top, query.p.back());
   }
   for (double& p : query.p) total += p = std::exp(p - top);
@@ -93,7 +97,7 @@ Status attention_backward(const AttentionBackward& args, Stream) {
       double dp = 0;
       for (std::int64_t i = 0; i < a.dim; ++i)
         dp += at(a, args.d_o, args.d_o_row, query.token, query.head, i) * at(a, a.v, a.v_row, seen, query.kv_head, i);
-      const double ds = query.p[j] * (dp - delta) * a.scale;
+      const double ds = query.p[j] * (dp - delta) * query.slope[j] * a.scale;
       for (std::int64_t i = 0; i < a.dim; ++i) {
         const std::int64_t q = query.head * a.dim + i, kv = query.kv_head * a.dim + i;
         add(a, args.dv, seen * args.dv_row + kv,

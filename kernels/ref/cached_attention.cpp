@@ -35,7 +35,7 @@ void attend(const CachedAttention& a, std::int64_t row, std::int64_t head) {
       dot += read(a.type, a.q, row * a.q_row + head * dim + i) *
              read(a.type, a.from.k, key_at(a.from, place(t), kv_head, i));
     }
-    p.push_back(dot * a.scale);
+    p.push_back(a.softcap > 0 ? a.softcap * std::tanh(dot * a.scale / a.softcap) : dot * a.scale);
     top = std::max(top, p.back());
   }
   for (double& value : p) total += value = std::exp(value - top);

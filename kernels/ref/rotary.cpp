@@ -10,7 +10,7 @@ Status rotary(const Rotary& args, Stream) {
   for (std::int64_t r = 0; r < args.rows; ++r) {
     for (std::int64_t h = 0; h < args.heads; ++h) {
       for (std::int64_t i = 0; i < half; ++i) {
-        const std::int64_t angle = args.positions[r] * half + i, first = r * args.x_row + h * args.dim + i;
+        const std::int64_t angle = args.positions[r] * half + i, first = r * args.x_row + h * args.x_head + i;
         const double cos = round(args.cos[angle]), sin = round(args.inverse ? -args.sin[angle] : args.sin[angle]);
         const double a = read(args.type, args.x, first), b = read(args.type, args.x, first + half);
         // Storage in fp32 rounds once, as a fused multiply-add would nearly do.

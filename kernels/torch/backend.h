@@ -11,8 +11,9 @@ struct Backend {
   decltype(&ops::rotary) rotary;
   decltype(&ops::attention_forward) attention_forward;
   decltype(&ops::attention_backward) attention_backward;
-  decltype(&ops::swiglu_forward) swiglu_forward;
-  decltype(&ops::swiglu_backward) swiglu_backward;
+  decltype(&ops::glu_forward) glu_forward;
+  decltype(&ops::glu_backward) glu_backward;
+  decltype(&ops::softcap) softcap;
   decltype(&ops::cross_entropy) cross_entropy;
   decltype(&ops::adapter_forward) adapter_forward;
   decltype(&ops::adapter_backward) adapter_backward;
@@ -33,7 +34,7 @@ enum class Operation {
   rmsnorm,
   rotary_embedding,
   attention,
-  swiglu,
+  glu,
   entropy,
   adapter,
   dropped_adapter,

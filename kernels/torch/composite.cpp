@@ -41,14 +41,16 @@ void rotary(at::Tensor& x, const at::Tensor& cos, const at::Tensor& sin, const a
   a.copy_(na);
   b.copy_(nb);
 }
-void swiglu_forward(const at::Tensor& gate, const at::Tensor& up, at::Tensor& h) {
-  h.copy_(at::silu(gate) * up);
+void glu_forward(Activation activation, const at::Tensor& gate, const at::Tensor& up, at::Tensor& h) {
+  h.copy_((activation == Activation::silu ? at::silu(gate) : at::gelu(gate, "tanh")) * up);
 }
-void swiglu_backward(const at::Tensor& dh, const at::Tensor& gate, const at::Tensor& up, at::Tensor& dgate,
-                     at::Tensor& dup) {
+void glu_backward(Activation activation, const at::Tensor& dh, const at::Tensor& gate, const at::Tensor& up,
+                  at::Tensor& dgate, at::Tensor& dup) {
   const auto t = wide(gate);
-  const at::Tensor g = gate.to(t), u = up.to(t), d = dh.to(t), s = at::sigmoid(g);
-  const at::Tensor dg = d * u * s * (1 + g * (1 - s)), du = d * g * s;
+  const at::Tensor g = gate.to(t), d = dh.to(t), slope = d * up.to(t);
+  const bool silu = activation == Activation::silu;
+  const at::Tensor dg = silu ? at::silu_backward(slope, g) : at::gelu_backward(slope, g, "tanh"),
+                   du = d * (silu ? at::silu(g) : at::gelu(g, "tanh"));
   dgate.copy_(dg);
   dup.copy_(du);
 }
@@ -182,28 +184,29 @@ void adamw(const OptimizerState& state, std::span<const SlotUpdate> updates, con
 
 }  // namespace
 
-static const char* approximation(Activation activation) {
-  return activation == Activation::gelu_tanh ? "tanh" : "none";
+void softcap(double cap, at::Tensor& x, const at::Tensor& slope) {
+  const at::Tensor t = at::tanh(x.to(wide(x)) / cap);
+  if (slope.defined()) at::Tensor(slope).copy_(1 - t.square());
+  x.copy_(t * cap);
 }
 
-void geglu_forward(Activation activation, const at::Tensor& gate, const at::Tensor& up, at::Tensor& h) {
-  h.copy_(at::gelu(gate, approximation(activation)) * up);
-}
-void geglu_backward(Activation activation, const at::Tensor& dh, const at::Tensor& gate, const at::Tensor& up,
-                    at::Tensor& dgate, at::Tensor& dup) {
-  const auto t = wide(gate);
-  const at::Tensor g = gate.to(t), d = dh.to(t);
-  const at::Tensor dg = at::gelu_backward(d * up.to(t), g, approximation(activation)),
-                   du = d * at::gelu(g, approximation(activation));
-  dgate.copy_(dg);
-  dup.copy_(du);
-}
-
-constexpr Backend kAll = {
-    rmsnorm_forward,      rmsnorm_backward, rotary,        attention_forward,      attention_backward,
-    swiglu_forward,       swiglu_backward,  cross_entropy, adapter_forward,        adapter_backward,
-    gradient_norms,       row_sums,         adamw,         composed::cache_append, composed::cached_attention,
-    composed::row_product};
+constexpr Backend kAll = {rmsnorm_forward,
+                          rmsnorm_backward,
+                          rotary,
+                          attention_forward,
+                          attention_backward,
+                          glu_forward,
+                          glu_backward,
+                          softcap,
+                          cross_entropy,
+                          adapter_forward,
+                          adapter_backward,
+                          gradient_norms,
+                          row_sums,
+                          adamw,
+                          composed::cache_append,
+                          composed::cached_attention,
+                          composed::row_product};
 
 }  // namespace composed
 

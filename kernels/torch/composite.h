@@ -23,9 +23,8 @@ inline at::ScalarType wide(const at::Tensor& x) {
 /// The compositions, under the names of ops.h.
 namespace composed {
 
-/// Gated units with a GELU, which have no kernel yet.
-decltype(ops::glu_forward) geglu_forward;
-decltype(ops::glu_backward) geglu_backward;
+/// Capped logits have no kernel on CUDA.
+decltype(ops::softcap) softcap;
 
 /// kernels/torch/composite_attention.cpp: by scores of whole segments. Segments of one length are one batch of
 /// products, up to a bound on the scores.

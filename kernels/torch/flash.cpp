@@ -1,6 +1,6 @@
 // Attention by ATen's flash attention over cumulative lengths (Dao, 2023). It takes bf16 (and fp16), heads of up to 256
-// elements in steps of 8, windows, and key/value heads shared by query heads; anything else goes the general way, the
-// composition. Called through the dispatcher, so nothing here links the CUDA half of LibTorch.
+// elements in steps of 8, windows, no soft cap, and key/value heads shared by query heads; anything else goes the
+// general way, the composition. Called through the dispatcher, so nothing here links the CUDA half of LibTorch.
 #include <ATen/ATen.h>
 
 #include <optional>
@@ -10,8 +10,8 @@
 namespace finetune::ops {
 namespace {
 
-bool serves(const at::Tensor& q) {
-  return q.is_cuda() && q.scalar_type() == at::kBFloat16 && fits_flash_attention(q.size(2));
+bool serves(const at::Tensor& q, const AttentionOptions& options) {
+  return options.softcap == 0 && q.is_cuda() && q.scalar_type() == at::kBFloat16 && fits_flash_attention(q.size(2));
 }
 
 // Tokens that a token sees to its left; nothing = all of them.
@@ -21,7 +21,7 @@ std::optional<std::int64_t> left(const AttentionOptions& options) {
 
 void forward(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const Segments& segments,
              const AttentionOptions& options, at::Tensor& o, at::Tensor& lse) {
-  if (!serves(q)) return composite_backend().attention_forward(q, k, v, segments, options, o, lse);
+  if (!serves(q, options)) return composite_backend().attention_forward(q, k, v, segments, options, o, lse);
   const auto [output, log_sums, seed, offset, mask] =
       at::_flash_attention_forward(q, k, v, segments.bounds_B1, segments.bounds_B1, segments.longest, segments.longest,
                                    0.0, /*is_causal=*/true, false, options.scale, left(options), 0);
@@ -32,7 +32,8 @@ void forward(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, cons
 void backward(const at::Tensor& d_o, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const at::Tensor& o,
               const at::Tensor& lse, const Segments& segments, const AttentionOptions& options, at::Tensor& dq,
               at::Tensor& dk, at::Tensor& dv) {
-  if (!serves(q)) return composite_backend().attention_backward(d_o, q, k, v, o, lse, segments, options, dq, dk, dv);
+  if (!serves(q, options))
+    return composite_backend().attention_backward(d_o, q, k, v, o, lse, segments, options, dq, dk, dv);
   const at::Tensor no_dropout = at::empty({2}, at::TensorOptions(at::kUInt64).device(q.device()));  // never read
   const auto [q_gradient, k_gradient, v_gradient] = at::_flash_attention_backward(
       d_o, q, k, v, o, lse, segments.bounds_B1, segments.bounds_B1, segments.longest, segments.longest, 0.0,

@@ -10,10 +10,11 @@
 #include "kernels/api/attention.h"
 #include "kernels/api/cached_attention.h"
 #include "kernels/api/cross_entropy.h"
+#include "kernels/api/glu.h"
 #include "kernels/api/rmsnorm.h"
 #include "kernels/api/rotary.h"
 #include "kernels/api/row_product.h"
-#include "kernels/api/swiglu.h"
+#include "kernels/api/softcap.h"
 #include "kernels/torch/backend.h"
 #include "kernels/torch/composite.h"
 #include "kernels/torch/records.h"
@@ -154,8 +155,9 @@ void rotary(at::Tensor& x, const at::Tensor& cos, const at::Tensor& sin, const a
   launch.run(
       kernels::cpu::rotary, kernels::cuda::rotary,
       kernels::Rotary{.type = type_of(x),
-                      .x = heads(x, x, x.sizes()),
+                      .x = activation(x, x, x.sizes()),
                       .x_row = x.stride(0),
+                      .x_head = x.stride(1),
                       .cos = floats(cos, x, {cos.size(0), half}),
                       .sin = floats(sin, x, {cos.size(0), half}),
                       .positions = static_cast<const std::int32_t*>(pointer(positions, x, at::kInt, {x.size(0)})),
@@ -181,7 +183,8 @@ kernels::Attention attention_of(const at::Tensor& q, const at::Tensor& k, const 
           .kv_heads = k.size(1),
           .dim = q.size(2),
           .window = options.window,
-          .scale = static_cast<float>(options.scale)};
+          .scale = static_cast<float>(options.scale),
+          .softcap = static_cast<float>(options.softcap)};
 }
 
 void attention_forward(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const Segments& segments,
@@ -215,37 +218,52 @@ void attention_backward(const at::Tensor& d_o, const at::Tensor& q, const at::Te
                                           .dv_row = dv.stride(0)});
 }
 
-void swiglu_forward(const at::Tensor& gate, const at::Tensor& up, at::Tensor& h) {
+void glu_forward(Activation kind, const at::Tensor& gate, const at::Tensor& up, at::Tensor& h) {
   const Launch launch(gate);
-  launch.run(kernels::cpu::swiglu_forward, kernels::cuda::swiglu_forward,
-             kernels::SwigluForward{.type = type_of(gate),
-                                    .gate = activation(gate, gate, gate.sizes()),
-                                    .up = activation(up, gate, gate.sizes()),
-                                    .gate_row = gate.stride(0),
-                                    .up_row = up.stride(0),
-                                    .h = activation(h, gate, gate.sizes()),
-                                    .h_row = h.stride(0),
-                                    .rows = gate.size(0),
-                                    .width = gate.size(1)});
+  launch.run(kernels::cpu::glu_forward, kernels::cuda::glu_forward,
+             kernels::GluForward{.type = type_of(gate),
+                                 .activation = kind,
+                                 .gate = activation(gate, gate, gate.sizes()),
+                                 .up = activation(up, gate, gate.sizes()),
+                                 .gate_row = gate.stride(0),
+                                 .up_row = up.stride(0),
+                                 .h = activation(h, gate, gate.sizes()),
+                                 .h_row = h.stride(0),
+                                 .rows = gate.size(0),
+                                 .width = gate.size(1)});
 }
 
-void swiglu_backward(const at::Tensor& dh, const at::Tensor& gate, const at::Tensor& up, at::Tensor& dgate,
-                     at::Tensor& dup) {
+void glu_backward(Activation kind, const at::Tensor& dh, const at::Tensor& gate, const at::Tensor& up,
+                  at::Tensor& dgate, at::Tensor& dup) {
   const Launch launch(gate);
-  launch.run(kernels::cpu::swiglu_backward, kernels::cuda::swiglu_backward,
-             kernels::SwigluBackward{.type = type_of(gate),
-                                     .dh = activation(dh, gate, gate.sizes()),
-                                     .dh_row = dh.stride(0),
-                                     .gate = activation(gate, gate, gate.sizes()),
-                                     .up = activation(up, gate, gate.sizes()),
-                                     .gate_row = gate.stride(0),
-                                     .up_row = up.stride(0),
-                                     .dgate = activation(dgate, gate, gate.sizes()),
-                                     .dup = activation(dup, gate, gate.sizes()),
-                                     .dgate_row = dgate.stride(0),
-                                     .dup_row = dup.stride(0),
-                                     .rows = gate.size(0),
-                                     .width = gate.size(1)});
+  launch.run(kernels::cpu::glu_backward, kernels::cuda::glu_backward,
+             kernels::GluBackward{.type = type_of(gate),
+                                  .activation = kind,
+                                  .dh = activation(dh, gate, gate.sizes()),
+                                  .dh_row = dh.stride(0),
+                                  .gate = activation(gate, gate, gate.sizes()),
+                                  .up = activation(up, gate, gate.sizes()),
+                                  .gate_row = gate.stride(0),
+                                  .up_row = up.stride(0),
+                                  .dgate = activation(dgate, gate, gate.sizes()),
+                                  .dup = activation(dup, gate, gate.sizes()),
+                                  .dgate_row = dgate.stride(0),
+                                  .dup_row = dup.stride(0),
+                                  .rows = gate.size(0),
+                                  .width = gate.size(1)});
+}
+
+void softcap(double cap, at::Tensor& x, const at::Tensor& slope) {
+  const Launch launch(x);
+  launch.run<kernels::Softcap>(kernels::cpu::softcap, nullptr,
+                               {.type = type_of(x),
+                                .cap = static_cast<float>(cap),
+                                .x = activation(x, x, x.sizes()),
+                                .x_row = x.stride(0),
+                                .slope = slope.defined() ? activation(slope, x, x.sizes()) : nullptr,
+                                .slope_row = slope.defined() ? slope.stride(0) : 0,
+                                .rows = x.size(0),
+                                .width = x.size(1)});
 }
 
 void cross_entropy(const at::Tensor& logits, const at::Tensor& targets, const at::Tensor& scale, at::Tensor& nll,
@@ -447,6 +465,7 @@ void cached_attention(const at::Tensor& q, const CachedKeys& keys, const CacheRo
                                         .window = options.window,
                                         .longest = *std::ranges::max_element(rows.seen),
                                         .scale = static_cast<float>(options.scale),
+                                        .softcap = static_cast<float>(options.softcap),
                                         .o = heads(o, q, q.sizes()),
                                         .o_row = o.stride(0)});
 }
@@ -468,9 +487,22 @@ void row_product(const at::Tensor& x, const at::Tensor& w, const at::Tensor& bia
                                    .outputs = w.size(0)});
 }
 
-constexpr Backend kAll = {rmsnorm_forward, rmsnorm_backward, rotary,        attention_forward, attention_backward,
-                          swiglu_forward,  swiglu_backward,  cross_entropy, adapter_forward,   adapter_backward,
-                          gradient_norms,  row_sums,         adamw,         cache_append,      cached_attention,
+constexpr Backend kAll = {rmsnorm_forward,
+                          rmsnorm_backward,
+                          rotary,
+                          attention_forward,
+                          attention_backward,
+                          glu_forward,
+                          glu_backward,
+                          softcap,
+                          cross_entropy,
+                          adapter_forward,
+                          adapter_backward,
+                          gradient_norms,
+                          row_sums,
+                          adamw,
+                          cache_append,
+                          cached_attention,
                           row_product};
 
 }  // namespace by_kernel
@@ -485,6 +517,7 @@ const Backend& cuda_backend() {
     Backend backend = cpu_backend();
     backend.attention_forward = flash_backend().attention_forward;
     backend.attention_backward = flash_backend().attention_backward;
+    backend.softcap = composed::softcap;
     backend.cache_append = composed::cache_append;
     backend.cached_attention = composed::cached_attention;
     backend.row_product = composed::row_product;

@@ -7,7 +7,6 @@
 
 #include "kernels/api/adamw.h"
 #include "kernels/torch/backend.h"
-#include "kernels/torch/composite.h"
 #include "kernels/torch/records.h"
 
 namespace finetune::ops {
@@ -35,22 +34,17 @@ void rotary(at::Tensor& x_THK, const at::Tensor& cos_PK, const at::Tensor& sin_P
   backend_for(Operation::rotary_embedding, x_THK).rotary(x_THK, cos_PK, sin_PK, positions_T, inverse);
 }
 
-// Capped scores are composed everywhere.
-static const Backend& attention_backend(const at::Tensor& q_THK, const AttentionOptions& options) {
-  return options.softcap > 0 ? composite_backend() : backend_for(Operation::attention, q_THK);
-}
-
 void attention_forward(const at::Tensor& q_THK, const at::Tensor& k_TGK, const at::Tensor& v_TGK,
                        const Segments& segments, const AttentionOptions& options, at::Tensor& o_THK,
                        at::Tensor& lse_HT) {
-  attention_backend(q_THK, options).attention_forward(q_THK, k_TGK, v_TGK, segments, options, o_THK, lse_HT);
+  backend_for(Operation::attention, q_THK).attention_forward(q_THK, k_TGK, v_TGK, segments, options, o_THK, lse_HT);
 }
 
 void attention_backward(const at::Tensor& do_THK, const at::Tensor& q_THK, const at::Tensor& k_TGK,
                         const at::Tensor& v_TGK, const at::Tensor& o_THK, const at::Tensor& lse_HT,
                         const Segments& segments, const AttentionOptions& options, at::Tensor& dq_THK,
                         at::Tensor& dk_TGK, at::Tensor& dv_TGK) {
-  attention_backend(q_THK, options)
+  backend_for(Operation::attention, q_THK)
       .attention_backward(do_THK, q_THK, k_TGK, v_TGK, o_THK, lse_HT, segments, options, dq_THK, dk_TGK, dv_TGK);
 }
 
@@ -65,8 +59,7 @@ void cache_append(const at::Tensor& k_TGK, const at::Tensor& v_TGK, const CacheR
 
 void cached_attention(const at::Tensor& q_THK, const CachedKeys& keys, const CacheRows& rows,
                       const AttentionOptions& options, at::Tensor& o_THK) {
-  const Backend& backend = options.softcap > 0 ? composite_backend() : backend_for(Operation::decoding, q_THK);
-  backend.cached_attention(q_THK, keys, rows, options, o_THK);
+  backend_for(Operation::decoding, q_THK).cached_attention(q_THK, keys, rows, options, o_THK);
 }
 
 void row_product(const at::Tensor& x_TI, const at::Tensor& w_OI, const at::Tensor& bias_O, at::Tensor& y_TO,
@@ -75,23 +68,16 @@ void row_product(const at::Tensor& x_TI, const at::Tensor& w_OI, const at::Tenso
 }
 
 void glu_forward(Activation activation, const at::Tensor& gate_TF, const at::Tensor& up_TF, at::Tensor& h_TF) {
-  if (activation == Activation::silu) return swiglu_forward(gate_TF, up_TF, h_TF);
-  composed::geglu_forward(activation, gate_TF, up_TF, h_TF);
+  backend_for(Operation::glu, gate_TF).glu_forward(activation, gate_TF, up_TF, h_TF);
 }
 
 void glu_backward(Activation activation, const at::Tensor& dh_TF, const at::Tensor& gate_TF, const at::Tensor& up_TF,
                   at::Tensor& dgate_TF, at::Tensor& dup_TF) {
-  if (activation == Activation::silu) return swiglu_backward(dh_TF, gate_TF, up_TF, dgate_TF, dup_TF);
-  composed::geglu_backward(activation, dh_TF, gate_TF, up_TF, dgate_TF, dup_TF);
+  backend_for(Operation::glu, gate_TF).glu_backward(activation, dh_TF, gate_TF, up_TF, dgate_TF, dup_TF);
 }
 
-void swiglu_forward(const at::Tensor& gate_TF, const at::Tensor& up_TF, at::Tensor& h_TF) {
-  backend_for(Operation::swiglu, gate_TF).swiglu_forward(gate_TF, up_TF, h_TF);
-}
-
-void swiglu_backward(const at::Tensor& dh_TF, const at::Tensor& gate_TF, const at::Tensor& up_TF, at::Tensor& dgate_TF,
-                     at::Tensor& dup_TF) {
-  backend_for(Operation::swiglu, gate_TF).swiglu_backward(dh_TF, gate_TF, up_TF, dgate_TF, dup_TF);
+void softcap(double cap, at::Tensor& x_NV, const at::Tensor& slope_NV) {
+  backend_for(Operation::entropy, x_NV).softcap(cap, x_NV, slope_NV);
 }
 
 void cross_entropy(const at::Tensor& logits_NV, const at::Tensor& targets_N, const at::Tensor& scale_N,

@@ -96,10 +96,8 @@ using Activation = kernels::Activation;
 void glu_forward(Activation activation, const at::Tensor& gate_TF, const at::Tensor& up_TF, at::Tensor& h_TF);
 void glu_backward(Activation activation, const at::Tensor& dh_TF, const at::Tensor& gate_TF, const at::Tensor& up_TF,
                   at::Tensor& dgate_TF, at::Tensor& dup_TF);
-/// The one with silu.
-void swiglu_forward(const at::Tensor& gate_TF, const at::Tensor& up_TF, at::Tensor& h_TF);
-void swiglu_backward(const at::Tensor& dh_TF, const at::Tensor& gate_TF, const at::Tensor& up_TF, at::Tensor& dgate_TF,
-                     at::Tensor& dup_TF);
+/// Soft-capped logits: x becomes cap * tanh(x / cap). slope (may be undefined): of the new x by the old.
+void softcap(double cap, at::Tensor& x_NV, const at::Tensor& slope_NV);
 
 /// nll and argmax-correctness per row; dlogits (may be logits itself; undefined = not wanted) = (softmax - onehot) *
 /// scale.

@@ -29,7 +29,7 @@ constexpr Row kCuda[] = {
     {rmsnorm, kNone, kNone, Source::kernel},
     {rotary_embedding, kNone, kNone, Source::kernel},
     {attention, Source::flash, Source::flash, Source::flash},
-    {swiglu, kNone, kNone, Source::kernel},
+    {glu, kNone, kNone, Source::kernel},
     {entropy, kNone, kNone, Source::kernel},
     {adapter, kNone, kNone, Source::kernel},
     {dropped_adapter, Source::kernel, kNone, Source::kernel},

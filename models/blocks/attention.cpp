@@ -18,8 +18,8 @@ at::Tensor columns(const BlockContext& c, const at::Tensor& stacked, Projection 
 
 Attention::Attention(const BlockContext& c)
     : context_(c),
-      qkv_(projections(c, {Projection::q, Projection::k, Projection::v})),
-      o_(projections(c, {Projection::o})),
+      qkv_(projections(c, Stack::qkv)),
+      o_(projections(c, Stack::o)),
       qkv_TE_(c.kept(kQkv, qkv_.weight_OI.size(0))),
       o_TO_(c.kept(kO, c.options().heads * c.options().head_dim)),
       lse_HT_(c.kept(kLse, 1, c.options().heads * c.pack.tokens, wide_dtype(c.dtype()))
@@ -30,14 +30,14 @@ Attention::Attention(const BlockContext& c)
 Attention::Heads Attention::heads_of(Projection p, int copy, int rstd) const {
   const BlockContext& c = context_;
   Heads heads{.projected = columns(c, qkv_TE_, p)};
-  if (!c.options().qk_norm) return heads;
+  if (c.options().qk_norm == QkNorm::none) return heads;
   const bool is_q = p == Projection::q;
   const auto gradients = c.gradients();
-  heads.norm = {is_q ? c.weights().q_norm_K : c.weights().k_norm_K, is_q ? gradients.q_norm_K : gradients.k_norm_K,
+  heads.norm = {is_q ? c.weights().q_norm : c.weights().k_norm, is_q ? gradients.q_norm : gradients.k_norm,
                 c.options()};
   const std::int64_t width = projection_out(c.options(), p);
   heads.normed = c.kept(copy, width);
-  heads.rstd = c.kept_statistics(rstd, c.pack.tokens * width / c.options().head_dim);
+  heads.rstd = c.kept_statistics(rstd, c.pack.tokens * width / heads.norm.weight_D.size(0));
   return heads;
 }
 
@@ -59,15 +59,16 @@ ops::AttentionOptions Attention::how() const {
 
 void Attention::turn(at::Tensor x_THK, bool inverse) const {
   const auto& [cos_PK, sin_PK] = context_.rotary_tables();
-  if (cos_PK.defined()) ops::rotary(x_THK, cos_PK, sin_PK, context_.pack.positions_T, inverse);
+  if (!cos_PK.defined()) return;
+  at::Tensor turned = x_THK.narrow(2, 0, 2 * cos_PK.size(1));
+  ops::rotary(turned, cos_PK, sin_PK, context_.pack.positions_T, inverse);
 }
 
 void Attention::rotate(const Heads& heads) const {
-  const BlockContext& c = context_;
   if (heads.normed.defined()) {
-    const std::int64_t head_dim = c.options().head_dim;
-    at::Tensor y = heads.normed.view({-1, head_dim});
-    heads.norm.forward(heads.projected.reshape({-1, head_dim}), y, heads.rstd);
+    const std::int64_t width = heads.norm.weight_D.size(0);  // of a head, or of all
+    at::Tensor y = heads.normed.view({-1, width});
+    heads.norm.forward(heads.projected.reshape({-1, width}), y, heads.rstd);
   }
   turn(attended(heads), false);
 }
@@ -75,10 +76,9 @@ void Attention::rotate(const Heads& heads) const {
 // The gradient from after rotation and norm to before them. Without qk-norm `dx` is `dprojected`, and is turned in
 // place.
 void Attention::rotate_back(const Heads& heads, const at::Tensor& dx, const at::Tensor& dprojected) const {
-  const BlockContext& c = context_;
   turn(by_head(dx), true);
   if (!heads.normed.defined()) return;
-  const at::Tensor x = heads.projected.reshape({-1, c.options().head_dim});
+  const at::Tensor x = heads.projected.reshape({-1, heads.norm.weight_D.size(0)});
   at::Tensor dheads = at::empty_like(x);
   heads.norm.backward(dx.view(x.sizes()), x, heads.rstd, dheads, false);
   at::Tensor target = dprojected;

@@ -47,7 +47,8 @@ class Branch {
       post_.norm.forward(output_TD, post_normed_TD, post_.rstd_T);
       output_TD = post_normed_TD;
     }
-    at::add_out(y_TD, x_TD, output_TD, scale_);
+    if (scale_ != 1) output_TD.mul_(scale_);  // apart: a sum with a factor rounds as vectors or their ends do
+    at::add_out(y_TD, x_TD, output_TD);
   }
 
   // dx_TD: the gradient of the branch's output in, of its input out.

@@ -14,7 +14,7 @@ AdapterPlace place_of(const BlockContext& c, Projection p) {
   const auto [first, count] = stacked_rows(c.options(), p);
   const int bit = static_cast<int>(p);
   return {.bit = bit,
-          .key = c.layer * kProjections + bit,
+          .key = projection_key(c.layer, p),
           .first = first,
           .count = count,
           .a_SRD = bank.a_SRD(c.layer, p),
@@ -26,8 +26,9 @@ AdapterPlace place_of(const BlockContext& c, Projection p) {
 
 }  // namespace
 
-Linear projections(const BlockContext& c, std::initializer_list<Projection> stacked) {
-  const Projection first = *stacked.begin();
+Linear projections(const BlockContext& c, Stack stack) {
+  const std::span<const Projection> modules = modules_of(c.options(), stack);
+  const Projection first = modules.front();
   const auto gradients = c.gradients();
   const auto [weight, bias] = stacked_tensors(c.weights(), first);
   const auto [dweight, dbias] = stacked_tensors(gradients, first);
@@ -37,7 +38,7 @@ Linear projections(const BlockContext& c, std::initializer_list<Projection> stac
                 .dbias_O = dbias,
                 .groups = &c.pack.groups,
                 .by_row = c.pack.cached != nullptr && c.pack.cached->by_row};
-  for (const Projection p : stacked) {
+  for (const Projection p : modules) {
     if (is_adapted(c, p)) linear.adapters.push_back(place_of(c, p));
   }
   return linear;

@@ -7,7 +7,6 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
-#include <initializer_list>
 
 #include "models/blocks/linear.h"
 #include "models/decoder.h"
@@ -89,8 +88,7 @@ struct BlockContext {
   }
 };
 
-/// Projections that share an input, in the order of their rows: weights, gradients and the adapters of the pack's
-/// trials.
-Linear projections(const BlockContext& context, std::initializer_list<Projection> stacked);
+/// Projections that share an input: weights, gradients and the adapters of the pack's trials.
+Linear projections(const BlockContext& context, Stack stack);
 
 }  // namespace finetune

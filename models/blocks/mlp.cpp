@@ -4,8 +4,8 @@ namespace finetune {
 
 Mlp::Mlp(const BlockContext& c)
     : context_(c),
-      gate_up_(projections(c, {Projection::gate, Projection::up})),
-      down_(projections(c, {Projection::down})),
+      gate_up_(projections(c, Stack::gate_up)),
+      down_(projections(c, Stack::down)),
       gate_up_T2F_(c.kept(kGateUp, 2 * c.options().mlp_width)),
       gate_TF_(gate_up_T2F_.narrow(1, 0, c.options().mlp_width)),
       up_TF_(gate_up_T2F_.narrow(1, c.options().mlp_width, c.options().mlp_width)) {}

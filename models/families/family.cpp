@@ -7,7 +7,21 @@
 #include "models/rope.h"
 
 // By model_type; NAME_options is defined in NAME.cpp.
-#define FINETUNE_FAMILIES(FAMILY) FAMILY(llama) FAMILY(mistral) FAMILY(qwen2) FAMILY(qwen3)
+// clang-format off
+#define FINETUNE_FAMILIES(FAMILY) \
+  FAMILY(gemma) \
+  FAMILY(gemma2) \
+  FAMILY(gemma3) \
+  FAMILY(gemma3_text) \
+  FAMILY(granite) \
+  FAMILY(llama) \
+  FAMILY(mistral) \
+  FAMILY(olmo2) \
+  FAMILY(phi3) \
+  FAMILY(qwen2) \
+  FAMILY(qwen3) \
+  FAMILY(smollm3)
+// clang-format on
 
 namespace finetune {
 
@@ -28,27 +42,67 @@ constexpr std::int64_t kMost = 1 << 20, kMostVocabulary = 1 << 24, kMostPosition
 constexpr std::int64_t kMostRotary = std::int64_t{1} << 30;  // positions x head_dim: tables of 4 GiB
 
 // Keys with which transformers computes something else. Ignoring one would train the wrong model.
-constexpr std::array kUnknownBehaviour = {
-    "quantization_config",     "num_experts",           "num_local_experts", "attention_multiplier",
-    "residual_multiplier",     "embedding_multiplier",  "logits_scaling",    "attn_logit_softcapping",
-    "final_logit_softcapping", "query_pre_attn_scalar", "no_rope_layers"};
+constexpr std::array kUnknownBehaviour = {"quantization_config",
+                                          "num_experts",
+                                          "num_local_experts",
+                                          "attention_multiplier",
+                                          "residual_multiplier",
+                                          "embedding_multiplier",
+                                          "logits_scaling",
+                                          "attn_logit_softcapping",
+                                          "final_logit_softcapping",
+                                          "query_pre_attn_scalar",
+                                          "no_rope_layers",
+                                          "use_bidirectional_attention",
+                                          "attention_chunk_size",
+                                          "kv_lora_rank",
+                                          "clip_qkv",
+                                          "use_qk_norm",
+                                          "qk_layernorm",
+                                          "alibi",
+                                          "parallel_attn",
+                                          "use_parallel_residual",
+                                          "logit_scale",
+                                          "scale_emb",
+                                          "scale_depth",
+                                          "rope_interleaved"};
 
-void refuse_unknown_behaviour(const ConfigReader& config, const std::vector<std::string>& known) {
+void refuse_unknown_behaviour(const ConfigReader& config, const FamilyDefaults& family) {
   for (const char* key : kUnknownBehaviour) {
-    const bool read = std::ranges::find(known, key) != known.end();
-    config.require(read || !config.has(key), key, "changes the model in a way that is not supported");
+    const bool read = std::ranges::find(family.reads, key) != family.reads.end();
+    const bool off = !config.has(key) || config.json()[key] == false;
+    config.require(read || off, key, "changes the model in a way that is not supported");
   }
-  // A gate of another kind is composed of ATen's operations, of which nobody has shown that a trial's bits do not
-  // depend on its neighbours.
-  const std::string activation = config.text("hidden_act", "silu");
-  config.require(activation == "silu" || activation == "swish", "hidden_act",
-                 "is " + activation + "; only silu is supported");
+}
+
+void require_activation(const ConfigReader& config, const FamilyDefaults& family) {
+  const std::string given = config.text(family.activation_key, family.activation_names.front());
+  config.require(std::ranges::find(family.activation_names, given) != family.activation_names.end(),
+                 family.activation_key, "is " + given + "; only " + family.activation_names.front() + " is supported");
+}
+
+// nn.Embedding counts a negative padding_idx from the end.
+std::int64_t pad_id_of(const ConfigReader& config, std::int64_t otherwise, std::int64_t vocabulary) {
+  if (config.json().contains("pad_token_id") && !config.has("pad_token_id")) return -1;  // null: none
+  if (!config.has("pad_token_id")) return otherwise < vocabulary ? otherwise : -1;
+  const std::int64_t id = config.size("pad_token_id", std::nullopt, -vocabulary, vocabulary - 1);
+  return id < 0 ? id + vocabulary : id;
+}
+
+// transformers drops these while it trains.
+void note_dropout(const ConfigReader& config, DecoderOptions& options) {
+  for (const char* key : {"attention_dropout", "resid_pdrop", "embd_pdrop"}) {
+    if (config.number(key, 0) == 0) continue;
+    options.notes.push_back(config.where() + ": " + key + " is " + config.json()[key].dump() +
+                            " and is not done: nothing is dropped but by train.lora.dropout");
+  }
 }
 
 }  // namespace
 
 DecoderOptions common_options(const std::string& family, const ConfigReader& config, const FamilyDefaults& defaults) {
-  refuse_unknown_behaviour(config, defaults.reads);
+  refuse_unknown_behaviour(config, defaults);
+  require_activation(config, defaults);
   DecoderOptions o;
   o.family = family;
   o.vocab_size = config.size("vocab_size", std::nullopt, 1, kMostVocabulary);
@@ -68,29 +122,50 @@ DecoderOptions common_options(const std::string& family, const ConfigReader& con
                  "is too large: the rotary tables would not fit");
   o.norm_epsilon = config.number("rms_norm_eps", defaults.norm_epsilon);
   config.require(o.norm_epsilon > 0 && o.norm_epsilon < 1, "rms_norm_eps", "must be between 0 and 1");
-  o.tied_head = config.flag("tie_word_embeddings", false);
+  o.pad_id = pad_id_of(config, defaults.pad_id, o.vocab_size);
+  o.tied_head = config.flag("tie_word_embeddings", defaults.tied_head);
+  o.activation = defaults.activation;
+  note_dropout(config, o);
   o.window.assign(static_cast<std::size_t>(o.layers), 0);
-  o.rotary = rotary_options(config.where(), config.json(), o.head_dim, o.max_positions, defaults.theta);
+  o.rotary = rotary_options(config.where(), config.json(),
+                            {.head_dim = o.head_dim,
+                             .max_positions = o.max_positions,
+                             .default_theta = defaults.theta,
+                             .partial = defaults.partial_rotary});
   return o;
 }
 
-void qwen_windows(const ConfigReader& config, DecoderOptions& o) {
-  std::int64_t window = config.size("sliding_window", 4096, 1, kMostPositions);
-  const bool null = config.json().contains("sliding_window") && !config.has("sliding_window");
-  if (null || !config.flag("use_sliding_window", false)) window = 0;
-  if (!config.has("layer_types")) {
-    const std::int64_t first = config.size("max_window_layers", 28, 0, 4096);
-    for (std::int64_t layer = first; layer < o.layers; ++layer) o.window[static_cast<std::size_t>(layer)] = window;
-    return;
+void set_windows(const ConfigReader& config, std::int64_t window, const std::function<bool(std::int64_t)>& slides,
+                 DecoderOptions& o) {
+  const bool listed = config.has("layer_types");
+  const auto& types = config.json();
+  if (listed) {
+    const auto& list = types["layer_types"];
+    config.require(list.is_array() && static_cast<std::int64_t>(list.size()) == o.layers, "layer_types",
+                   "must name one type per layer");
   }
-  const auto& types = config.json()["layer_types"];
-  config.require(types.is_array() && static_cast<std::int64_t>(types.size()) == o.layers, "layer_types",
-                 "must name one type per layer");
-  for (std::size_t layer = 0; layer < types.size(); ++layer) {
-    const bool sliding = types[layer] == "sliding_attention";
-    config.require(sliding || types[layer] == "full_attention", "layer_types", "has a type that is not supported");
+  for (std::size_t layer = 0; layer < o.window.size(); ++layer) {
+    bool sliding = slides(static_cast<std::int64_t>(layer));
+    if (listed) {
+      const auto& type = types["layer_types"][layer];
+      sliding = type == "sliding_attention";
+      config.require(sliding || type == "full_attention", "layer_types", "has a type that is not supported");
+    }
     o.window[layer] = sliding ? window : 0;
   }
+}
+
+std::int64_t optional_window(const ConfigReader& config, std::int64_t otherwise) {
+  const bool null = config.json().contains("sliding_window") && !config.has("sliding_window");
+  if (null || (otherwise == 0 && !config.has("sliding_window"))) return 0;
+  return config.size("sliding_window", otherwise, 1, kMostPositions);
+}
+
+void qwen_windows(const ConfigReader& config, DecoderOptions& o) {
+  const std::int64_t given = optional_window(config, 4096), first = config.size("max_window_layers", 28, 0, 4096);
+  set_windows(
+      config, config.flag("use_sliding_window", false) ? given : 0, [&](std::int64_t layer) { return layer >= first; },
+      o);
 }
 
 std::vector<std::string> family_names() {

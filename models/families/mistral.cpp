@@ -5,10 +5,7 @@ namespace finetune {
 
 DecoderOptions mistral_options(const ConfigReader& config) {
   DecoderOptions o = common_options("mistral", config, {.kv_heads = 8, .max_positions = 4096 * 32});
-  const bool absent = !config.json().contains("sliding_window");
-  if (absent || config.has("sliding_window")) {
-    o.window.assign(o.window.size(), config.size("sliding_window", 4096, 1, std::int64_t{1} << 26));
-  }
+  o.window.assign(o.window.size(), optional_window(config, 4096));
   return o;
 }
 

@@ -16,9 +16,10 @@ struct Arrays {
   std::int64_t table_row = 1, longest_segment = 1;
 };
 
-void add_token(Arrays& a, std::int32_t id, std::int64_t position, std::int32_t place, std::int64_t sequence) {
+void add_token(Arrays& a, std::int32_t id, std::int64_t position, std::int64_t angle, std::int32_t place,
+               std::int64_t sequence) {
   a.ids.push_back(id);
-  a.positions.push_back(static_cast<std::int32_t>(position));
+  a.positions.push_back(static_cast<std::int32_t>(angle));
   a.places.push_back(place);
   a.sequences.push_back(static_cast<std::int32_t>(sequence));
   a.seen.push_back(static_cast<std::int32_t>(position + 1));
@@ -43,8 +44,8 @@ void add_sequence(Arrays& a, const NewTokens& s, std::int64_t index) {
   for (std::size_t i = 0; i < s.ids.size(); ++i) {
     const std::int64_t position = s.before + static_cast<std::int64_t>(i);
     const std::int32_t block = s.blocks[static_cast<std::size_t>(position / ops::kCacheBlock)];
-    add_token(a, s.ids[i], position, static_cast<std::int32_t>(block * ops::kCacheBlock + position % ops::kCacheBlock),
-              index);
+    add_token(a, s.ids[i], position, s.first_angle + position,
+              static_cast<std::int32_t>(block * ops::kCacheBlock + position % ops::kCacheBlock), index);
   }
   end_segment(a);
   std::copy(s.blocks.begin(), s.blocks.end(), a.tables.begin() + index * a.table_row);
@@ -54,7 +55,7 @@ void add_sequence(Arrays& a, const NewTokens& s, std::int64_t index) {
 // The last row of tables is block 0 throughout: padding sees itself there.
 void pad(Arrays& a, std::int64_t sequences, std::int64_t fewest_rows) {
   const bool short_of_tokens = static_cast<std::int64_t>(a.ids.size()) < fewest_rows;
-  while (static_cast<std::int64_t>(a.ids.size()) < fewest_rows) add_token(a, 0, 0, 0, sequences);
+  while (static_cast<std::int64_t>(a.ids.size()) < fewest_rows) add_token(a, 0, 0, 0, 0, sequences);
   if (short_of_tokens) end_segment(a);
   while (static_cast<std::int64_t>(a.loss_rows.size()) < fewest_rows) {
     a.loss_rows.push_back(0);

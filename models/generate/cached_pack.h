@@ -23,6 +23,7 @@ struct NewTokens {
   std::size_t trial = 0;  ///< index of its adapter
   std::span<const std::int32_t> ids;
   std::int64_t before = 0;               ///< its tokens that are in the cache already
+  std::int64_t first_angle = 0;          ///< row of the rotary tables of its first token: AngleRows
   std::span<const std::int32_t> blocks;  ///< of the sequence, room for the new tokens among them
   std::int64_t targets = 0;  ///< the last so many tokens have their next token in `next`; 0: its last token is asked
   std::span<const std::int32_t> next = {};

@@ -35,6 +35,7 @@ struct Sequence {
   std::int64_t tokens = 0;    // in the cache
   std::int64_t reserved = 0;  // blocks it may yet take
   std::vector<std::int32_t> blocks;
+  std::vector<std::int32_t> again;  // all tokens so far of one that begins again
 };
 
 class Decoding {
@@ -55,6 +56,7 @@ class Decoding {
     if (options_.max_new_tokens <= 0) return std::move(generated_);
     for (;;) {
       std::vector<Sequence> admitted = admit();
+      if (admitted.empty()) admitted = become_long();
       if (!admitted.empty()) {
         step(admitted);
         join(std::move(admitted));
@@ -88,10 +90,25 @@ class Decoding {
       const auto beside = static_cast<std::int64_t>(active_.size() + admitted.size());
       if (!fits || beside >= options_.sequences || reserved_ + blocks > pool_.free()) break;
       reserved_ += blocks;
-      admitted.push_back({.prompt = next_++, .tokens = 0, .reserved = blocks, .blocks = {}});
+      admitted.push_back({.prompt = next_++, .tokens = 0, .reserved = blocks, .blocks = {}, .again = {}});
     }
     std::stable_sort(admitted.begin(), admitted.end(), by_trial());
     return admitted;
+  }
+
+  // Whose next token makes it a long one: its keys were turned by other angles.
+  std::vector<Sequence> become_long() {
+    const auto stays = [&](const Sequence& s) { return angles_.first(s.tokens) == angles_.first(s.tokens + 1); };
+    const auto first = std::stable_partition(active_.begin(), active_.end(), stays);
+    std::vector<Sequence> again(std::make_move_iterator(first), std::make_move_iterator(active_.end()));
+    active_.erase(first, active_.end());
+    for (Sequence& sequence : again) {
+      sequence.tokens = 0;
+      sequence.again = prompts_[sequence.prompt].ids;
+      const auto& made = generated_[sequence.prompt];
+      sequence.again.insert(sequence.again.end(), made.begin(), made.end());
+    }
+    return again;
   }
 
   void join(std::vector<Sequence> admitted) {
@@ -118,9 +135,12 @@ class Decoding {
   NewTokens new_tokens(Sequence& sequence) {
     const Prompt& prompt = prompts_[sequence.prompt];
     const std::vector<std::int32_t>& made = generated_[sequence.prompt];
-    NewTokens tokens{.trial = prompt.trial, .ids = {}, .before = sequence.tokens, .blocks = {}};
+    NewTokens tokens{.trial = prompt.trial, .ids = {}, .before = sequence.tokens, .first_angle = 0, .blocks = {}};
     tokens.ids = made.empty() ? std::span<const std::int32_t>(prompt.ids) : std::span(made).last(1);
-    const std::int64_t blocks = blocks_of(sequence.tokens + static_cast<std::int64_t>(tokens.ids.size()));
+    if (sequence.tokens == 0 && !sequence.again.empty()) tokens.ids = sequence.again;
+    const std::int64_t all = sequence.tokens + static_cast<std::int64_t>(tokens.ids.size());
+    tokens.first_angle = angles_.first(all);
+    const std::int64_t blocks = blocks_of(all);
     while (static_cast<std::int64_t>(sequence.blocks.size()) < blocks) {
       sequence.blocks.push_back(pool_.take());
       --sequence.reserved;
@@ -148,6 +168,7 @@ class Decoding {
   }
 
   const DecoderBase& base_;
+  const AngleRows angles_ = angle_rows(base_.options);
   const AdapterBank* bank_;
   std::span<const AdapterChoice> adapters_;
   std::span<const Prompt> prompts_;

@@ -38,7 +38,8 @@ struct SequenceWatch {
 };
 
 /// The new tokens of each prompt, at most options.max_new_tokens and no more than the model has positions for. Prompts
-/// must not be empty nor longer than the model's positions. `bank` may be null where no adapter has targets.
+/// must not be empty nor longer than the model's positions. With longrope a sequence that becomes
+/// long is computed again, as by transformers. `bank` may be null where no adapter has targets.
 std::vector<std::vector<std::int32_t>> generate(const DecoderBase& base, const AdapterBank* bank,
                                                 std::span<const AdapterChoice> adapters,
                                                 std::span<const Prompt> prompts, const GenerateOptions& options,

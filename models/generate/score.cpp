@@ -43,6 +43,13 @@ std::int64_t tail_tokens(const Question& question) {
   return tokens;
 }
 
+// Of the question with its longest continuation: they share the prompt's keys.
+std::int64_t first_angle(const DecoderOptions& model, const Question& question) {
+  std::int64_t longest = 0;
+  for (const auto& next : question.continuations) longest = std::max(longest, length(next));
+  return angle_rows(model).first(length(question.prompt) + longest);
+}
+
 // Sequences of a pass, with what they view.
 struct Pass {
   std::vector<NewTokens> sequences;
@@ -133,6 +140,7 @@ class Scoring {
     pass.sequences.push_back({.trial = question.trial,
                               .ids = std::span(question.prompt).first(static_cast<std::size_t>(shared)),
                               .before = 0,
+                              .first_angle = first_angle(base_.options, question),
                               .blocks = pass.blocks.back()});
   }
 
@@ -145,6 +153,7 @@ class Scoring {
       pass.sequences.push_back({.trial = question.trial,
                                 .ids = pass.tails.back(),
                                 .before = shared_tokens(question),
+                                .first_angle = first_angle(base_.options, question),
                                 .blocks = pass.blocks.back(),
                                 .targets = length(question.continuations[c]),
                                 .next = question.continuations[c]});

@@ -28,6 +28,7 @@ int run_export(const Arguments& arguments) {
   RunConfig config = prepare_config(arguments);
   check_paths(config, true, arguments.overwrite());
   BaseModel model = load_checkpoint(config.model.path, at::kFloat);
+  for (const std::string& note : model.notes) std::cerr << note << "\n";
   const PeftAdapter adapter = load_peft_adapter(*config.model.adapter, model.options);
   if (const auto note = note_unmatched(*config.model.adapter, adapter)) std::cerr << *note << "\n";
   const auto probe = probe_examples(model.options.vocab_size);

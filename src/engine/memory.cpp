@@ -34,19 +34,20 @@ std::int64_t activation_bytes_per_token(const DecoderOptions& m, const MemoryPla
   // Kept by each block (models/blocks/context.h): residual twice, q|k|v, attention output, gate|up; log-sum-exp and two
   // norm factors in fp32; x a^T of each adapter in fp32.
   std::int64_t block = e * (2 * m.width + q + 2 * kv + q + 2 * m.mlp_width) + 4 * (m.heads + 2);
-  if (m.qk_norm) block += e * (q + kv) + 4 * (m.heads + m.kv_heads);
+  if (m.qk_norm != QkNorm::none) block += e * (q + kv) + 4 * (m.heads + m.kv_heads);
   if (m.post_norm) block += e * 2 * m.width + 4 * 2;
   if (!plan.full) block += 4 * adapted * plan.rank;
-  // Shared by all blocks: norm output and its gradient, residual gradient, SwiGLU product, its gradient and gate|up's,
+  // Shared by all blocks: norm output and its gradient, residual gradient, gated product, its gradient and gate|up's,
   // attention's output gradient and q|k|v's.
   const bool apart = m.post_norm || m.residual_scale != 1;  // a branch's output, before it is added, and its gradients
   const std::int64_t shared = e * ((apart ? 7 : 4) * m.width + 4 * m.mlp_width + 2 * q + q + 2 * kv);
   return m.layers * block + shared;
 }
 
-// The temporaries of the largest single operation (kernels/torch/composite.cpp, flash.cpp), counted in fp32: SwiGLU's
-// backward, flash attention's sums of dq with its gradients for every query head, the scores of the other attention,
-// the loss's copies of the logits, AdamW's of a slice of a slot, the gradient of a whole head before it is added.
+// The temporaries of the largest single operation (kernels/torch/composite.cpp, flash.cpp), counted in fp32: a gated
+// unit's backward, flash attention's sums of dq with its gradients for every query head, the scores of the other
+// attention, the loss's copies of the logits, AdamW's of a slice of a slot, the gradient of a whole head before it is
+// added.
 static std::int64_t composition_bytes(const DecoderOptions& m, const MemoryPlan& plan, std::int64_t logits,
                                       std::int64_t parameters) {
   const std::int64_t t = plan.tokens_per_pass, slice = std::min(parameters, ops::kOptimizerSlice);

@@ -27,6 +27,7 @@ OpenedModel open_model(RunConfig& config, std::vector<std::string>& notes) {
   const Precision precision = settle_devices(model, config, notes);
   model.tokenizer = load_tokenizer(config.model.path);
   model.checkpoint = load_checkpoint(config.model.path, precision.dtype);
+  std::ranges::copy(model.checkpoint.notes, std::back_inserter(notes));
   for (auto& note : precision_notes(precision, model.checkpoint.file_dtype)) notes.push_back(std::move(note));
   if (config.model.adapter) {
     model.adapter = load_peft_adapter(*config.model.adapter, model.checkpoint.options);

@@ -89,8 +89,8 @@ void PackArena::fix_launches(std::int64_t rank, std::uint32_t projections) {
 }
 
 BuiltPack build_pack(const Pass& pass, std::span<const PackTrial> trials, std::span<const Batch> batches,
-                     at::Device device) {
-  PackData data = build_pack_data(pass, trials, batches, ops::fewest_product_rows(device));
+                     at::Device device, const AngleRows& angles) {
+  PackData data = build_pack_data(pass, trials, batches, ops::fewest_product_rows(device), angles);
   PackArena arena(data, device);
   arena.fill(data);
   return {arena.pack(), std::move(data.rows)};

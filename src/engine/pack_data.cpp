@@ -21,11 +21,13 @@ void close_segment(PackData& pack) {
 }
 
 // Tokens [begin, end) of an example.
-void add_sequence(PackData& pack, const Example& example, std::size_t begin, std::size_t end, float scale) {
+void add_sequence(PackData& pack, const Example& example, std::size_t begin, std::size_t end, float scale,
+                  const AngleRows& angles) {
   const auto first = static_cast<std::int64_t>(pack.ids.size());
+  const std::int64_t first_angle = angles.first(static_cast<std::int64_t>(end - begin));
   for (std::size_t i = begin; i < end; ++i) {
     pack.ids.push_back(example.ids[i]);
-    pack.positions.push_back(static_cast<std::int32_t>(i - begin));
+    pack.positions.push_back(static_cast<std::int32_t>(first_angle + static_cast<std::int64_t>(i - begin)));
     if (i + 1 == end || !example.loss[i + 1]) continue;
     pack.loss_rows.push_back(first + static_cast<std::int64_t>(i - begin));
     pack.targets.push_back(example.ids[i + 1]);
@@ -34,13 +36,13 @@ void add_sequence(PackData& pack, const Example& example, std::size_t begin, std
   close_segment(pack);
 }
 
-void add_example(PackData& pack, const Example& example, float scale) {
+void add_example(PackData& pack, const Example& example, float scale, const AngleRows& angles) {
   const std::vector<std::int64_t> whole{std::ssize(example.ids)};
   const std::int64_t number = pack.sequences.empty() ? 0 : pack.sequences.back().example + 1;
   std::size_t begin = 0, sequence = 0;
   for (const std::int64_t end : example.ends.empty() ? whole : example.ends) {
     const std::int64_t first_row = std::ssize(pack.loss_rows);
-    add_sequence(pack, example, begin, static_cast<std::size_t>(end), scale);
+    add_sequence(pack, example, begin, static_cast<std::size_t>(end), scale, angles);
     pack.sequences.push_back({.begin = first_row,
                               .end = std::ssize(pack.loss_rows),
                               .example = number,
@@ -103,7 +105,7 @@ PackShape PackData::shape() const {
 }
 
 PackData build_pack_data(const Pass& pass, std::span<const PackTrial> trials, std::span<const Batch> batches,
-                         std::int64_t fewest_rows) {
+                         std::int64_t fewest_rows, const AngleRows& angles) {
   PackData pack;
   for (const Chunk& chunk : pass.chunks) {
     const Batch& batch = batches[chunk.trial];
@@ -111,7 +113,7 @@ PackData build_pack_data(const Pass& pass, std::span<const PackTrial> trials, st
     const auto begin = static_cast<std::int64_t>(pack.ids.size());
     const auto first_row = static_cast<std::int64_t>(pack.loss_rows.size());
     for (std::size_t i = chunk.first; i < chunk.first + chunk.count; ++i) {
-      add_example(pack, *batch.examples[i], static_cast<float>(scale));
+      add_example(pack, *batch.examples[i], static_cast<float>(scale), angles);
     }
     pack.groups.push_back(
         group_of(trials[chunk.trial], begin, static_cast<std::int64_t>(pack.ids.size()), chunk.token_base));

@@ -51,7 +51,8 @@ struct PackShape {
 /// The pass, and which of its loss rows belong to which chunk.
 struct PackData {
   std::vector<std::int64_t> ids, loss_rows, targets;
-  std::vector<std::int32_t> positions, bounds{0};
+  std::vector<std::int32_t> positions;  ///< rows of the rotary tables
+  std::vector<std::int32_t> bounds{0};
   std::vector<float> scales;
   std::vector<kernels::AdapterGroup> groups;
   std::int64_t longest = 0;
@@ -63,7 +64,7 @@ struct PackData {
 /// Segments of all chunks, one after the other; `batches` are those of the trials, whole. A pass of fewer tokens or
 /// loss rows than `fewest_rows` is padded with a segment that carries no loss and with rows of scale zero.
 PackData build_pack_data(const Pass& pass, std::span<const PackTrial> trials, std::span<const Batch> batches,
-                         std::int64_t fewest_rows);
+                         std::int64_t fewest_rows, const AngleRows& angles);
 
 /// The shape that a pass is padded to so that few shapes occur: tokens up to the next eighth of the power of two above
 /// them (of a full pass at most), loss rows up to the next quarter of the tokens, segments and the longest one up to a

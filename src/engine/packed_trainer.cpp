@@ -19,6 +19,7 @@ namespace {
 RoundOptions round_options(const ParameterStore& store, const TrainerOptions& options) {
   return {.tokens_per_pass = options.tokens_per_pass,
           .fewest_rows = ops::fewest_product_rows(store.params_SP().device()),
+          .angles = angle_rows(store.base(0).options),
           .shuffle = options.shuffle,
           .together = store.packs_together(),
           .buckets = options.graphs,

@@ -127,7 +127,8 @@ std::vector<EvalResult> PackedTrainer::losses(std::span<Resident* const> trials,
   for (const Pass& pass : plan_passes(lengths, planner_.tokens_per_pass())) {
     check_interrupt();
     under_way_ = {0, pass.tokens};
-    const PackData data = build_pack_data(pass, packed, batches, ops::fewest_product_rows(device_));
+    const PackData data =
+        build_pack_data(pass, packed, batches, ops::fewest_product_rows(device_), angle_rows(base.options));
     sums.add(runner_.evaluate(base, trainables.bank, data), example_ranges(pass, data, batch));
   }
   std::int64_t bytes = 0;

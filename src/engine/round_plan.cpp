@@ -60,8 +60,9 @@ RoundPlan RoundPlanner::plan(std::vector<PackTrial> trials, std::int64_t tokens_
   const std::size_t group = together ? std::max<std::size_t>(1, lengths.size()) : 1;
   for (std::size_t first = 0; first < lengths.size(); first += group) {
     for (Pass& pass : plan_passes(std::span(lengths).subspan(first, group), tokens_per_pass)) {
-      PackData data = build_pack_data(pass, std::span(plan.trials).subspan(first, group),
-                                      std::span(plan.batches).subspan(first, group), options_.fewest_rows);
+      PackData data =
+          build_pack_data(pass, std::span(plan.trials).subspan(first, group),
+                          std::span(plan.batches).subspan(first, group), options_.fewest_rows, options_.angles);
       if (options_.buckets) pad_pack(data, bucket_of(data.shape(), tokens_per_pass), options_.groups);
       plan.passes.push_back({std::move(pass), std::move(data), first});
     }

@@ -25,7 +25,7 @@ DecoderOptions gpu_options() {
   o.heads = 4;
   o.kv_heads = 2;
   o.head_dim = 16;
-  o.qk_norm = true;
+  o.qk_norm = QkNorm::head;
   o.window = {0, 5, 5};
   o.rotary.inverse_frequencies.clear();
   for (std::int64_t i = 0; i < 8; ++i)

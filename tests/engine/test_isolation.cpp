@@ -8,12 +8,13 @@
 
 #include "engine/packed_trainer.h"
 #include "engine/parameter_store.h"
+#include "models/checkpoint.h"
+#include "models/families/family.h"
+#include "support/goldens.h"
 #include "support/tiny_models.h"
 
 namespace finetune::testing {
 namespace {
-
-constexpr std::int64_t kSteps = 6;
 
 // Six trials that differ in everything that may differ.
 std::vector<TrainConfig> unlike_configs() {
@@ -61,14 +62,15 @@ class Isolation : public ::testing::Test {
   }
 
   std::unique_ptr<ParameterStore> store(std::int64_t slots, std::int64_t rank = 48) const {
-    const ProjectionSet all = ProjectionSet::all();
+    const ProjectionSet all = projections_of(base_.options);
     return make_lora_store(base_, {.slots = slots, .max_rank = rank, .targets = all}, nullptr);
   }
 
   // Trains the trials named side by side; slots are taken in the order of `who`.
   std::map<std::size_t, Outcome> train(const std::vector<std::size_t>& who, std::int64_t tokens_per_pass = 64,
                                        std::int64_t rank = 48) const {
-    const auto configs = unlike_configs();
+    auto configs = unlike_configs();
+    if (base_.options.fused) configs[4].lora.targets = {"down_proj", "qkv_proj"};
     const auto bank = store(static_cast<std::int64_t>(who.size()), rank);
     PackedTrainer trainer(*bank, train_, valid_, {.tokens_per_pass = tokens_per_pass});
     std::vector<TrialId> ids;
@@ -77,7 +79,7 @@ class Isolation : public ::testing::Test {
       trainer.admit({static_cast<std::int64_t>(i)}, configs[i]);
       ids.push_back({static_cast<std::int64_t>(i)});
     }
-    for (std::int64_t step = 0; step < kSteps; ++step) {
+    for (std::int64_t step = 0; step < steps_; ++step) {
       const auto results = trainer.step(ids);
       for (std::size_t k = 0; k < who.size(); ++k) outcomes[who[k]].steps.push_back(results[k]);
     }
@@ -86,6 +88,7 @@ class Isolation : public ::testing::Test {
     return outcomes;
   }
 
+  std::int64_t steps_ = 6;
   DecoderBase base_;
   std::vector<Example> train_, valid_;
 };
@@ -95,6 +98,20 @@ TEST_F(Isolation, APackOfSixEqualsSixSoloRuns) {
   for (std::size_t i = 0; i < 6; ++i) {
     SCOPED_TRACE("trial " + std::to_string(i));
     expect_same(packed.at(i), train({i}).at(i));
+  }
+}
+
+// Gates, caps, norms, scales and angles of every family.
+TEST_F(Isolation, OfEveryFamilyAPackEqualsSoloRuns) {
+  steps_ = 2;  // the second is of a model that has learned
+  for (const std::string& family : family_names()) {
+    SCOPED_TRACE(family);
+    base_ = make_base(load_checkpoint(golden_path("models") / family, at::kFloat), at::kCPU);
+    const auto packed = train({0, 1, 2, 3, 4, 5});
+    for (const std::size_t i : {1u, 4u}) {
+      SCOPED_TRACE("trial " + std::to_string(i));
+      expect_same(packed.at(i), train({i}).at(i));
+    }
   }
 }
 
@@ -129,7 +146,7 @@ TEST_F(Isolation, ADivergingNeighbourChangesNothing) {
   const std::vector<TrialId> both{{9}, {2}};
   std::vector<StepResult> healthy;
   bool failed = false;
-  for (std::int64_t step = 0; step < kSteps; ++step) {
+  for (std::int64_t step = 0; step < steps_; ++step) {
     const auto results = trainer.step(both);
     failed = failed || !results[0].finite;
     healthy.push_back(results[1]);
@@ -146,7 +163,7 @@ TEST_F(Isolation, NeighboursArrivingAndLeavingChangeNothing) {
   trainer.admit({1}, configs[1]);
   trainer.admit({4}, configs[4]);
   Outcome outcome;
-  for (std::int64_t step = 0; step < kSteps; ++step) {
+  for (std::int64_t step = 0; step < steps_; ++step) {
     if (step == 2) trainer.release({1});
     if (step == 3) trainer.admit({5}, configs[5]);
     std::vector<TrialId> ids{{4}};
@@ -168,7 +185,7 @@ TEST_F(Isolation, PauseAndResumeInAnotherSlotIsBitEqual) {
   const TrialId own{2};
   trainer.admit(own, configs[2]);
   Outcome outcome;
-  for (std::int64_t step = 0; step < kSteps; ++step) {
+  for (std::int64_t step = 0; step < steps_; ++step) {
     if (step == 3) {
       const auto image = trainer.capture(own);
       trainer.release(own);

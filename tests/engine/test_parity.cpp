@@ -104,7 +104,7 @@ class LoraParity : public ::testing::TestWithParam<std::string> {};
 TEST_P(LoraParity, TwentySteps) {
   const std::string folder = std::string("lora/") + GetParam();
   const auto golden = read_golden(folder + "/golden.json");
-  BaseModel model = load_checkpoint(golden_path("models/llama"), at::kFloat);
+  const BaseModel model = load_checkpoint(golden_path("models") / golden.value("model", "llama"), at::kFloat);
   const PeftAdapter initial = load_peft_adapter(golden_path(folder + "/initial"), model.options);
   const PeftAdapter expected = load_peft_adapter(golden_path(folder + "/final"), model.options);
   const DecoderBase base = make_base(model, at::kCPU);
@@ -124,9 +124,9 @@ TEST_P(LoraParity, TwentySteps) {
   for (std::int64_t layer = 0; layer < model.options.layers; ++layer) {
     for (const Projection projection : initial.spec.targets.members()) {
       EXPECT_TRUE(tensors_agree(actual.at(layer, projection).a_RD, expected.tensors.at(layer, projection).a_RD))
-          << projection_path(layer, projection);
+          << projection_path(model.options, layer, projection);
       EXPECT_TRUE(tensors_agree(actual.at(layer, projection).b_OR, expected.tensors.at(layer, projection).b_OR))
-          << projection_path(layer, projection);
+          << projection_path(model.options, layer, projection);
     }
   }
 }

@@ -1,10 +1,10 @@
 """Makes the goldens that the C++ tests compare with: tiny random checkpoints of every family, their losses, and short
 training runs with PEFT and with all weights.
 
-    python make_goldens.py        # transformers 5.23.0, peft 0.21.2, torch 2.11.0, safetensors 0.8.0
+    python make_goldens.py [NAME ...]     # transformers 5.23.0, peft 0.21.2, torch 2.11.0, safetensors 0.8.0
 
 Writes models/NAME/ (config.json, model.safetensors), forward.json, lora/ (the initial and the final adapter,
-golden.json) and full_NAME.json. All arithmetic is fp32 on the CPU, one thread; the semantics are those of DESIGN.md:
+golden.json) and full_NAME.json; with names those of these models alone. All arithmetic is fp32 on the CPU, one thread; the semantics are those of DESIGN.md:
 loss = sum of token losses / loss tokens of the batch, clipping at 1.0, linear schedule with warm-up, decay on matrices
 only for full fine-tuning.
 """
@@ -12,6 +12,7 @@ only for full fine-tuning.
 import json
 import math
 import random
+import sys
 from pathlib import Path
 
 import torch
@@ -38,7 +39,28 @@ MODELS = {
                                        "high_freq_factor": 4.0, "original_max_position_embeddings": 32}),
     "llama_yarn": dict(model_type="llama", head_dim=16,
                        rope_scaling={"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 16}),
+    "gemma": dict(model_type="gemma", head_dim=10, tie_word_embeddings=True),
+    "gemma2": dict(model_type="gemma2", head_dim=10, sliding_window=8, query_pre_attn_scalar=7, tie_word_embeddings=True,
+                   attn_logit_softcapping=1.5, final_logit_softcapping=4.0),
+    "gemma3_text": dict(model_type="gemma3_text", head_dim=10, sliding_window=8, query_pre_attn_scalar=7, num_hidden_layers=3,
+                        sliding_window_pattern=3, tie_word_embeddings=True, rope_scaling={"rope_type": "linear", "factor": 3.0}),
+    "gemma3": dict(model_type="gemma3", tie_word_embeddings=True,
+                   text_config=COMMON | dict(head_dim=10, sliding_window=8, query_pre_attn_scalar=7, tie_word_embeddings=True,
+                                             layer_types=["sliding_attention", "full_attention"]),
+                   vision_config=dict(hidden_size=8, intermediate_size=8, num_hidden_layers=1, num_attention_heads=2,
+                                      image_size=28, patch_size=14), mm_tokens_per_image=4),
+    "granite": dict(model_type="granite", attention_bias=True, mlp_bias=True, embedding_multiplier=6.0, residual_multiplier=0.4,
+                    attention_multiplier=0.3, logits_scaling=2.5, attention_dropout=0.1),
+    "olmo2": dict(model_type="olmo2"),
+    "phi3": dict(model_type="phi3", num_attention_heads=4, num_key_value_heads=2, pad_token_id=0, partial_rotary_factor=0.67,
+                 sliding_window=21, original_max_position_embeddings=20,
+                 rope_scaling={"type": "longrope", "short_factor": [1.0, 1.5], "long_factor": [2.0, 5.5]}),
+    "smollm3": dict(model_type="smollm3", num_hidden_layers=3, no_rope_layer_interval=2, pad_token_id=0, use_sliding_window=True,
+                    sliding_window=8, tie_word_embeddings=True),
 }
+# What is trained, beside llama with LoRA in two ways.
+LORA_FAMILIES = ("gemma", "gemma2", "gemma3_text", "granite", "olmo2", "phi3", "smollm3")
+FULL_FAMILIES = ("llama", "qwen2", "qwen3", "gemma2", "gemma3_text", "granite", "olmo2", "phi3", "smollm3")
 
 
 def make_model(name: str, options: dict) -> torch.nn.Module:
@@ -46,11 +68,12 @@ def make_model(name: str, options: dict) -> torch.nn.Module:
     torch.manual_seed(sum(map(ord, name)))
     options = COMMON | options
     config = AutoConfig.for_model(options.pop("model_type"), **options)
-    model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+    # Only eager attention has soft caps.
+    model = AutoModelForCausalLM.from_config(config, dtype=torch.float32, attn_implementation="eager")
     with torch.no_grad():
         for key, tensor in model.named_parameters():
             tensor.normal_(0, 0.5 / math.sqrt(tensor.shape[-1]) * 2 if tensor.dim() > 1 else 0.2)
-            if "norm" in key:
+            if "norm" in key and "gemma" not in name:  # theirs multiply by 1 + w
                 tensor.add_(1)
     model.save_pretrained(HERE / "models" / name)
     for extra in ("generation_config.json",):
@@ -108,49 +131,66 @@ def write(path: Path, data: dict) -> None:
     path.write_text(json.dumps({"versions": VERSIONS} | data) + "\n", encoding="utf-8")
 
 
-def name_base_without_folder(path: Path) -> None:
+def name_base_without_folder(path: Path, base: str) -> None:
     """PEFT writes the path of this checkout."""
     config = json.loads(path.read_text())
-    config["base_model_name_or_path"] = "models/llama"
+    config["base_model_name_or_path"] = f"models/{base}"
     path.write_text(json.dumps(config, indent=2))
 
 
+def load(name: str) -> torch.nn.Module:
+    return AutoModelForCausalLM.from_pretrained(HERE / "models" / name, dtype=torch.float32, attn_implementation="eager")
+
+
+def train_adapter(name: str, base: str, config: dict, schedule: str, decay: float, training, held_out) -> None:
+    torch.manual_seed(5)
+    model = get_peft_model(load(base).requires_grad_(False), LoraConfig(task_type="CAUSAL_LM", **config))
+    model.save_pretrained(HERE / "lora" / name / "initial")
+    result = train(model, training, 20, 4, 0.02, 0.1, schedule, decay, False)
+    model.save_pretrained(HERE / "lora" / name / "final")
+    result["valid_loss"] = valid_loss(model, held_out)
+    write(HERE / "lora" / name / "golden.json", {"model": base, "examples": training, "held_out": held_out,
+                                                 "schedule": schedule, "weight_decay": decay, "batch_size": 4, "steps": 20,
+                                                 "learning_rate_peak": 0.02, "warmup_ratio": 0.1} | result)
+    for stage in ("initial", "final"):
+        name_base_without_folder(HERE / "lora" / name / stage / "adapter_config.json", base)
+        (HERE / "lora" / name / stage / "README.md").unlink(missing_ok=True)
+
+
+def train_all_weights(name: str, training, held_out) -> None:
+    model = load(name)
+    result = train(model, training, 10, 4, 0.003, 0.1, "linear", 0.1, True)
+    result["valid_loss"] = valid_loss(model, held_out)
+    tied = model.config.tie_word_embeddings
+    save_file({k: v.contiguous() for k, v in model.state_dict().items() if not (tied and k == "lm_head.weight")},
+              HERE / f"full_{name}.safetensors")
+    write(HERE / f"full_{name}.json", {"examples": training, "held_out": held_out, "batch_size": 4, "steps": 10,
+                                       "learning_rate_peak": 0.003, "warmup_ratio": 0.1, "weight_decay": 0.1} | result)
+
+
 def main() -> None:
+    chosen = sys.argv[1:] or list(MODELS)
     examples = make_examples(1, [1, 2, 3, 5, 8, 13, 19, 24, 31, 40])
-    forward = {"examples": examples, "nll": {}}
-    for name, options in MODELS.items():
-        model = make_model(name, options)
+    path = HERE / "forward.json"
+    forward = json.loads(path.read_text()) if sys.argv[1:] else {"examples": examples, "nll": {}}
+    for name in chosen:
+        model = make_model(name, MODELS[name])
         with torch.no_grad():
             forward["nll"][name] = [nll(model, e).item() if len(e["ids"]) > 1 else 0.0 for e in examples]
-    write(HERE / "forward.json", forward)
+    write(path, {"examples": examples, "nll": {name: forward["nll"][name] for name in MODELS}})
 
     training = make_examples(2, [4, 9, 17, 6, 12, 3, 21, 7, 10, 15, 5, 8])
     held_out = make_examples(3, [6, 11, 14])
-    lora_runs = {"plain": dict(config=dict(r=8, lora_alpha=16, target_modules="all-linear"), schedule="linear", decay=0.0),
-                 "rslora": dict(config=dict(r=5, lora_alpha=6, use_rslora=True, target_modules=["q_proj", "v_proj", "down_proj"]),
-                                schedule="cosine", decay=0.01)}
-    for name, run in lora_runs.items():
-        base = AutoModelForCausalLM.from_pretrained(HERE / "models" / "llama", dtype=torch.float32).requires_grad_(False)
-        torch.manual_seed(5)
-        model = get_peft_model(base, LoraConfig(task_type="CAUSAL_LM", **run["config"]))
-        model.save_pretrained(HERE / "lora" / name / "initial")
-        result = train(model, training, 20, 4, 0.02, 0.1, run["schedule"], run["decay"], False)
-        model.save_pretrained(HERE / "lora" / name / "final")
-        result["valid_loss"] = valid_loss(model, held_out)
-        write(HERE / "lora" / name / "golden.json", {"examples": training, "held_out": held_out, "schedule": run["schedule"],
-                                                     "weight_decay": run["decay"], "batch_size": 4, "steps": 20,
-                                                     "learning_rate_peak": 0.02, "warmup_ratio": 0.1} | result)
-        for stage in ("initial", "final"):
-            name_base_without_folder(HERE / "lora" / name / stage / "adapter_config.json")
-            (HERE / "lora" / name / stage / "README.md").unlink(missing_ok=True)
-    for name in ("llama", "qwen2", "qwen3"):
-        model = AutoModelForCausalLM.from_pretrained(HERE / "models" / name, dtype=torch.float32)
-        result = train(model, training, 10, 4, 0.003, 0.1, "linear", 0.1, True)
-        result["valid_loss"] = valid_loss(model, held_out)
-        save_file({k: v.contiguous() for k, v in model.state_dict().items() if not (name == "qwen2" and k == "lm_head.weight")},
-                  HERE / f"full_{name}.safetensors")
-        write(HERE / f"full_{name}.json", {"examples": training, "held_out": held_out, "batch_size": 4, "steps": 10,
-                                           "learning_rate_peak": 0.003, "warmup_ratio": 0.1, "weight_decay": 0.1} | result)
+    everywhere = dict(r=8, lora_alpha=16, target_modules="all-linear")
+    if "llama" in chosen:
+        train_adapter("plain", "llama", everywhere, "linear", 0.0, training, held_out)
+        some = dict(r=5, lora_alpha=6, use_rslora=True, target_modules=["q_proj", "v_proj", "down_proj"])
+        train_adapter("rslora", "llama", some, "cosine", 0.01, training, held_out)
+    for name in chosen:
+        if name in LORA_FAMILIES:
+            train_adapter(name, name, everywhere | dict(r=3), "linear", 0.0, training, held_out)
+        if name in FULL_FAMILIES:
+            train_all_weights(name, training, held_out)
 
 
 if __name__ == "__main__":

@@ -7,9 +7,9 @@
 #include "kernels/api/adamw.h"
 #include "kernels/api/adapter.h"
 #include "kernels/api/cross_entropy.h"
+#include "kernels/api/glu.h"
 #include "kernels/api/rmsnorm.h"
 #include "kernels/api/rotary.h"
-#include "kernels/api/swiglu.h"
 
 namespace finetune::kernels::testing {
 

@@ -10,6 +10,7 @@
 #include "kernels/api/cached_attention.h"
 #include "kernels/api/rmsnorm.h"
 #include "kernels/api/row_product.h"
+#include "kernels/api/softcap.h"
 #include "kernels/torch/backend.h"
 
 namespace finetune::testing {
@@ -69,13 +70,43 @@ TEST_F(CpuKernels, Rmsnorm) {
   }
 }
 
-TEST_F(CpuKernels, Swiglu) {
+constexpr ops::Activation kActivations[] = {ops::Activation::silu, ops::Activation::gelu_tanh};
+
+TEST_F(CpuKernels, GatedUnits) {
   std::vector<Tensor> rows;
   for (int i = 0; i < 6; ++i) rows.push_back(at::randn({70, 21}));
-  expect_the_same(rows, [&](std::vector<Tensor>& t) {
-    cpu_.swiglu_forward(t[0], t[1], t[2]);
-    cpu_.swiglu_backward(t[3], t[0], t[1], t[4], t[5]);
-  });
+  for (const auto activation : kActivations) {
+    expect_the_same(rows, [&](std::vector<Tensor>& t) {
+      cpu_.glu_forward(activation, t[0], t[1], t[2]);
+      cpu_.glu_backward(activation, t[3], t[0], t[1], t[4], t[5]);
+    });
+  }
+}
+
+TEST_F(CpuKernels, Softcap) {
+  expect_the_same({at::randn({70, 21}) * 3, at::randn({70, 21})},
+                  [&](std::vector<Tensor>& t) { cpu_.softcap(2.5, t[0], t[1]); });
+}
+
+// From far below to far above the cap, and where tanh is nearly its argument.
+TEST_F(CpuKernels, SoftcapEqualsTheOracle) {
+  const Tensor x = at::cat({at::linspace(-200, 200, 501), at::linspace(-2, 2, 501), at::linspace(-1e-4, 1e-4, 98)});
+  Tensor mine = x.view({10, 110}).clone(), composed = mine.clone(), oracle = mine.clone();
+  Tensor slope = at::empty_like(mine), composed_slope = at::empty_like(mine), oracle_slope = at::empty_like(mine);
+  kernels::ref::softcap({.type = kernels::Type::f32,
+                         .cap = 30,
+                         .x = oracle.data_ptr(),
+                         .x_row = 110,
+                         .slope = oracle_slope.data_ptr(),
+                         .slope_row = 110,
+                         .rows = 10,
+                         .width = 110},
+                        {});
+  cpu_.softcap(30, mine, slope);
+  ops::composite_backend().softcap(30, composed, composed_slope);
+  // tanh to 3e-7 and three roundings of 6e-8, relative; a slope near 0 is one minus a square.
+  for (const Tensor& y : {mine, composed}) EXPECT_TRUE(((y - oracle).abs() <= 6e-7 * oracle.abs()).all().item<bool>());
+  for (const Tensor& s : {slope, composed_slope}) EXPECT_LT((s - oracle_slope).abs().max().item<double>(), 8e-7);
 }
 
 TEST_F(CpuKernels, Rotary) {
@@ -133,7 +164,7 @@ TEST_F(CpuKernels, ElementsOfARowThatLieApartAreRefused) {
   };
   EXPECT_TRUE(refused([&] { cpu_.rmsnorm_forward(turned, w, 1e-5, y, rstd); }));
   EXPECT_TRUE(refused([&] { cpu_.rmsnorm_forward(x, w, 1e-5, y_turned, rstd); }));
-  EXPECT_TRUE(refused([&] { cpu_.swiglu_forward(x, turned, y); }));
+  EXPECT_TRUE(refused([&] { cpu_.glu_forward(ops::Activation::silu, x, turned, y); }));
   const Tensor heads = at::randn({4, 3, 2}).transpose(1, 2).contiguous().transpose(1, 2);  // heads of a row interleaved
   Tensor turned_heads = heads;
   EXPECT_TRUE(refused([&] {
@@ -146,7 +177,7 @@ TEST_F(CpuKernels, WhatIsOfAnotherShapeIsRefused) {
   const Tensor x = at::randn({4, 6});
   Tensor y = at::empty({4, 5}), rstd = at::empty({4});
   EXPECT_THROW(cpu_.rmsnorm_forward(x, at::ones({6}), 1e-5, y, rstd), c10::Error);
-  EXPECT_THROW(cpu_.swiglu_forward(x, at::randn({3, 6}), y), c10::Error);
+  EXPECT_THROW(cpu_.glu_forward(ops::Activation::silu, x, at::randn({3, 6}), y), c10::Error);
 }
 
 // Multiplied by 1 + w: the kernel and the composition beside the oracle, in bf16 too, where what is rounded last shows.
@@ -186,14 +217,16 @@ TEST_F(CpuKernels, AttentionEqualsTheOracle) {
   const Tensor q = heads(4), k = heads(2), v = heads(2), d = heads(4);
   const ops::Segments segments = ops::make_segments(bounds, 61, at::kCPU);
   const auto f = [](const Tensor& t) { return t.data_ptr<float>(); };
-  for (const std::int64_t window : {0, 7}) {
+  for (const auto& [window, cap] : {std::pair{0, 0.0}, std::pair{7, 0.0}, std::pair{0, 0.5}, std::pair{7, 0.5}}) {
+    const ops::AttentionOptions options{.scale = 0.3, .window = window, .softcap = cap};
     Tensor o = at::empty_like(q), lse = at::empty({4, 101}), dq = at::empty_like(q), dk = at::empty_like(k),
            dv = at::empty_like(v), o2 = at::empty_like(q), lse2 = at::empty({4, 101}), dq2 = at::empty_like(q),
            dk2 = at::empty_like(k), dv2 = at::empty_like(v);
-    cpu_.attention_forward(q, k, v, segments, {0.3, window}, o, lse);
-    cpu_.attention_backward(d, q, k, v, o, lse, segments, {0.3, window}, dq, dk, dv);
+    cpu_.attention_forward(q, k, v, segments, options, o, lse);
+    cpu_.attention_backward(d, q, k, v, o, lse, segments, options, dq, dk, dv);
     const kernels::Attention of{
-        kernels::Type::f32, f(q), f(k), f(v), 40, 20, 20, bounds.data(), 4, 61, 4, 2, 10, window, 0.3f};
+        kernels::Type::f32,     f(q), f(k), f(v), 40, 20, 20, bounds.data(), 4, 61, 4, 2, 10, window, 0.3f,
+        static_cast<float>(cap)};
     kernels::ref::attention_forward({of, f(o2), 40, f(lse2), 101}, {});
     kernels::ref::attention_backward({of, f(d), f(o2), 40, 40, f(lse2), 101, f(dq2), f(dk2), f(dv2), 40, 20, 20}, {});
     for (const auto& [actual, expected] :
@@ -293,7 +326,7 @@ struct Cached {
 };
 
 TEST_F(CpuKernels, CachedAttentionIsThatOfTheOracleAndOfTheComposition) {
-  for (const std::int64_t window : {0, 9}) {
+  for (const auto& [window, cap] : {std::pair{0, 0.0}, std::pair{9, 0.0}, std::pair{9, 0.7}}) {
     Cached here, there;
     const Tensor k = at::randn({76, 2, 6}), v = at::randn({76, 2, 6}), q = at::randn({76, 4, 6});
     cpu_.cache_append(k, v, here.rows, here.keys);
@@ -301,7 +334,7 @@ TEST_F(CpuKernels, CachedAttentionIsThatOfTheOracleAndOfTheComposition) {
     // Block 0 is nobody's, and what was not written is not compared.
     EXPECT_TRUE(at::equal(here.keys.k_NGKC.nan_to_num(), there.keys.k_NGKC.nan_to_num()));
     EXPECT_TRUE(at::equal(here.keys.v_NGCK.nan_to_num(), there.keys.v_NGCK.nan_to_num()));
-    const ops::AttentionOptions options{.scale = 0.4, .window = window};
+    const ops::AttentionOptions options{.scale = 0.4, .window = window, .softcap = cap};
     Tensor o = at::empty_like(q), composed = at::empty_like(q), oracle = at::empty_like(q);
     cpu_.cached_attention(q, here.keys, here.rows, options, o);
     ops::composite_backend().cached_attention(q, there.keys, there.rows, options, composed);
@@ -318,6 +351,7 @@ TEST_F(CpuKernels, CachedAttentionIsThatOfTheOracleAndOfTheComposition) {
                                         .window = window,
                                         .longest = 40,
                                         .scale = 0.4f,
+                                        .softcap = static_cast<float>(cap),
                                         .o = oracle.data_ptr(),
                                         .o_row = 24};
     EXPECT_TRUE(kernels::ref::cached_attention(args, {}).ok());

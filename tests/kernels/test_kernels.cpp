@@ -59,14 +59,15 @@ TEST_P(Kernels, Rmsnorm) {
 
 TEST_P(Kernels, Rotary) {
   const Type type = GetParam();
-  for (const std::int64_t dim : {2, 6, 64, 128}) {
-    const std::int64_t rows = 7, heads = 5, row = heads * dim + 2;
+  // Whole heads, and the first part of them.
+  for (const auto& [dim, head] : {std::pair{2, 2}, std::pair{6, 10}, std::pair{64, 64}, std::pair{96, 128}}) {
+    const std::int64_t rows = 7, heads = 5, row = heads * head + 2;
     Activations x(type, rows, row, 1);
     Buffer<float> cos(normals(9 * dim / 2, 2)), sin(normals(9 * dim / 2, 3));
     Buffer<std::int32_t> positions({0, 8, 3, 3, 1, 7, 5});
     for (const bool inverse : {false, true}) {
-      Rotary args{type, x.host(), row, cos.host.data(), sin.host.data(), positions.host.data(), inverse,
-                  rows, heads,    dim};
+      Rotary args{type,    x.host(), row,   head, cos.host.data(), sin.host.data(), positions.host.data(),
+                  inverse, rows,     heads, dim};
       ASSERT_TRUE(ref::rotary(args, {}).ok());
       args.x = x.device(), args.cos = cos.device(), args.sin = sin.device(), args.positions = positions.device();
       ASSERT_TRUE(cuda::rotary(args, {}).ok());
@@ -76,25 +77,26 @@ TEST_P(Kernels, Rotary) {
   }
 }
 
-TEST_P(Kernels, Swiglu) {
+TEST_P(Kernels, GatedUnits) {
   const Type type = GetParam();
-  for (const auto [rows, width] : kSizes) {
-    const std::int64_t row = 2 * width + 1, out = width + 1;
-    Activations gate(type, rows, row, 1, 3), up(type, rows, row, 2), h(type, rows, out, 3), dh(type, rows, out, 4);
-    SwigluForward f{type, gate.host(), up.host(), row, row, h.host(), out, rows, width};
-    ASSERT_TRUE(ref::swiglu_forward(f, {}).ok());
-    f.gate = gate.device(), f.up = up.device(), f.h = h.device();
-    ASSERT_TRUE(cuda::swiglu_forward(f, {}).ok());
-    expect_equal(h, bound_of(type, 8), "h");
-    SwigluBackward b{type,        dh.host(), out, gate.host(), up.host(), row,  row,
-                     gate.host(), up.host(), row, row,         rows,      width};
-    ASSERT_TRUE(ref::swiglu_backward(b, {}).ok());
-    b.dh = dh.device(), b.gate = gate.device(), b.up = up.device();
-    b.dgate = gate.device(), b.dup = up.device();
-    ASSERT_TRUE(cuda::swiglu_backward(b, {}).ok());
-    expect_equal(gate, bound_of(type, 16), "dgate, in place");
-    expect_equal(up, bound_of(type, 16), "dup, in place");
-  }
+  for (const auto activation : {Activation::silu, Activation::gelu_tanh})
+    for (const auto [rows, width] : kSizes) {
+      const std::int64_t row = 2 * width + 1, out = width + 1;
+      Activations gate(type, rows, row, 1, 3), up(type, rows, row, 2), h(type, rows, out, 3), dh(type, rows, out, 4);
+      GluForward f{type, activation, gate.host(), up.host(), row, row, h.host(), out, rows, width};
+      ASSERT_TRUE(ref::glu_forward(f, {}).ok());
+      f.gate = gate.device(), f.up = up.device(), f.h = h.device();
+      ASSERT_TRUE(cuda::glu_forward(f, {}).ok());
+      expect_equal(h, bound_of(type, 8), "h");
+      GluBackward b{type, activation,  dh.host(), out, gate.host(), up.host(), row,
+                    row,  gate.host(), up.host(), row, row,         rows,      width};
+      ASSERT_TRUE(ref::glu_backward(b, {}).ok());
+      b.dh = dh.device(), b.gate = gate.device(), b.up = up.device();
+      b.dgate = gate.device(), b.dup = up.device();
+      ASSERT_TRUE(cuda::glu_backward(b, {}).ok());
+      expect_equal(gate, bound_of(type, 16), "dgate, in place");
+      expect_equal(up, bound_of(type, 16), "dup, in place");
+    }
 }
 
 TEST_P(Kernels, CrossEntropy) {

@@ -10,9 +10,9 @@
 #include "kernels/api/adamw.h"
 #include "kernels/api/adapter.h"
 #include "kernels/api/cross_entropy.h"
+#include "kernels/api/glu.h"
 #include "kernels/api/rmsnorm.h"
 #include "kernels/api/rotary.h"
-#include "kernels/api/swiglu.h"
 #include "kernels/torch/backend.h"
 
 namespace finetune::testing {
@@ -75,14 +75,18 @@ TEST_F(Pairs, Rotary) {
   expect_close(backward, want[0]);
 }
 
-TEST_F(Pairs, Swiglu) {
+class GatedUnits : public Pairs, public ::testing::WithParamInterface<ops::Activation> {};
+INSTANTIATE_TEST_SUITE_P(Activations, GatedUnits, ::testing::Values(ops::Activation::silu, ops::Activation::gelu_tanh));
+
+TEST_P(GatedUnits, Gradients) {
+  const bool silu = GetParam() == ops::Activation::silu;
   const Tensor gate = leaf(random64({3, 11})), up = leaf(random64({3, 11})), dh = random64({3, 11});
-  const Tensor h = at::silu(gate) * up;
+  const Tensor h = (silu ? at::silu(gate) : at::gelu(gate, "tanh")) * up;
   const auto want = oracle(h, dh, {gate, up});
   const c10::NoGradGuard off;
   Tensor out = at::empty_like(dh), dgate = at::empty_like(dh), dup = at::empty_like(dh);
-  composite().swiglu_forward(gate, up, out);
-  composite().swiglu_backward(dh, gate, up, dgate, dup);
+  composite().glu_forward(GetParam(), gate, up, out);
+  composite().glu_backward(GetParam(), dh, gate, up, dgate, dup);
   expect_close(out, h);
   expect_close(dgate, want[0]);
   expect_close(dup, want[1]);
@@ -201,23 +205,23 @@ TEST_F(Pairs, OracleOfRotaryEqualsComposition) {
     const bool wide = dtype == at::kFloat;
     Tensor x = at::randn({4, 3, 6}).to(dtype), x2 = x.clone();
     composite().rotary(x, cos, sin, positions, true);
-    kernels::ref::rotary({wide ? kernels::Type::f32 : kernels::Type::bf16, x2.data_ptr(), 18, f(cos), f(sin),
+    kernels::ref::rotary({wide ? kernels::Type::f32 : kernels::Type::bf16, x2.data_ptr(), 18, 6, f(cos), f(sin),
                           positions.data_ptr<std::int32_t>(), true, 4, 3, 6},
                          {});
     expect_close(x2.to(at::kDouble), x.to(at::kDouble), wide ? kFloatBound : 0);  // bf16: the same roundings
   }
 }
 
-TEST_F(Pairs, OracleOfSwigluEqualsComposition) {
+TEST_P(GatedUnits, OracleEqualsComposition) {
   const Tensor gate = at::randn({3, 11}), up = at::randn({3, 11}), dh = at::randn({3, 11});
   for (const ops::Backend* backend : {&ops::composite_backend(), &ops::cpu_backend()}) {
     Tensor h = at::empty_like(dh), dg = at::empty_like(dh), du = at::empty_like(dh), h2 = at::empty_like(dh),
            dg2 = at::empty_like(dh), du2 = at::empty_like(dh);
-    backend->swiglu_forward(gate, up, h);
-    backend->swiglu_backward(dh, gate, up, dg, du);
-    kernels::ref::swiglu_forward({kernels::Type::f32, f(gate), f(up), 11, 11, f(h2), 11, 3, 11}, {});
-    kernels::ref::swiglu_backward(
-        {kernels::Type::f32, f(dh), 11, f(gate), f(up), 11, 11, f(dg2), f(du2), 11, 11, 3, 11}, {});
+    backend->glu_forward(GetParam(), gate, up, h);
+    backend->glu_backward(GetParam(), dh, gate, up, dg, du);
+    kernels::ref::glu_forward({kernels::Type::f32, GetParam(), f(gate), f(up), 11, 11, f(h2), 11, 3, 11}, {});
+    kernels::ref::glu_backward(
+        {kernels::Type::f32, GetParam(), f(dh), 11, f(gate), f(up), 11, 11, f(dg2), f(du2), 11, 11, 3, 11}, {});
     expect_close(h2, h, kFloatBound);
     expect_close(dg2, dg, kFloatBound);
     expect_close(du2, du, kFloatBound);
@@ -471,13 +475,13 @@ TEST_F(Pairs, TheTableAsksTheDeviceItself) {
     EXPECT_EQ(chosen(attention, at::kBFloat16, choice, a100), &ops::flash_backend());
     for (const auto dtype : {at::kFloat, at::kBFloat16}) {
       EXPECT_EQ(chosen(attention, at::kFloat, choice, a100), &ops::composite_backend());
-      for (const auto operation : {rmsnorm, rotary_embedding, attention, swiglu, entropy, adapter, dropped_adapter})
+      for (const auto operation : {rmsnorm, rotary_embedding, attention, glu, entropy, adapter, dropped_adapter})
         EXPECT_EQ(chosen(operation, dtype, choice, v100), &ops::composite_backend());
     }
   }
   for (const auto dtype : {at::kFloat, at::kBFloat16}) {
-    EXPECT_EQ(chosen(swiglu, dtype, ops::KernelChoice::automatic, a100), &ops::composite_backend());
-    EXPECT_EQ(chosen(swiglu, dtype, ops::KernelChoice::written, a100), &ops::cuda_backend());
+    EXPECT_EQ(chosen(glu, dtype, ops::KernelChoice::automatic, a100), &ops::composite_backend());
+    EXPECT_EQ(chosen(glu, dtype, ops::KernelChoice::written, a100), &ops::cuda_backend());
     EXPECT_EQ(chosen(dropped_adapter, dtype, ops::KernelChoice::automatic, a100), &ops::cuda_backend());
     EXPECT_EQ(chosen(dropped_adapter, dtype, ops::KernelChoice::composition, a100), &ops::composite_backend());
   }

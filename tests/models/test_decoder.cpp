@@ -42,7 +42,7 @@ std::vector<Case> cases() {
   list.back().options.qkv_bias = true;
   list.back().options.tied_head = true;
   list.push_back({"qwen3_qk_norm", tiny_options()});
-  list.back().options.qk_norm = true;
+  list.back().options.qk_norm = QkNorm::head;
   list.push_back({"all_biases_one_window_layer", tiny_options()});
   list.back().options.qkv_bias = list.back().options.o_bias = list.back().options.mlp_bias = true;
   list.back().options.window = {0, 2, 0};
@@ -61,12 +61,10 @@ std::vector<Case> cases() {
   list.back().options.embedding_scale = 4.5;
   list.back().options.residual_scale = 0.22;
   list.push_back({"norms_of_one_plus_w", tiny_options()});
-  list.back().options.unit_offset_norm = list.back().options.post_norm = list.back().options.qk_norm = true;
-  for (const auto& [name, activation] :
-       {std::pair{"gelu_tanh", kernels::Activation::gelu_tanh}, std::pair{"gelu", kernels::Activation::gelu}}) {
-    list.push_back({name, tiny_options()});
-    list.back().options.activation = activation;
-  }
+  list.back().options.unit_offset_norm = list.back().options.post_norm = true;
+  list.back().options.qk_norm = QkNorm::head;
+  list.push_back({"gelu_tanh", tiny_options()});
+  list.back().options.activation = kernels::Activation::gelu_tanh;
   list.push_back({"softcaps", tiny_options()});
   list.back().options.attention_softcap = 0.8;
   list.back().options.logit_softcap = 1.5;
@@ -75,7 +73,13 @@ std::vector<Case> cases() {
   list.push_back({"rope_by_layer", tiny_options()});
   list.back().options.rope = {Rope::local, Rope::none, Rope::global};
   list.back().options.local_rotary.inverse_frequencies = {1, 0.3F, 0.05F};
-  list.back().options.qk_norm = true;
+  list.back().options.qk_norm = QkNorm::head;
+  list.push_back({"norms_of_all_heads_at_once", tiny_options()});
+  list.back().options.qk_norm = QkNorm::whole;
+  list.push_back({"part_of_a_head_turned", tiny_options()});
+  list.back().options.rotary.inverse_frequencies.pop_back();
+  list.push_back({"fused", tiny_options()});
+  list.back().options.fused = list.back().options.qkv_bias = list.back().options.mlp_bias = true;
   return list;
 }
 
@@ -84,7 +88,7 @@ class DecoderTest : public ::testing::TestWithParam<Case> {};
 TEST_P(DecoderTest, AdapterGradientsOfAPackEqualAutograd) {
   const DecoderOptions& o = GetParam().options;
   const DecoderBase base = tiny_base(o, at::kDouble);
-  const ProjectionSet all = ProjectionSet::all();
+  const ProjectionSet all = projections_of(o);
   // Three trials of unlike rank and targets, in unlike slots.
   struct TrialCase {
     SlotOptions slot_options;
@@ -94,7 +98,12 @@ TEST_P(DecoderTest, AdapterGradientsOfAPackEqualAutograd) {
   };
   const std::vector<TrialCase> trials{{{.rank = 3, .targets = all}, 2, 2.0, {5, 1, 9}},
                                       {{.rank = 17, .targets = {Projection::o, Projection::down}}, 0, 0.5, {12}},
-                                      {{.rank = 16, .targets = {Projection::k, Projection::gate}}, 3, 1.25, {2, 7}}};
+                                      {{.rank = 16,
+                                        .targets = o.fused ? ProjectionSet{Projection::qkv, Projection::gate_up}
+                                                           : ProjectionSet{Projection::k, Projection::gate}},
+                                       3,
+                                       1.25,
+                                       {2, 7}}};
   AdapterBank bank(o, {.slots = 4, .rank = 20, .targets = all, .dtype = at::kDouble}, at::kCPU);
   std::vector<std::vector<Example>> data;
   std::vector<std::vector<std::int64_t>> lengths;
@@ -148,7 +157,7 @@ TEST_P(DecoderTest, AdapterGradientsOfAPackEqualAutograd) {
       for (const Projection projection : slot.slot_options.targets.members()) {
         const auto index = static_cast<std::size_t>(layer) * kProjections + index_of(projection);
         const std::int64_t rank = slot.slot_options.rank;
-        SCOPED_TRACE(projection_path(layer, projection) + " of trial " + std::to_string(t));
+        SCOPED_TRACE(projection_path(o, layer, projection) + " of trial " + std::to_string(t));
         EXPECT_TRUE(
             same(bank.grad_a_SRD(layer, projection).select(0, slot.slot).narrow(0, 0, rank), adapter.a[index].grad()));
         EXPECT_TRUE(

@@ -41,8 +41,9 @@ TEST(Rope, FrequenciesEqualTransformers) {
     const auto& config = c.at("config");
     const std::int64_t heads = config.at("num_attention_heads").get<std::int64_t>();
     const std::int64_t head_dim = config.value("head_dim", config.at("hidden_size").get<std::int64_t>() / heads);
-    const auto rotary = rotary_options("config.json", config, head_dim,
-                                       config.at("max_position_embeddings").get<std::int64_t>(), 10000);
+    const auto rotary = rotary_options(
+        "config.json", config,
+        {.head_dim = head_dim, .max_positions = config.at("max_position_embeddings").get<std::int64_t>()});
     const auto expected = c.at("frequencies").get<std::vector<double>>();
     // Same operations in fp32; another build of the vector math library may round a power differently by one unit in
     // the last place (1.2e-7).
@@ -70,7 +71,7 @@ TEST(Families, LlamaDefaults) {
   EXPECT_EQ(o.head_dim, 2);
   EXPECT_EQ(o.max_positions, 2048);
   EXPECT_EQ(o.norm_epsilon, 1e-6);
-  EXPECT_FALSE(o.tied_head || o.qkv_bias || o.o_bias || o.mlp_bias || o.qk_norm);
+  EXPECT_FALSE(o.tied_head || o.qkv_bias || o.o_bias || o.mlp_bias || o.qk_norm != QkNorm::none);
   EXPECT_EQ(o.window, (Windows{0, 0, 0, 0}));
 }
 
@@ -110,12 +111,137 @@ TEST(Families, QwenWindows) {
 
 TEST(Families, QwenBiasesAndNorms) {
   const auto two = options_of("qwen2", {{"num_key_value_heads", "absent"}}), three = options_of("qwen3");
-  EXPECT_TRUE(two.qkv_bias && !two.o_bias && !two.mlp_bias && !two.qk_norm);
+  EXPECT_TRUE(two.qkv_bias && !two.o_bias && !two.mlp_bias && two.qk_norm == QkNorm::none);
   EXPECT_EQ(two.kv_heads, 32);
   EXPECT_EQ(two.max_positions, 32768);
-  EXPECT_TRUE(three.qk_norm && !three.qkv_bias && !three.o_bias);
+  EXPECT_TRUE(three.qk_norm == QkNorm::head && !three.qkv_bias && !three.o_bias);
   EXPECT_EQ(three.head_dim, 128);
   EXPECT_TRUE(options_of("qwen3", {{"attention_bias", true}}).o_bias);
+}
+
+TEST(Families, GemmaScalesCapsAndWindows) {
+  const Json head = {{"head_dim", "absent"}};
+  const auto one = options_of("gemma", head), two = options_of("gemma2", head), three = options_of("gemma3_text", head);
+  for (const DecoderOptions* o : {&one, &two, &three}) {
+    EXPECT_TRUE(o->tied_head && o->unit_offset_norm && o->activation == kernels::Activation::gelu_tanh);
+    EXPECT_EQ(o->head_dim, 256);
+    EXPECT_EQ(o->embedding_scale, 8);  // sqrt(64)
+    EXPECT_EQ(o->pad_id, 0);
+  }
+  EXPECT_EQ(one.attention_scale, 0);
+  EXPECT_FALSE(one.post_norm);
+  EXPECT_EQ(two.attention_scale, 1.0 / 16);  // 256^-1/2
+  EXPECT_EQ(std::pair(two.attention_softcap, two.logit_softcap), std::pair(50.0, 30.0));
+  EXPECT_EQ(two.window, (Windows{4096, 0, 4096, 0}));
+  EXPECT_EQ(options_of("gemma2", {{"attn_logit_softcapping", nullptr}}).attention_softcap, 0);
+  EXPECT_EQ(std::pair(three.attention_softcap, three.logit_softcap), std::pair(0.0, 0.0));
+  EXPECT_EQ(three.qk_norm, QkNorm::head);
+  const auto pattern = options_of("gemma3_text", {{"sliding_window_pattern", 2}, {"sliding_window", 9}});
+  EXPECT_EQ(pattern.window, (Windows{9, 0, 9, 0}));
+  EXPECT_EQ(pattern.rope, (std::vector{Rope::local, Rope::global, Rope::local, Rope::global}));
+}
+
+// In the spellings of transformers 4 and 5.
+TEST(Families, Gemma3AnglesAreThoseOfTheLayersType) {
+  const Json linear = {{"rope_type", "linear"}, {"factor", 8}};
+  Json full = linear;
+  full["rope_theta"] = 5e5;
+  const Json sliding = {{"rope_type", "default"}, {"rope_theta", 2e4}};
+  const auto fourth =
+      options_of("gemma3_text", {{"rope_theta", 5e5}, {"rope_local_base_freq", 2e4}, {"rope_scaling", linear}});
+  const Json by_type = {{"full_attention", full}, {"sliding_attention", sliding}};
+  const auto fifth = options_of("gemma3_text", {{"rope_parameters", by_type}});
+  EXPECT_EQ(fourth.rotary.inverse_frequencies, fifth.rotary.inverse_frequencies);
+  EXPECT_EQ(fourth.local_rotary.inverse_frequencies, fifth.local_rotary.inverse_frequencies);
+  EXPECT_EQ(fourth.rotary.inverse_frequencies.front(), 1.0f / 8);
+  EXPECT_EQ(fourth.local_rotary.inverse_frequencies.front(), 1);
+}
+
+TEST(Families, Phi3IsFusedAndTurnsAPart) {
+  const auto o = options_of("phi3", {{"hidden_size", 256}, {"partial_rotary_factor", 0.75}});
+  EXPECT_TRUE(o.fused);
+  EXPECT_EQ(o.rotary.inverse_frequencies.size(), 3u);  // of a head of 8 elements
+  EXPECT_EQ(o.norm_epsilon, 1e-5);
+  EXPECT_EQ(o.window, (Windows{0, 0, 0, 0}));
+  const Json factors = {1.0, 1.0, 2.0, 2.0};
+  for (const char* type : {"su", "yarn", "longrope"}) {
+    const Json scaling = {{"type", type}, {"short_factor", factors}, {"long_factor", factors}};
+    const auto longer =
+        options_of("phi3", {{"hidden_size", 256}, {"max_position_embeddings", 131072}, {"rope_scaling", scaling}});
+    EXPECT_EQ(longer.rotary.long_from, 4096) << type;
+    EXPECT_EQ(longer.rotary.long_frequencies, longer.rotary.inverse_frequencies);
+    EXPECT_NEAR(longer.rotary.attention_factor, 1.19024, 1e-5);  // Phi-3-mini-128k: sqrt(1 + ln 32 / ln 4096)
+    EXPECT_EQ(angle_rows(longer).first(4096), 0);
+    EXPECT_EQ(angle_rows(longer).first(4097), 131072);
+  }
+}
+
+TEST(Families, Smollm3LeavesLayersUnturned) {
+  EXPECT_EQ(options_of("smollm3").rope, (std::vector{Rope::global, Rope::global, Rope::global, Rope::none}));
+  const Json list = {1, 0, 1, 0};
+  const auto o = options_of("smollm3", {{"no_rope_layers", list}, {"use_sliding_window", true}, {"sliding_window", 5}});
+  EXPECT_EQ(o.rope, (std::vector{Rope::global, Rope::none, Rope::global, Rope::none}));
+  EXPECT_EQ(o.window, (Windows{0, 5, 0, 5}));
+  EXPECT_TRUE(o.tied_head);
+}
+
+TEST(Families, GraniteAndOlmo2) {
+  const auto granite = options_of("granite", {{"embedding_multiplier", 12},
+                                              {"residual_multiplier", 0.22},
+                                              {"attention_multiplier", 0.015625},
+                                              {"logits_scaling", 8},
+                                              {"attention_dropout", 0.1}});
+  EXPECT_EQ(granite.embedding_scale, 12);
+  EXPECT_EQ(granite.residual_scale, 0.22);
+  EXPECT_EQ(granite.attention_scale, 0.015625);
+  EXPECT_EQ(granite.logit_scale, 0.125);
+  ASSERT_EQ(granite.notes.size(), 1u);
+  EXPECT_TRUE(holds(granite.notes.front(), "config.json: attention_dropout is 0.1 and is not done"));
+  const auto olmo = options_of("olmo2");
+  EXPECT_TRUE(!olmo.pre_norm && olmo.post_norm && olmo.qk_norm == QkNorm::whole);
+  EXPECT_EQ(olmo.norm_epsilon, 1e-5);
+}
+
+// nn.Embedding's padding_idx: a token whose row no input trains.
+TEST(Families, PadTokens) {
+  EXPECT_EQ(options_of("llama").pad_id, -1);
+  EXPECT_EQ(options_of("llama", {{"pad_token_id", 3}}).pad_id, 3);
+  EXPECT_EQ(options_of("llama", {{"pad_token_id", -1}}).pad_id, 99);
+  EXPECT_EQ(options_of("gemma", {{"pad_token_id", nullptr}}).pad_id, -1);
+  EXPECT_TRUE(holds(error_of([] { options_of("llama", {{"pad_token_id", 100}}); }), "key pad_token_id is 100"));
+}
+
+// What a family gives a meaning is refused of the others, and what it has none for by its own name.
+TEST(Families, OfEachWhatItDoesNotKnowIsRefused) {
+  struct Case {
+    const char *family, *key;
+    Json value;
+    const char* named = nullptr;
+  };
+  const Json one_type = Json::parse(R"(["full_attention"])");
+  const Json one_factor = Json::parse(R"({"type": "longrope", "short_factor": [1], "long_factor": [1]})");
+  const Case cases[] = {{"gemma2", "hidden_activation", "gelu"},
+                        {"gemma2", "attn_logit_softcapping", -1},
+                        {"gemma2", "query_pre_attn_scalar", 0},
+                        {"gemma2", "use_bidirectional_attention", true},
+                        {"gemma3_text", "layer_types", one_type},
+                        {"gemma3_text", "use_bidirectional_attention", true},
+                        {"granite", "residual_multiplier", 0},
+                        {"olmo2", "clip_qkv", 8},
+                        {"phi3", "partial_rotary_factor", 1.5},
+                        {"phi3", "rope_scaling", one_factor, "short_factor"},
+                        {"smollm3", "no_rope_layers", Json::parse("[1, 0]")},
+                        {"smollm3", "no_rope_layers", Json::parse("[1, 0, 2, 1]")}};
+  for (const Case& c : cases) {
+    Json more = {{"hidden_size", 256}};
+    more[c.key] = c.value;
+    const std::string error = error_of([&] { options_of(c.family, more); });
+    EXPECT_TRUE(holds(error, std::string(c.named ? c.named : c.key))) << c.family;
+  }
+  for (const std::string& family : family_names()) {
+    if (family == "gemma3") continue;  // its keys are those of its text_config
+    EXPECT_TRUE(holds(error_of([&] { options_of(family, {{"num_experts", 8}}); }), "key num_experts")) << family;
+  }
 }
 
 TEST(Families, WhatIsNotUnderstoodIsRefused) {
@@ -132,7 +258,7 @@ TEST(Families, WhatIsNotUnderstoodIsRefused) {
     return rope(settings);
   };
   const Case cases[] = {
-      {{{"model_type", "gpt2"}}, "key model_type is gpt2; supported families: llama, mistral, qwen2, qwen3"},
+      {{{"model_type", "gpt2"}}, "key model_type is gpt2; supported families: gemma, gemma2, "},
       {{{"model_type", "absent"}}, "key model_type is missing"},
       {{{"model_type", 3}}, "key model_type must be a string"},
       {{{"vocab_size", "absent"}}, "key vocab_size is missing"},
@@ -166,7 +292,7 @@ TEST(Families, WhatIsNotUnderstoodIsRefused) {
       {{{"rope_parameters", nested}}, "full_attention sets the rotary embedding by layer type"},
       {{{"rope_theta", 0}}, "rope_theta must be above 1"},
       {{{"rope_scaling", 4}}, "rope_scaling must be an object"},
-      {rope({{"rope_type", "longrope"}}), "longrope is not supported; default, linear, dynamic, llama3 and yarn are"},
+      {rope({{"rope_type", "longrope"}}), "key short_factor is missing"},
       {rope({{"type", "mrope"}}), "mrope is not supported"},
       {rope({{"rope_type", "linear"}}), "factor is missing"},
       {rope({{"rope_type", "linear"}, {"factor", 0}}), "factor must be positive"},

@@ -22,7 +22,7 @@ DecoderOptions three_layers() {
 // As seven letters: q k v o g u d, or - where it is not a target.
 std::string letters(const ProjectionSet& set) {
   std::string text;
-  for (const Projection p : kAllProjections) text += set.has(p) ? name_of(p)[0] : '-';
+  for (const Projection p : ProjectionSet::all().members()) text += set.has(p) ? name_of(p)[0] : '-';
   return text;
 }
 
@@ -42,6 +42,21 @@ TEST(ResolveTargets, WrongNamesListTheProjections) {
     EXPECT_TRUE(holds(error_of([&] { resolve_targets(three_layers(), names); }),
                       "q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj"));
   }
+}
+
+// A fused model has other modules, and no others by name.
+TEST(ResolveTargets, OfAFusedModel) {
+  DecoderOptions fused = three_layers();
+  fused.fused = true;
+  using enum Projection;
+  const auto resolve = [&](const std::vector<std::string>& names) { return resolve_targets(fused, names); };
+  EXPECT_EQ(resolve({"all-linear"}), (ProjectionSet{qkv, o, gate_up, down}));
+  EXPECT_EQ(resolve({"attention"}), (ProjectionSet{qkv, o}));
+  EXPECT_EQ(resolve({"mlp"}), (ProjectionSet{gate_up, down}));
+  EXPECT_EQ(resolve({"qkv_proj"}), ProjectionSet{qkv});
+  EXPECT_TRUE(holds(error_of([&] { resolve({"q_proj"}); }), "qkv_proj"));
+  EXPECT_TRUE(holds(error_of([] { resolve_targets(three_layers(), {"qkv_proj"}); }), "q_proj"));
+  EXPECT_EQ(match_target_modules("f", Json{"qkv_proj", "mlp.gate_up_proj"}, fused), (ProjectionSet{qkv, gate_up}));
 }
 
 TEST(MatchTargetModules, ListsMatchWholeNamesBehindADot) {

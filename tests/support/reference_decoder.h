@@ -31,7 +31,6 @@ inline at::Tensor reference_cap(const at::Tensor& x, double cap) {
 
 inline at::Tensor reference_activation(const at::Tensor& x, kernels::Activation activation) {
   if (activation == kernels::Activation::silu) return x * at::sigmoid(x);
-  if (activation == kernels::Activation::gelu) return x * (1 + at::erf(x / std::sqrt(2.0))) / 2;
   return x * (1 + at::tanh(std::sqrt(2 / std::numbers::pi) * (x + 0.044715 * x.pow(3)))) / 2;
 }
 
@@ -39,13 +38,14 @@ inline at::Tensor reference_rotate(const at::Tensor& x_THK, const DecoderBase& b
   const Rope rope = base.options.rope.empty() ? Rope::global : base.options.rope[static_cast<std::size_t>(layer)];
   if (rope == Rope::none) return x_THK;
   const bool local = rope == Rope::local;
-  const std::int64_t tokens = x_THK.size(0), half = x_THK.size(2) / 2;
+  const std::int64_t tokens = x_THK.size(0), half = (local ? base.local_cos_PK : base.cos_PK).size(1),
+                     rest = x_THK.size(2) - 2 * half;
   const at::Tensor cos =
       (local ? base.local_cos_PK : base.cos_PK).narrow(0, 0, tokens).unsqueeze(1).to(x_THK.scalar_type());
   const at::Tensor sin =
       (local ? base.local_sin_PK : base.sin_PK).narrow(0, 0, tokens).unsqueeze(1).to(x_THK.scalar_type());
   const at::Tensor first = x_THK.narrow(2, 0, half), second = x_THK.narrow(2, half, half);
-  return at::cat({first * cos - second * sin, second * cos + first * sin}, 2);
+  return at::cat({first * cos - second * sin, second * cos + first * sin, x_THK.narrow(2, 2 * half, rest)}, 2);
 }
 
 /// Sum over the example's loss tokens of the NLL. `adapter` may be null.
@@ -62,9 +62,12 @@ inline at::Tensor reference_nll(const DecoderBase& base, const std::vector<std::
       const auto [first, count] = stacked_rows(o, p);
       at::Tensor y = at::matmul(in, stacked.narrow(0, first, count).t());
       if (bias.defined()) y = y + bias.narrow(0, first, count);
-      const auto index = static_cast<std::size_t>(layer * kProjections + static_cast<int>(p));
+      const auto modules = modules_of(o, stack_of(p));  // one, which has all rows of the stack, or each its own
+      const Projection module = modules.size() == 1 ? modules.front() : p;
+      const auto index = static_cast<std::size_t>(layer) * kProjections + index_of(module);
       if (adapter && adapter->a[index].defined()) {
-        y = y + at::matmul(at::matmul(in, adapter->a[index].t()), adapter->b[index].t()) * adapter->scale;
+        const at::Tensor b = module == p ? adapter->b[index] : adapter->b[index].narrow(0, first, count);
+        y = y + at::matmul(at::matmul(in, adapter->a[index].t()), b.t()) * adapter->scale;
       }
       return y;
     };
@@ -72,9 +75,10 @@ inline at::Tensor reference_nll(const DecoderBase& base, const std::vector<std::
     at::Tensor q = project(Projection::q, n, w.qkv_ED, w.qkv_bias_E).view({tokens, o.heads, o.head_dim});
     at::Tensor k = project(Projection::k, n, w.qkv_ED, w.qkv_bias_E).view({tokens, o.kv_heads, o.head_dim});
     at::Tensor v = project(Projection::v, n, w.qkv_ED, w.qkv_bias_E).view({tokens, o.kv_heads, o.head_dim});
-    if (o.qk_norm) {
-      q = reference_norm(q, w.q_norm_K, o);
-      k = reference_norm(k, w.k_norm_K, o);
+    if (o.qk_norm != QkNorm::none) {
+      const bool whole = o.qk_norm == QkNorm::whole;
+      q = reference_norm(whole ? q.flatten(1) : q, w.q_norm, o).view({tokens, o.heads, o.head_dim});
+      k = reference_norm(whole ? k.flatten(1) : k, w.k_norm, o).view({tokens, o.kv_heads, o.head_dim});
     }
     q = reference_rotate(q, base, layer).transpose(0, 1);
     k = reference_rotate(k, base, layer).transpose(0, 1).repeat_interleave(o.heads / o.kv_heads, 0);

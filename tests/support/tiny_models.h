@@ -60,8 +60,9 @@ inline DecoderBase tiny_base(const DecoderOptions& o, at::ScalarType dtype, std:
     if (o.o_bias) w.o_bias_D = random({o.width}, 0.3);
     if (o.mlp_bias) w.gate_up_bias_2F = random({2 * o.mlp_width}, 0.3);
     if (o.mlp_bias) w.down_bias_D = random({o.width}, 0.3);
-    if (o.qk_norm) w.q_norm_K = random({o.head_dim}, 0.2, 1);
-    if (o.qk_norm) w.k_norm_K = random({o.head_dim}, 0.2, 1);
+    const bool whole = o.qk_norm == QkNorm::whole;
+    if (o.qk_norm != QkNorm::none) w.q_norm = random({whole ? q : o.head_dim}, 0.2, 1);
+    if (o.qk_norm != QkNorm::none) w.k_norm = random({whole ? kv : o.head_dim}, 0.2, 1);
     if (!o.pre_norm) w.attention_norm_D = w.mlp_norm_D = at::Tensor();
     if (o.post_norm) w.attention_post_norm_D = random({o.width}, 0.2, 1);
     if (o.post_norm) w.mlp_post_norm_D = random({o.width}, 0.2, 1);

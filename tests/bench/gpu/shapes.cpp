@@ -53,7 +53,7 @@ DecoderOptions shape_of(const std::string& name, std::int64_t max_positions) {
     o.max_positions = max_positions;
     o.tied_head = s.tied_head;
     o.qkv_bias = s.qkv_bias;
-    o.qk_norm = s.qk_norm;
+    if (s.qk_norm) o.qk_norm = QkNorm::head;
     o.window.assign(static_cast<std::size_t>(s.layers), 0);
     for (std::int64_t i = 0; i < s.head_dim / 2; ++i) {
       const double exponent = -2.0 * static_cast<double>(i) / static_cast<double>(s.head_dim);

@@ -1,12 +1,14 @@
-// SwiGLU (Shazeer, 2020): h = silu(gate) * up, silu(gate) rounded to the storage type.
+// Gated linear units (Shazeer, 2020): h = activation(gate) * up, activation(gate) rounded to the storage type.
 #pragma once
 
+#include "kernels/api/activation.h"
 #include "kernels/api/kernel.h"
 
 namespace finetune::kernels {
 
-struct SwigluForward {
+struct GluForward {
   Type type;
+  Activation activation;
   const void *gate, *up;
   std::int64_t gate_row, up_row;
   void* h;
@@ -15,8 +17,9 @@ struct SwigluForward {
 };
 
 /// dgate and dup may be gate and up.
-struct SwigluBackward {
+struct GluBackward {
   Type type;
+  Activation activation;
   const void* dh;
   std::int64_t dh_row;
   const void *gate, *up;
@@ -27,18 +30,18 @@ struct SwigluBackward {
 };
 
 namespace ref {
-Status swiglu_forward(const SwigluForward& args, Stream stream);
-Status swiglu_backward(const SwigluBackward& args, Stream stream);
+Status glu_forward(const GluForward& args, Stream stream);
+Status glu_backward(const GluBackward& args, Stream stream);
 }  // namespace ref
 
 namespace cpu {
-Status swiglu_forward(const SwigluForward& args, Stream stream);
-Status swiglu_backward(const SwigluBackward& args, Stream stream);
+Status glu_forward(const GluForward& args, Stream stream);
+Status glu_backward(const GluBackward& args, Stream stream);
 }  // namespace cpu
 
 namespace cuda {
-Status swiglu_forward(const SwigluForward& args, Stream stream);
-Status swiglu_backward(const SwigluBackward& args, Stream stream);
+Status glu_forward(const GluForward& args, Stream stream);
+Status glu_backward(const GluBackward& args, Stream stream);
 }  // namespace cuda
 
 }  // namespace finetune::kernels

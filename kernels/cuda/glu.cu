@@ -1,0 +1,81 @@
+// One block per row.
+#include "kernels/api/glu.h"
+#include "kernels/cuda/common.cuh"
+
+namespace finetune::kernels::cuda {
+namespace {
+
+// An activation at a place, and its slope there.
+struct Gate {
+  float value, slope;
+};
+
+template <Activation kActivation>
+__device__ Gate gate_of(float x) {
+  if constexpr (kActivation == Activation::silu) {
+    const float s = 1.0f / (1.0f + expf(-x));
+    return {x * s, s * (1.0f + x * (1.0f - s))};
+  } else {
+    constexpr float kRoot = 0.79788456080286536f, kCubic = 0.044715f;
+    const float t = tanhf(kRoot * (x + kCubic * x * x * x));
+    return {0.5f * x * (1.0f + t),
+            0.5f * (1.0f + t) + 0.5f * x * (1.0f - t * t) * kRoot * (1.0f + 3.0f * kCubic * x * x)};
+  }
+}
+
+template <typename T, Activation kActivation>
+__global__ void forward_kernel(GluForward args) {
+  const std::int64_t r = blockIdx.x;
+  const T* gate = static_cast<const T*>(args.gate) + r * args.gate_row;
+  const T* up = static_cast<const T*>(args.up) + r * args.up_row;
+  T* h = static_cast<T*>(args.h) + r * args.h_row;
+  for (std::int64_t i = threadIdx.x; i < args.width; i += kThreads)
+    store(h + i, rounded<T>(gate_of<kActivation>(to_float(gate[i])).value) * to_float(up[i]));
+}
+
+template <typename T, Activation kActivation>
+__global__ void backward_kernel(GluBackward args) {
+  const std::int64_t r = blockIdx.x;
+  const T* dh = static_cast<const T*>(args.dh) + r * args.dh_row;
+  const T* gate = static_cast<const T*>(args.gate) + r * args.gate_row;
+  const T* up = static_cast<const T*>(args.up) + r * args.up_row;
+  T* dgate = static_cast<T*>(args.dgate) + r * args.dgate_row;
+  T* dup = static_cast<T*>(args.dup) + r * args.dup_row;
+  for (std::int64_t i = threadIdx.x; i < args.width; i += kThreads) {
+    const float d = to_float(dh[i]), u = to_float(up[i]);
+    const Gate g = gate_of<kActivation>(to_float(gate[i]));
+    store(dgate + i, d * u * g.slope);
+    store(dup + i, d * g.value);
+  }
+}
+
+// launches(a tag with the activation) for the one that is asked for.
+template <Activation kActivation>
+struct Tag {
+  static constexpr Activation activation = kActivation;
+};
+template <typename Launches>
+Status with_activation(Activation activation, const Launches& launches) {
+  if (activation == Activation::silu) return launches(Tag<Activation::silu>{});
+  return launches(Tag<Activation::gelu_tanh>{});
+}
+
+}  // namespace
+
+Status glu_forward(const GluForward& args, Stream stream) {
+  return with_activation(args.activation, [&]<typename A>(A) {
+    return with_type(args.type, [&]<typename T>(T) {
+      return launch(forward_kernel<T, A::activation>, dim3(blocks(args.rows, 1)), kThreads, stream, args);
+    });
+  });
+}
+
+Status glu_backward(const GluBackward& args, Stream stream) {
+  return with_activation(args.activation, [&]<typename A>(A) {
+    return with_type(args.type, [&]<typename T>(T) {
+      return launch(backward_kernel<T, A::activation>, dim3(blocks(args.rows, 1)), kThreads, stream, args);
+    });
+  });
+}
+
+}  // namespace finetune::kernels::cuda
