@@ -40,9 +40,9 @@ void refuse_idle_settings(const Arguments& arguments) {
 }
 
 void require_one_source(const Arguments& arguments, const RunConfig& config) {
-  const bool typed = arguments.has("--prompt"), data = !config.data.valid.empty();
-  if (typed && data) throw bad_input("", "--prompt and --data are given; one of them is possible");
-  if (!typed && !data) throw bad_input("", "--prompt TEXT or --data FILE is missing");
+  const bool typed = arguments.has("--prompt");
+  if (typed && arguments.has("--data")) throw bad_input("", "--prompt and --data are given; one of them is possible");
+  if (!typed && config.data.valid.empty()) throw bad_input("", "--prompt TEXT or --data FILE is missing");
 }
 
 PromptSet open_prompts(const Arguments& arguments, RunConfig& config, const Tokenizer& tokenizer) {
