@@ -88,6 +88,18 @@ void AdapterBank::copy(std::int64_t from, std::int64_t to) {
   grads_SP.select(0, to).zero_();
 }
 
+std::vector<kernels::ParameterRange> AdapterBank::ranges(double ratio) const {
+  std::vector<kernels::ParameterRange> ranges;
+  for (std::int64_t layer = 0; layer < model_.layers; ++layer) {
+    for (const Projection projection : options_.targets.members()) {
+      const Place& own = place(layer, projection);
+      ranges.push_back({own.a, own.b});
+      ranges.push_back({own.b, own.b + options_.rank * projection_out(model_, projection), ratio});
+    }
+  }
+  return ranges;
+}
+
 std::vector<ops::Piece> AdapterBank::pieces(const SlotOptions& options) const {
   std::vector<ops::Piece> pieces;
   const std::int64_t rank = computed_rank(options.rank);

@@ -56,6 +56,10 @@ class AdapterBank {
   /// The matrices of a slot with its computed rank, in a fixed order: what the gradient norm is summed over.
   std::vector<ops::Piece> pieces(const SlotOptions& options) const;
 
+  /// All parameters of a slot: those of a at the slot's learning rate, those of b at `ratio` times it (Hayou et al.,
+  /// "LoRA+", 2024).
+  std::vector<kernels::ParameterRange> ranges(double ratio) const;
+
   std::int64_t slots() const { return options_.slots; }
   std::int64_t parameters() const { return parameters_; }
   std::int64_t rank() const { return options_.rank; }

@@ -21,6 +21,11 @@ at::Tensor residual(const DecoderBase& base, const Pack& pack, DecoderWorkspace&
                        base.embed_VD.scalar_type(), base.embed_VD.device());
 }
 
+// What the embedding module gives: noise is added to that, which has Gemma's factor in it and not Granite's.
+void add_noise(const DecoderBase& base, const Pack& pack, bool scaled, at::Tensor& x_TD) {
+  if (pack.noise_TD.defined() && scaled != base.options.scaled_outside) x_TD.add_(pack.noise_TD);
+}
+
 // Of embeddings, and of their gradient.
 void scale_embeddings(const DecoderBase& base, at::Tensor& x_TD) {
   const double scale = base.options.embedding_scale;
@@ -32,7 +37,9 @@ at::Tensor forward(const DecoderBase& base, const Pack& pack, const Trainables& 
                    bool keep) {
   at::Tensor x_TD = residual(base, pack, workspace, 0, keep);
   ops::embedding_forward(pack.ids_T, base.embed_VD, x_TD);
+  add_noise(base, pack, false, x_TD);
   scale_embeddings(base, x_TD);
+  add_noise(base, pack, true, x_TD);
   for (std::int64_t layer = 0; layer < base.options.layers; ++layer) {
     at::Tensor y_TD = residual(base, pack, workspace, layer + 1, keep);
     block_forward({base, pack, trainables, workspace, layer, keep}, x_TD, y_TD);

@@ -24,7 +24,8 @@ struct CachedTokens;
 /// One device pass: segments of one or more trials in one flat token buffer, no padding.
 struct Pack {
   at::Tensor ids_T;        ///< int64
-  at::Tensor positions_T;  ///< int32, restarting at 0 in each segment
+  at::Tensor positions_T;  ///< int32: rows of the rotary tables
+  at::Tensor noise_TD;     ///< fp32, added to the embeddings; undefined: none
   ops::Segments segments;
   at::Tensor loss_rows_N;  ///< int64: rows whose next token is a target
   at::Tensor targets_N;    ///< int64

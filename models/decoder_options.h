@@ -53,6 +53,7 @@ struct DecoderOptions {
   bool pre_norm = true;                                        ///< a branch normalises what goes into its body
   bool post_norm = false;                                      ///< a branch normalises what comes out of its body
   double embedding_scale = 1;                                  ///< rounded to the activations' type first
+  bool scaled_outside = false;  ///< embeddings are scaled behind the module that looks them up
   double residual_scale = 1, logit_scale = 1;
   double attention_scale = 0;        ///< of q . k; 0 = 1 / sqrt(head_dim)
   std::vector<std::int64_t> window;  ///< per layer: a token sees itself and window-1 before it; 0 = all

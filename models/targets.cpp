@@ -69,19 +69,21 @@ ProjectionSet resolve_targets(const DecoderOptions& model, const std::vector<std
   for (const auto& target : targets) {
     if (target == "all-linear") {
       set = projections_of(model);
+    } else if (target.starts_with("re:")) {
+      set = set | match_target_modules("train.lora.targets", target.substr(3), model);
     } else if (target == "attention" || target == "mlp") {
       add_where([&](Projection p) { return is_attention(p) == (target == "attention"); });
     } else if (std::ranges::none_of(members, [&](Projection p) { return target == name_of(p); })) {
       throw bad_input("", "train.lora.targets: " + target +
-                              " is not a projection of the model; allowed: all-linear, attention, mlp, " +
+                              " is not a projection of the model; allowed: all-linear, attention, mlp, re:PATTERN, " +
                               join(module_names(model), ", "));
     } else {
       add_where([&](Projection p) { return target == name_of(p); });
     }
   }
   if (targets.empty())
-    throw bad_input(
-        "", "train.lora.targets is empty; allowed: all-linear, attention, mlp, or " + join(module_names(model), ", "));
+    throw bad_input("", "train.lora.targets is empty; allowed: all-linear, attention, mlp, re:PATTERN, or " +
+                            join(module_names(model), ", "));
   return set;
 }
 

@@ -9,8 +9,8 @@
 
 namespace finetune {
 
-/// all-linear, attention (q k v o), mlp (gate up down), or projection names. Throws Error (bad_input) listing the
-/// model's projections for another name.
+/// all-linear, attention (q k v o), mlp (gate up down), projection names, or re: and a pattern as in target_modules.
+/// Throws Error (bad_input) listing the model's projections for another name.
 ProjectionSet resolve_targets(const DecoderOptions& model, const std::vector<std::string>& targets);
 
 /// PEFT's target_modules: a list of names, each the whole module path or its end after a dot; or a string, "all-linear"

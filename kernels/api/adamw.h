@@ -7,9 +7,10 @@
 
 namespace finetune::kernels {
 
-/// Parameters [begin, end) of a slot.
+/// Parameters [begin, end) of a slot, whose learning rate is the slot's times `rate`.
 struct ParameterRange {
   std::int64_t begin, end;
+  double rate = 1;
 };
 
 /// One slot's step. Constants derived from these are computed in double and rounded to fp32 each on its own: 1 - beta2
@@ -18,7 +19,8 @@ struct AdamWSlot {
   std::int64_t slot;
   double learning_rate, beta1, beta2, epsilon, weight_decay;
   double max_norm;  ///< gradients are scaled by max_norm / (norm + 1e-6) if below 1; 0 = never
-  std::int32_t first_decayed, decayed_count;  ///< part of AdamW::decayed, sorted and disjoint: what decay applies to
+  std::int32_t first_decayed, decayed_count;  ///< part of AdamW::decayed, sorted and disjoint: what decay applies to;
+                                              ///< outside there is none, and the rate is the slot's
 };
 
 /// All updates in one launch over the bank and one that counts steps. An entry whose norm or loss is not finite leaves

@@ -16,15 +16,27 @@ constexpr std::int64_t kStretch = 16384;  // elements
 struct Stretch {
   std::size_t entry;  // of AdamW::slots
   std::int64_t begin, end;
-  bool decayed;
+  const ParameterRange* range;  // null: none
 };
 
-void add_stretches(std::vector<Stretch>& list, std::size_t entry, std::int64_t begin, std::int64_t end, bool decayed) {
-  for (; begin < end; begin += kStretch) list.push_back({entry, begin, std::min(end, begin + kStretch), decayed});
+void add_stretches(std::vector<Stretch>& list, std::size_t entry, std::int64_t begin, std::int64_t end,
+                   const ParameterRange* range) {
+  for (; begin < end; begin += kStretch) list.push_back({entry, begin, std::min(end, begin + kStretch), range});
 }
 
+// Outside of all ranges, and what a range changes is derived from.
 struct Constants {
-  AdamWStep plain, decayed;
+  AdamWStep plain;
+  double learning_rate, weight_decay, correction1;
+
+  AdamWStep of(const ParameterRange* range) const {
+    if (range == nullptr) return plain;
+    AdamWStep step = plain;
+    const double rate = learning_rate * range->rate;
+    step.keep = static_cast<float>(1 - rate * weight_decay);
+    step.step_size = static_cast<float>(rate / correction1);
+    return step;
+  }
 };
 // Nothing where the norm or the loss is not finite: the slot stays as it is.
 std::optional<Constants> constants_of(const AdamWSlot& u, double norm, double loss, std::int64_t step) {
@@ -38,9 +50,7 @@ std::optional<Constants> constants_of(const AdamWSlot& u, double norm, double lo
                         .step_size = static_cast<float>(u.learning_rate / correction1),
                         .root_correction = static_cast<float>(std::sqrt(correction2)),
                         .epsilon = static_cast<float>(u.epsilon)};
-  AdamWStep decayed = plain;
-  decayed.keep = static_cast<float>(1 - u.learning_rate * u.weight_decay);
-  return Constants{plain, decayed};
+  return Constants{plain, u.learning_rate, u.weight_decay, correction1};
 }
 
 std::vector<Stretch> stretches_of(const AdamW& args) {
@@ -51,11 +61,11 @@ std::vector<Stretch> stretches_of(const AdamW& args) {
     std::int64_t done = 0;
     for (std::int32_t d = slot.first_decayed; d < slot.first_decayed + slot.decayed_count; ++d) {
       const ParameterRange& range = args.decayed[d];
-      add_stretches(stretches, entry, done, range.begin, false);
-      add_stretches(stretches, entry, range.begin, range.end, true);
+      add_stretches(stretches, entry, done, range.begin, nullptr);
+      add_stretches(stretches, entry, range.begin, range.end, &range);
       done = range.end;
     }
-    add_stretches(stretches, entry, done, args.parameters, false);
+    add_stretches(stretches, entry, done, args.parameters, nullptr);
   }
   return stretches;
 }
@@ -78,7 +88,7 @@ Status adamw(const AdamW& args, Stream stream) {
                                      count = stretch.end - stretch.begin;
                   if (const auto& c = constants[stretch.entry])
                     table().adamw(args.params + at, args.grads + at, args.first + at, args.second + at, count,
-                                  stretch.decayed ? c->decayed : c->plain);
+                                  c->of(stretch.range));
                   else
                     std::fill_n(args.grads + at, count, 0.0f);
                 }

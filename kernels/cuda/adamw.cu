@@ -9,7 +9,12 @@ constexpr std::int64_t kChunk = 16 * kThreads;  // parameters of a block: some m
 
 // A slot's constants, each rounded from double on its own.
 struct Constants {
-  float gradient_scale, keep, new1, beta2, new2, step_size, root_correction, epsilon;
+  float gradient_scale, new1, beta2, new2, root_correction, epsilon;
+  double rate, decay, correction1;
+};
+// What a range changes.
+struct Rates {
+  float keep, step_size;
 };
 
 __device__ bool is_finite(double value) {
@@ -24,13 +29,20 @@ __device__ Constants constants_of(const AdamWSlot& u, double norm, std::int64_t 
   const double step = static_cast<double>(steps + 1), scale = u.max_norm / (norm + 1e-6);
   const double correction1 = 1 - pow(u.beta1, step), correction2 = 1 - pow(u.beta2, step);
   return {static_cast<float>(u.max_norm > 0 && scale < 1 ? scale : 1.0),
-          static_cast<float>(1 - u.learning_rate * u.weight_decay),
           static_cast<float>(1 - u.beta1),
           static_cast<float>(u.beta2),
           static_cast<float>(1 - u.beta2),
-          static_cast<float>(u.learning_rate / correction1),
           static_cast<float>(sqrt(correction2)),
-          static_cast<float>(u.epsilon)};
+          static_cast<float>(u.epsilon),
+          u.learning_rate,
+          u.weight_decay,
+          correction1};
+}
+
+// Of the parameters in a range, or in none.
+__device__ Rates rates_of(const Constants& c, const ParameterRange* range) {
+  const double rate = range == nullptr ? c.rate : c.rate * range->rate;
+  return {range == nullptr ? 1.0f : static_cast<float>(1 - rate * c.decay), static_cast<float>(rate / c.correction1)};
 }
 
 // The first of sorted, disjoint ranges that ends behind `parameter`.
@@ -46,14 +58,13 @@ __device__ std::int32_t range_at(const ParameterRange* ranges, std::int32_t coun
   return low;
 }
 
-__device__ void step(const AdamW& args, const Constants& c, std::int64_t at, bool decayed) {
+__device__ void step(const AdamW& args, const Constants& c, const Rates& rates, std::int64_t at) {
   const float g = args.grads[at] * c.gradient_scale, before = args.first[at];
   const float m = before + (g - before) * c.new1;
   const float v = args.second[at] * c.beta2 + g * g * c.new2;
-  const float kept = decayed ? args.params[at] * c.keep : args.params[at];
   args.first[at] = m;
   args.second[at] = v;
-  args.params[at] = kept - c.step_size * (m / (sqrtf(v) / c.root_correction + c.epsilon));
+  args.params[at] = args.params[at] * rates.keep - rates.step_size * (m / (sqrtf(v) / c.root_correction + c.epsilon));
 }
 
 __global__ void adamw_kernel(AdamW args) {
@@ -65,12 +76,19 @@ __global__ void adamw_kernel(AdamW args) {
   const std::int64_t begin = static_cast<std::int64_t>(blockIdx.x) * kChunk;
   const std::int64_t end = begin + kChunk < args.parameters ? begin + kChunk : args.parameters;
   const ParameterRange* ranges = args.decayed + u.first_decayed;
-  std::int32_t range = range_at(ranges, u.decayed_count, begin);
+  std::int32_t range = range_at(ranges, u.decayed_count, begin), known = -1;
+  Rates rates = rates_of(constants, nullptr);
+  bool inside = false;
   for (std::int64_t p = begin + threadIdx.x; p < end; p += kThreads) {
     const std::int64_t at = u.slot * args.slot_stride + p;
     while (range < u.decayed_count && ranges[range].end <= p) ++range;
-    const bool decayed = range < u.decayed_count && ranges[range].begin <= p;
-    if (moving) step(args, constants, at, decayed);
+    const bool within = range < u.decayed_count && ranges[range].begin <= p;
+    if (within != inside || (within && known != range)) {
+      rates = rates_of(constants, within ? ranges + range : nullptr);
+      inside = within;
+      known = range;
+    }
+    if (moving) step(args, constants, rates, at);
     args.grads[at] = 0;
   }
 }

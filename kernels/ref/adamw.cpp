@@ -5,18 +5,20 @@
 namespace finetune::kernels::ref {
 namespace {
 
-bool is_decayed(const AdamW& args, const AdamWSlot& slot, std::int64_t parameter) {
+// The range that a parameter is in; null: none.
+const ParameterRange* range_of(const AdamW& args, const AdamWSlot& slot, std::int64_t parameter) {
   for (std::int32_t i = 0; i < slot.decayed_count; ++i) {
     const ParameterRange& range = args.decayed[slot.first_decayed + i];
-    if (parameter >= range.begin && parameter < range.end) return true;
+    if (parameter >= range.begin && parameter < range.end) return &range;
   }
-  return false;
+  return nullptr;
 }
 
 void step(const AdamW& args, const AdamWSlot& u, double norm, std::int64_t parameter) {
   const std::int64_t at = u.slot * args.slot_stride + parameter;
   const double g = args.grads[at] * clip_factor(u.max_norm, norm);
-  const double keep = is_decayed(args, u, parameter) ? 1 - u.learning_rate * u.weight_decay : 1;
+  const ParameterRange* range = range_of(args, u, parameter);
+  const double rate = u.learning_rate * (range ? range->rate : 1), keep = range ? 1 - rate * u.weight_decay : 1;
   const double m = u.beta1 * args.first[at] + (1 - u.beta1) * g;
   const double v = u.beta2 * args.second[at] + (1 - u.beta2) * g * g;
   const auto count = static_cast<double>(args.steps[u.slot] + 1);
@@ -25,7 +27,7 @@ void step(const AdamW& args, const AdamWSlot& u, double norm, std::int64_t param
   const double root = std::sqrt(v / correction2) + u.epsilon;
   args.first[at] = static_cast<float>(m);
   args.second[at] = static_cast<float>(v);
-  args.params[at] = static_cast<float>(args.params[at] * keep - u.learning_rate * (m / correction1) / root);
+  args.params[at] = static_cast<float>(args.params[at] * keep - rate * (m / correction1) / root);
 }
 
 }  // namespace

@@ -149,14 +149,21 @@ void adamw_slice(const OptimizerState& state, const SlotUpdate& u, const Move& m
                    v = part(state.second_SP);
   const at::Tensor gs = move.clip.defined() ? g * move.clip : g;
   at::Tensor decayed = p.clone();
-  for (auto [from, to] : u.decayed) {
-    const std::int64_t first = std::max(from, begin), last = std::min(to, begin + n);
-    if (first < last) decayed.narrow(0, first - begin, last - first).mul_(1 - u.learning_rate * u.weight_decay);
+  at::Tensor rates;  // of ranges, where they differ
+  for (const auto& range : u.decayed) {
+    const std::int64_t first = std::max(range.begin, begin), last = std::min(range.end, begin + n);
+    if (first >= last) continue;
+    decayed.narrow(0, first - begin, last - first).mul_(1 - u.learning_rate * range.rate * u.weight_decay);
+    if (range.rate == 1) continue;
+    if (!rates.defined()) rates = at::ones_like(p);
+    rates.narrow(0, first - begin, last - first).fill_(range.rate);
   }
   const at::Tensor new_m = m.lerp(gs, 1 - u.beta1), new_v = (v * u.beta2).addcmul_(gs, gs, 1 - u.beta2);
   const at::Tensor c1 = 1 - at::pow(u.beta1, move.step.to(at::kDouble)),
                    c2 = 1 - at::pow(u.beta2, move.step.to(at::kDouble));
-  const at::Tensor new_p = decayed - new_m / (new_v.sqrt() / c2.sqrt() + u.epsilon) * (u.learning_rate / c1);
+  at::Tensor change = new_m / (new_v.sqrt() / c2.sqrt() + u.epsilon) * (u.learning_rate / c1);
+  if (rates.defined()) change.mul_(rates);
+  const at::Tensor new_p = decayed - change;
   const at::Tensor next_p = at::where(move.moves, new_p, p), next_m = at::where(move.moves, new_m, m),
                    next_v = at::where(move.moves, new_v, v);
   p.copy_(next_p);

@@ -398,7 +398,7 @@ void adamw(const OptimizerState& state, std::span<const SlotUpdate> updates, con
   for (const SlotUpdate& u : updates) {
     list.push_back({u.slot, u.learning_rate, u.beta1, u.beta2, u.epsilon, u.weight_decay, u.max_norm,
                     static_cast<std::int32_t>(ranges.size()), static_cast<std::int32_t>(u.decayed.size())});
-    for (const auto& [begin, end] : u.decayed) ranges.push_back({begin, end});
+    ranges.insert(ranges.end(), u.decayed.begin(), u.decayed.end());
   }
   const at::Tensor slots = records_on<kernels::AdamWSlot>(list, params.device());
   const at::Tensor decayed = records_on<kernels::ParameterRange>(ranges, params.device());

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "kernels/api/activation.h"
+#include "kernels/api/adamw.h"
 #include "kernels/api/adapter.h"
 #include "kernels/api/cached_attention.h"
 #include "kernels/api/cross_entropy.h"
@@ -183,7 +184,7 @@ struct SlotUpdate {
   std::int64_t slot = 0;
   double learning_rate = 0, beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, weight_decay = 0;
   double max_norm = 0;  ///< gradients are multiplied by max_norm / (norm + 1e-6) where that is below 1; 0 = never
-  std::vector<std::pair<std::int64_t, std::int64_t>> decayed;  ///< [begin, end) of P that decay applies to
+  std::vector<kernels::ParameterRange> decayed;  ///< what decay applies to, sorted and disjoint
 };
 /// How far a call of adamw has come: whole updates, and elements of the next one's slot.
 struct UpdateProgress {

@@ -17,6 +17,7 @@ DecoderOptions granite_options(const ConfigReader& config) {
     return value;
   };
   o.embedding_scale = factor("embedding_multiplier");
+  o.scaled_outside = true;
   o.residual_scale = factor("residual_multiplier");
   o.attention_scale = factor("attention_multiplier");
   o.logit_scale = 1 / factor("logits_scaling");

@@ -46,8 +46,9 @@ struct LoraConfig {
   std::int64_t rank = 16;
   double alpha = 32;
   double dropout = 0;
-  std::vector<std::string> targets = {"all-linear"};  ///< all-linear|attention|mlp or projection names
+  std::vector<std::string> targets = {"all-linear"};  ///< all-linear|attention|mlp, projection names or re:PATTERN
   bool rslora = false;
+  double rate_ratio = 1;                  ///< LoRA+: the learning rate of b over that of a
   std::optional<double> alpha_over_rank;  ///< stands for alpha = value x rank; set when given, also by the search
 };
 
@@ -74,6 +75,7 @@ struct TrainConfig {
   double beta2 = 0.999;
   double epsilon = 1e-8;
   double max_grad_norm = 1.0;  ///< 0 = off
+  double neftune = 0;          ///< noise on embeddings while training; 0: none
   std::int64_t seed = 0;
   std::int64_t patience = 0;  ///< verb train: evaluations without improvement; 0 = off
   LoraConfig lora;

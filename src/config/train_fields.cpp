@@ -5,7 +5,8 @@ namespace finetune {
 namespace {
 
 Field targets_field() {
-  return list_field("train.lora.targets", "all-linear, attention, mlp, or projection names",
+  return list_field("train.lora.targets",
+                    "all-linear, attention, mlp, projection names, or re: and a pattern of whole module paths",
                     FINETUNE_AT(train.lora.targets));
 }
 
@@ -81,6 +82,11 @@ std::vector<Field> train_fields() {
       number_field("train.lora.dropout", "on the adapter's input", FINETUNE_AT(train.lora.dropout), below_one),
       targets_field(),
       flag_field("train.lora.rslora", "scale is alpha / sqrt(rank)", FINETUNE_AT(train.lora.rslora)),
+      number_field("train.lora.rate_ratio", "LoRA+: the learning rate of B is this times that of A",
+                   FINETUNE_AT(train.lora.rate_ratio), positive),
+      number_field("train.neftune",
+                   "NEFTune: noise on the embeddings while training, this over sqrt(tokens x width); 0 = none",
+                   FINETUNE_AT(train.neftune), {.low = 0}),
       optional_number_field("train.lora.alpha_over_rank", "instead of alpha: alpha = value x rank",
                             FINETUNE_AT(train.lora.alpha_over_rank), {}),
       changes_field()};

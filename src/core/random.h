@@ -17,7 +17,8 @@ enum class Purpose : std::uint32_t {
   scheduler = 5,
   split = 6,
   test = 7,
-  report = 8
+  report = 8,
+  noise = 9
 };
 
 /// One block of four 32-bit words.

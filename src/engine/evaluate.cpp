@@ -36,7 +36,7 @@ std::vector<ExampleLoss> evaluate_examples(const DecoderBase& base, const PeftAd
   const std::vector<std::vector<std::int64_t>> lengths{all.lengths()};
   for (const Pass& pass : plan_passes(lengths, tokens_per_pass)) {
     const BuiltPack built =
-        build_pack(pass, std::span(&trial, 1), std::span(&all, 1), base.embed_VD.device(), angle_rows(base.options));
+        build_pack(pass, std::span(&trial, 1), std::span(&all, 1), base.embed_VD.device(), pack_model(base.options));
     const PackLosses result = evaluate_pack(base, built.pack, single.bank(), workspace);
     const at::Tensor nll_N = result.nll_N.cpu(), correct_N = result.correct_N.cpu();
     std::int64_t row = 0;

@@ -10,7 +10,7 @@ class FullStore : public ParameterStore {
   FullStore(const DecoderBase& base, const StoreOptions& options) : base_(base) {
     for_each_tensor(base.options, base, [&](const TensorRows&, const at::Tensor& tensor) {
       // transformers' Trainer decays matrices, not norms and biases.
-      if (tensor.dim() >= 2) decayed_.emplace_back(parameters_, parameters_ + tensor.numel());
+      if (tensor.dim() >= 2) decayed_.push_back({parameters_, parameters_ + tensor.numel()});
       pieces_.push_back({.offset = parameters_, .rows = 1, .length = tensor.numel(), .stride = tensor.numel()});
       parameters_ += tensor.numel();
     });
@@ -38,7 +38,7 @@ class FullStore : public ParameterStore {
   bool packs_together() const override { return false; }
   ProjectionSet targets(const TrainConfig&) const override { return {}; }
   std::vector<ops::Piece> pieces(const TrainConfig&) const override { return pieces_; }
-  std::vector<std::pair<std::int64_t, std::int64_t>> decayed(const TrainConfig&) const override { return decayed_; }
+  std::vector<kernels::ParameterRange> decayed(const TrainConfig&) const override { return decayed_; }
   void updated(std::int64_t slot) override {
     if (base_.embed_VD.scalar_type() == at::kFloat) return;  // the model's tensors are the row itself
     std::int64_t offset = 0;
@@ -87,7 +87,7 @@ class FullStore : public ParameterStore {
   const DecoderBase& base_;
   std::int64_t parameters_ = 0;
   std::vector<ops::Piece> pieces_;
-  std::vector<std::pair<std::int64_t, std::int64_t>> decayed_;
+  std::vector<kernels::ParameterRange> decayed_;
   at::Tensor params_, grads_, first_, second_;
   std::vector<DecoderBase> models_;
   std::vector<FullGradients> gradients_;

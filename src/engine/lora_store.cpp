@@ -37,8 +37,9 @@ class LoraStore : public ParameterStore {
   std::vector<ops::Piece> pieces(const TrainConfig& config) const override {
     return bank_.pieces(slot_options(config));
   }
-  std::vector<std::pair<std::int64_t, std::int64_t>> decayed(const TrainConfig&) const override {
-    return {{0, bank_.parameters()}};
+  std::vector<kernels::ParameterRange> decayed(const TrainConfig& config) const override {
+    if (config.lora.rate_ratio == 1) return {{0, bank_.parameters()}};
+    return bank_.ranges(config.lora.rate_ratio);
   }
   void updated(std::int64_t) override {}
   AdapterTensors adapter_of(const SlotImage& image, const TrainConfig& config) const override {

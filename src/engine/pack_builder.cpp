@@ -18,8 +18,9 @@ struct Layout {
     positions = place<std::int32_t>(data.positions.size());
     bounds = place<std::int32_t>(data.bounds.size());
     scales = place<float>(data.scales.size());
+    noise = place<float>(data.noise.size());
   }
-  std::int64_t ids, loss_rows, targets, groups, positions, bounds, scales, bytes = 0;
+  std::int64_t ids, loss_rows, targets, groups, positions, bounds, scales, noise, bytes = 0;
 
  private:
   template <typename T>
@@ -52,6 +53,8 @@ PackArena::PackArena(const PackData& data, at::Device device) {
   pack_.loss_rows_N = view(bytes_, layout.loss_rows, data.loss_rows.size(), at::kLong);
   pack_.targets_N = view(bytes_, layout.targets, data.targets.size(), at::kLong);
   pack_.scale_N = view(bytes_, layout.scales, data.scales.size(), at::kFloat);
+  if (!data.noise.empty())
+    pack_.noise_TD = view(bytes_, layout.noise, data.noise.size(), at::kFloat).view({pack_.tokens, -1});
   pack_.groups.records =
       bytes_.narrow(0, layout.groups, static_cast<std::int64_t>(data.groups.size() * sizeof(ops::AdapterGroup)));
 }
@@ -69,6 +72,7 @@ void PackArena::fill(const PackData& data) {
   write(host, layout.positions, data.positions);
   write(host, layout.bounds, data.bounds);
   write(host, layout.scales, data.scales);
+  write(host, layout.noise, data.noise);
   if (!here) bytes_.copy_(host, /*non_blocking=*/true);
   pack_.segments.bounds = data.bounds;
   pack_.segments.longest = data.longest;
@@ -89,8 +93,8 @@ void PackArena::fix_launches(std::int64_t rank, std::uint32_t projections) {
 }
 
 BuiltPack build_pack(const Pass& pass, std::span<const PackTrial> trials, std::span<const Batch> batches,
-                     at::Device device, const AngleRows& angles) {
-  PackData data = build_pack_data(pass, trials, batches, ops::fewest_product_rows(device), angles);
+                     at::Device device, const PackModel& model) {
+  PackData data = build_pack_data(pass, trials, batches, ops::fewest_product_rows(device), model);
   PackArena arena(data, device);
   arena.fill(data);
   return {arena.pack(), std::move(data.rows)};

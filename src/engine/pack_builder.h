@@ -38,6 +38,6 @@ struct BuiltPack {
   std::vector<std::pair<std::int64_t, std::int64_t>> rows;  ///< per chunk: [begin, end) in loss_rows_N
 };
 BuiltPack build_pack(const Pass& pass, std::span<const PackTrial> trials, std::span<const Batch> batches,
-                     at::Device device, const AngleRows& angles = {});
+                     at::Device device, const PackModel& model = {});
 
 }  // namespace finetune

@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <bit>
+#include <cmath>
+
+#include "kernels/api/noise.h"
 
 namespace finetune {
 namespace {
@@ -81,6 +84,20 @@ kernels::AdapterGroup group_of(const PackTrial& trial, std::int64_t begin, std::
           .token_base = token_base};
 }
 
+// Over the segments of the last group: within alpha / sqrt(tokens x width) of an example.
+void add_noise(PackData& pack, double alpha, std::int64_t width) {
+  if (alpha <= 0) return;
+  pack.noise.resize(pack.ids.size() * static_cast<std::size_t>(width));
+  const kernels::AdapterGroup& group = pack.groups.back();
+  for (std::size_t s = 0; s + 1 < pack.bounds.size(); ++s) {
+    const std::int64_t begin = pack.bounds[s], end = pack.bounds[s + 1];
+    if (begin < group.begin) continue;
+    const double size = alpha / std::sqrt(static_cast<double>((end - begin) * width));
+    for (std::int64_t row = begin; row < end; ++row)
+      kernels::noise_row(group, row - group.begin, static_cast<float>(size), pack.noise.data() + row * width, width);
+  }
+}
+
 }  // namespace
 
 Batch::Batch(std::span<const Example> all) {
@@ -101,11 +118,12 @@ std::vector<std::int64_t> Batch::lengths() const {
 
 PackShape PackData::shape() const {
   return {static_cast<std::int64_t>(ids.size()), static_cast<std::int64_t>(loss_rows.size()),
-          static_cast<std::int64_t>(bounds.size()) - 1, longest};
+          static_cast<std::int64_t>(bounds.size()) - 1, longest,
+          noise.empty() ? 0 : std::ssize(noise) / std::ssize(ids)};
 }
 
 PackData build_pack_data(const Pass& pass, std::span<const PackTrial> trials, std::span<const Batch> batches,
-                         std::int64_t fewest_rows, const AngleRows& angles) {
+                         std::int64_t fewest_rows, const PackModel& model) {
   PackData pack;
   for (const Chunk& chunk : pass.chunks) {
     const Batch& batch = batches[chunk.trial];
@@ -113,20 +131,22 @@ PackData build_pack_data(const Pass& pass, std::span<const PackTrial> trials, st
     const auto begin = static_cast<std::int64_t>(pack.ids.size());
     const auto first_row = static_cast<std::int64_t>(pack.loss_rows.size());
     for (std::size_t i = chunk.first; i < chunk.first + chunk.count; ++i) {
-      add_example(pack, *batch.examples[i], static_cast<float>(scale), angles);
+      add_example(pack, *batch.examples[i], static_cast<float>(scale), model.angles);
     }
     pack.groups.push_back(
         group_of(trials[chunk.trial], begin, static_cast<std::int64_t>(pack.ids.size()), chunk.token_base));
+    add_noise(pack, trials[chunk.trial].neftune, model.width);
     pack.rows.emplace_back(first_row, static_cast<std::int64_t>(pack.loss_rows.size()));
   }
   const auto missing = fewest_rows - static_cast<std::int64_t>(pack.ids.size());
   if (missing > 0) add_padding_segment(pack, missing);
+  if (!pack.noise.empty()) pack.noise.resize(pack.ids.size() * static_cast<std::size_t>(model.width));
   pad_loss_rows(pack, fewest_rows);
   return pack;
 }
 
 PackShape bucket_of(const PackShape& shape, std::int64_t tokens_per_pass) {
-  PackShape bucket;
+  PackShape bucket{.noise = shape.noise};
   const std::int64_t size = std::min(power_of_two(shape.tokens), tokens_per_pass);
   bucket.tokens = up_to(shape.tokens, std::max<std::int64_t>(32, size / 8));
   bucket.loss_rows = std::min(bucket.tokens, up_to(shape.loss_rows, std::max<std::int64_t>(1, bucket.tokens / 4)));
@@ -143,6 +163,7 @@ void pad_pack(PackData& pack, const PackShape& shape, std::size_t groups) {
   }
   while (static_cast<std::int64_t>(pack.bounds.size()) <= shape.segments) close_segment(pack);
   pad_loss_rows(pack, shape.loss_rows);
+  pack.noise.resize(static_cast<std::size_t>(shape.tokens * shape.noise));
   pack.longest = shape.longest;
   if (pack.groups.size() < groups) pack.groups.resize(groups);
 }

@@ -23,6 +23,7 @@ struct PackTrial {
   std::int64_t rank = 16;  ///< computed rank
   float scale = 1;         ///< alpha / r or alpha / sqrt(r)
   double dropout = 0;      ///< 0 in evaluation
+  double neftune = 0;      ///< the same
   std::uint64_t seed = 0;
   ProjectionSet targets;         ///< all false: the bare base (full fine-tuning)
   std::int64_t step = 1;         ///< the one to be done, 1-based; keys the batch and the dropout mask
@@ -45,6 +46,7 @@ struct Batch {
 /// Sizes of a pass. Passes of one shape can be computed by one captured graph.
 struct PackShape {
   std::int64_t tokens = 0, loss_rows = 0, segments = 0, longest = 0;
+  std::int64_t noise = 0;  ///< elements per token
   auto operator<=>(const PackShape&) const = default;
 };
 
@@ -54,6 +56,7 @@ struct PackData {
   std::vector<std::int32_t> positions;  ///< rows of the rotary tables
   std::vector<std::int32_t> bounds{0};
   std::vector<float> scales;
+  std::vector<float> noise;  ///< [T, D]; empty: none
   std::vector<kernels::AdapterGroup> groups;
   std::int64_t longest = 0;
   std::vector<std::pair<std::int64_t, std::int64_t>> rows;  ///< per chunk: [begin, end) in loss_rows
@@ -61,10 +64,19 @@ struct PackData {
   PackShape shape() const;
 };
 
+/// What a pass depends on of the model.
+struct PackModel {
+  AngleRows angles;
+  std::int64_t width = 0;  ///< D
+};
+inline PackModel pack_model(const DecoderOptions& options) {
+  return {angle_rows(options), options.width};
+}
+
 /// Segments of all chunks, one after the other; `batches` are those of the trials, whole. A pass of fewer tokens or
 /// loss rows than `fewest_rows` is padded with a segment that carries no loss and with rows of scale zero.
 PackData build_pack_data(const Pass& pass, std::span<const PackTrial> trials, std::span<const Batch> batches,
-                         std::int64_t fewest_rows, const AngleRows& angles);
+                         std::int64_t fewest_rows, const PackModel& model);
 
 /// The shape that a pass is padded to so that few shapes occur: tokens up to the next eighth of the power of two above
 /// them (of a full pass at most), loss rows up to the next quarter of the tokens, segments and the longest one up to a

@@ -19,7 +19,7 @@ namespace {
 RoundOptions round_options(const ParameterStore& store, const TrainerOptions& options) {
   return {.tokens_per_pass = options.tokens_per_pass,
           .fewest_rows = ops::fewest_product_rows(store.params_SP().device()),
-          .angles = angle_rows(store.base(0).options),
+          .model = pack_model(store.base(0).options),
           .shuffle = options.shuffle,
           .together = store.packs_together(),
           .buckets = options.graphs,
@@ -96,6 +96,7 @@ void PackedTrainer::configure(Resident& trial, const TrainConfig& config) const 
   trial.packed.rank = computed_rank(lora.rank);
   trial.packed.scale = static_cast<float>(adapter_scale(lora.alpha, lora.rank, lora.rslora));
   trial.packed.dropout = lora.dropout;
+  trial.packed.neftune = config.neftune;
   trial.packed.seed = static_cast<std::uint64_t>(config.seed);
   trial.packed.targets = store_.targets(config);
 }

@@ -118,7 +118,7 @@ bool PackedTrainer::wants_figures(const EvalRequest& request, MetricSource sourc
 std::vector<EvalResult> PackedTrainer::losses(std::span<Resident* const> trials, const EvalRequest& request) {
   const Batch& batch = request.test ? test_ : valid_;
   std::vector<PackTrial> packed = packed_of(trials);
-  for (PackTrial& trial : packed) trial.dropout = 0;
+  for (PackTrial& trial : packed) trial.dropout = trial.neftune = 0;
   const std::vector<Batch> batches(trials.size(), batch);
   const std::vector<std::vector<std::int64_t>> lengths(trials.size(), batch.lengths());
   const DecoderBase& base = store_.base(packed.front().slot);
@@ -128,7 +128,7 @@ std::vector<EvalResult> PackedTrainer::losses(std::span<Resident* const> trials,
     check_interrupt();
     under_way_ = {0, pass.tokens};
     const PackData data =
-        build_pack_data(pass, packed, batches, ops::fewest_product_rows(device_), angle_rows(base.options));
+        build_pack_data(pass, packed, batches, ops::fewest_product_rows(device_), pack_model(base.options));
     sums.add(runner_.evaluate(base, trainables.bank, data), example_ranges(pass, data, batch));
   }
   std::int64_t bytes = 0;

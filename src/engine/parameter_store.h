@@ -39,7 +39,7 @@ class ParameterStore {
   /// What the gradient norm of a slot is summed over, in a fixed order.
   virtual std::vector<ops::Piece> pieces(const TrainConfig& config) const = 0;
   /// Elements that weight decay applies to: [begin, end) ranges of P, in order.
-  virtual std::vector<std::pair<std::int64_t, std::int64_t>> decayed(const TrainConfig& config) const = 0;
+  virtual std::vector<kernels::ParameterRange> decayed(const TrainConfig& config) const = 0;
   /// After an update: refresh what is derived from the parameters (a bf16 copy).
   virtual void updated(std::int64_t slot) = 0;
 

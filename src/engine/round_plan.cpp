@@ -62,7 +62,7 @@ RoundPlan RoundPlanner::plan(std::vector<PackTrial> trials, std::int64_t tokens_
     for (Pass& pass : plan_passes(std::span(lengths).subspan(first, group), tokens_per_pass)) {
       PackData data =
           build_pack_data(pass, std::span(plan.trials).subspan(first, group),
-                          std::span(plan.batches).subspan(first, group), options_.fewest_rows, options_.angles);
+                          std::span(plan.batches).subspan(first, group), options_.fewest_rows, options_.model);
       if (options_.buckets) pad_pack(data, bucket_of(data.shape(), tokens_per_pass), options_.groups);
       plan.passes.push_back({std::move(pass), std::move(data), first});
     }

@@ -18,7 +18,7 @@ namespace finetune {
 struct RoundOptions {
   std::int64_t tokens_per_pass = 4096;
   std::int64_t fewest_rows = 16;  ///< of any product: pack_builder.h
-  AngleRows angles = {};          ///< of the model
+  PackModel model = {};
   bool shuffle = true;
   bool together = true;    ///< false: a pass holds one trial only (full fine-tuning)
   bool buckets = false;    ///< pad passes to few shapes, for captured graphs

@@ -147,7 +147,7 @@ TEST_P(Kernels, AdamW) {
   std::vector<float> squares = normals(slots * stride, 4, 0.1);
   for (float& value : squares) value *= value;
   Buffer<float> v(squares);
-  Buffer<ParameterRange> decayed({{0, 5}, {5, 6}, {4000, 4200}, {8999, 9001}, {100, 8000}});
+  Buffer<ParameterRange> decayed({{0, 5}, {5, 6, 16}, {4000, 4200}, {8999, 9001, 0.5}, {100, 8000, 4}});
   // Clipped, below its limit, unlimited; the last two do not move: a norm and a loss that are not finite.
   Buffer<AdamWSlot> updates({{2, 1e-2, 0.9, 0.999, 1e-8, 0.1, 1, 0, 4},
                              {0, 3e-3, 0.8, 0.95, 1e-6, 0.5, 3, 4, 1},

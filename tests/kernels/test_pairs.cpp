@@ -372,8 +372,11 @@ TEST_F(Pairs, SegmentsOfOneLengthAreOneBatch) {
 TEST_F(Pairs, TheOptimizersCompositionWorksInSlices) {
   constexpr std::int64_t kMany = (std::int64_t{1} << 24) + 1001;
   const ops::NormPlan plan = ops::make_norm_plan({{.slot = 0, .pieces = {{0, 1, kMany, kMany}}}}, at::kCPU);
-  const std::vector<ops::SlotUpdate> updates = {
-      {.slot = 0, .learning_rate = 1e-2, .weight_decay = 0.3, .max_norm = 2, .decayed = {{kMany - 2000, kMany - 500}}}};
+  const std::vector<ops::SlotUpdate> updates = {{.slot = 0,
+                                                 .learning_rate = 1e-2,
+                                                 .weight_decay = 0.3,
+                                                 .max_norm = 2,
+                                                 .decayed = {{kMany - 2000, kMany - 500, 8}}}};
   const Tensor g0 = at::randn({1, kMany}), p0 = at::randn({1, kMany});
   const auto step = [&](const ops::Backend& backend) {
     const Tensor p = p0.clone(), g = g0.clone(), m = at::zeros_like(p), v = at::zeros_like(p);
@@ -393,9 +396,9 @@ TEST_F(Pairs, TheOptimizersCompositionWorksInSlices) {
 TEST_F(Pairs, OracleOfTheOptimizerEqualsComposition) {
   const Tensor p0 = at::randn({3, 29}), g0 = at::randn({3, 29}), m0 = at::randn({3, 29}), v0 = at::rand({3, 29});
   const std::vector<ops::SlotUpdate> updates = {
-      {.slot = 2, .learning_rate = 1e-2, .weight_decay = 0.3, .max_norm = 2, .decayed = {{2, 9}, {20, 29}}},
+      {.slot = 2, .learning_rate = 1e-2, .weight_decay = 0.3, .max_norm = 2, .decayed = {{2, 9, 3}, {20, 29}}},
       {.slot = 0, .learning_rate = 1e-1}};
-  const kernels::ParameterRange ranges[] = {{2, 9}, {20, 29}};
+  const kernels::ParameterRange ranges[] = {{2, 9, 3}, {20, 29}};
   const kernels::AdamWSlot slots[] = {{2, 1e-2, 0.9, 0.999, 1e-8, 0.3, 2, 0, 2},
                                       {0, 1e-1, 0.9, 0.999, 1e-8, 0, 0, 2, 0}};
   // The second update's loss is not a number: its slot stays as it is.
