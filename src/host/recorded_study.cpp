@@ -39,7 +39,6 @@ Played play(const RecordedStudy& study, StudyOptions options, Tuner& tuner, cons
   if (saved) {
     files.reopen(saved->files);
     remove_unfinished_files(study.run, disk.handler());  // once nothing is refused any more
-    SaveWriter(study.run, disk.handler()).remove_all_but(saved->names);
   }
   const auto writer =
       study.writer ? study.writer(files, study.metrics) : std::make_unique<TrialWriter>(files, study.metrics);
@@ -55,6 +54,7 @@ Played play(const RecordedStudy& study, StudyOptions options, Tuner& tuner, cons
                       .seconds = seconds,
                       .say = hooks.say ? hooks.say : [](const std::string&) {},
                       .on_saved = study.on_saved});
+  if (saved) saver.go_on_from(*saved);
   FirstRound first_round(study.on_first_round);
 
   options.stop = ends_by(hooks.stop, study.budget_seconds, seconds);

@@ -76,7 +76,7 @@ Resumed resume(const std::string& folder, const StudyHooks& hooks, const ResumeO
     if (hooks.say) hooks.say(folder + ": is complete; there is nothing to go on with");
     return {.study = searches ? std::optional(complete_summary(run)) : std::nullopt};
   }
-  const auto from = rows.last();
+  const auto from = find_save(run, rows, hooks.say);
   if (!from) throw bad_input(folder, "has no save to go on from; begin again with the same command and --overwrite");
   facts.require_same_program();
   const bool moves = fs::current_path() != facts.working_directory();

@@ -25,21 +25,27 @@ SaveRows::SaveRows(const std::filesystem::path& run, OnDiskFault on_fault, Acces
 
 void SaveRows::add(const SaveRow& row) {
   transact(database_, on_fault_, [&] {
-    database_.run("DELETE FROM ft_saves");
+    database_.run("DELETE FROM ft_saves WHERE save_id < (SELECT max(save_id) FROM ft_saves)");
     database_.run("INSERT INTO ft_saves (round, file, bytes, hash) VALUES (?1, ?2, ?3, ?4)",
                   {row.round, row.name, static_cast<std::int64_t>(row.written.bytes), row.written.hash});
   });
 }
 
-std::optional<SaveRow> SaveRows::last() {
-  const auto rows = database_.run("SELECT round, file, bytes, hash FROM ft_saves ORDER BY save_id DESC LIMIT 1");
-  if (rows.empty()) return std::nullopt;
+std::vector<SaveRow> SaveRows::saves() {
   const char* table = "ft_saves";
-  const SqlRow& row = rows.front();
-  return SaveRow{.round = column<std::int64_t>(row, 0, table),
-                 .name = column<std::string>(row, 1, table),
-                 .written = {.hash = column<std::string>(row, 3, table),
-                             .bytes = static_cast<std::uint64_t>(column<std::int64_t>(row, 2, table))}};
+  std::vector<SaveRow> saves;
+  for (const SqlRow& row :
+       database_.run("SELECT round, file, bytes, hash FROM ft_saves ORDER BY save_id DESC LIMIT 2")) {
+    saves.push_back({.round = column<std::int64_t>(row, 0, table),
+                     .name = column<std::string>(row, 1, table),
+                     .written = {.hash = column<std::string>(row, 3, table),
+                                 .bytes = static_cast<std::uint64_t>(column<std::int64_t>(row, 2, table))}});
+  }
+  return saves;
+}
+
+void SaveRows::forget_after(std::int64_t round) {
+  transact(database_, on_fault_, [&] { database_.run("DELETE FROM ft_saves WHERE round > ?1", {round}); });
 }
 
 void SaveRows::set_fact(const std::string& key, const std::string& value) {

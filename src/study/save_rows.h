@@ -2,10 +2,11 @@
 // run has to find again to be gone on with. Their names begin with ft_, which no reader of Optuna's looks at.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <map>
-#include <optional>
 #include <string>
+#include <vector>
 
 #include "core/disk_fault.h"
 #include "study/database.h"
@@ -36,9 +37,12 @@ class SaveRows {
  public:
   explicit SaveRows(const std::filesystem::path& run, OnDiskFault on_fault = {}, Access access = Access::create);
 
-  /// Makes a save valid, and the one before it no longer needed.
+  /// Makes a save valid. The one before it stays valid too, older ones go.
   void add(const SaveRow& row);
-  std::optional<SaveRow> last();
+  /// Valid ones, the newest first: two at most.
+  std::vector<SaveRow> saves();
+  /// Those of later rounds are valid no more.
+  void forget_after(std::int64_t round);
 
   void set_fact(const std::string& key, const std::string& value);
   std::map<std::string, std::string> facts();

@@ -42,6 +42,9 @@ class Saver : public StudySaver {
   /// Waits for a save under way.
   ~Saver() override;
 
+  /// Before the first save: what was saved later than `study`, or cut off, goes.
+  void go_on_from(const SavedStudy& study) { writer_.go_on_from(study); }
+
   bool wants_save(std::int64_t round, bool evaluated, bool last) override;
   /// A save that fails is said, and the study goes on: the last valid one stays.
   void save(const StudyState& snapshot) override;

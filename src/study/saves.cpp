@@ -53,12 +53,31 @@ std::string checked_name(const std::string& where, const std::string& name) {
   return name;
 }
 
+WrittenFile written_of(const Json& image) {
+  return {.hash = image.at("hash").get<std::string>(), .bytes = image.at("bytes").get<std::uint64_t>()};
+}
+
 Json parse_state(const fs::path& path, const SaveRow& row) {
   const std::string where = path.string();
   Json json = parse_strict_json(where, read_written(path, row.written));
   if (!json.is_object() || json.value("format", Json()) != kSaveFormat) throw bad_input(where, "is no save of a study");
   if (json.value("version", Json()) != kSaveVersion) throw bad_input(where, "was saved by another version");
   return json;
+}
+
+void require_written(const fs::path& path, const WrittenFile& written) {
+  if (file_hash(path) != written.hash) throw bad_input(path.string(), "is damaged: it is not what was saved");
+}
+
+void require_whole(const fs::path& run, const SaveRow& row) {
+  const fs::path folder = saves_folder(run), path = folder / checked_name((run / "study.db").string(), row.name);
+  const Json json = parse_state(path, row);
+  try {
+    for (const auto& [name, image] : json.at("images").items())
+      require_written(folder / checked_name(path.string(), name), written_of(image));
+  } catch (const nlohmann::json::exception&) {
+    throw bad_input(path.string(), "is damaged");
+  }
 }
 
 }  // namespace
@@ -69,16 +88,22 @@ SaveWriter::SaveWriter(fs::path run, OnDiskFault on_fault)
       on_fault_(std::move(on_fault)),
       next_image_(free_image_number(folder_)) {}
 
+void SaveWriter::go_on_from(const SavedStudy& study) {
+  SaveRows(run_, on_fault_).forget_after(study.state.rounds);
+  last_ = study.names;
+  remove_all_but_last();
+}
+
 void SaveWriter::write(const SavedStudy& study, const std::vector<fs::path>& changed) {
   make_folders(folder_, on_fault_);
+  remove_all_but_last();
   sync_files(changed);
   const std::string name = fmt::format("state-{:06}.json", study.state.rounds);
   write_state(name, study);
   SaveRows(run_, on_fault_).add({.round = study.state.rounds, .name = name, .written = state_});
   on_disk_ = std::exchange(used_, {});
-  std::set<std::string> names{name};
-  for (const auto& [image, kept] : on_disk_) names.insert(kept.name);
-  remove_all_but(names);
+  last_ = {name};
+  for (const auto& [image, kept] : on_disk_) last_.insert(kept.name);
 }
 
 // The image's file, written where the last save had none of it.
@@ -107,17 +132,29 @@ void SaveWriter::write_state(const std::string& name, const SavedStudy& study) {
   state_ = {.hash = content_hash(content), .bytes = content.size()};
 }
 
-void SaveWriter::remove_all_but(const std::set<std::string>& names) {
-  if (!fs::exists(folder_)) return;
+// The save before it, and what one that was cut off has left.
+void SaveWriter::remove_all_but_last() {
   std::vector<fs::path> rest;
   for (const auto& entry : fs::directory_iterator(folder_)) {
-    if (!names.contains(entry.path().filename().string())) rest.push_back(entry.path());
+    if (!last_.contains(entry.path().filename().string())) rest.push_back(entry.path());
   }
   for (const fs::path& path : rest) remove_file(path, on_fault_);
 }
 
-std::optional<SaveRow> last_save(const fs::path& run) {
-  return SaveRows(run).last();
+std::optional<SaveRow> find_save(const fs::path& run, SaveRows& rows,
+                                 const std::function<void(const std::string&)>& say) {
+  std::optional<Error> newest;
+  for (const SaveRow& row : rows.saves()) {
+    try {
+      require_whole(run, row);
+      if (newest && say) say(fmt::format("{}; the save of round {} is whole", newest->what(), row.round));
+      return row;
+    } catch (const Error& error) {
+      if (!newest) newest = error;
+    }
+  }
+  if (newest) throw *newest;
+  return std::nullopt;
 }
 
 SavedStudy read_save(const fs::path& run, const SaveRow& row, const std::vector<Lane*>& lanes) {
@@ -125,9 +162,7 @@ SavedStudy read_save(const fs::path& run, const SaveRow& row, const std::vector<
   const std::string where = path.string();
   const Json json = parse_state(path, row);
   const auto image_of = [&](const std::string& name) {
-    const Json& image = json.at("images").at(name);
-    const WrittenFile written{.hash = image.at("hash").get<std::string>(),
-                              .bytes = image.at("bytes").get<std::uint64_t>()};
+    const WrittenFile written = written_of(json.at("images").at(name));
     const fs::path file = folder / checked_name(where, name);
     try {
       return lanes.front()->image_of(ImageFile(file, written).parts());

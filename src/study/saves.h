@@ -7,11 +7,13 @@
 //                                     since the last save are kept
 //   study.db, table ft_saves          a save is valid once its row is there, written last and made durable
 //
-// The last valid save stays until the next one is: at most two are on the disk. Torch-free.
+// The last two stay, so that there is one to go on from where the newest is damaged; the older one goes when a third is
+// begun, so no more than two are ever on the disk. Torch-free.
 #pragma once
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -39,13 +41,15 @@ class SaveWriter {
  public:
   /// `run` has a study.db (study/study_record.h).
   explicit SaveWriter(std::filesystem::path run, OnDiskFault on_fault = {});
-  /// Returns when the save is valid and durable, and what older ones left is gone. `changed`: files that it covers and
-  /// that have to be durable before (RunFiles::take_changed). Throws Error (failed); the last valid save stays then.
+  /// Nothing but `study` is left of earlier saves.
+  void go_on_from(const SavedStudy& study);
+  /// Returns when the save is valid and durable; what lies in saves/ besides the last valid one goes before. `changed`:
+  /// files that it covers and that have to be durable before (RunFiles::take_changed). Throws Error (failed); the last
+  /// valid save stays then.
   void write(const SavedStudy& study, const std::vector<std::filesystem::path>& changed);
-  /// Removes what is in saves/ besides these: what a save that was cut off has left takes room.
-  void remove_all_but(const std::set<std::string>& names);
 
  private:
+  void remove_all_but_last();
   struct OnDisk {
     std::shared_ptr<const TrialImage> image;  // kept, so that no other image has its address
     std::string name;
@@ -57,19 +61,24 @@ class SaveWriter {
   std::filesystem::path run_, folder_;
   OnDiskFault on_fault_;
   std::map<const TrialImage*, OnDisk> on_disk_, used_;  // of the last save, and of the one being written
+  std::set<std::string> last_;                          // names of the last valid save's files
   std::int64_t next_image_ = 0;
   WrittenFile state_;
 };
 
-/// What a run's last valid save is, before it is opened.
+/// What a valid save of a run is, before it is opened.
 struct SaveRow {
   std::int64_t round = 0;
   std::string name;  ///< in saves/
   WrittenFile written;
 };
 
-/// Nothing where there is none yet. Throws Error.
-std::optional<SaveRow> last_save(const std::filesystem::path& run);
+class SaveRows;
+
+/// The newest save of `run` all of whose files are what was written; nothing where none was made yet. A damaged one is
+/// said. Throws Error (bad_input) naming the newest one's file where none is whole.
+std::optional<SaveRow> find_save(const std::filesystem::path& run, SaveRows& rows,
+                                 const std::function<void(const std::string&)>& say);
 
 /// Images go to the lanes, all of which make them alike. Not trusted: throws Error (bad_input) naming the file.
 SavedStudy read_save(const std::filesystem::path& run, const SaveRow& row, const std::vector<Lane*>& lanes);

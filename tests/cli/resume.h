@@ -48,7 +48,7 @@ inline void expect_same(const Left& expected, const Left& found) {
 inline std::string saved_state(const fs::path& run) {
   if (!fs::exists(run / "study.db")) return "";
   Database database(run / "study.db", Access::read);
-  const auto rows = database.run("SELECT file FROM ft_saves");
+  const auto rows = database.run("SELECT file FROM ft_saves ORDER BY save_id DESC");
   return rows.empty() ? "" : std::get<std::string>(rows.front().front());
 }
 

@@ -1,37 +1,57 @@
 // What is not the run that was saved, or not whole, is refused in one line, exit code 2, and left as it is.
 #include <gtest/gtest.h>
 
+#include <map>
+#include <nlohmann/json.hpp>
+
 #include "cli/resume.h"
 #include "core/file_lock.h"
 
 namespace finetune::testing {
 namespace {
 
-// One study that was killed after a save; every case has a copy of it.
+// States of the valid saves that are there, by round.
+std::map<std::int64_t, fs::path> saves_in(const fs::path& run) {
+  std::map<std::int64_t, fs::path> saves;
+  if (!fs::exists(run / "study.db")) return saves;
+  for (const SqlRow& row : Database(run / "study.db", Access::read).run("SELECT round, file FROM ft_saves")) {
+    const fs::path state = run / "saves" / std::get<std::string>(row[1]);
+    if (fs::exists(state)) saves[std::get<std::int64_t>(row[0])] = state;
+  }
+  return saves;
+}
+
+// One study that was killed after two saves; every case has a copy of it, in which only the newest is valid.
 class Refused : public ::testing::Test {
  public:
   static void SetUpTestSuite() {
     place_ = new Place;
     const std::string study = place_->study(kStudy);
     complete_ = place_->untouched(study);
-    place_->killed(study);
+    // Not in the middle of a save, so that two are there.
+    for (double share = 0.4; share < 0.7 && saves_in(place_->out()).size() < 2; share += 0.02) {
+      fs::remove_all(place_->out());
+      place_->killed(study, share);
+    }
   }
   static void TearDownTestSuite() { delete place_; }
 
  protected:
-  Refused() { fs::copy(place_->out(), run_, fs::copy_options::recursive); }
+  Refused() {
+    fs::copy(place_->out(), run_, fs::copy_options::recursive);
+    Database(run_ / "study.db").run("DELETE FROM ft_saves WHERE save_id < (SELECT max(save_id) FROM ft_saves)");
+  }
   ~Refused() override { fs::remove_all(run_); }
 
   static std::string path(const std::string& name) { return place_->path(name); }
   static const Fixture& files() { return place_->files(); }
   fs::path save() const { return run_ / "saves" / saved_state(run_); }
   fs::path image() const { return images().front(); }
-  std::vector<fs::path> images() const {
+  std::vector<fs::path> images() const { return images_of(save()); }
+  static std::vector<fs::path> images_of(const fs::path& state) {
     std::vector<fs::path> list;
-    for (const auto& entry : fs::directory_iterator(run_ / "saves")) {
-      if (entry.path().extension() == ".safetensors") list.push_back(entry.path());
-    }
-    std::ranges::sort(list);
+    const auto json = nlohmann::json::parse(read_file(state));
+    for (const auto& [name, written] : json.at("images").items()) list.push_back(state.parent_path() / name);
     return list;
   }
 
@@ -187,6 +207,31 @@ TEST_F(Refused, ADamagedImage) {
   refuse({name});
   fs::remove(file);
   refuse({name});
+}
+
+// The save before the newest is gone on from, with the same end.
+TEST_F(Refused, ButNotWhereTheSaveBeforeTheDamagedOneIsWhole) {
+  const auto begin_again = [&] {
+    fs::remove_all(run_);
+    fs::copy(place_->out(), run_, fs::copy_options::recursive);
+    return saves_in(run_);
+  };
+  for (const bool of_state : {true, false}) {
+    const auto saves = begin_again();
+    ASSERT_EQ(saves.size(), 2u);
+    const fs::path newest = saves.rbegin()->second, bad = of_state ? newest : images_of(newest).back();
+    write_file_atomically(bad, flipped(bad, 0.5));
+    const Outcome outcome = run(place_->resume("case"));
+    EXPECT_EQ(outcome.code, 0) << outcome.text;
+    const std::string round = std::to_string(saves.begin()->first);
+    for (const std::string& words :
+         {bad.string() + ": is damaged", "the save of round " + round + " is whole", "goes on after round " + round})
+      EXPECT_NE(outcome.text.find(words), std::string::npos) << words << " in " << outcome.text;
+    expect_same(complete_, what_is_left(run_));
+  }
+  const auto saves = begin_again();
+  for (const auto& [round, state] : saves) write_file_atomically(state, flipped(state, 0.5));
+  refuse({saves.rbegin()->second.string(), "damaged"});
 }
 
 TEST_F(Refused, ASaveOfAnotherRun) {

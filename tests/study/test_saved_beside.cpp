@@ -65,7 +65,7 @@ Seen look_until(const std::atomic<bool>& over, const fs::path& record) {
       return rows.empty() ? 0 : std::get<std::int64_t>(rows.front().front());
     };
     const auto trials = whole(database.run("SELECT count(*) FROM trials"));
-    const auto round = whole(database.run("SELECT round FROM ft_saves"));
+    const auto round = whole(database.run("SELECT round FROM ft_saves ORDER BY save_id DESC"));
     EXPECT_GE(trials, seen.trials);
     EXPECT_GE(round, seen.round);
     seen = {trials, round, seen.looks + 1};

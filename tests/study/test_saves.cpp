@@ -72,24 +72,34 @@ class Saves : public ::testing::Test {
     for (const auto& entry : fs::directory_iterator(run_.path() / "saves")) names.insert(entry.path().filename());
     return names;
   }
-  SavedStudy read() { return read_save(run_.path(), last_save(run_.path()).value(), {&lane_}); }
+  std::optional<SaveRow> find() {
+    SaveRows rows(run_.path());
+    return find_save(run_.path(), rows, [this](const std::string& line) { said_.push_back(line); });
+  }
+  SavedStudy read() { return read_save(run_.path(), SaveRows(run_.path()).saves().at(0), {&lane_}); }
+  void damage(const char* name) const {
+    std::string content = read_text(run_.path() / "saves" / name);
+    content[content.size() / 2] ^= 1;
+    write_text(run_.path() / "saves" / name, content);
+  }
   std::string complaint() {
     return error_of([this] { read(); }, ErrorKind::bad_input);
   }
 
   TemporaryFolder run_;
   FakeLane lane_{2};
+  std::vector<std::string> said_;
 };
 
 TEST_F(Saves, ThereIsNoneAtFirst) {
-  EXPECT_FALSE(last_save(run_.path()));
+  EXPECT_FALSE(find());
 }
 
 TEST_F(Saves, AreReadBackAsTheyWere) {
   SavedStudy saved = study_of(5, {0.25, 0.5});
   saved.files = {{"trials/000000/metrics.jsonl", 12}};
   SaveWriter(run_.path()).write(saved, {});
-  EXPECT_EQ(last_save(run_.path())->round, 5);
+  EXPECT_EQ(find()->round, 5);
   const SavedStudy back = read();
   EXPECT_EQ(back.files, saved.files);
   EXPECT_EQ(back.seconds, 2.5);
@@ -97,21 +107,61 @@ TEST_F(Saves, AreReadBackAsTheyWere) {
   EXPECT_EQ(back.names, on_disk());
 }
 
-TEST_F(Saves, WhatDidNotChangeIsKeptAndWhatNobodyNamesGoes) {
+TEST_F(Saves, TheLastTwoStayAndWhatDidNotChangeIsNotWrittenAgain) {
+  using Names = std::set<std::string>;
   SaveWriter writer(run_.path());
   SavedStudy saved = study_of(1, {0.25, 0.5});
   writer.write(saved, {});
-  EXPECT_EQ(on_disk(),
-            (std::set<std::string>{"image-000000.safetensors", "image-000001.safetensors", "state-000001.json"}));
+  const Names first{"image-000000.safetensors", "image-000001.safetensors", "state-000001.json"};
+  EXPECT_EQ(on_disk(), first);
   saved.state.rounds = 2;
   saved.state.trials[1].image = image_of(0.75);
   writer.write(saved, {});
+  Names both = first;
+  both.merge(Names{"image-000002.safetensors", "state-000002.json"});
+  EXPECT_EQ(on_disk(), both);
+  saved.state.rounds = 3;
+  writer.write(saved, {});
   EXPECT_EQ(on_disk(),
-            (std::set<std::string>{"image-000000.safetensors", "image-000002.safetensors", "state-000002.json"}));
-  EXPECT_EQ(read().state.rounds, 2);
+            (Names{"image-000000.safetensors", "image-000002.safetensors", "state-000002.json", "state-000003.json"}));
+  const SavedStudy back = read();
+  EXPECT_EQ(back.state.rounds, 3);
   SaveWriter later(run_.path());  // another process numbers on
-  later.write(study_of(3, {0.25}), {});
-  EXPECT_EQ(on_disk(), (std::set<std::string>{"image-000003.safetensors", "state-000003.json"}));
+  later.go_on_from(back);
+  EXPECT_EQ(on_disk(), back.names);
+  later.write(study_of(4, {0.25}), {});
+  EXPECT_EQ(on_disk(), (Names{"image-000000.safetensors", "image-000002.safetensors", "image-000003.safetensors",
+                              "state-000003.json", "state-000004.json"}));
+}
+
+TEST_F(Saves, WhereTheNewestIsDamagedTheOneBeforeItIsTaken) {
+  for (const char* name : {"state-000002.json", "image-000001.safetensors"}) {
+    fs::remove_all(run_.path() / "saves");
+    SaveWriter writer(run_.path());
+    writer.write(study_of(1, {0.25}), {});
+    writer.write(study_of(2, {0.5}), {});
+    EXPECT_EQ(find()->round, 2);
+    EXPECT_EQ(said_, std::vector<std::string>{});
+    damage(name);
+    EXPECT_EQ(find()->round, 1);
+    ASSERT_EQ(said_.size(), 1u);
+    EXPECT_TRUE(holds(said_[0], name) && holds(said_[0], "the save of round 1 is whole")) << said_[0];
+    damage("image-000000.safetensors");
+    EXPECT_TRUE(holds(error_of([this] { find(); }, ErrorKind::bad_input), name));
+    said_.clear();
+  }
+}
+
+TEST_F(Saves, OfWhatIsGoneOnFromNothingLaterStays) {
+  SaveWriter(run_.path()).write(study_of(1, {0.25}), {});
+  const SavedStudy first = read();
+  SaveWriter writer(run_.path());
+  writer.go_on_from(first);
+  writer.write(study_of(2, {0.5}), {});
+  SaveWriter(run_.path()).go_on_from(first);
+  EXPECT_EQ(on_disk(), first.names);
+  EXPECT_EQ(find()->round, 1);
+  EXPECT_EQ(said_, std::vector<std::string>{});
 }
 
 TEST_F(Saves, WhatIsDamagedOrOfAnotherRunIsRefusedByName) {
@@ -164,7 +214,7 @@ TEST_F(Saves, AreMadeBesideTheRounds) {
   saver.wait();
   EXPECT_EQ(saved, 4);
   EXPECT_EQ(saver.saved_round(), 8);
-  EXPECT_EQ(last_save(run_.path())->round, 8);
+  EXPECT_EQ(find()->round, 8);
   EXPECT_TRUE(saver.wants_save(9, false, true)) << "the user ends it";
   Saver never(files, {.every = 0, .seconds = [&] { return now; }});
   EXPECT_FALSE(never.wants_save(2, true, true));
@@ -183,7 +233,7 @@ TEST_F(Saves, AFailureIsSaidAndTheLastOneStays) {
   saver.wait();
   ASSERT_EQ(said.size(), 1u);
   EXPECT_TRUE(holds(said[0], "round 2 could not be saved") && holds(said[0], "the save of round 1 stays")) << said[0];
-  EXPECT_EQ(last_save(run_.path())->round, 1);
+  EXPECT_EQ(SaveRows(run_.path()).saves().at(0).round, 1);
 }
 
 // Memory may end while an image is written, on the saver's thread: that too is only said.
@@ -203,7 +253,7 @@ TEST_F(Saves, MemoryThatEndsIsSaidAndTheLastOneStays) {
   }
   ASSERT_EQ(said.size(), 1u);
   EXPECT_TRUE(holds(said[0], "round 2 could not be saved")) << said[0];
-  EXPECT_EQ(last_save(run_.path())->round, 1);
+  EXPECT_EQ(find()->round, 1);
 }
 
 }  // namespace

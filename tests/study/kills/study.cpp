@@ -71,7 +71,7 @@ int play_here(const fs::path& run, const std::string& method, std::size_t lane_c
     lock = hold_folder(run.string());
     SaveRows rows(run, {}, Access::resume);
     if (is_complete(run, rows)) return 0;
-    from = rows.last();
+    from = find_save(run, rows, {});
   }
   if (!from) {
     lock.reset();
