@@ -1,5 +1,6 @@
 // parse -> run -> exit code. The one place that catches errors.
 #include <malloc.h>
+#include <sys/resource.h>
 
 #include <cstdio>
 #include <exception>
@@ -7,14 +8,19 @@
 #include <string>
 #include <system_error>
 
+#include "cli/last_words.h"
 #include "cli/verbs.h"
 #include "core/error.h"
+#include "core/spare_memory.h"
 #include "engine/out_of_memory.h"
 
 // Large blocks go back to the system when they are freed. Left to itself glibc keeps ever larger ones in its heap, and
 // the peak is a tenth more or not as they happen to fit: `check` could not foretell it.
 void keep_heap_small() {
   mallopt(M_MMAP_THRESHOLD, 4 << 20);
+  // Under `ulimit -v` addresses are what ends, and glibc reserves 64 MiB of them for each thread.
+  rlimit addresses = {};
+  if (getrlimit(RLIMIT_AS, &addresses) == 0 && addresses.rlim_cur != RLIM_INFINITY) mallopt(M_ARENA_MAX, 1);
 }
 
 // LibTorch's errors go on with where they were raised and a stack, which tell a user nothing.
@@ -24,6 +30,8 @@ std::string first_line(const std::string& what) {
 
 int main(int argc, char** argv) {
   keep_heap_small();
+  finetune::keep_spare_memory();
+  const finetune::LastWords last_words;
   try {
     const finetune::Arguments arguments = finetune::parse_arguments(argc, argv, finetune::all_verbs());
     return arguments.done ? 0 : arguments.verb.run(arguments);
@@ -31,7 +39,7 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "finetune_tune: %s\n", error.what());
     return exit_code(error.kind());
   } catch (const finetune::Interrupted&) {  // a study catches its own: this is before or beside one
-    std::fprintf(stderr, "finetune_tune: interrupted before it began; nothing was written\n");
+    std::fprintf(stderr, "finetune_tune: interrupted before the first round was through; nothing is left of it\n");
     return 130;
   } catch (const std::system_error& error) {
     std::fprintf(stderr, "finetune_tune: a thread cannot be started: %s; memory or processes are limited (ulimit)\n",

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <new>
 #include <utility>
 
 #include "core/text.h"
@@ -84,10 +85,13 @@ void Progress::speak_now_and_then(const std::stop_token& stopped) {
   while (!wake_.wait_until(lock, stopped, drawn_ + every, [] { return false; }) && !stopped.stop_requested()) {
     if (Clock::now() < drawn_ + every) continue;  // something was shown meanwhile
     drawn_ = Clock::now();
-    if (!options_.terminal)
-      options_.put(status_line() + "\n");
-    else if (plan_)
-      redraw();
+    try {
+      if (!options_.terminal)
+        options_.put(status_line() + "\n");
+      else if (plan_)
+        redraw();
+    } catch (const std::bad_alloc&) {  // the next one may find some
+    }
   }
 }
 

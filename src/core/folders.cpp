@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <exception>
 #include <vector>
 
 #include "core/disk_call.h"
@@ -117,7 +118,7 @@ TemporaryFolder::TemporaryFolder() {
 TemporaryFolder::~TemporaryFolder() {
   try {
     remove_tree(path_);
-  } catch (const Error&) {  // it stays; there is nobody to tell
+  } catch (const std::exception&) {  // it stays; there is nobody to tell
   }
 }
 

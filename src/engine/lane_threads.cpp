@@ -6,10 +6,19 @@ namespace finetune {
 
 LaneThreads::LaneThreads(std::size_t lanes) : due_(lanes, false), errors_(lanes) {
   if (lanes < 2) return;
-  for (std::size_t lane = 0; lane < lanes; ++lane) threads_.emplace_back([this, lane] { work(lane); });
+  try {
+    for (std::size_t lane = 0; lane < lanes; ++lane) threads_.emplace_back([this, lane] { work(lane); });
+  } catch (...) {  // there is no memory for one; those that there are must end before they go
+    end();
+    throw;
+  }
 }
 
 LaneThreads::~LaneThreads() {
+  end();
+}
+
+void LaneThreads::end() {
   {
     const std::lock_guard lock(mutex_);
     ended_ = true;

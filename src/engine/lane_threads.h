@@ -27,6 +27,7 @@ class LaneThreads {
 
  private:
   void work(std::size_t lane);
+  void end();
 
   std::mutex mutex_;
   std::condition_variable changed_;

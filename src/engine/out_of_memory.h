@@ -6,6 +6,8 @@
 #include <new>
 #include <string_view>
 
+#include "core/spare_memory.h"
+
 namespace finetune {
 
 /// Whether an error of LibTorch says that memory ran out. Its allocators have a type for it on GPUs only; the
@@ -26,6 +28,7 @@ void with_memory(const Work& work, const MakeRoom& make_room) {
       if (!says_out_of_memory(error.what_without_backtrace())) throw;
     }
     make_room();
+    keep_spare_memory();
   }
 }
 

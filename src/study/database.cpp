@@ -4,6 +4,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <exception>
 
 #include "core/error.h"
 #include "study/database_guard.h"
@@ -168,7 +169,7 @@ Transaction::~Transaction() {
   if (!open_) return;
   try {
     database_.run("ROLLBACK");
-  } catch (const Error&) {  // SQLite has undone it already: some errors do
+  } catch (const std::exception&) {  // SQLite has undone it already: some errors do
   }
 }
 

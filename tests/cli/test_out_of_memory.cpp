@@ -32,9 +32,10 @@ class UnderALimit : public ::testing::Test {
     EXPECT_EQ(outcome.code, 0) << outcome.text;
     return std::stoll(outcome.text) + (32 << 10);
   }
-  Outcome limited(const std::string& train, const std::string& more) const {
+  Outcome limited(const std::string& train, const std::string& more, double share = 1) const {
     static const std::int64_t kilobytes = enough();
-    return run_command("ulimit -v " + std::to_string(kilobytes) + " && '" + program_path() + "' " +
+    const auto limit = static_cast<std::int64_t>(static_cast<double>(kilobytes) * share);
+    return run_command("ulimit -c 0; ulimit -v " + std::to_string(limit) + " && '" + program_path() + "' " +
                        arguments(train, more));
   }
   Fixture fixture_;
@@ -62,6 +63,17 @@ TEST_F(UnderALimit, ATrialThatDoesNotFitAloneFailsAndTheOthersGoOn) {
   EXPECT_EQ(report.at("trials").at(1).at("state"), "failed");
   EXPECT_EQ(report.at("trials").at(1).at("reason"),
             "out of memory with a batch of a single example (9001 tokens) at step 1");
+}
+
+// From where LibTorch can just be loaded: however little there is, the end is a line and an exit code.
+TEST_F(UnderALimit, TheProgramNeverEndsWithoutALine) {
+  for (double share = 0.85; share < 1; share += 0.03) {
+    const Outcome outcome = limited("short.jsonl", "--set run.tokens_per_pass=64 --set run.save_every=1", share);
+    EXPECT_TRUE(outcome.code == 0 || outcome.code == 1 || outcome.code == 2) << share << ": " << outcome.text;
+    EXPECT_EQ(outcome.text.find("terminate called"), std::string::npos) << share << ": " << outcome.text;
+    const bool says_why = outcome.text.find("finetune_tune: ") != std::string::npos;
+    EXPECT_TRUE(outcome.code == 0 || says_why) << share << ": " << outcome.text;
+  }
 }
 
 TEST_F(UnderALimit, WhereNothingFitsItSaysWhatToLower) {
