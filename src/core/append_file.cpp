@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include <exception>
 #include <utility>
 
 #include "core/error.h"
@@ -38,13 +39,15 @@ AppendFile::AppendFile(const std::filesystem::path& path, std::uint64_t size, On
   if (there > size) {
     disk_call(path_, "cut", on_fault_, [&] { return ::ftruncate(descriptor_.get(), static_cast<off_t>(size)); });
   }
+  hash_ = hash_of_beginning(path_, size);
 }
 
 AppendFile::~AppendFile() {
   on_fault_ = {};
   try {
     write_kept();
-  } catch (const Error&) {  // a destructor has nobody to tell; the study flushes every round and would have heard
+  } catch (
+      const std::exception&) {  // a destructor has nobody to tell; the study flushes every round and would have heard
   }
 }
 

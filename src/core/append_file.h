@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 
+#include "core/content_hash.h"
 #include "core/disk_call.h"
 #include "core/disk_fault.h"
 
@@ -26,13 +27,17 @@ class AppendFile {
   AppendFile(const AppendFile&) = delete;
   AppendFile& operator=(const AppendFile&) = delete;
 
-  void add(std::string_view bytes) { kept_ += bytes; }
+  void add(std::string_view bytes) {
+    kept_ += bytes;
+    hash_.add(bytes);
+  }
   /// Hands everything to the system: it survives the end of the process, but not a power cut.
   void flush();
   /// flush(), and it survives a power cut, its name included.
   void sync();
   /// With what is still buffered.
   std::uint64_t size() const { return synced_ + kept_.size(); }
+  std::string hash() const { return hash_.text(); }
   const std::filesystem::path& path() const { return path_; }
 
  private:
@@ -45,6 +50,7 @@ class AppendFile {
   std::uint64_t synced_ = 0;  // bytes that are on the disk
   std::string kept_;          // what follows them, of which the first written_ bytes are with the system
   std::size_t written_ = 0;
+  ContentHash hash_;
   bool has_durable_name_ = false;
 };
 

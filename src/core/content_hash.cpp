@@ -2,7 +2,9 @@
 
 #include <xxhash.h>
 
+#include <algorithm>
 #include <fstream>
+#include <limits>
 #include <new>
 #include <vector>
 
@@ -41,17 +43,23 @@ std::string content_hash(std::string_view bytes) {
   return hash.text();
 }
 
-std::string file_hash(const std::filesystem::path& path) {
+ContentHash hash_of_beginning(const std::filesystem::path& path, std::uint64_t bytes) {
   std::ifstream file(path, std::ios::binary);
   if (!file) throw bad_input(path.string(), "cannot be opened");
   ContentHash hash;
   std::vector<char> piece(std::size_t{1} << 20);
-  while (file) {
-    file.read(piece.data(), static_cast<std::streamsize>(piece.size()));
-    hash.add({piece.data(), static_cast<std::size_t>(file.gcount())});
+  while (file && bytes > 0) {
+    file.read(piece.data(), static_cast<std::streamsize>(std::min<std::uint64_t>(bytes, piece.size())));
+    const auto read = static_cast<std::size_t>(file.gcount());
+    hash.add({piece.data(), read});
+    bytes -= read;
   }
   if (file.bad()) throw bad_input(path.string(), "cannot be read");
-  return hash.text();
+  return hash;
+}
+
+std::string file_hash(const std::filesystem::path& path) {
+  return hash_of_beginning(path, std::numeric_limits<std::uint64_t>::max()).text();
 }
 
 }  // namespace finetune

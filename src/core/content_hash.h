@@ -2,6 +2,7 @@
 // written. No defence against somebody who forges them. XXH3 (https://github.com/Cyan4973/xxHash), through libxxhash.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -28,7 +29,11 @@ class ContentHash {
 
 std::string content_hash(std::string_view bytes);
 
-/// Of a whole file, read piece by piece. Throws Error (bad_input) naming a path that cannot be read.
+/// Of the first `bytes` of a file, or of all of one that has fewer, read piece by piece. Throws Error (bad_input)
+/// naming a path that cannot be read.
+ContentHash hash_of_beginning(const std::filesystem::path& path, std::uint64_t bytes);
+
+/// Of a whole file. Throws Error (bad_input) naming a path that cannot be read.
 std::string file_hash(const std::filesystem::path& path);
 
 }  // namespace finetune

@@ -30,7 +30,10 @@ class FirstRound : public StudyObserver {
 Played play(const RecordedStudy& study, StudyOptions options, Tuner& tuner, const std::vector<Lane*>& lanes,
             const StudyHooks& hooks, DiskWait& disk) {
   std::optional<SavedStudy> saved;
-  if (study.from) saved = read_save(study.run, *study.from, lanes);
+  if (study.from) {
+    saved = read_save(study.run, *study.from, lanes);
+    require_recorded(study.run / "study.db", saved->state);
+  }
   const auto seconds = [before = saved ? saved->seconds : 0, started = Clock::now()] {
     return before + std::chrono::duration<double>(Clock::now() - started).count();
   };

@@ -27,7 +27,10 @@ Saver::Saver(RunFiles& files, SaverOptions options)
     : files_(files), options_(std::move(options)), writer_(files.run(), files.on_fault()), asked_(options_.seconds()) {}
 
 Saver::~Saver() {
-  wait();
+  try {
+    wait();
+  } catch (const std::exception&) {  // there was no memory to say what became of it
+  }
 }
 
 void Saver::wait() {
@@ -58,7 +61,7 @@ void Saver::save(const StudyState& snapshot) {
   wait();
   files_.flush();
   asked_ = options_.seconds();
-  SavedStudy study{.state = snapshot, .files = files_.sizes(), .seconds = asked_};
+  SavedStudy study{.state = snapshot, .files = files_.covered(), .seconds = asked_};
   auto work = [this, study = std::move(study), changed = files_.take_changed()] { write(study, changed); };
   try {
     under_way_ = std::async(options_.beside ? std::launch::async : std::launch::deferred, work);

@@ -23,7 +23,7 @@ namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
 
 constexpr const char* kSaveFormat = "finetune_tune save";
-constexpr int kSaveVersion = 1;
+constexpr int kSaveVersion = 2;
 
 fs::path saves_folder(const fs::path& run) {
   return run / "saves";
@@ -55,6 +55,20 @@ std::string checked_name(const std::string& where, const std::string& name) {
 
 WrittenFile written_of(const Json& image) {
   return {.hash = image.at("hash").get<std::string>(), .bytes = image.at("bytes").get<std::uint64_t>()};
+}
+
+Json files_json(const CoveredFiles& files) {
+  Json json = Json::object();
+  for (const auto& [name, file] : files)
+    json[name] = {{"bytes", file.written.bytes}, {"hash", file.written.hash}, {"ended", file.ended}};
+  return json;
+}
+
+CoveredFiles files_of(const Json& json) {
+  CoveredFiles files;
+  for (const auto& [name, file] : json.items())
+    files[name] = {.written = written_of(file), .ended = file.at("ended").get<bool>()};
+  return files;
 }
 
 Json parse_state(const fs::path& path, const SaveRow& row) {
@@ -125,8 +139,9 @@ void SaveWriter::write_state(const std::string& name, const SavedStudy& study) {
   Json images = Json::object();
   for (const auto& [image, kept] : used_)
     images[kept.name] = {{"bytes", kept.written.bytes}, {"hash", kept.written.hash}};
-  const Json json = {{"format", kSaveFormat}, {"version", kSaveVersion}, {"seconds", study.seconds},
-                     {"files", study.files},  {"images", images},        {"study", loop}};
+  const Json json = {{"format", kSaveFormat},    {"version", kSaveVersion},
+                     {"seconds", study.seconds}, {"files", files_json(study.files)},
+                     {"images", images},         {"study", loop}};
   const std::string content = json.dump() + "\n";
   write_file_atomically(folder_ / name, content, on_fault_);
   state_ = {.hash = content_hash(content), .bytes = content.size()};
@@ -157,6 +172,29 @@ std::optional<SaveRow> find_save(const fs::path& run, SaveRows& rows,
   return std::nullopt;
 }
 
+SavedProgress read_progress(const fs::path& run, const SaveRow& row, std::int64_t steps) {
+  const fs::path path = saves_folder(run) / row.name;
+  const auto is_under_way = [](const Json& trial) {
+    return trial.at("state") == to_text(TrialState::running) || trial.at("state") == to_text(TrialState::paused);
+  };
+  try {
+    const Json json = parse_state(path, row);
+    const Json& study = json.at("study");
+    SavedProgress progress{.seconds = json.at("seconds").get<double>()};
+    for (const Json& trial : study.at("trials")) {
+      if (is_under_way(trial))
+        progress.begun += trial.at("step").get<double>() / static_cast<double>(steps);
+      else
+        ++progress.ended;
+    }
+    const Json& standard = study.at("default_run");
+    progress.has_baselines = !standard.is_null() && !is_under_way(standard);
+    return progress;
+  } catch (const nlohmann::json::exception&) {
+    throw bad_input(path.string(), "is damaged");
+  }
+}
+
 SavedStudy read_save(const fs::path& run, const SaveRow& row, const std::vector<Lane*>& lanes) {
   const fs::path folder = saves_folder(run), path = folder / checked_name((run / "study.db").string(), row.name);
   const std::string where = path.string();
@@ -179,7 +217,7 @@ SavedStudy read_save(const fs::path& run, const SaveRow& row, const std::vector<
   try {
     SavedStudy study;
     study.state = study_from_json(json.at("study"), lanes.size(), find);
-    study.files = json.at("files").get<FileSizes>();
+    study.files = files_of(json.at("files"));
     study.seconds = json.at("seconds").get<double>();
     study.names.insert(row.name);
     for (const auto& [name, image] : json.at("images").items()) study.names.insert(name);

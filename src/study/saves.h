@@ -31,7 +31,7 @@ namespace finetune {
 
 struct SavedStudy {
   StudyState state;
-  FileSizes files;                   ///< RunFiles::sizes
+  CoveredFiles files;                ///< RunFiles::covered
   double seconds = 0;                ///< that the study has taken
   std::set<std::string> names = {};  ///< read_save: its files in saves/
 };
@@ -79,6 +79,17 @@ class SaveRows;
 /// said. Throws Error (bad_input) naming the newest one's file where none is whole.
 std::optional<SaveRow> find_save(const std::filesystem::path& run, SaveRows& rows,
                                  const std::function<void(const std::string&)>& say);
+
+/// How far a study had come.
+struct SavedProgress {
+  std::int64_t ended = 0;      ///< trials of the search, stopped ones included
+  double begun = 0;            ///< what those under way have behind them, in trials of `steps` steps
+  bool has_baselines = false;  ///< the base is evaluated and the default configuration trained
+  double seconds = 0;          ///< that it has taken
+};
+
+/// Of a save that find_save gave, in trials of `steps` steps. Throws Error (bad_input) naming the file.
+SavedProgress read_progress(const std::filesystem::path& run, const SaveRow& row, std::int64_t steps);
 
 /// Images go to the lanes, all of which make them alike. Not trusted: throws Error (bad_input) naming the file.
 SavedStudy read_save(const std::filesystem::path& run, const SaveRow& row, const std::vector<Lane*>& lanes);

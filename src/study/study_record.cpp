@@ -117,6 +117,20 @@ StudyRecord::StudyRecord(const fs::path& file, const StudyFacts& facts, As as, O
       database_(as == As::created ? create_record(file, facts) : file,
                 as == As::created ? Access::create : Access::resume) {}
 
+void require_recorded(const fs::path& file, const StudyState& state) {
+  Database database(file, Access::resume);
+  for (const Trial& trial : state.trials) {
+    if (trial.state == TrialState::running || trial.state == TrialState::paused) continue;
+    const auto rows = database.run(
+        "SELECT state, value FROM trials LEFT JOIN trial_values USING (trial_id) WHERE trials.trial_id = ?1",
+        {row_id(trial.id)});
+    const SqlRow saved{optuna_state(trial), trial.best_metric ? SqlValue{*trial.best_metric} : SqlValue{}};
+    if (rows.size() != 1 || rows.front() != saved)
+      throw bad_input(file.string(), "says something else of trial " + std::to_string(trial.id.value) +
+                                         " than what was saved; it was changed after the save");
+  }
+}
+
 // What was written after the snapshot is undone. Times stay as they are: they tell when something happened first.
 void StudyRecord::on_resume(const StudyState& state) {
   transact(database_, on_fault_, [&] {

@@ -73,4 +73,7 @@ class StudyRecord : public StudyObserver {
   std::vector<std::function<void()>> pending_;  // what this round has to write, in order
 };
 
+/// Throws Error (bad_input) naming `file` where it says something else of a trial that has ended than `state`.
+void require_recorded(const std::filesystem::path& file, const StudyState& state);
+
 }  // namespace finetune

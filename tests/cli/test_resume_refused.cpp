@@ -302,6 +302,18 @@ TEST_F(Refused, AFileThatIsShorterThanItWas) {
   refuse({metrics.string(), "is gone"});
 }
 
+// Of the same length: only what stands in it tells.
+TEST_F(Refused, ARecordThatWasChanged) {
+  for (const fs::path name : {"trials/000000/metrics.jsonl", "tensorboard/000000"}) {
+    fs::path file = run_ / name;
+    if (fs::is_directory(file)) file = fs::directory_iterator(file)->path();
+    const std::string whole = read_file(file);
+    write_file_atomically(file, flipped(file, 0.2));
+    refuse({file.string(), "no longer what was saved of it"});
+    write_file_atomically(file, whole);
+  }
+}
+
 TEST_F(Refused, AnotherProcessorUnlessItIsAskedFor) {
   Database(run_ / "study.db").run("UPDATE ft_run SET value = 'an abacus' WHERE key = 'processor'");
   refuse({"begun on an abacus", "--elsewhere"});

@@ -97,11 +97,15 @@ TEST_F(Saves, ThereIsNoneAtFirst) {
 
 TEST_F(Saves, AreReadBackAsTheyWere) {
   SavedStudy saved = study_of(5, {0.25, 0.5});
-  saved.files = {{"trials/000000/metrics.jsonl", 12}};
+  saved.files = {{"trials/000000/metrics.jsonl", {{.hash = "0", .bytes = 12}, true}}};
   SaveWriter(run_.path()).write(saved, {});
   EXPECT_EQ(find()->round, 5);
   const SavedStudy back = read();
-  EXPECT_EQ(back.files, saved.files);
+  ASSERT_EQ(back.files.size(), 1u);
+  EXPECT_EQ(back.files.begin()->first, saved.files.begin()->first);
+  EXPECT_EQ(back.files.begin()->second.written.bytes, 12u);
+  EXPECT_EQ(back.files.begin()->second.written.hash, "0");
+  EXPECT_TRUE(back.files.begin()->second.ended);
   EXPECT_EQ(back.seconds, 2.5);
   EXPECT_EQ(trace_line(back.state), trace_line(saved.state));
   EXPECT_EQ(back.names, on_disk());
@@ -188,7 +192,7 @@ TEST_F(Saves, NamesLeadNowhereElse) {
   EXPECT_TRUE(holds(complaint(), "names a file outside saves/")) << complaint();
   RunFiles files(run_.path());
   for (const char* name : {"../outside", "/etc/passwd", "a/../../b", ""})
-    EXPECT_NE(error_of([&] { files.reopen({{name, 0}}); }, ErrorKind::bad_input), "") << name;
+    EXPECT_NE(error_of([&] { files.reopen({{name, {}}}); }, ErrorKind::bad_input), "") << name;
 }
 
 TEST(ATrace, HasALineForEachRoundAndDiffersWhereAWeightDoes) {

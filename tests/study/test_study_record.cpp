@@ -276,6 +276,33 @@ TEST_F(Record, ARoundThatCannotBeWrittenLeavesTheOneBefore) {
   EXPECT_EQ(trials(), 2) << "what was not written is not forgotten";
 }
 
+// What it says of trials that have ended is what was saved of them; the others go on.
+TEST_F(Record, MustSayOfEndedTrialsWhatWasSaved) {
+  StudyRecord& record = begin();
+  StudyState state;
+  for (const TrialState end : {TrialState::completed, TrialState::stopped, TrialState::running}) {
+    Trial trial = trial_of(std::ssize(state.trials), {{"train.learning_rate", 1e-3}});
+    record.on_start(trial);
+    trial.state = end;
+    if (end == TrialState::completed) trial.best_metric = 0.1;
+    if (end != TrialState::running) record.on_end(trial);
+    state.trials.push_back(trial);
+  }
+  record.on_round(0);
+  const auto complaint = [&] { return error_of([&] { require_recorded(file_, state); }, ErrorKind::bad_input); };
+  EXPECT_NO_THROW(require_recorded(file_, state));
+  rows("UPDATE trials SET state = 'FAIL' WHERE state = 'RUNNING'");
+  EXPECT_NO_THROW(require_recorded(file_, state));
+  rows("UPDATE trials SET state = 'COMPLETE' WHERE state = 'PRUNED'");
+  EXPECT_TRUE(holds(complaint(), "says something else of trial 1")) << complaint();
+  rows("UPDATE trials SET state = 'PRUNED' WHERE number = 1");
+  rows("UPDATE trial_values SET value = 0.2");
+  EXPECT_TRUE(holds(complaint(), "study.db: says something else of trial 0")) << complaint();
+  rows("UPDATE trial_values SET value = 0.1");
+  rows("DELETE FROM trials WHERE number = 1");
+  EXPECT_TRUE(holds(complaint(), "says something else of trial 1")) << complaint();
+}
+
 TEST_F(Record, TheFileIsThereWithItsTablesOrNotAtAll) {
   begin();
   EXPECT_FALSE(fs::exists(file_.string() + ".tmp"));

@@ -271,7 +271,8 @@ TEST(AskTell, LoadRefusesWhatItDidNotSaveAndChangesNothing) {
        {std::string(), std::string("{}"), std::string("{}\n{}\n"), good.substr(0, body),
         good.substr(0, good.size() / 2), good.substr(0, good.size() - 1), good + " ", changed_digit, foreign}) {
     std::ofstream(file.path(), std::ios::binary) << content;
-    EXPECT_TRUE(is_error(session.answer(file.load()))) << content;
+    const std::string answer = session.answer(file.load());
+    EXPECT_TRUE(is_error(answer) && answer.find(file.path()) != std::string::npos) << answer;
   }
   std::ofstream(file.path(), std::ios::binary) << good;
   AskTellSession other = session_of({.seed = 8});
