@@ -84,10 +84,10 @@ double task_seconds(const Session& session, const LaneCosts& costs, std::int64_t
   return seconds;
 }
 
-double run_seconds(const Session& session, const LaneCosts& costs, std::int64_t trials, std::int64_t resident,
+double run_seconds(const Session& session, const LaneCosts& costs, double trials, std::int64_t resident,
                    const Evaluations& evaluations, bool with_baselines) {
-  const double rounds = static_cast<double>(trials * last_step(session.config.train)) / static_cast<double>(resident);
-  const double turns = static_cast<double>(trials) / static_cast<double>(resident);
+  const double rounds = trials * static_cast<double>(last_step(session.config.train)) / static_cast<double>(resident);
+  const double turns = trials / static_cast<double>(resident);
   double seconds = rounds * round_seconds(session, costs, resident) +
                    turns * static_cast<double>(evaluations.losses) * evaluation_seconds(session, costs, resident) +
                    turns * static_cast<double>(evaluations.tasks) * task_seconds(session, costs, resident);

@@ -29,9 +29,9 @@ struct Evaluations {
   std::int64_t losses = 0, tasks = 0;
 };
 
-/// All `trials` trials to the end (nobody stopped), each evaluated so often, and, `with_baselines`, the base
-/// evaluated and the default configuration trained beside them.
-double run_seconds(const Session& session, const LaneCosts& costs, std::int64_t trials, std::int64_t resident,
+/// All `trials` trials (parts of one included) to the end (nobody stopped), each evaluated so often, and,
+/// `with_baselines`, the base evaluated and the default configuration trained beside them.
+double run_seconds(const Session& session, const LaneCosts& costs, double trials, std::int64_t resident,
                    const Evaluations& evaluations, bool with_baselines);
 
 }  // namespace finetune

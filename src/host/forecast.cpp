@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
+
 #include "config/metric_rules.h"
 #include "core/text.h"
 #include "engine/estimate.h"
@@ -29,21 +31,15 @@ std::string evaluation_text(const Forecast& f) {
   return fmt::format("; evaluations take {:.0f} % of it", 100 * f.evaluation_seconds / f.seconds);
 }
 
-double without_evaluations(const Session& session, const LaneCosts& costs, std::int64_t resident) {
-  return run_seconds(session, costs, session.config.tune.trials, resident, {}, false);
-}
-
-double with_evaluations(const Session& session, const LaneCosts& costs, std::int64_t resident) {
-  return run_seconds(session, costs, session.config.tune.trials, resident, evaluations(session.config), false);
-}
-
 std::string time_text(const Forecast& f) {
-  if (f.trials == 1)
-    return fmt::format("{} steps of about {}: about {}{}", f.steps, duration_text(f.round_seconds),
-                       duration_text(f.seconds), evaluation_text(f));
+  if (f.is_single)
+    return fmt::format("{} {}steps of about {}: about {}{}", std::lround(f.trials * static_cast<double>(f.steps)),
+                       f.is_rest ? "more " : "", duration_text(f.round_seconds), duration_text(f.seconds),
+                       evaluation_text(f));
   return fmt::format(
-      "{} trials of {} steps, {} side by side: a round takes about {}, all of them to the end {} at most{}{}", f.trials,
-      f.steps, f.resident, duration_text(f.round_seconds), duration_text(f.seconds), evaluation_text(f),
+      "{} trials of {} steps, {} side by side: a round takes about {}, all of them to the end {} at most{}{}",
+      f.is_rest ? fmt::format("left: {:.1f} of {}", f.trials, f.all_trials) : fmt::format("{}", f.all_trials), f.steps,
+      f.resident, duration_text(f.round_seconds), duration_text(f.seconds), evaluation_text(f),
       f.stops ? "; stopping saves most of it" : "");
 }
 
@@ -67,16 +63,22 @@ std::string need_text(const MemoryNeed& need, bool name_device) {
 
 }  // namespace
 
-Forecast make_forecast(const Session& session, const LaneCosts& costs, std::int64_t resident, bool baselines) {
+Forecast make_forecast(const Session& session, const LaneCosts& costs, std::int64_t resident, bool baselines,
+                       const std::optional<WorkLeft>& left) {
   const RunConfig& config = session.config;
+  const double trials = left ? left->trials : static_cast<double>(config.tune.trials);
+  const double evaluated = run_seconds(session, costs, trials, resident, evaluations(config), false);
   return {
-      .trials = config.tune.trials,
+      .trials = trials,
+      .all_trials = config.tune.trials,
       .steps = last_step(config.train),
+      .is_single = config.tune.trials == 1,
+      .is_rest = left.has_value(),
       .resident = resident,
       .round_seconds = round_seconds(session, costs, resident),
-      .evaluation_seconds = with_evaluations(session, costs, resident) - without_evaluations(session, costs, resident),
+      .evaluation_seconds = evaluated - run_seconds(session, costs, trials, resident, {}, false),
       .asks_all_rows = !config.tune.eval_share && metric_named(config.tune.metric).source == MetricSource::loss,
-      .seconds = run_seconds(session, costs, config.tune.trials, resident, evaluations(config), baselines),
+      .seconds = run_seconds(session, costs, trials, resident, evaluations(config), left ? left->baselines : baselines),
       .stops = config.tune.scheduler && config.tune.scheduler->name != "none",
       .memory = memory_needs(session, resident + (baselines ? 1 : 0)),
       .save_bytes = save_bytes(session, resident + (baselines ? 1 : 0))};
@@ -90,10 +92,11 @@ std::vector<std::string> forecast_lines(const Forecast& f) {
                                 static_cast<double>(f.save_bytes) / (1 << 20)));
   else
     lines.emplace_back("run.save_every is 0: nothing is saved, so what is cut off cannot go on");
+  if (f.is_rest) return lines;  // it takes no settings
   if (f.asks_all_rows && f.evaluation_seconds > f.seconds / 2)
     lines.emplace_back(
         "most of it is evaluation: --set tune.eval_share=0.2 asks fewer validation rows, the same for all");
-  if (f.seconds > kLong && f.trials == 1)
+  if (f.seconds > kLong && f.is_single)
     lines.emplace_back("shorter: fewer --steps, a smaller train.batch_size or data.max_length");
   else if (f.seconds > kLong)
     lines.emplace_back(

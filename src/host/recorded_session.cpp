@@ -4,7 +4,9 @@
 #include <utility>
 
 #include "config/metric_rules.h"
+#include "core/error.h"
 #include "host/run_facts.h"
+#include "host/run_paths.h"
 #include "host/search_space.h"
 
 namespace finetune {
@@ -40,7 +42,13 @@ Played RecordedSession::play(StudyOptions options, Tuner& tuner, const std::vect
   study.on_saved = [this] { on_saved(); };
   study.from = from_;
   study.on_first_round = [this] { finishes_rounds_ = session_.config.run.save_every != 0; };
-  return finetune::play(study, std::move(options), tuner, lanes, hooks_, disk_);
+  Played played = finetune::play(study, std::move(options), tuner, lanes, hooks_, disk_);
+  if (played.result.ended == EndReason::interrupted &&
+      played.result.rounds == 0) {  // nothing to report or to go on with
+    clear_out(study.run.string());
+    throw Interrupted{};
+  }
+  return played;
 }
 
 const std::vector<RunInput>& RecordedSession::hashed_inputs() {

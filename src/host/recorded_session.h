@@ -25,6 +25,7 @@ class RecordedSession {
   RecordedSession(const RecordedSession&) = delete;
   RecordedSession& operator=(const RecordedSession&) = delete;
 
+  /// Throws Interrupted, and leaves nothing in the run's folder, where that comes before the first round is through.
   Played play(StudyOptions options, Tuner& tuner, const std::vector<Lane*>& lanes, const MakeWriter& writer,
               const MakeWatcher& watcher = {});
   /// What the run read, with hashes; of one that changed meanwhile without. After play().

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <filesystem>
 
 #include "config/config.h"
@@ -9,6 +10,7 @@
 #include "core/folders.h"
 #include "core/strict_json.h"
 #include "core/text.h"
+#include "engine/schedule.h"
 #include "host/conduct.h"
 #include "host/forecast.h"
 #include "host/recorded_study.h"
@@ -53,14 +55,25 @@ RunConfig config_of(const fs::path& run, const std::string& directory) {
   return config;
 }
 
+// Trials that are waited for have none of their steps behind them.
+WorkLeft work_left(const RunConfig& config, const SavedProgress& done, bool searches) {
+  const double trials = static_cast<double>(config.tune.trials - done.ended) - done.begun;
+  return {.trials = std::max(0.0, trials), .baselines = searches && !done.has_baselines};
+}
+
 void announce(const Session& session, const LaneCosts& costs, const SaveRow& from, bool searches) {
   const RunConfig& config = session.config;
   describe_session(session);
   const std::string method =
       searches ? fmt::format("; sampler {}, scheduler {}", config.tune.sampler->name, config.tune.scheduler->name) : "";
-  session.say(fmt::format("goes on after round {}{}", with_commas(from.round), method));
+  const SavedProgress done = read_progress(config.run.out, from, last_step(config.train));
+  const std::string ended = searches ? fmt::format("{} of {} trials have ended, ", done.ended, config.tune.trials) : "";
+  session.say(fmt::format("goes on after round {}: {}{} gone{}", with_commas(from.round), ended,
+                          duration_text(done.seconds), method));
   const std::int64_t resident = searches ? *config.tune.concurrent : 1;
-  for (const auto& line : forecast_lines(make_forecast(session, costs, resident, searches))) session.say(line);
+  for (const auto& line :
+       forecast_lines(make_forecast(session, costs, resident, searches, work_left(config, done, searches))))
+    session.say(line);
 }
 
 }  // namespace

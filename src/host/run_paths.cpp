@@ -11,6 +11,8 @@
 #include "core/folders.h"
 #include "models/carried_files.h"
 #include "study/past_study.h"
+#include "study/save_rows.h"
+#include "study/saves.h"
 
 namespace finetune {
 namespace {
@@ -120,9 +122,15 @@ void check_replaced(const RunConfig& config, const fs::path& out) {
 
 // Of a run that was cut off.
 std::string way_on(const fs::path& out) {
-  return fs::is_directory(out / "saves")
-             ? ": a run that can go on lies there (finetune_tune resume " + out.string() + ")"
-             : "";
+  try {
+    if (!fs::exists(out / "study.db")) return "";
+    SaveRows rows(out, {}, Access::read);
+    if (rows.facts().contains("complete")) return "";
+    return rows.saves().empty() ? ": the run that lies there was cut off before its first save, so it begins anew"
+                                : ": a run that can go on lies there (finetune_tune resume " + out.string() + ")";
+  } catch (const Error&) {  // whatever it is, it is none that goes on
+    return "";
+  }
 }
 
 void check_out(const RunConfig& config, bool overwrite) {
@@ -172,14 +180,19 @@ FileLock hold_folder(const std::string& out) {
   throw bad_input(out, "another process is writing there");
 }
 
+void clear_out(const std::string& out) {
+  std::vector<fs::path> there;
+  for (const auto& entry : fs::directory_iterator(out)) {
+    if (entry.path().filename() != kLock) there.push_back(entry.path());
+  }
+  for (const fs::path& path : there) remove_tree(path);
+}
+
 FileLock make_out(const std::string& out) {
   try {
     make_folders(out);
     FileLock lock = hold_folder(out);
-    std::vector<fs::path> there;
-    for (const auto& entry : fs::directory_iterator(out)) there.push_back(entry.path());
-    std::erase(there, lock.path());
-    for (const fs::path& path : there) remove_tree(path);
+    clear_out(out);
     return lock;
   } catch (const fs::filesystem_error& error) {
     throw bad_input(out, std::string("--out cannot be made: ") + error.code().message());

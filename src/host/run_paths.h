@@ -22,6 +22,9 @@ void check_output_folder(const std::string& key, const std::string& path);
 /// writes there. Throws Error (bad_input).
 FileLock make_out(const std::string& out);
 
+/// Takes everything out of the folder of a run but its lock. Throws Error.
+void clear_out(const std::string& out);
+
 /// The lock of a folder that is there; bad_input where another process has it, and keeps it for two seconds.
 FileLock hold_folder(const std::string& out);
 

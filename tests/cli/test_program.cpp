@@ -258,6 +258,25 @@ TEST(Program, AnInterruptEndsWithAReport) {
   EXPECT_TRUE(fs::exists(fixture.path("out/report.html")));
 }
 
+// Before the first round is through there is nothing to report and nothing to go on with: nothing stays.
+TEST(Program, AnInterruptBeforeTheFirstRoundLeavesNothing) {
+  const Fixture fixture;
+  const std::string line =
+      fixture.tune("--set train.steps=1000000 --set train.batch_size=60 --set tune.scheduler=none");
+  const std::string out = fixture.path("out");
+  int interrupted = 0;
+  for (int i = 0; i < 40 && interrupted == 0; ++i) {  // as soon as the folder is there, which may be too late
+    fs::remove_all(out);
+    const Outcome outcome = run_command("'" + program_path() + "' " + line + " & pid=$!; while [ ! -e '" + out +
+                                        "/run.yaml' ] && kill -0 $pid; do :; done; kill -INT $pid; wait $pid");
+    EXPECT_EQ(outcome.code, 130) << outcome.text;
+    if (outcome.text.find("interrupted before the first round was through") == std::string::npos) continue;
+    ++interrupted;
+    EXPECT_TRUE(!fs::exists(out) || fs::is_empty(out)) << outcome.text;
+  }
+  EXPECT_EQ(interrupted, 1);
+}
+
 TEST(Program, EvalTakesTheConfigurationOfARunWithoutItsTrainingData) {
   const Fixture fixture;
   ASSERT_EQ(run(fixture.tune() + " 2>/dev/null").code, 0);
