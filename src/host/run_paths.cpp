@@ -126,7 +126,7 @@ std::string way_on(const fs::path& out) {
     if (!fs::exists(out / "study.db")) return "";
     SaveRows rows(out, {}, Access::read);
     if (rows.facts().contains("complete")) return "";
-    return rows.saves().empty() ? ": the run that lies there was cut off before its first save, so it begins anew"
+    return rows.saves().empty() ? ": the run that lies there was cut off before its first save and can only begin again"
                                 : ": a run that can go on lies there (finetune_tune resume " + out.string() + ")";
   } catch (const Error&) {  // whatever it is, it is none that goes on
     return "";

@@ -38,6 +38,7 @@ TEST(Resume, AStudyThatWasKilledTwiceEndsAsOneThatNobodyTouched) {
     const Outcome resumed = run(place.resume());
     ASSERT_EQ(resumed.code, 0) << resumed.text;
     EXPECT_NE(resumed.text.find("goes on after round "), std::string::npos) << resumed.text;
+    EXPECT_NE(resumed.text.find("left: "), std::string::npos) << resumed.text;
     expect_same(expected, what_is_left(place.out()));
   }
 }
@@ -120,6 +121,24 @@ TEST(Resume, CtrlCOnceSavesAndReports) {
   const Outcome resumed = run(place.resume());
   ASSERT_EQ(resumed.code, 0) << resumed.text;
   expect_same(expected, what_is_left(place.out()));
+}
+
+// The same command again says what lies there, and what can be done about it.
+TEST(Resume, TheSameCommandAgainSaysWhetherItCanGoOn) {
+  Place place;
+  const std::string study = place.study(methods()[0].arguments);
+  place.untouched(study);
+  place.killed(study);
+  const Outcome saved = run(study);
+  EXPECT_EQ(saved.code, 2);
+  EXPECT_NE(saved.text.find("a run that can go on lies there (finetune_tune resume "), std::string::npos) << saved.text;
+  Database(place.out() / "study.db").run("DELETE FROM ft_saves");
+  const Outcome unsaved = run(study);
+  EXPECT_EQ(unsaved.code, 2);
+  EXPECT_NE(unsaved.text.find("was cut off before its first save and can only begin again"), std::string::npos)
+      << unsaved.text;
+  EXPECT_EQ(run(study + " --overwrite").code, 0);
+  EXPECT_NE(run(study).text.find("--out is not empty; choose another"), std::string::npos);
 }
 
 TEST(Resume, CtrlCTwiceDiesAtOnce) {

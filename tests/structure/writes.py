@@ -15,6 +15,7 @@ LAYER = {f"src/core/{name}" for name in ("append_file.cpp", "file_lock.cpp", "fi
 # Files in which a call does not write to a disk, each with the call and the reason.
 OTHERWISE = {
     ("src/cli/interrupt.cpp", "::write("): "to the terminal, in a signal handler",
+    ("src/cli/last_words.cpp", "::write("): "to the terminal, where there may be no memory for more",
     ("src/core/program.cpp", "::write("): "to the parent, through a pipe",
 }
 

@@ -1,0 +1,11 @@
+#!/usr/bin/env bash
+# The tests in which threads meet (lanes, the thread that saves, readers of study.db, progress), under ThreadSanitizer, which
+# stops at the first race. It cannot see into LibTorch, so lanes are stand-ins. From nothing it takes ten minutes on two cores.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+tests=(core database disk_wait live_report progress round_cost saved_beside saves study)
+cmake --preset tsan >/dev/null
+ninja -C build-tsan "${tests[@]/#/test_}"
+export TSAN_OPTIONS="halt_on_error=1 second_deadlock_stack=1${TSAN_OPTIONS:+ $TSAN_OPTIONS}"
+# -R: it does not know where addresses lie that are drawn at random.
+setarch -R tests/ctest.sh build-tsan -R "^($(IFS='|'; echo "${tests[*]}"))\$"
