@@ -118,9 +118,10 @@ std::string chance_text(const Standing& standing) {
 std::string seeds_text(const ReportFacts& study) {
   const ConfirmedFact* winner = study.best ? confirmed_of(study, study.trials[*study.best].id) : nullptr;
   if (winner != nullptr)
-    return fmt::format(" Over {} more seed{} it has {}{}.", winner->metrics.size(),
-                       winner->metrics.size() == 1 ? "" : "s", mean_text(*winner),
-                       winner->standard_error ? " (mean and standard error)" : "");
+    return fmt::format(
+        " Over {} more seed{} it has {}{}{}.", winner->metrics.size(), winner->metrics.size() == 1 ? "" : "s",
+        mean_text(*winner), winner->standard_error ? " (mean and standard error)" : "",
+        study.confirmed.size() > 1 ? fmt::format(", the best of the {} that ran again", study.confirmed.size()) : "");
   if (study.confirmation.empty()) return "";
   std::string sentence = study.confirmation;
   if (sentence.front() >= 'a' && sentence.front() <= 'z') sentence.front() = static_cast<char>(sentence.front() - 32);

@@ -8,6 +8,7 @@
 
 #include "core/text.h"
 #include "report/parameters.h"
+#include "report/words.h"
 
 namespace finetune {
 namespace {
@@ -19,6 +20,11 @@ constexpr double kEdge = 0.02, kWorse = 0.01, kTogether = 0.1, kMostlyEvaluation
 constexpr double kMostExamples = 1e7;
 
 enum class End { none, low, high };
+
+std::string rounded_text(const Value& value) {
+  const auto* number = std::get_if<double>(&value);
+  return number != nullptr ? fmt::format("{:.4g}", *number) : to_text(value);
+}
 
 End end_of_choices(const ParameterFacts& parameter, const Value& value) {
   const auto& choices = parameter.choices;
@@ -58,8 +64,8 @@ Hints ends_of_ranges(const ReportFacts& study) {
     hints.push_back({fmt::format("The best {} lies at the {} end of what was searched: there may be better {}, so try "
                                  "a wider range.",
                                  parameter.name, low ? "lower" : "upper", low ? "below" : "above"),
-                     fmt::format("trial {} has {}, the search {} at {}", best.id, to_text(*value),
-                                 low ? "begins" : "ends", to_text(bound))});
+                     fmt::format("trial {} has {}, the search {} at {}", best.id, rounded_text(*value),
+                                 low ? "begins" : "ends", rounded_text(bound))});
   }
   return hints;
 }
@@ -110,7 +116,7 @@ Hints overfitting(const ReportFacts& study) {
   const bool most = completed >= 3 && 2 * worse > completed;
   if (!best && !most) return {};
   if (most) evidence = fmt::format("{} of {} completed trials; {}", worse, completed, evidence);
-  return {{"Training goes on past its best point: fewer steps (train.steps) would cost less and lose nothing.",
+  return {{"Training goes on past its best point: fewer steps (train.steps) would cost less and probably lose nothing.",
            std::move(evidence)}};
 }
 
@@ -157,10 +163,13 @@ Hints too_few_examples(const ReportFacts& study) {
   const double factor = (next->difference > 0 ? next->difference - next->low : next->high - next->difference) / gap;
   const double needed = static_cast<double>(next->examples) * std::max(1.05, factor * factor);  // more than there are
   const bool hopeless = !(gap > 0) || !(needed < kMostExamples);
-  std::string evidence = fmt::format(
-      "over {} examples trial {} is {:.3g} {} than trial {}, and with others it would be {:.3g} to {:.3g} better",
-      with_commas(next->examples), study.trials[*study.best].id, gap, next->difference < 0 ? "worse" : "better",
-      *next->other, next->low, next->high);
+  std::string evidence =
+      fmt::format("over {} examples trial {} is {:.3g} {} than trial {}, and with others it would be {}",
+                  with_commas(next->examples), study.trials[*study.best].id, gap,
+                  next->difference < 0 ? "worse" : "better", *next->other, better_text(next->low, next->high));
+  if (next->low == 0 && next->high == 0)
+    evidence = fmt::format("trials {} and {} are the same in each of {} examples", study.trials[*study.best].id,
+                           *next->other, with_commas(next->examples));
   if (hopeless)
     return {
         {"The winner and the next best are as good as each other on the validation data: take whichever is cheaper.",
@@ -177,7 +186,7 @@ constexpr Hints (*kTable[])(const ReportFacts&) = {ends_of_ranges,   overfitting
                                                    misleading_rungs, hardly_any_examples, too_few_examples};
 
 Hints mostly_evaluation(const ReportFacts& study) {
-  if (!study.evaluation_seconds || !(study.seconds > 0)) return {};
+  if (!study.evaluation_seconds || !(study.seconds > 0) || all_failed(study)) return {};
   const double share = *study.evaluation_seconds / study.seconds;
   if (!(share > kMostlyEvaluation)) return {};
   const auto is_written = [&](const Metric& metric) { return study.metric == metric.name && generates(metric); };

@@ -15,7 +15,7 @@ std::string importance_text(const ReportFacts& study) {
   for (const ImportanceFact& fact : study.importance) all += fact.ped_anova;
   std::string text = fmt::format(
       "\nShare of the metric's variance that each parameter makes alone (fANOVA), and of what it took to be among the "
-      "best tenth (PED-ANOVA), at step {}, the highest that at least half of the evaluated trials reached (rough):\n\n"
+      "best tenth (PED-ANOVA), at step {}, the last that at least half of the evaluated trials reached (rough):\n\n"
       "| parameter | fANOVA | PED-ANOVA | trials |\n|---|---|---|---|\n",
       study.compared_step);
   for (const ImportanceFact& fact : study.importance)
@@ -59,8 +59,8 @@ std::string report_markdown(const ReportFacts& study) {
     const TrialFacts& trial = study.trials[i];
     const bool best = study.best && *study.best == i;
     text += fmt::format("| {}{} | {} | {} | {} | {} |", trial.id, best ? " (best)" : "",
-                        trial.metric ? fmt::format("{:.6g}", *trial.metric) : "-", trial.step, trial.state,
-                        markdown_cell(trial.reason));
+                        trial.metric ? fmt::format("{:.6g}", *trial.metric) : "-",
+                        trial.metric ? std::to_string(trial.step) : "-", trial.state, markdown_cell(trial.reason));
     for (const auto& name : names) {
       const Value* value = find_param(trial.params, name);
       text += " " + (value ? markdown_cell(to_text(*value)) : "") + " |";

@@ -4,6 +4,7 @@
 
 #include <cmath>
 
+#include "core/text.h"
 #include "report/certainty.h"
 #include "report/hints.h"
 #include "report/words.h"
@@ -18,7 +19,7 @@ std::string figure(const std::optional<double>& value) {
 // Indented, so that nothing in it is markup.
 std::string block(const std::string& title, const std::string& text) {
   std::string out = title + ":\n\n    ";
-  for (const char c : shortened(text)) {
+  for (const char c : shortened(std::string(trim(text)))) {
     if (c == '\r') continue;
     out += c;
     if (c == '\n') out += "    ";
@@ -75,7 +76,8 @@ std::string markdown_hints(const ReportFacts& study) {
 
 std::string markdown_certainty(const ReportFacts& study) {
   const std::string text = seeds_table(study) + examples_list(study) + test_table(study);
-  const std::string confirmation = study.confirmation.empty() ? "" : markdown_cell(study.confirmation) + "\n";
+  const std::string confirmation =
+      study.confirmation.empty() ? "" : "The best were " + markdown_cell(study.confirmation) + ".\n";
   return text.empty() && confirmation.empty() ? "" : "How sure:\n\n" + confirmation + text + "\n";
 }
 

@@ -1,7 +1,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <map>
 #include <nlohmann/json.hpp>
 #include <utility>
 
@@ -13,14 +12,6 @@
 
 namespace finetune {
 namespace {
-
-std::string states_text(const ReportFacts& study) {
-  std::map<std::string, int> states;
-  for (const auto& trial : study.trials) ++states[trial.state];
-  std::string text = fmt::format("{} trials", study.trials.size());
-  for (const auto& [state, count] : states) text += fmt::format(", {} {}", count, state);
-  return text;
-}
 
 std::string best_text(const ReportFacts& study) {
   switch (study.best_weights) {

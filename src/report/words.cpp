@@ -2,6 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <map>
+
+#include "core/text.h"
+
 namespace finetune {
 namespace {
 
@@ -11,6 +15,26 @@ constexpr std::size_t kMostBytes = 600;
 
 std::string name_of(std::optional<std::int64_t> trial) {
   return trial ? fmt::format("trial {}", *trial) : "the default configuration";
+}
+
+std::string trials_text(std::size_t count) {
+  return fmt::format("{} trial{}", with_commas(static_cast<long long>(count)), count == 1 ? "" : "s");
+}
+
+std::string states_text(const ReportFacts& study) {
+  std::map<std::string, std::size_t> states;
+  for (const TrialFacts& trial : study.trials) ++states[trial.state];
+  const std::string text = trials_text(study.trials.size());
+  if (states.size() == 1) return text + (study.trials.size() == 1 ? ", " : ", all ") + states.begin()->first;
+  std::string list;
+  for (const auto& [state, count] : states) list += fmt::format(", {} {}", count, state);
+  return text + list;
+}
+
+std::string better_text(double low, double high) {
+  if (low >= 0) return fmt::format("{:.3g} to {:.3g} better", low, high);
+  if (high <= 0) return fmt::format("{:.3g} to {:.3g} worse", -high, -low);
+  return fmt::format("{:.3g} worse to {:.3g} better", -low, high);
 }
 
 std::string audit_text(const ReportFacts& study) {

@@ -1,6 +1,8 @@
 // Sentences that the page and report.md both have.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <string>
 
@@ -10,6 +12,15 @@ namespace finetune {
 
 /// "trial 7", "the default configuration".
 std::string name_of(std::optional<std::int64_t> trial);
+
+/// "1 trial", "3 trials".
+std::string trials_text(std::size_t count);
+
+/// "3 trials, 1 completed, 2 stopped"; "8 trials, all failed".
+std::string states_text(const ReportFacts& study);
+
+/// From `low` to `high`, of which one may be below 0: "0.1 to 0.3 better", "0.1 worse to 0.3 better".
+std::string better_text(double low, double high);
 
 /// What the trials that ran on after they were stopped say; "" without an audit.
 std::string audit_text(const ReportFacts& study);

@@ -128,7 +128,8 @@ TEST(Hints, HowManyExamplesWouldTell) {
   ASSERT_EQ(hints.size(), 1u);
   EXPECT_NE(hints[0].text.find("about 3,200 examples would"), std::string::npos) << hints[0].text;
   EXPECT_EQ(hints[0].evidence,
-            "over 200 examples trial 4 is 0.02 better than trial 8, and with others it would be -0.06 to 0.1 better");
+            "over 200 examples trial 4 is 0.02 better than trial 8, and with others it would be 0.06 worse to 0.1 "
+            "better");
   study.comparisons[1].low = 0;
   EXPECT_NE(hints_of(study).at(0).text.find("about 210 examples would"), std::string::npos) << "more than there are";
   study.comparisons[1] = {8, -0.02, -0.1, 0.06, 200};
@@ -136,6 +137,9 @@ TEST(Hints, HowManyExamplesWouldTell) {
   EXPECT_NE(hints_of(study).at(0).evidence.find("trial 4 is 0.02 worse than trial 8"), std::string::npos);
   study.comparisons[1].difference = 0;
   EXPECT_NE(hints_of(study).at(0).text.find("as good as each other"), std::string::npos);
+  study.comparisons[1].low = study.comparisons[1].high = 0;
+  EXPECT_EQ(hints_of(study).at(0).evidence, "trials 4 and 8 are the same in each of 200 examples");
+  study.comparisons[1].high = 0.06;
   study.comparisons[1].low = 0.01;
   EXPECT_TRUE(hints_of(study).empty()) << "they are told apart";
 }

@@ -259,6 +259,38 @@ TEST(Page, TicksAreRoundAndInside) {
   EXPECT_EQ(powers[0].label, "0.0001");
 }
 
+// There is no step and a half.
+TEST(Page, StepsAreWhole) {
+  const auto ticks = html::Scale(0, 2).whole_ticks(6);
+  ASSERT_EQ(ticks.size(), 3u);
+  EXPECT_EQ(ticks[1].label, "1");
+  EXPECT_EQ(html::Scale(0, 90).whole_ticks(6).at(1).label, "20");
+}
+
+TEST(Page, OfATrialWithoutAMetricNoStepIsNamed) {
+  ReportFacts study = made_failure();
+  const std::string html = report_html(study);
+  EXPECT_NE(html.find("<td>failed<td class=n><td class=n><td class=n>"), std::string::npos);
+  EXPECT_EQ(html.find("other trials"), std::string::npos) << "there is no best one beside them";
+  EXPECT_NE(html.find("class=\"verdict failed\""), std::string::npos);
+}
+
+// Confirmed by seeds, the winner may be behind another in the search: its card does not call that a runner-up.
+TEST(Page, WhoWasAheadInTheSearchIsSaidToBe) {
+  ReportFacts study = made_trust();
+  EXPECT_EQ(report_html(study).find("ahead in the search"), std::string::npos);
+  study.trials[*study.best].metric = 100;
+  EXPECT_NE(report_html(study).find("ahead in the search, not over other seeds"), std::string::npos);
+}
+
+TEST(Page, NamesTheModelByItsFolder) {
+  ReportFacts study = made_study(3);
+  study.model = "/a/long/path/of/tiny/";
+  const std::string html = report_html(study);
+  EXPECT_NE(html.find("<h1>Study of tiny</h1>"), std::string::npos);
+  EXPECT_NE(html.find("Model /a/long/path/of/tiny/;"), std::string::npos) << "which one it is stands below";
+}
+
 TEST(Page, AThousandTrialsAreLessThanTwoMegabytes) {
   EXPECT_LT(report_html(made_study(1000)).size(), 2'000'000u);
   EXPECT_LT(report_html(made_study(1000, 30)).size(), 2'000'000u);

@@ -193,9 +193,9 @@ TEST(ReportMarkdown, SaysHowFarTheWinnerCanBeTrusted) {
   made.samples = {{"# one\n| two", "r", "b\r\n\n- c", "d"}};
   const std::string text = report_markdown(made);
   for (const char* part :
-       {"How sure:\n\nconfirmed with 2 more seeds\n\n| trial | mean over", "- than the default configuration: by 0.5",
-        "| best | 1.71 |", "| untouched base | 3.15 |", "\nHints:\n\n- ", "(3 min 20 s of 5 min 32 s)",
-        "\n4 stopped trials ran on", "\nperplexity at rungs ranks trials as valid_loss",
+       {"How sure:\n\nThe best were confirmed with 2 more seeds.\n\n| trial | mean over",
+        "- than the default configuration: by 0.5", "| best | 1.71 |", "| untouched base | 3.15 |", "\nHints:\n\n- ",
+        "(3 min 20 s of 5 min 32 s)", "\n4 stopped trials ran on", "\nperplexity at rungs ranks trials as valid_loss",
         "| default configuration | 2.21 |", "| train.lora.rank = ", "Prompt 1:\n\n    # one\n    | two\n",
         "Base:\n\n    b\n    \n    - c\n"})
     EXPECT_NE(text.find(part), std::string::npos) << part << "\n" << text;
@@ -223,6 +223,24 @@ TEST(Words, OfAnAudit) {
   EXPECT_EQ(says(1, 0), "One stopped trial ran on to the end all the same, and it would not have won.");
   EXPECT_EQ(says(1, 1).find("One stopped trial ran on to the end all the same, and it would have won: stopping"), 0u);
   EXPECT_EQ(says(3, 0), "3 stopped trials ran on to the end all the same, and none of them would have won.");
+}
+
+TEST(Words, OfOneAndOfMany) {
+  ReportFacts made;
+  made.trials = {{.state = "completed"}};
+  EXPECT_EQ(states_text(made), "1 trial, completed");
+  made.trials.push_back({.state = "completed"});
+  EXPECT_EQ(states_text(made), "2 trials, all completed");
+  made.trials.push_back({.state = "stopped"});
+  EXPECT_EQ(states_text(made), "3 trials, 2 completed, 1 stopped");
+  EXPECT_EQ(trials_text(1234), "1,234 trials");
+}
+
+// A difference below 0 is worse: no "-0.1 better".
+TEST(Words, OfAnInterval) {
+  EXPECT_EQ(better_text(0.1, 0.25), "0.1 to 0.25 better");
+  EXPECT_EQ(better_text(-0.1, 0.25), "0.1 worse to 0.25 better");
+  EXPECT_EQ(better_text(-0.25, -0.1), "0.1 to 0.25 worse");
 }
 
 TEST(Words, OfWhatRungsCompare) {

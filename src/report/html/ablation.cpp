@@ -15,7 +15,7 @@ std::string change_of(const AblationFact& fact) {
   return fact.parameter.empty() ? "default configuration" : escape(fact.parameter) + " = " + short_value(fact.value);
 }
 
-// The metric after each change, from the left to the right; nothing of a single value.
+// The metric after each change, from the left to the right; nothing where no change changed anything.
 std::string path_of(const ReportFacts& study) {
   std::vector<std::pair<double, double>> points;
   for (std::size_t i = 0; i < study.ablation.size(); ++i) {
@@ -25,6 +25,7 @@ std::string path_of(const ReportFacts& study) {
   }
   if (points.size() < 2) return "";
   const auto [low, high] = std::ranges::minmax_element(points, {}, &std::pair<double, double>::second);
+  if (low->second == high->second) return "";
   const double margin = 0.08 * (high->second - low->second);
   Plot plot{.label = fmt::format("{} after each change", study.metric),
             .x_title = "changes",
@@ -46,8 +47,8 @@ std::string ablation_section(const ReportFacts& study) {
   if (study.ablation.empty()) return "";
   std::string html =
       "<p class=\"soft\">One parameter after the other was set to the best trial's value, those before it kept, and "
-      "each "
-      "such configuration trained to the end. What a change brings may depend on those before it.</p>" +
+      "each such configuration trained to the end, where it is measured: a trial's best evaluation may have come "
+      "earlier. What a change brings may depend on those before it.</p>" +
       path_of(study) +
       "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Changes\"><table class=\"short\"><thead><tr>"
       "<th scope=\"col\" class=\"n\">#</th><th scope=\"col\">change</th><th scope=\"col\" class=\"n\">" +

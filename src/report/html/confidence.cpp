@@ -1,5 +1,7 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "report/certainty.h"
 #include "report/html/sections.h"
 #include "report/html/text.h"
@@ -22,25 +24,27 @@ std::string begin_table(const char* caption, std::initializer_list<const char*> 
 }
 
 std::string figure_cell(const std::string& text) {
-  return "<td class=\"n\">" + text + "</td>";
+  return "<td class=\"n whole\">" + text + "</td>";
 }
 
 std::string over_seeds(const ReportFacts& study) {
   if (study.confirmed.empty()) return "";
-  std::string html = begin_table("Over further seeds", {"trial", "mean", "standard error", "by seed"});
+  const auto has_error = [](const ConfirmedFact& fact) { return fact.standard_error.has_value(); };
+  const bool errors = std::ranges::any_of(study.confirmed, has_error);  // a single seed has none
+  std::string html = errors ? begin_table("Over further seeds", {"trial", "mean", "standard error", "by seed"})
+                            : begin_table("With another seed", {"trial", "mean", "by seed"});
   for (const ConfirmedFact& fact : study.confirmed) {
     std::string metrics;
     for (const double metric : fact.metrics) metrics += (metrics.empty() ? "" : ", ") + short_number(metric);
     html += fmt::format("<tr data-t={0}{1}><th scope=\"row\">{0}</th>", fact.trial,
                         study.best && study.trials[*study.best].id == fact.trial ? " class=best" : "");
-    html += figure_cell(short_number(fact.mean)) +
-            figure_cell(fact.standard_error ? fmt::format("{:.2g}", *fact.standard_error) : "") + figure_cell(metrics) +
-            "</tr>";
+    html += figure_cell(short_number(fact.mean));
+    if (errors) html += figure_cell(fact.standard_error ? fmt::format("{:.2g}", *fact.standard_error) : "");
+    html += "<td class=\"n\">" + metrics + "</td></tr>";
   }
   return html + "</tbody></table></div>";
 }
 
-// The winner was chosen on these examples, so they flatter it: its lead is rather smaller than larger.
 std::string over_examples(const ReportFacts& study) {
   if (study.comparisons.empty()) return "";
   std::string html =
@@ -48,10 +52,12 @@ std::string over_examples(const ReportFacts& study) {
   for (const ComparisonFact& fact : study.comparisons)
     html += "<tr><th scope=\"row\">" + name_of(fact.other) + "</th>" + figure_cell(short_number(fact.difference)) +
             figure_cell(short_number(fact.low) + " to " + short_number(fact.high)) + "</tr>";
-  return html + fmt::format(
-                    "</tbody></table></div><p class=\"soft\">{} by the same {} examples, drawn again and again (paired "
-                    "bootstrap). Above 0 is better. The winner was chosen by them, so its lead is rather smaller.</p>",
-                    escape(study.metric), study.comparisons.front().examples);
+  return html +
+         fmt::format(
+             "</tbody></table></div><p class=\"soft\">{} by the same {} examples, drawn again and again (paired "
+             "bootstrap). Above 0 the winner is better, below it the other. Trials were chosen by these examples, so "
+             "a lead on new ones is rather smaller.</p>",
+             escape(study.metric), study.comparisons.front().examples);
 }
 
 }  // namespace

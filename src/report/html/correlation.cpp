@@ -33,7 +33,9 @@ std::string in_words(const ReportFacts& study, std::int64_t first, std::int64_t 
   if (fact->spearman >= 0.8)
     meaning = "the order is known early, so stopping is safe here";
   else if (narrow)
-    meaning = "those that were stopped in between would have to run on to say whether that was fair";
+    meaning = study.audit && study.audit->trials > 0
+                  ? "of those that were stopped in between the ones that ran on say more"
+                  : "those that were stopped in between would have to run on to say whether that was fair";
   else if (fact->spearman >= 0.5)
     meaning = "early values say something of the end, not all: stop late rather than early";
   return fmt::format("Of the {} trials evaluated at step {} and at step {}, ranks correlate by {:.2f}: {}.",

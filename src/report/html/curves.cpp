@@ -6,6 +6,7 @@
 #include "report/html/plot.h"
 #include "report/html/sections.h"
 #include "report/html/text.h"
+#include "report/words.h"
 
 namespace finetune::html {
 namespace {
@@ -73,13 +74,13 @@ std::string picture(const ReportFacts& study, const Kind& kind) {
     curves.push_back(thinned(points, most));
   }
   if (values.empty()) return "";
-  Plot plot{.label = fmt::format("{} of {} trials over steps", kind.name, study.trials.size()),
+  Plot plot{.label = fmt::format("{} of {} over steps", kind.name, trials_text(study.trials.size())),
             .x_title = "step",
             .y_title = kind.name,
             .height = 300,
             .x = Scale(0, last),
             .y = fit_metric(values, kind.direction)};
-  plot.x_ticks = plot.x.ticks(6);
+  plot.x_ticks = plot.x.whole_ticks(6);
   plot.y_ticks = plot.y.ticks(5);
   for (const std::int64_t rung : study.rungs) {
     if (static_cast<double>(rung) <= last) plot.marks += rule(plot, static_cast<double>(rung), "rung");
@@ -98,7 +99,8 @@ std::string legend(const ReportFacts& study) {
   };
   std::string html = "<ul class=\"legend\">";
   if (study.best) html += "<li><i class=\"key best\"></i>the best trial</li>";
-  html += "<li><i class=\"key\"></i>other trials</li>";
+  if (!study.best || study.trials.size() > 1)
+    html += fmt::format("<li><i class=\"key\"></i>{}</li>", study.best ? "other trials" : "trials");
   if (any("stopped")) html += "<li><i class=\"key round stopped\"></i>stopped here</li>";
   if (any("failed")) html += "<li><i class=\"key round failed\"></i>failed after this</li>";
   if (!study.rungs.empty()) html += "<li><i class=\"key rung\"></i>rungs: where trials are compared</li>";

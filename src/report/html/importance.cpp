@@ -35,7 +35,7 @@ std::string importance_section(const ReportFacts& study) {
       "class=\"n\">trials</th>"
       "</tr></thead><tbody>";
   for (const ImportanceFact& fact : study.importance)
-    html += "<tr><th scope=\"row\">" + escape(fact.parameter) + "</th>" + bar(fact.share) +
+    html += "<tr><th scope=\"row\">" + dotted_name(fact.parameter) + "</th>" + bar(fact.share) +
             bar(all > 0 ? fact.ped_anova / all : 0) + fmt::format("<td class=\"n\">{}</td></tr>", fact.trials);
   return html + "</tbody></table></div>";
 }
@@ -45,8 +45,8 @@ std::string interactions_section(const ReportFacts& study) {
   std::size_t count = 0;
   for (const InteractionFact& pair : study.interactions) {
     if (pair.share < kLeastShare || ++count > kMostPairs) break;  // largest first
-    rows += "<tr><th scope=\"row\">" + escape(pair.first) + " and " + escape(pair.second) + "</th>" + bar(pair.share) +
-            "</tr>";
+    rows += "<tr><th scope=\"row\">" + dotted_name(pair.first) + " and " + dotted_name(pair.second) + "</th>" +
+            bar(pair.share) + "</tr>";
   }
   if (rows.empty()) return "";
   return "<p class=\"soft\">The share of the variance that two parameters make together, beyond what each does alone "

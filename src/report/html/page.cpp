@@ -1,9 +1,12 @@
 #include <fmt/format.h>
 
+#include <filesystem>
+
 #include "report/facts.h"
 #include "report/html/assets.h"
 #include "report/html/sections.h"
 #include "report/html/text.h"
+#include "report/words.h"
 
 namespace finetune {
 namespace {
@@ -31,11 +34,18 @@ constexpr Section kSections[] = {
     {"provenance", "Versions, hashes, seeds", html::provenance_section},
 };
 
+// The folder's own name: the whole path stands below.
+std::string title(const ReportFacts& study) {
+  const std::filesystem::path path = std::filesystem::path(study.model).lexically_normal();
+  const std::string name = (path.has_filename() ? path : path.parent_path()).filename().string();
+  return html::escape(name.empty() ? study.model : name);
+}
+
 std::string subtitle(const ReportFacts& study) {
   std::string text =
-      fmt::format("{} trials, sampler {}, scheduler {}, {} steps a trial. Training data {}; validation {}. {}.",
-                  study.trials.size(), study.sampler, study.scheduler, study.full_steps, study.train_data,
-                  study.valid_data, study.device);
+      fmt::format("{}, sampler {}, scheduler {}, {} step{} a trial. Model {}; training data {}; validation {}. {}.",
+                  trials_text(study.trials.size()), study.sampler, study.scheduler, study.full_steps,
+                  study.full_steps == 1 ? "" : "s", study.model, study.train_data, study.valid_data, study.device);
   return "<p class=\"soft\">" + html::escape(text) + "</p>";
 }
 
@@ -63,11 +73,10 @@ std::string report_html(const ReportFacts& study) {
   }
   return std::string("<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" ") +
          "content=\"width=device-width, initial-scale=1\"><meta name=\"color-scheme\" content=\"light dark\"><title>" +
-         html::escape(study.model) + " - finetune_tune</title><style>" + html::kStyle + "</style></head>\n<body" +
-         (study.running ? " data-running" : "") + "><header><h1>Study of " + html::escape(study.model) + "</h1>" +
-         subtitle(study) + notices(study) + "<nav aria-label=\"Sections\">" + navigation + "</nav></header>\n<main>\n" +
-         body + "</main><div id=\"tip\" role=\"status\" hidden></div>\n<script>" + html::kScript +
-         "</script></body></html>\n";
+         title(study) + " - finetune_tune</title><style>" + html::kStyle + "</style></head>\n<body" +
+         (study.running ? " data-running" : "") + "><header><h1>Study of " + title(study) + "</h1>" + subtitle(study) +
+         notices(study) + "<nav aria-label=\"Sections\">" + navigation + "</nav></header>\n<main>\n" + body +
+         "</main><div id=\"tip\" role=\"status\" hidden></div>\n<script>" + html::kScript + "</script></body></html>\n";
 }
 
 }  // namespace finetune

@@ -79,14 +79,22 @@ std::vector<Scale::Tick> Scale::ticks(int count) const {
   std::vector<Tick> ticks;
   if (log_) return ticks_of_logarithms(count);
   double every = round_up((high_ - low_) / count);
-  for (int tries = 0; tries < kMostTries && ticks.size() < kFewestTicks; ++tries, every = round_up(every / 2.5)) {
-    ticks.clear();
-    const double first = std::ceil(low_ / every - 1e-9);
-    for (int i = 0; i < kMostTicks; ++i) {
-      const double value = (first + i) * every;
-      if (!(value <= high_ + every * 1e-9)) break;
-      ticks.push_back({at(value), short_number(first + i == 0 ? 0 : value)});
-    }
+  for (int tries = 0; tries < kMostTries && ticks.size() < kFewestTicks; ++tries, every = round_up(every / 2.5))
+    ticks = ticks_every(every);
+  return ticks;
+}
+
+std::vector<Scale::Tick> Scale::whole_ticks(int count) const {
+  return ticks_every(std::max(1.0, round_up((high_ - low_) / count)));
+}
+
+std::vector<Scale::Tick> Scale::ticks_every(double every) const {
+  std::vector<Tick> ticks;
+  const double first = std::ceil(low_ / every - 1e-9);
+  for (int i = 0; i < kMostTicks; ++i) {
+    const double value = (first + i) * every;
+    if (!(value <= high_ + every * 1e-9)) break;
+    ticks.push_back({at(value), short_number(first + i == 0 ? 0 : value)});
   }
   return ticks;
 }

@@ -27,8 +27,11 @@ class Scale {
   };
   /// Round values, about `count` of them.
   std::vector<Tick> ticks(int count) const;
+  /// The same of steps, rounds: whole numbers alone.
+  std::vector<Tick> whole_ticks(int count) const;
 
  private:
+  std::vector<Tick> ticks_every(double every) const;
   std::vector<Tick> ticks_of_logarithms(int count) const;
 
   double low_ = 0, high_ = 1;

@@ -40,7 +40,7 @@ std::string descent(const ReportFacts& study) {
             .height = static_cast<int>(std::clamp(18 * count, 80.0, 520.0)),
             .x = Scale(0, static_cast<double>(last)),
             .y = Scale(-count, 0)};
-  plot.x_ticks = plot.x.ticks(6);
+  plot.x_ticks = plot.x.whole_ticks(6);
   const std::size_t every = label_every(study.trials.size());
   for (std::size_t i = 0; i < study.trials.size(); ++i) {
     const TrialFacts& trial = study.trials[i];
@@ -77,7 +77,7 @@ std::string schedule_of(const ReportFacts& study, const std::string& name) {
             .x = Scale(0, last),
             .y = log ? Scale(low->second / 1.2, high->second * 1.2, true)
                      : Scale(low->second - margin, high->second + margin)};
-  plot.x_ticks = plot.x.ticks(5);
+  plot.x_ticks = plot.x.whole_ticks(5);
   plot.y_ticks = plot.y.ticks(4);
   plot.marks = line(plot, points, study.trials[*study.best].id, "curve best");
   plot.caption = "<b>" + escape(name) + "</b> over steps";
@@ -102,14 +102,13 @@ std::string population_section(const ReportFacts& study) {
   for (const TrialFacts& trial : study.trials) {
     for (const LineageFact& event : trial.lineage) ++(event.copy_of ? copied : changed);
   }
-  return fmt::format(
-             "<p class=\"soft\">Weights were copied {} times, parameters changed {} times more.</p><ul "
-             "class=\"legend\"><li><i "
-             "class=\"key best\"></i>the way of the best weights</li><li><i class=\"key copy\"></i>a copy: the dot is "
-             "at "
-             "the trial that got them</li></ul>",
-             copied, changed) +
-         descent(study) + schedules(study);
+  const auto times = [](std::size_t count) { return count == 1 ? "once" : fmt::format("{} times", count); };
+  std::string html = "<p class=\"soft\">Weights were copied " + (copied > 0 ? times(copied) : "never") +
+                     ". Parameters changed " + (changed > 0 ? times(changed) : "never") +
+                     " without a copy.</p><ul class=\"legend\">";
+  if (study.best) html += "<li><i class=\"key best\"></i>the way of the best weights</li>";
+  if (copied > 0) html += "<li><i class=\"key copy\"></i>a copy: the dot is at the trial that got them</li>";
+  return html + "</ul>" + descent(study) + schedules(study);
 }
 
 }  // namespace finetune::html

@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include "core/text.h"
 #include "report/html/sections.h"
 #include "report/html/text.h"
 #include "report/words.h"
@@ -7,7 +8,8 @@
 namespace finetune::html {
 namespace {
 
-std::string answer(const char* title, const std::string& text) {
+std::string answer(const char* title, const std::string& written) {
+  const std::string text(trim(written));  // prompts end, or completions begin, with white space
   return fmt::format("<div><h4>{}</h4><pre>{}</pre></div>", title,
                      text.empty() ? "<span class=\"soft\">nothing</span>" : escape(shortened(text)));
 }

@@ -8,6 +8,7 @@
 #include "report/html/sections.h"
 #include "report/html/text.h"
 #include "report/parameters.h"
+#include "report/words.h"
 
 namespace finetune::html {
 namespace {
@@ -102,8 +103,8 @@ std::vector<ParameterFacts> in_order(const ReportFacts& study) {
 }  // namespace
 
 std::string compared_text(const ReportFacts& study) {
-  return fmt::format("at step {}, the highest that at least half of the evaluated trials reached ({} trials)",
-                     study.compared_step, compared_trials(study).size());
+  return fmt::format("at step {}, the last that at least half of the evaluated trials reached ({})",
+                     study.compared_step, trials_text(compared_trials(study).size()));
 }
 
 std::string slices_section(const ReportFacts& study) {

@@ -32,6 +32,15 @@ std::string escape(std::string_view text) {
   return out;
 }
 
+std::string dotted_name(std::string_view name) {
+  std::string out;
+  for (const char c : escape(name)) {
+    out += c;
+    if (c == '.') out += "<wbr>";
+  }
+  return out;
+}
+
 std::string short_number(double value) {
   const double size = std::fabs(value);
   return size >= 1e4 && size < 1e7 ? fmt::format("{:.0f}", value) : fmt::format("{:.4g}", value);

@@ -21,7 +21,7 @@ std::string row(const ReportFacts& study, std::size_t index, const std::vector<P
   std::string html = fmt::format("<tr data-t={0}{1}><th scope=row>{0}<td>{2}", trial.id,
                                  is_best(study, index) ? " class=best" : "", escape(trial.state));
   html += number_cell(trial.metric ? fmt::format("{:.6g}", *trial.metric) : "");
-  html += number_cell(std::to_string(trial.step)) + number_cell(std::to_string(trial.steps));
+  html += number_cell(trial.metric ? std::to_string(trial.step) : "") + number_cell(std::to_string(trial.steps));
   for (const ParameterFacts& parameter : search) {
     const Value* value = find_param(trial.params, parameter.name);
     html += number_cell(value != nullptr ? short_value(*value) : "");

@@ -41,10 +41,16 @@ std::string figures(const ReportFacts& study) {
                           fmt::format("best {}, trial {} at step {}", escape(study.metric), best.id, best.step), true);
   if (study.default_metric) html += card(short_number(*study.default_metric), "default configuration");
   if (study.base_metric) html += card(short_number(*study.base_metric), "untouched base");
-  if (const auto second = runner_up(study))
-    html += card(short_number(*second->trial->metric),
-                 fmt::format("{}, trial {} at step {}", second->completed ? "runner-up" : "best of the stopped",
-                             second->trial->id, second->trial->step));
+  if (const auto second = runner_up(study)) {
+    // With confirmation the winner is the best mean over seeds, not the best of the search.
+    const bool ahead =
+        to_minimized(*second->trial->metric, study.direction) < to_minimized(*best.metric, study.direction);
+    html += card(short_number(*second->trial->metric), fmt::format("{}, trial {} at step {}",
+                                                                   ahead ? "ahead in the search, not over other seeds"
+                                                                   : second->completed ? "runner-up"
+                                                                                       : "best of the stopped",
+                                                                   second->trial->id, second->trial->step));
+  }
   return html + "</ul>";
 }
 
@@ -94,7 +100,8 @@ bool is_best(const ReportFacts& study, std::size_t trial) {
 }
 
 std::string winner_section(const ReportFacts& study) {
-  std::string html = "<p class=\"verdict\">" + escape(verdict(study)) + "</p>";
+  std::string html =
+      fmt::format("<p class=\"verdict{}\">{}</p>", all_failed(study) ? " failed" : "", escape(verdict(study)));
   if (study.best) html += figures(study) + confidence(study);
   html += commands(study);
   return study.best ? html + parameters(study) : html;
