@@ -75,6 +75,11 @@ bool judges_one_cohort(const std::string& scheduler) {
                              [&](const SchedulerKind& kind) { return kind.one_cohort && kind.name == scheduler; });
 }
 
+bool stops_none(const std::string& scheduler) {
+  return std::ranges::any_of(schedulers(),
+                             [&](const SchedulerKind& kind) { return kind.stops_none && kind.name == scheduler; });
+}
+
 std::string tuners_help() {
   return help_of(samplers(), "tune.sampler") + "\n" + help_of(schedulers(), "tune.scheduler");
 }

@@ -40,6 +40,7 @@ struct SchedulerKind {
   std::vector<OptionSpec> options;
   std::unique_ptr<Scheduler> (*make)(const OptionReader& options, const SchedulerRequest& request);
   bool one_cohort = false;  ///< waits for all trials of the study, so their number or the steps must be limited
+  bool stops_none = false;  ///< every trial runs to the end
 };
 
 const std::vector<SamplerKind>& samplers();
@@ -50,6 +51,8 @@ std::vector<std::string> learning_samplers();
 std::vector<std::string> scheduler_names();
 /// Whether the scheduler of this name waits for all trials of the study.
 bool judges_one_cohort(const std::string& scheduler);
+/// Whether under the scheduler of this name every trial runs to its end.
+bool stops_none(const std::string& scheduler);
 
 /// Every sampler and scheduler with its options, for people.
 std::string tuners_help();

@@ -168,7 +168,12 @@ void Progress::on_search_end(const StudyState& state) {
   const std::lock_guard lock(mutex_);
   if (!plan_ || plan_->trials == 1) return;
   const std::size_t runs = state.extras.size();
-  const std::string first = runs == 0 ? "" : fmt::format("{} more {}, then ", runs, runs == 1 ? "run" : "runs");
+  const auto failed = [](const Trial& trial) { return trial.state == TrialState::failed; };
+  if (std::ranges::all_of(state.trials, failed)) return;  // there is no best to look at
+  const auto is_path = [](const ExtraRun& run) { return run.kind == ExtraRun::Kind::ablation; };
+  std::string first = runs == 0 ? "" : fmt::format("{} more {}, then ", runs, runs == 1 ? "run" : "runs");
+  if (plan_->ablation && runs > 0 && std::ranges::none_of(state.extras, is_path))
+    first += "the path to the winner and ";
   put_line("the search is over; " + first + "a last look at the best");
 }
 

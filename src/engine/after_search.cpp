@@ -55,19 +55,6 @@ std::vector<std::string> changed_parameters(const AfterSearch& options, const Tr
   return names;
 }
 
-// The winner's parameters one after the other; the last is the winner itself, which was trained.
-void plan_ablation(const AfterSearch& options, const Trial& best, std::deque<ExtraRun>& runs) {
-  if (!best.best_schedule.empty()) return;  // its parameters changed while it was trained
-  Params params = options.defaults;
-  const std::vector<std::string> names = changed_parameters(options, best);
-  for (std::size_t i = 0; i + 1 < names.size(); ++i) {
-    set_param(params, names[i], *find_param(best.params, names[i]));
-    ExtraRun run{.kind = ExtraRun::Kind::ablation, .parameter = names[i]};
-    run.trial.params = params;
-    runs.push_back(std::move(run));
-  }
-}
-
 }  // namespace
 
 bool is_audited(TrialId trial, double share) {
@@ -89,12 +76,32 @@ std::vector<std::size_t> ranking(const std::deque<Trial>& trials, Direction dire
 
 std::deque<ExtraRun> plan_extras(const AfterSearch& options, const StudyState& state, Direction direction) {
   std::deque<ExtraRun> runs;
-  const std::vector<std::size_t> best = ranking(state.trials, direction);
   plan_confirmations(options, state, direction, runs);
   plan_audits(state, runs);
-  if (options.ablation && !best.empty()) plan_ablation(options, state.trials[best.front()], runs);
   for (std::size_t i = 0; i < runs.size(); ++i) runs[i].trial.id = extra_id(i);
   return runs;
+}
+
+std::deque<ExtraRun> plan_ablation(const AfterSearch& options, const Trial& winner) {
+  std::deque<ExtraRun> runs;
+  if (!winner.best_schedule.empty()) return runs;  // its parameters changed while it was trained
+  Params params = options.defaults;
+  const std::vector<std::string> names = changed_parameters(options, winner);
+  for (std::size_t i = 0; i + 1 < names.size(); ++i) {
+    set_param(params, names[i], *find_param(winner.params, names[i]));
+    ExtraRun run{.kind = ExtraRun::Kind::ablation, .parameter = names[i]};
+    run.trial.params = params;
+    runs.push_back(std::move(run));
+  }
+  return runs;
+}
+
+bool wants_ablation(const AfterSearch& options, const StudyState& state) {
+  return options.ablation && std::ranges::none_of(state.extras, [](const ExtraRun& run) {
+           if (run.kind == ExtraRun::Kind::ablation) return true;
+           const bool to_come = !run.started || run.trial.state == TrialState::running;
+           return run.kind == ExtraRun::Kind::confirm && to_come;
+         });
 }
 
 std::string label_of(const ExtraRun& run, std::int64_t seed) {
@@ -105,7 +112,7 @@ std::string label_of(const ExtraRun& run, std::int64_t seed) {
     case ExtraRun::Kind::audit:
       return of + ", audited";
     case ExtraRun::Kind::ablation:
-      return "the default with the best " + run.parameter;
+      return "the default with the winner's values up to " + run.parameter;
   }
   return of;
 }

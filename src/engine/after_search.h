@@ -63,6 +63,7 @@ struct AfterResult {
   std::vector<AblationStep> ablation;
   std::vector<JudgedRun> judged;  ///< the winner first, then the next best, then the default configuration
   std::optional<TestMetrics> test;
+  std::string look_failure;  ///< why the best were not measured at the end, on validation or test data; "": they were
 };
 
 /// Whether a stopped trial runs on: so large a share of all ids, the same in every run.
@@ -71,8 +72,16 @@ bool is_audited(TrialId trial, double share);
 /// Trials with a metric, the best first: those that came to their end before the others, of equals the lower id.
 std::vector<std::size_t> ranking(const std::deque<Trial>& trials, Direction direction);
 
-/// The runs after the search, to be started in this order. Their trials have parameters and no more.
+/// The runs after the search, to be started in this order, but for the path to the winner. Their trials have
+/// parameters and no more.
 std::deque<ExtraRun> plan_extras(const AfterSearch& options, const StudyState& state, Direction direction);
+
+/// The path from the default configuration to `winner`, once it is known who that is. The last step is the winner
+/// itself, which was trained.
+std::deque<ExtraRun> plan_ablation(const AfterSearch& options, const Trial& winner);
+
+/// Whether the path may be planned: it is asked for, is not there yet, and no confirmation is still to come.
+bool wants_ablation(const AfterSearch& options, const StudyState& state);
 
 /// What the run is, for people.
 std::string label_of(const ExtraRun& run, std::int64_t seed);

@@ -264,7 +264,13 @@ std::shared_ptr<const TrialImage> PackedTrainer::capture(TrialId trial) const {
 void PackedTrainer::restore(TrialId trial, const TrainConfig& config, const TrialImage& image) {
   const auto& torch_image = dynamic_cast<const TorchImage&>(image);
   const std::int64_t slot = place(trial, config, torch_image.trial).packed.slot;
-  store_.restore(slot, torch_image.slot);
+  try {
+    with_buffers_back([&] { store_.restore(slot, torch_image.slot); },
+                      [&] { return bad_input(device_.str(), "out of memory for its weights"); });
+  } catch (...) {
+    release(trial);
+    throw;
+  }
   store_.set_optimizer_steps(slot, torch_image.optimizer_steps);
 }
 

@@ -136,6 +136,7 @@ class Study {
   void end_search();
   void end_all(const std::string& why);
   void run_extras();
+  bool add_ablation();
   void start_extras();
   TrainConfig configured(const ExtraRun& run) const;
   void change_extras();

@@ -1,13 +1,39 @@
 // What a study does once its search is over (after_search.h): runs of its own, in the same rounds and lanes.
 #include <algorithm>
 #include <cmath>
+#include <functional>
+#include <new>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "core/error.h"
 #include "engine/schedule.h"
 #include "engine/study.h"
 
 namespace finetune {
+namespace {
+
+// Why the work could not be done; "" where it was. Only the user's wish to end goes on.
+std::string problem_of(const std::function<void()>& work) {
+  try {
+    work();
+  } catch (const Error& error) {
+    if (error.kind() == ErrorKind::interrupted) throw;
+    return error.what();
+  } catch (const std::bad_alloc&) {
+    return "out of memory";
+  }
+  return "";
+}
+
+void note_failures(const std::vector<EvalResult>& measured, AfterResult& result) {
+  for (const EvalResult& one : measured) {
+    if (result.look_failure.empty()) result.look_failure = one.failure;
+  }
+}
+
+}  // namespace
 
 // The tuner has seen its last; from here on nothing changes what it saw.
 void Study::end_search() {
@@ -21,7 +47,21 @@ void Study::end_search() {
   ended_.reset();
   if (options_.has_validation) state_.extras = plan_extras(options_.after, state_, options_.metric.direction);
   for (Trial& trial : state_.trials) trial.audit_image.reset();
+  add_ablation();
   for (auto* observer : observers_) observer->on_search_end(state_);
+}
+
+// The path leads to the winner, whom the confirmations choose.
+bool Study::add_ablation() {
+  if (!options_.has_validation || !wants_ablation(options_.after, state_)) return false;
+  const auto best = winner(confirmed_of(state_, options_.metric.direction));
+  if (!best) return false;
+  const std::size_t before = state_.extras.size();
+  for (ExtraRun& run : plan_ablation(options_.after, state_.trials[*best])) {
+    run.trial.id = extra_id(state_.extras.size());
+    state_.extras.push_back(std::move(run));
+  }
+  return state_.extras.size() > before;
 }
 
 void Study::end_all(const std::string& why) {
@@ -35,9 +75,10 @@ void Study::end_all(const std::string& why) {
 
 void Study::run_extras() {
   while (!ended_) {
+    add_ablation();
     start_extras();
     even_out();
-    if (!step_round()) break;
+    if (!step_round() && !add_ablation()) break;
   }
 }
 
@@ -85,24 +126,35 @@ std::optional<std::size_t> Study::winner(const std::vector<Confirmed>& confirmed
   return best_trial();
 }
 
-// Images of who is asked about, the base as the default configuration before its first step.
+// Images of who is asked about, the base as the default configuration before its first step. The search is over and its
+// results are not lost by it: whoever cannot be measured has the reason in its result.
 std::vector<EvalResult> Study::measure(const std::vector<Measured>& who, const EvalRequest& request) {
-  std::vector<EvalResult> results;
+  std::vector<EvalResult> results(who.size());
   Lane& lane = *lanes_.front();
   const auto room = static_cast<std::size_t>(lane.free_slots());
   for (std::size_t first = 0; first < who.size(); first += room) {
     std::vector<TrialId> ids;
+    std::vector<std::size_t> places;
     for (std::size_t i = first; i < std::min(who.size(), first + room); ++i) {
-      ids.push_back(extra_id(state_.extras.size() + i));
-      if (who[i].image)
-        lane.restore(ids.back(), who[i].config, *who[i].image);
-      else
-        lane.admit(ids.back(), who[i].config);
+      const TrialId id = extra_id(state_.extras.size() + i);
+      results[i].failure = problem_of([&] {
+        if (who[i].image)
+          lane.restore(id, who[i].config, *who[i].image);
+        else
+          lane.admit(id, who[i].config);
+      });
+      if (!results[i].failure.empty()) continue;
+      ids.push_back(id);
+      places.push_back(i);
     }
-    on_lanes({0}, [&](std::size_t) {
-      for (EvalResult& result : lane.evaluate(ids, request)) results.push_back(std::move(result));
-    });
-    for (const TrialId id : ids) lane.release(id);
+    std::vector<EvalResult> measured(ids.size());
+    const std::string problem =
+        problem_of([&] { on_lanes({0}, [&](std::size_t) { measured = lane.evaluate(ids, request); }); });
+    for (std::size_t k = 0; k < ids.size(); ++k) {
+      results[places[k]] = std::move(measured[k]);
+      if (!problem.empty()) results[places[k]].failure = problem;
+      lane.release(ids[k]);
+    }
   }
   return results;
 }
@@ -117,7 +169,7 @@ AfterResult Study::after_result() {
   result.confirms = std::ranges::any_of(state_.extras, is_one);
   const auto best = winner(result.confirmed);
   if (!best) return result;
-  add_audit(state_, *best, direction, result);
+  add_audit(state_, *best_trial(), direction, result);  // that is whom they would have had to beat
   result.ablation = ablation_of(options_.after, state_, *best);
   judge_best(*best, result);
   if (options_.after.has_test) test_best(*best, result);
@@ -138,6 +190,8 @@ void Study::judge_best(std::size_t best, AfterResult& result) {
   std::vector<Measured> who;
   for (const Trial* trial : trials) who.push_back({trial->config, trial->best_image});
   const std::vector<EvalResult> measured = measure(who, {.tasks = true, .examples = true});
+  note_failures(measured, result);
+  if (!measured.front().failure.empty()) return;  // without the winner there is nothing to compare
   for (std::size_t i = 0; i < trials.size(); ++i) {
     if (measured[i].failure.empty()) result.judged.push_back({trials[i]->id, measured[i].examples});
   }
@@ -150,7 +204,9 @@ void Study::test_best(std::size_t best, AfterResult& result) {
   std::vector<Measured> who{{trial.config, trial.best_image}, {usual.config, nullptr}};
   if (usual.best_image) who.push_back({usual.config, usual.best_image});
   const std::vector<EvalResult> measured = measure(who, {.tasks = true, .test = true});
+  note_failures(measured, result);
   const auto value = [&](std::size_t i) -> std::optional<double> {
+    if (!measured[i].failure.empty()) return std::nullopt;
     const auto metric = value_of(options_.metric, measured[i]);
     return metric && std::isfinite(*metric) ? metric : std::nullopt;
   };

@@ -8,6 +8,7 @@
 #include "core/text.h"
 #include "engine/estimate.h"
 #include "engine/schedule.h"
+#include "tuners/registry.h"
 
 namespace finetune {
 namespace {
@@ -40,7 +41,7 @@ std::string time_text(const Forecast& f) {
       "{} trials of {} steps, {} side by side: a round takes about {}, all of them to the end {} at most{}{}",
       f.is_rest ? fmt::format("left: {:.1f} of {}", f.trials, f.all_trials) : fmt::format("{}", f.all_trials), f.steps,
       f.resident, duration_text(f.round_seconds), duration_text(f.seconds), evaluation_text(f),
-      f.stops ? "; stopping saves most of it" : "");
+      f.stops ? "; stopping may save much of it" : "");
 }
 
 // Present and best state of every trial: what a save has at most.
@@ -79,7 +80,7 @@ Forecast make_forecast(const Session& session, const LaneCosts& costs, std::int6
       .evaluation_seconds = evaluated - run_seconds(session, costs, trials, resident, {}, false),
       .asks_all_rows = !config.tune.eval_share && metric_named(config.tune.metric).source == MetricSource::loss,
       .seconds = run_seconds(session, costs, trials, resident, evaluations(config), left ? left->baselines : baselines),
-      .stops = config.tune.scheduler && config.tune.scheduler->name != "none",
+      .stops = config.tune.scheduler && !stops_none(config.tune.scheduler->name),
       .memory = memory_needs(session, resident + (baselines ? 1 : 0)),
       .save_bytes = save_bytes(session, resident + (baselines ? 1 : 0))};
 }

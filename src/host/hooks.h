@@ -19,7 +19,8 @@ struct StudyPlan {
   std::string metric;
   std::string rung_metric = metric;  ///< what is compared before a trial's end
   Direction direction = Direction::minimize;
-  BudgetConfig budget;  ///< of the whole study
+  BudgetConfig budget;    ///< of the whole study
+  bool ablation = false;  ///< the path to the winner is trained at the end
 };
 
 struct StudyHooks {

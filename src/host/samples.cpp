@@ -6,6 +6,7 @@
 #include "data/prompts.h"
 #include "engine/evaluate.h"
 #include "engine/generate_text.h"
+#include "engine/out_of_memory.h"
 
 namespace finetune {
 namespace {
@@ -54,11 +55,20 @@ std::vector<SampleFact> sample_outputs(const Session& session, const PeftAdapter
       .stop = generate.stop};
   try {
     const ops::UseKernels kernels(session.model.kernels);
-    const auto of_base = answers(session, session.model.adapter ? &*session.model.adapter : nullptr, prompts, options);
-    const auto of_best = answers(session, &best, prompts, options);
+    const auto written_by = [&](const PeftAdapter* adapter) {
+      std::vector<Completion> texts;
+      with_memory([&] { texts = answers(session, adapter, prompts, options); },
+                  [] { throw failed("", "out of memory"); });
+      return texts;
+    };
+    const auto of_base = written_by(session.model.adapter ? &*session.model.adapter : nullptr);
+    const auto of_best = written_by(&best);
     for (std::size_t i = 0; i < prompts.rows.size(); ++i)
       samples.push_back({prompts.rows[i].text, prompts.rows[i].reference, of_base[i].text, of_best[i].text});
   } catch (const Interrupted&) {  // the report does without
+    samples.clear();
+  } catch (const Error& error) {
+    session.say(std::string("the report has no sample outputs: ") + error.what());
     samples.clear();
   }
   return samples;

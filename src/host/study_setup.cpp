@@ -77,7 +77,8 @@ StudyPlan study_plan(const RunConfig& config) {
           .metric = config.tune.metric,
           .rung_metric = rung_metric(config).name,
           .direction = config.tune.direction,
-          .budget = config.tune.budget};
+          .budget = config.tune.budget,
+          .ablation = config.tune.ablation};
 }
 
 StudyOptions study_options(const Session& session, const RunConfig& config, std::int64_t resident) {

@@ -76,6 +76,7 @@ void add_trust(const Session& session, const StudyResult& result, ReportFacts& f
   if (after.audited) facts.audit = AuditFact{*after.audited, *after.would_have_won};
   for (const AblationStep& step : after.ablation) facts.ablation.push_back({step.parameter, step.value, step.metric});
   facts.judged = judged_facts(after.judged);
+  facts.look_failure = after.look_failure;
   facts.test_files = session.config.data.test;
   if (after.test) facts.test = TestFact{after.test->best, after.test->default_run, after.test->base};
 }

@@ -164,6 +164,7 @@ struct ReportFacts {
   std::optional<AuditFact> audit;
   std::vector<AblationFact> ablation;
   std::vector<SampleFact> samples;
+  std::string look_failure;                  ///< why the best could not be measured at the end; "": they were
   std::vector<JudgedFact> judged;            ///< the winner first, then the next best, then the default configuration
   std::optional<double> evaluation_seconds;  ///< of `seconds`, in evaluations; not in report.json
   std::vector<std::int64_t> guarded_levels;  ///< rungs where nobody was stopped, since later values contradict them

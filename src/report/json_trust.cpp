@@ -142,6 +142,7 @@ void add_trust(TrustJson& json, const ReportFacts& study) {
   if (!study.rung_metric.empty()) json["rung_metric"] = study.rung_metric;
   if (study.rung_agreement) json["rung_agreement"] = agreement_json(*study.rung_agreement);
   if (!study.guarded_levels.empty()) json["guarded_levels"] = study.guarded_levels;
+  if (!study.look_failure.empty()) json["last_look"] = study.look_failure;
   if (study.judged_examples > 0) json["judged_examples"] = study.judged_examples;
   add_list(json, "ablation", study.ablation, ablation_json);
   add_list(json, "samples", study.samples, sample_json);
@@ -159,6 +160,7 @@ void read_trust(const TrustJson& json, ReportFacts& study) {
   if (json.contains("rung_metric")) study.rung_metric = json["rung_metric"].get<std::string>();
   if (json.contains("rung_agreement")) study.rung_agreement = agreement_from(json["rung_agreement"]);
   read_list(json, "guarded_levels", study.guarded_levels, whole_number);
+  if (json.contains("last_look")) study.look_failure = json["last_look"].get<std::string>();
   if (json.contains("judged_examples")) study.judged_examples = whole_number(json["judged_examples"]);
   read_list(json, "ablation", study.ablation, ablation_from);
   read_list(json, "samples", study.samples, sample_from);

@@ -5,6 +5,7 @@
 #include "report/facts.h"
 #include "report/markdown_trust.h"
 #include "report/parameters.h"
+#include "report/words.h"
 
 namespace finetune {
 namespace {
@@ -43,6 +44,7 @@ std::string report_markdown(const ReportFacts& study) {
   std::string text = "# Study of " + markdown_cell(study.model) + "\n\n" + verdict(study) + "\n\n";
   if (study.interrupted) text += "The study was interrupted; this is what there was.\n\n";
   if (!study.stopped_by.empty()) text += "The study was ended by tune.budget." + study.stopped_by + ".\n\n";
+  if (const std::string look = last_look_text(study); !look.empty()) text += markdown_cell(look) + "\n\n";
   text += markdown_hints(study) + markdown_certainty(study);
   text +=
       fmt::format("- training data: {}\n- validation data: {}\n- sampler {}, scheduler {}, {} steps a trial\n- {}\n\n",

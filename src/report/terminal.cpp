@@ -94,7 +94,7 @@ std::string report_text(const ReportFacts& study) {
       text += fmt::format("  {} = {}\n", name, to_text(value));
   }
   for (const auto& [hint, evidence] : hints_to_show(study)) text += fmt::format("hint: {} ({})\n", hint, evidence);
-  for (const std::string& sentence : {audit_text(study), rung_agreement_text(study)})
+  for (const std::string& sentence : {last_look_text(study), audit_text(study), rung_agreement_text(study)})
     text += sentence.empty() ? "" : sentence + "\n";
   text +=
       fmt::format("{}; {} steps ({} saved by stopping), {} tokens, {:.1f} s\n", states_text(study),

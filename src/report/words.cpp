@@ -37,6 +37,11 @@ std::string better_text(double low, double high) {
   return fmt::format("{:.3g} worse to {:.3g} better", -low, high);
 }
 
+std::string last_look_text(const ReportFacts& study) {
+  if (study.look_failure.empty()) return "";
+  return "The last look at the best could not be had, so less is said of how sure this is: " + study.look_failure + ".";
+}
+
 std::string audit_text(const ReportFacts& study) {
   if (!study.audit) return "";
   const auto& [trials, won] = *study.audit;

@@ -22,6 +22,9 @@ std::string states_text(const ReportFacts& study);
 /// From `low` to `high`, of which one may be below 0: "0.1 to 0.3 better", "0.1 worse to 0.3 better".
 std::string better_text(double low, double high);
 
+/// That the best could not be measured once more at the end, and why; "" where they were.
+std::string last_look_text(const ReportFacts& study);
+
 /// What the trials that ran on after they were stopped say; "" without an audit.
 std::string audit_text(const ReportFacts& study);
 

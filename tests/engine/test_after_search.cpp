@@ -173,6 +173,75 @@ TEST(AfterSearch, ThePathFromTheDefaultChangesOneParameterAtATime) {
     EXPECT_DOUBLE_EQ(*result.after.ablation[i].metric, loss_after(rates[i], kSteps, 0)) << i;
 }
 
+// Confirming may choose another than the search had: the path is trained with that one's values.
+TEST(AfterSearch, ThePathLeadsToTheConfirmedWinner) {
+  const SearchSpace space{
+      {{.name = "learning_rate", .choices = {0.5, 0.6}}, {.name = "rank", .choices = {std::int64_t{8}}}}};
+  const TunerOptions limits{.trials = 2, .max_steps = 2};
+  Tuner tuner(limits, make_sampler("grid", {{}, space, 0}), make_scheduler("none", {{}, space, limits}));
+  FakeLane lane(5);
+  lane.seed_matters = 1.7;  // as in TheWinnerIsTheBestMean: a seed makes the rate of 0.6 look better
+  StudyOptions options = options_for(2);
+  options.after = {.confirm = ConfirmConfig{.top = 2, .seeds = 1},
+                   .ablation = true,
+                   .defaults = {{"learning_rate", 0.1}, {"rank", std::int64_t{16}}}};
+  options.configure = [base = options.configure](const Params& params) {
+    TrainConfig config = base(params);
+    config.seed = config.learning_rate == 0.6 ? 1 : 0;
+    return config;
+  };
+  const StudyResult result = Study(options, tuner, {&lane}, {}).run();
+  ASSERT_EQ(result.best, 0u);
+  ASSERT_NE(ranking(result.trials, Direction::minimize).front(), 0u) << "otherwise nothing is shown";
+  ASSERT_EQ(result.after.ablation.size(), 3u);
+  EXPECT_EQ(result.after.ablation[1].value, Value(0.5));
+  EXPECT_DOUBLE_EQ(*result.after.ablation[1].metric, loss_after(0.5, 2, 0));
+  EXPECT_DOUBLE_EQ(*result.after.ablation[2].metric, *result.trials[0].metric);
+}
+
+// The configurations between are of the winner too, which is not known before the confirmations are through.
+TEST(AfterSearch, ThePathIsPlannedOnceTheConfirmationsAreThrough) {
+  const AfterSearch options{.confirm = ConfirmConfig{}, .ablation = true, .defaults = {{"x", 0.0}, {"y", 0.0}}};
+  StudyState state;
+  EXPECT_TRUE(wants_ablation(options, state));
+  state.extras.push_back({.kind = ExtraRun::Kind::confirm, .of = TrialId{0}});
+  EXPECT_FALSE(wants_ablation(options, state)) << "it has not begun";
+  state.extras.back().started = true;
+  EXPECT_FALSE(wants_ablation(options, state)) << "it runs";
+  state.extras.back().trial.state = TrialState::completed;
+  state.extras.push_back({.kind = ExtraRun::Kind::audit, .of = TrialId{1}});
+  EXPECT_TRUE(wants_ablation(options, state)) << "audits choose nobody";
+  Trial winner;
+  winner.params = {{"x", 1.0}, {"y", 2.0}};
+  const std::deque<ExtraRun> runs = plan_ablation(options, winner);
+  ASSERT_EQ(runs.size(), 1u);
+  EXPECT_EQ(*find_param(runs[0].trial.params, "x"), Value(1.0));
+  EXPECT_EQ(*find_param(runs[0].trial.params, "y"), Value(0.0));
+  state.extras.push_back(runs.front());
+  EXPECT_FALSE(wants_ablation(options, state)) << "it is there";
+}
+
+// The results are there: want of memory for a last look leaves the look out, and says so.
+TEST(AfterSearch, WantOfMemoryForTheLastLookLosesNothing) {
+  FakeLane lane(5);
+  const AfterSearch after{.has_test = true, .judged = 2};
+  const StudyResult whole = play(after, lane);
+  EXPECT_EQ(whole.after.look_failure, "");
+  lane.no_room_to_restore = true;
+  const StudyResult result = play(after, lane);
+  EXPECT_EQ(result.best, whole.best);
+  EXPECT_EQ(trials_text(result), trials_text(whole));
+  EXPECT_TRUE(result.after.judged.empty());
+  ASSERT_TRUE(result.after.test);
+  EXPECT_FALSE(result.after.test->best) << "failed, not 0";
+  EXPECT_DOUBLE_EQ(*result.after.test->base, *whole.after.test->base) << "who can be measured is";
+  EXPECT_EQ(result.after.look_failure, "lane: out of memory");
+  EXPECT_EQ(lane.free_slots(), 5) << "nobody stays";
+  lane.no_room_to_restore = false;
+  lane.fails_to_look = true;
+  EXPECT_EQ(play(after, lane).after.look_failure, "out of memory") << "an allocation within the look";
+}
+
 TEST(AfterSearch, TheWinnerIsHeldAgainstTheNextAndTheDefaultByExample) {
   const StudyResult result = play({.judged = 2});
   ASSERT_EQ(result.after.judged.size(), 3u);

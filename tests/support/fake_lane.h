@@ -5,6 +5,7 @@
 #include <cmath>
 #include <map>
 #include <memory>
+#include <new>
 #include <optional>
 #include <set>
 #include <utility>
@@ -68,6 +69,7 @@ class FakeLane : public Lane {
   }
   std::vector<EvalResult> evaluate(std::span<const TrialId> ids, const EvalRequest& request) override {
     std::vector<EvalResult> results;
+    if (fails_to_look && (request.examples || request.test)) throw std::bad_alloc();
     for (const TrialId id : ids) {
       if (cannot_evaluate.contains(id)) {
         results.push_back({.trial = id, .loss = NAN, .token_accuracy = NAN, .failure = "no room to evaluate"});
@@ -95,6 +97,7 @@ class FakeLane : public Lane {
     return image;
   }
   void restore(TrialId id, const TrainConfig& config, const TrialImage& image) override {
+    if (no_room_to_restore) throw bad_input("lane", "out of memory");
     const auto& fake = dynamic_cast<const FakeImage&>(image);
     trials_[id] = {config, fake.state, fake.step};
   }
@@ -116,6 +119,7 @@ class FakeLane : public Lane {
   int interrupt_at = 0;                       // the step that the user interrupts; 0 = none
   std::map<TrialId, std::int64_t> misfit_at;  // the step of a trial from which on there is no memory for it
   std::set<TrialId> cannot_evaluate, refused;
+  bool no_room_to_restore = false, fails_to_look = false;
   std::optional<TrialId> breaks_at_admission;  // the lane, not the trial
 
  private:

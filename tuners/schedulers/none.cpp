@@ -18,7 +18,7 @@ std::unique_ptr<Scheduler> make_none(const OptionReader&, const SchedulerRequest
 }  // namespace
 
 SchedulerKind none_kind() {
-  return {"none", "every trial runs to the end", {}, make_none};
+  return {.name = "none", .what = "every trial runs to the end", .options = {}, .make = make_none, .stops_none = true};
 }
 
 }  // namespace finetune

@@ -196,8 +196,11 @@ std::unique_ptr<Scheduler> make_pb2(const OptionReader& reader, const SchedulerR
 }  // namespace
 
 SchedulerKind pb2_kind() {
-  return {"pb2", "pbt whose new numbers maximise a Gaussian process of the improvement in an interval",
-          population_options(), make_pb2};
+  return {.name = "pb2",
+          .what = "pbt whose new numbers maximise a Gaussian process of the improvement in an interval",
+          .options = population_options(),
+          .make = make_pb2,
+          .stops_none = true};
 }
 
 }  // namespace finetune

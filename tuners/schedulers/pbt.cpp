@@ -131,8 +131,11 @@ SchedulerKind pbt_kind() {
                                   {"truncation", "tournament"}));
   options.push_back(number_option("min_diversity", "a population below it has collapsed; 0 = off", 0.02, 0, 1));
   options.push_back(number_option("fresh_rate", "share of the copies that get new parameters then", 0.5, 0, 1));
-  return {"pbt", "population-based training: the worst copy weights and parameters of the best and explore", options,
-          make_pbt};
+  return {.name = "pbt",
+          .what = "population-based training: the worst copy weights and parameters of the best and explore",
+          .options = std::move(options),
+          .make = make_pbt,
+          .stops_none = true};
 }
 
 }  // namespace finetune

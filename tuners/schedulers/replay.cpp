@@ -118,10 +118,11 @@ std::unique_ptr<Scheduler> make_replay(const OptionReader& reader, const Schedul
 }  // namespace
 
 SchedulerKind replay_kind() {
-  return {"replay",
-          "changes parameters at the steps of a schedule that a population found; stops nobody",
-          {list_option("schedule", "\"STEP NAME=VALUE ...\" a step, ascending; must be given")},
-          make_replay};
+  return {.name = "replay",
+          .what = "changes parameters at the steps of a schedule that a population found; stops nobody",
+          .options = {list_option("schedule", "\"STEP NAME=VALUE ...\" a step, ascending; must be given")},
+          .make = make_replay,
+          .stops_none = true};
 }
 
 }  // namespace finetune

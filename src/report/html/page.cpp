@@ -56,6 +56,8 @@ std::string notices(const ReportFacts& study) {
   if (study.interrupted) html += "<p class=\"notice\">The study was interrupted; this is what there was.</p>";
   if (!study.stopped_by.empty())
     html += "<p class=\"notice\">The study was ended by tune.budget." + html::escape(study.stopped_by) + ".</p>";
+  if (const std::string text = last_look_text(study); !text.empty())
+    html += "<p class=\"notice\">" + html::escape(text) + "</p>";
   return html;
 }
 
