@@ -149,6 +149,22 @@ std::vector<std::string> distinct_completions(const std::vector<std::string>& fi
   return texts;
 }
 
+std::vector<std::string> unseen_labels(const std::vector<std::string>& labels, const std::vector<std::string>& files,
+                                       const DataOptions& options) {
+  std::vector<std::string> unseen = labels;
+  std::string format;
+  const auto take = [&](const Record& record) {
+    try {
+      if (format.empty()) format = detect_format(record.value, options).name;
+      const std::string text = stripped(completion_of(record.value, format, options));
+      std::erase_if(unseen, [&](const std::string& label) { return stripped(label) == text; });
+    } catch (const Error&) {  // whoever reads the row for its answer names it
+    }
+  };
+  for (const std::string& file : files) read_records(file, options.separator, {take, [](std::int64_t, const auto&) {}});
+  return unseen;
+}
+
 ChoiceSet load_choices(const std::vector<std::string>& files, const DataOptions& options, const Tokenizer& tokenizer,
                        const RowFilter& wanted, const std::vector<std::string>& labels) {
   ChoiceMaker maker(options, tokenizer, labels);

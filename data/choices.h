@@ -29,6 +29,11 @@ struct ChoiceSet {
 std::vector<std::string> distinct_completions(const std::vector<std::string>& files, const DataOptions& options,
                                               std::size_t most);
 
+/// Those of `labels` that are no row's completion, white space around them aside. Rows that cannot be read are no
+/// row's.
+std::vector<std::string> unseen_labels(const std::vector<std::string>& labels, const std::vector<std::string>& files,
+                                       const DataOptions& options);
+
 /// Of the rows that `wanted` is true for. `labels`: the choices of every row; empty: each row has its own (format
 /// `choices`). Throws Error (bad_input) naming file and line of a row whose completion is none of the labels.
 ChoiceSet load_choices(const std::vector<std::string>& files, const DataOptions& options, const Tokenizer& tokenizer,

@@ -30,4 +30,13 @@ std::string test_warning(std::int64_t shared, std::size_t test, const std::strin
          " test examples also occur in " + seen + " data; they do not say what the winner does on new data";
 }
 
+std::vector<std::string> shared_warnings(const std::vector<Example>& train, const std::vector<Example>& valid,
+                                         const std::vector<Example>& test) {
+  std::vector<std::string> warnings{shared_warning(count_shared(train, valid), valid.size()),
+                                    test_warning(count_shared(train, test), test.size(), "training"),
+                                    test_warning(count_shared(valid, test), test.size(), "validation")};
+  std::erase(warnings, "");
+  return warnings;
+}
+
 }  // namespace finetune

@@ -17,4 +17,8 @@ std::string shared_warning(std::int64_t shared, std::size_t valid);
 /// The same of test examples; `seen`: "training" or "validation".
 std::string test_warning(std::int64_t shared, std::size_t test, const std::string& seen);
 
+/// All of them: of validation and test data that are in training data, and test data in validation data.
+std::vector<std::string> shared_warnings(const std::vector<Example>& train, const std::vector<Example>& valid,
+                                         const std::vector<Example>& test);
+
 }  // namespace finetune

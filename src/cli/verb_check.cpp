@@ -49,28 +49,35 @@ void show_notes(std::ostream& out, Session& session) {
   session.notes.clear();
 }
 
-void show_data(std::ostream& out, const OpenedData& data, const Tokenizer& tokenizer, std::int64_t shared,
-               bool colours) {
+void show_data(std::ostream& out, const OpenedData& data, const Tokenizer& tokenizer, bool colours) {
   if (!data.train.examples.empty()) show_examples(out, data.train, tokenizer, 3, colours);
   show_counts(out, "train", data.train);
   if (data.valid.examples.empty())
     out << "valid: none; tune wants data.valid or a data.valid_fraction above 0\n";
   else
     show_counts(out, "valid (" + data.valid_source + ")", data.valid);
+  if (!data.test.files.empty()) show_counts(out, "test (" + join(data.test.files, ", ") + ")", data.test);
   show_roles(out, data.train);
-  if (shared > 0) out << shared_warning(shared, data.valid.examples.size()) << "\n";
+  for (const auto& warning : shared_warnings(data.train.examples, data.valid.examples, data.test.examples))
+    out << warning << "\n";
 }
 
 // Lists every bad line and ends with the first.
 void refuse_rejects(std::ostream& out, const OpenedData& data) {
-  const std::size_t rejected = data.train.rejects.size() + data.valid.rejects.size();
-  if (rejected == 0 && !data.train.examples.empty()) return;
-  show_rejects(out, data.train, 50);
-  show_rejects(out, data.valid, 50);
-  if (rejected == 0) throw bad_input(join(data.train.files, ", "), "data.train has no usable example");
-  const Reject& first = (data.train.rejects.empty() ? data.valid : data.train).rejects.front();
-  throw bad_input(first.where,
-                  first.reason + " (" + with_commas(static_cast<long long>(rejected)) + " bad lines in all)");
+  std::size_t rejected = 0;
+  const Reject* first = nullptr;
+  for (const Dataset* part : {&data.train, &data.valid, &data.test}) {
+    rejected += part->rejects.size();
+    if (first == nullptr && !part->rejects.empty()) first = &part->rejects.front();
+  }
+  for (const Dataset* part : {&data.train, &data.valid, &data.test}) show_rejects(out, *part, 50);
+  if (first == nullptr && data.train.examples.empty())
+    throw bad_input(join(data.train.files, ", "), "data.train has no usable example");
+  if (first == nullptr && !data.test.files.empty() && data.test.examples.empty())
+    throw bad_input(join(data.test.files, ", "), "data.test has no usable example");
+  if (first == nullptr) return;
+  throw bad_input(first->where,
+                  first->reason + " (" + with_commas(static_cast<long long>(rejected)) + " bad lines in all)");
 }
 
 int run_check(const Arguments& arguments) {
@@ -86,7 +93,7 @@ int run_check(const Arguments& arguments) {
   show_notes(out, session);
   const OpenedData& data = session.data;
   const std::int64_t shared = count_shared(data.train.examples, data.valid.examples);
-  show_data(out, data, *session.model.tokenizer, shared, !arguments.json() && isatty(STDOUT_FILENO) != 0);
+  show_data(out, data, *session.model.tokenizer, !arguments.json() && isatty(STDOUT_FILENO) != 0);
   refuse_rejects(out, data);
   const LaneCosts costs = settle_lanes(session, wanted_trials(session.config), kCheckSeconds);
   const std::int64_t resident = resident_trials(session);
@@ -107,6 +114,10 @@ int run_check(const Arguments& arguments) {
         {"train", data_json(data.train)},          {"valid", data_json(data.valid)},     {"shared_examples", shared},
         {"memory_bytes", memory_bytes(forecast)},  {"save_bytes", forecast.save_bytes},  {"seconds", forecast.seconds},
         {"round_seconds", forecast.round_seconds}, {"lanes", *session.config.run.lanes}, {"concurrent", resident}};
+    if (!data.test.files.empty()) {
+      json["test"] = data_json(data.test);
+      json["shared_test_examples"] = count_shared(data.train.examples, data.test.examples);
+    }
     if (start) json["start"] = to_json(*start);
     std::cout << json.dump() << "\n";
   }

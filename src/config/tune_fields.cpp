@@ -89,10 +89,11 @@ std::vector<Field> tune_fields() {
                  "prints a number",
                  FINETUNE_AT(tune.command)),
       number_field("tune.command_timeout", "seconds that it may take", FINETUNE_AT(tune.command_timeout), positive),
-      optional_number_field("tune.eval_share",
-                            "of a trial's time that evaluations may take, from which follows how many rows they ask; "
-                            "absent: 0.2, and all rows for a metric of losses",
-                            FINETUNE_AT(tune.eval_share), {.low = 0, .high = 1, .open_low = true}),
+      optional_number_field(
+          "tune.eval_share",
+          "of a trial's time that evaluations may take, from which follows how many rows they ask, 32 "
+          "at least, the same for all trials; absent: 0.2, but all rows where a loss is tuned",
+          FINETUNE_AT(tune.eval_share), {.low = 0, .high = 1, .open_low = true}),
       confirm_field(),
       confirm_part("top", "how many of the best", &ConfirmConfig::top, 1000),
       confirm_part("seeds", "how many other seeds", &ConfirmConfig::seeds, 1000),

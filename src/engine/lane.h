@@ -102,6 +102,9 @@ class Lane {
   virtual std::int64_t tokens_per_pass() const { return 0; }
   virtual void set_tokens_per_pass(std::int64_t) {}
 
+  /// What evaluate() has taken so far, by the clock. For reports alone.
+  virtual double evaluation_seconds() const { return 0; }
+
  private:
   std::deque<std::vector<StepResult>> done_;
 };

@@ -83,7 +83,7 @@ class PackedTrainer : public Lane {
   void set_tokens_per_pass(std::int64_t tokens) override { planner_.set_tokens_per_pass(tokens); }
 
   /// Seconds in evaluations so far.
-  double evaluation_seconds() const { return evaluation_seconds_; }
+  double evaluation_seconds() const override { return evaluation_seconds_; }
   /// Bytes of activation buffers so far.
   std::int64_t workspace_bytes() const { return runner_.workspace_bytes(); }
   /// Passes captured so far: with TrainerOptions::graphs one per shape, whatever happens to trials.

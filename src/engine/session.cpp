@@ -52,6 +52,9 @@ void open_metrics(Session& session, const DataUse& use) {
   RunConfig& config = session.config;
   settle_labels(config, session.data.valid, use, session.notes);
   const RowLimits limits = use.trains ? limits_by_share(config, session.data) : RowLimits{};
+  if (use.trains) {
+    if (std::string note = all_rows_note(config, session.data); !note.empty()) session.notes.push_back(std::move(note));
+  }
   limit_examples(session.data.valid, limits.losses, session.notes);
   session.evaluators = open_evaluators(config, session.model, session.data.valid, limits, use, session.notes);
   if (!session.data.test.examples.empty())

@@ -72,7 +72,7 @@ void Study::start_default() {
 }
 
 std::string Study::start(Trial& trial) {
-  trial.origin = trial.params;
+  trial.origin = trial.first = trial.params;
   return place(trial, [&] { return options_.configure(trial.params); });
 }
 

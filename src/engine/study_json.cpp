@@ -197,6 +197,7 @@ Json trial_json(const Trial& trial, const NameImage& name) {
           {"best_step", trial.best_step},
           {"lineage", list_json(trial.lineage, event_json)},
           {"rounds", list_json(trial.rounds, span_json)},
+          {"first", to_json(trial.first)},
           {"origin", to_json(trial.origin)},
           {"schedule", list_json(trial.schedule, change_json)},
           {"best_origin", to_json(trial.best_origin)},
@@ -241,6 +242,7 @@ Trial trial_from(const Json& json, TrialId id, std::size_t lanes, const FindImag
   trial.best_step = whole_from(json.at("best_step"));
   trial.lineage = list_from(json.at("lineage"), event_from);
   trial.rounds = list_from(json.at("rounds"), span_from);
+  trial.first = params_from_json(json.at("first"));
   trial.origin = params_from_json(json.at("origin"));
   trial.schedule = list_from(json.at("schedule"), change_from);
   trial.best_origin = params_from_json(json.at("best_origin"));

@@ -51,6 +51,7 @@ struct RoundSpan {
 struct Trial {
   TrialId id;
   Params params;       ///< the searched parameters, as they are now
+  Params first;        ///< the same as it began, before a population changed any
   TrainConfig config;  ///< with params applied
   TrialState state = TrialState::running;
   std::string reason;  ///< "" for completed

@@ -1,4 +1,3 @@
-#include <algorithm>
 #include <filesystem>
 #include <memory>
 #include <utility>
@@ -40,13 +39,6 @@ void write_best(const Session& session, const StudyResult& result, std::vector<L
     rename_path(fresh, best, on_fault);
   }
   write_file_atomically(run / "best.yaml", to_yaml(best_config(session, winner)), on_fault);
-}
-
-// Lanes work side by side: what the slowest took.
-double evaluation_seconds(const std::vector<LaneParts>& lanes) {
-  double most = 0;
-  for (const LaneParts& lane : lanes) most = std::max(most, lane.trainer->evaluation_seconds());
-  return most;
 }
 
 // What is known of the run's inputs once it has ended.
@@ -98,7 +90,7 @@ ReportFacts conduct_tune(Session& session, const StudyHooks& hooks, const PastTr
   const Played played = recorded.play(std::move(options), *tuner, lanes_of(lanes), {}, watcher);
   known.rungs = rungs();
   known.guarded_levels = tuner->looks().distrusted;
-  if (!from) known.evaluation_seconds = evaluation_seconds(lanes);  // else it is of a part
+  known.evaluation_seconds = played.evaluation_seconds;
   add_hashes(known, config.run.out, recorded.hashed_inputs());
   ReportFacts summary = write_results(session, summarize(std::move(known), played.result, played.seconds),
                                       played.result, lanes, recorded.on_fault());

@@ -1,5 +1,6 @@
 #include "host/recorded_study.h"
 
+#include <algorithm>
 #include <chrono>
 #include <utility>
 
@@ -38,6 +39,13 @@ Played play(const RecordedStudy& study, StudyOptions options, Tuner& tuner, cons
     return before + std::chrono::duration<double>(Clock::now() - started).count();
   };
 
+  // Lanes work side by side: what the slowest took.
+  const auto evaluating = [before = saved ? saved->evaluation_seconds : 0, &lanes] {
+    double most = 0;
+    for (const Lane* lane : lanes) most = std::max(most, lane->evaluation_seconds());
+    return before + most;
+  };
+
   RunFiles files(study.run, disk.handler());
   if (saved) {
     files.reopen(saved->files);
@@ -55,6 +63,7 @@ Played play(const RecordedStudy& study, StudyOptions options, Tuner& tuner, cons
   Saver saver(files, {.every = study.save_every,
                       .beside = study.saves_beside,
                       .seconds = seconds,
+                      .evaluation_seconds = evaluating,
                       .say = hooks.say ? hooks.say : [](const std::string&) {},
                       .on_saved = study.on_saved});
   if (saved) saver.go_on_from(*saved);
@@ -72,7 +81,7 @@ Played play(const RecordedStudy& study, StudyOptions options, Tuner& tuner, cons
   saver.wait();
   record.finish();
   sync_files(files.take_changed());
-  return {std::move(result), seconds()};
+  return {std::move(result), seconds(), evaluating()};
 }
 
 void complete(const std::filesystem::path& run, const OnDiskFault& on_fault) {

@@ -44,7 +44,8 @@ struct RecordedStudy {
 
 struct Played {
   StudyResult result;
-  double seconds = 0;  ///< what went before a resume included
+  double seconds = 0;             ///< what went before a resume included
+  double evaluation_seconds = 0;  ///< of these in evaluations
 };
 
 /// `options`: all but stop and savers, which are the hooks'. `disk` is asked and told of everything that is

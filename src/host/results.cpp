@@ -143,6 +143,9 @@ ReportFacts known_before(const Session& session) {
   study.scheduler = config.tune.scheduler->name;
   study.metric = config.tune.metric;
   if (const std::string compared = rung_metric(config).name; compared != study.metric) study.rung_metric = compared;
+  for (const Metric& metric : wanted_metrics(config)) {
+    if (metric.name != study.metric) study.further.emplace_back(metric.name);
+  }
   study.direction = config.tune.direction;
   study.full = config.train.full();
   study.full_steps = last_step(config.train);

@@ -55,13 +55,9 @@ void describe_session(const Session& session) {
 
 void say_notes(const Session& session) {
   for (const auto& note : session.notes) session.say(note);
-  const auto &train = session.data.train.examples, &valid = session.data.valid.examples,
-             &test = session.data.test.examples;
-  for (const std::string& warning : {shared_warning(count_shared(train, valid), valid.size()),
-                                     test_warning(count_shared(train, test), test.size(), "training"),
-                                     test_warning(count_shared(valid, test), test.size(), "validation")}) {
-    if (!warning.empty()) session.say(warning);
-  }
+  const OpenedData& data = session.data;
+  for (const std::string& warning : shared_warnings(data.train.examples, data.valid.examples, data.test.examples))
+    session.say(warning);
 }
 
 FileLock begin_folder(const Session& session) {

@@ -16,6 +16,7 @@ TrialFacts trial_facts(const Trial& trial) {
     if (event.what == Action::Do::copy) fact.copy_of = event.from.value;
     facts.lineage.push_back(std::move(fact));
   }
+  if (!facts.lineage.empty()) facts.first = trial.first;
   for (const RoundSpan& span : trial.rounds) facts.rounds.push_back({span.first, span.last});
   return facts;
 }

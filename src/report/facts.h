@@ -50,6 +50,13 @@ struct RoundFacts {
   std::int64_t first = 0, last = 0;
 };
 
+/// A metric that is logged besides the tuned one (run.metrics).
+struct FurtherFact {
+  std::string metric;
+  double value = 0;
+  std::int64_t step = 0;  ///< of the trial's metric, or the last at which it was measured
+};
+
 struct TrialFacts {
   std::int64_t id = 0;
   Params params;  ///< as they are at its end
@@ -59,7 +66,9 @@ struct TrialFacts {
   std::int64_t steps = 0;                       ///< steps trained
   std::vector<CurvePoint> train_loss, metrics;  ///< from metrics.jsonl: each step, and study.metric where evaluated
   std::vector<CurvePoint> compared;             ///< from there too: study.rung_metric, where that is another
+  std::vector<FurtherFact> further;             ///< of study.further, those that were measured; from metrics.jsonl
   std::vector<LineageFact> lineage;
+  Params first;                    ///< as it began, before its lineage; empty without one
   std::vector<RoundFacts> rounds;  ///< ascending
 };
 
@@ -139,6 +148,7 @@ struct ReportFacts {
   std::string model, train_data, valid_data, device, version;
   std::vector<std::string> train_files, valid_files;  ///< as they were given; no valid_files: held out of train_files
   std::string sampler, scheduler, metric = "valid_loss";
+  std::vector<std::string> further;  ///< metrics that are logged besides
   Direction direction = Direction::minimize;
   bool full = false;                   ///< full fine-tuning, not LoRA
   std::int64_t full_steps = 0;         ///< budget of one trial

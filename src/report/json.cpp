@@ -67,13 +67,28 @@ ScheduleFact schedule_from(const Json& json) {
   return change;
 }
 
+Json further_json(const std::vector<FurtherFact>& further) {
+  Json json = Json::object();
+  for (const FurtherFact& fact : further)
+    json[fact.metric] = {{"value", number_to_json(fact.value)}, {"step", fact.step}};
+  return json;
+}
+std::vector<FurtherFact> further_from(const Json& json) {
+  std::vector<FurtherFact> further;
+  for (const auto& [name, fact] : json.items())
+    further.push_back({name, number_from_json(fact.at("value")), fact.at("step").get<std::int64_t>()});
+  return further;
+}
+
 Json trial_json(const TrialFacts& trial) {
   Json json = {{"id", trial.id},         {"params", to_json(trial.params)},       {"state", trial.state},
                {"reason", trial.reason}, {"metric", optional_json(trial.metric)}, {"step", trial.step},
                {"steps", trial.steps}};
   if (!trial.rounds.empty())
     json["rounds"] = list_json(trial.rounds, [](const RoundFacts& span) { return Json{span.first, span.last}; });
+  if (!trial.further.empty()) json["further_metrics"] = further_json(trial.further);
   if (!trial.lineage.empty()) json["lineage"] = list_json(trial.lineage, lineage_json);
+  if (!trial.first.empty()) json["first_params"] = to_json(trial.first);
   return json;
 }
 TrialFacts trial_from(const Json& json) {
@@ -90,7 +105,9 @@ TrialFacts trial_from(const Json& json) {
     if (rounds.first < 1 || rounds.last < rounds.first) throw bad_input("", "impossible rounds of a trial");
     return rounds;
   });
+  if (json.contains("further_metrics")) trial.further = further_from(json["further_metrics"]);
   read_list(json, "lineage", trial.lineage, lineage_from);
+  if (json.contains("first_params")) trial.first = params_from_json(json["first_params"]);
   return trial;
 }
 
@@ -101,6 +118,7 @@ Json best_json(const ReportFacts& study) {
                {"params", to_json(best.params)},
                {"metric", optional_json(best.metric)},
                {"step", best.step}};
+  if (!best.further.empty()) json["further_metrics"] = further_json(best.further);
   if (!study.best_schedule.empty()) json["schedule"] = list_json(study.best_schedule, schedule_json);
   return json;
 }
@@ -132,6 +150,7 @@ Json about_json(const ReportFacts& study) {
                {"interrupted", study.interrupted},
                {"stopped_by", study.stopped_by}};
   if (!study.test_files.empty()) json["test_files"] = study.test_files;
+  if (!study.further.empty()) json["further_metrics"] = study.further;
   return json;
 }
 void read_about(const Json& json, ReportFacts& study) {
@@ -143,6 +162,7 @@ void read_about(const Json& json, ReportFacts& study) {
   read_list(json, "train_files", study.train_files, as_text);
   read_list(json, "valid_files", study.valid_files, as_text);
   read_list(json, "test_files", study.test_files, as_text);
+  read_list(json, "further_metrics", study.further, as_text);
   study.device = text("device");
   study.version = text("version");
   study.sampler = text("sampler");

@@ -1,5 +1,7 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "core/number.h"
 #include "core/text.h"
 #include "report/facts.h"
@@ -50,12 +52,18 @@ std::string report_markdown(const ReportFacts& study) {
       fmt::format("- training data: {}\n- validation data: {}\n- sampler {}, scheduler {}, {} steps a trial\n- {}\n\n",
                   markdown_cell(study.train_data), markdown_cell(study.valid_data), study.sampler, study.scheduler,
                   study.full_steps, markdown_cell(study.device));
+  if (study.best) {
+    const TrialFacts& best = study.trials[*study.best];
+    if (const std::string further = further_text(best); !further.empty())
+      text += fmt::format("Further metrics of trial {}: {}.\n\n", best.id, further);
+  }
   text += "| trial | " + study.metric + " | step | state | reason |";
+  for (const std::string& metric : study.further) text += " " + metric + " |";
   std::vector<std::string> names;
   for (const ParameterFacts& parameter : searched(study)) names.push_back(parameter.name);
   for (const auto& name : names) text += " " + markdown_cell(name) + " |";
   text += "\n|---|---|---|---|---|" + std::string();
-  for (std::size_t i = 0; i < names.size(); ++i) text += "---|";
+  for (std::size_t i = 0; i < study.further.size() + names.size(); ++i) text += "---|";
   text += "\n";
   for (std::size_t i = 0; i < study.trials.size(); ++i) {
     const TrialFacts& trial = study.trials[i];
@@ -63,6 +71,10 @@ std::string report_markdown(const ReportFacts& study) {
     text += fmt::format("| {}{} | {} | {} | {} | {} |", trial.id, best ? " (best)" : "",
                         trial.metric ? fmt::format("{:.6g}", *trial.metric) : "-",
                         trial.metric ? std::to_string(trial.step) : "-", trial.state, markdown_cell(trial.reason));
+    for (const std::string& metric : study.further) {
+      const auto found = std::ranges::find(trial.further, metric, &FurtherFact::metric);
+      text += found == trial.further.end() ? "  |" : fmt::format(" {:.6g} |", found->value);
+    }
     for (const auto& name : names) {
       const Value* value = find_param(trial.params, name);
       text += " " + (value ? markdown_cell(to_text(*value)) : "") + " |";

@@ -167,8 +167,9 @@ std::optional<Params> params_at(const TrialFacts& trial, std::int64_t step) {
   // Back to the last copy before it, after which everything is known.
   auto copy = later;
   while (copy != trial.lineage.begin() && !std::prev(copy)->copy_of) --copy;
-  if (copy == trial.lineage.begin()) return std::nullopt;
-  Params params = std::prev(copy)->params;
+  const bool began = copy == trial.lineage.begin();
+  if (began && trial.first.empty()) return std::nullopt;
+  Params params = began ? trial.first : std::prev(copy)->params;
   for (auto event = copy; event != later; ++event) {
     for (const auto& [name, value] : event->params) set_param(params, name, value);
   }

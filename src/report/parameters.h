@@ -17,8 +17,8 @@ std::optional<double> metric_at(const TrialFacts& trial, std::int64_t step);
 /// evaluated, and no fewer than five, have a metric; 0 without one.
 std::int64_t comparable_step(const std::vector<TrialFacts>& trials);
 
-/// The parameters with which a trial did step `step`, of which its lineage may leave nothing known: what a member of a
-/// population had before it was changed for the first time is not written down.
+/// The parameters with which a trial did step `step`. Nothing where a report of an earlier version does not have what a
+/// member of a population began with.
 std::optional<Params> params_at(const TrialFacts& trial, std::int64_t step);
 
 /// study.search; where a report of an earlier version has none, what its trials show of it.

@@ -92,6 +92,8 @@ std::string report_text(const ReportFacts& study) {
   if (study.best) {
     for (const auto& [name, value] : study.trials[*study.best].params)
       text += fmt::format("  {} = {}\n", name, to_text(value));
+    if (const std::string further = further_text(study.trials[*study.best]); !further.empty())
+      text += "  further metrics: " + further + "\n";
   }
   for (const auto& [hint, evidence] : hints_to_show(study)) text += fmt::format("hint: {} ({})\n", hint, evidence);
   for (const std::string& sentence : {last_look_text(study), audit_text(study), rung_agreement_text(study)})

@@ -42,6 +42,15 @@ std::string last_look_text(const ReportFacts& study) {
   return "The last look at the best could not be had, so less is said of how sure this is: " + study.look_failure + ".";
 }
 
+std::string further_text(const TrialFacts& trial) {
+  std::string text;
+  for (const FurtherFact& fact : trial.further) {
+    text += fmt::format("{}{} {:.5g}", text.empty() ? "" : ", ", fact.metric, fact.value);
+    if (fact.step != trial.step) text += fmt::format(" (at step {})", fact.step);
+  }
+  return text;
+}
+
 std::string audit_text(const ReportFacts& study) {
   if (!study.audit) return "";
   const auto& [trials, won] = *study.audit;

@@ -28,6 +28,10 @@ std::string last_look_text(const ReportFacts& study);
 /// What the trials that ran on after they were stopped say; "" without an audit.
 std::string audit_text(const ReportFacts& study);
 
+/// "macro_f1 0.55, exact_match 0.2 (at step 90)": what else was measured of the trial, at the step of its metric where
+/// no other is named; "" for nothing.
+std::string further_text(const TrialFacts& trial);
+
 /// "valid_loss at rungs ranks trials as exact_match at the end: Spearman 0.83 over 12 trials."; "" where rungs compare
 /// the metric itself.
 std::string rung_agreement_text(const ReportFacts& study);

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
@@ -122,10 +124,29 @@ void TrialWriter::on_end(const Trial& trial) {
   write(kTrial, json.dump(1) + "\n");
 }
 
+namespace {
+
+// At the step of the trial's metric, else the last that there is.
+void take_further(const Json& line, std::int64_t step, const ReportFacts& study, TrialFacts& trial) {
+  for (const std::string& name : study.further) {
+    if (!line.contains(name)) continue;
+    const double value = number_from_json(line[name]);
+    if (!std::isfinite(value)) continue;
+    const auto found = std::ranges::find(trial.further, name, &FurtherFact::metric);
+    if (found == trial.further.end())
+      trial.further.push_back({name, value, step});
+    else if (found->step != trial.step)
+      *found = {name, value, step};
+  }
+}
+
+}  // namespace
+
 void read_curves(const std::filesystem::path& run, ReportFacts& study) {
   for (auto& trial : study.trials) {
     const auto path = trial_folder(run, trial.id) / "metrics.jsonl";
     if (!std::filesystem::exists(path)) continue;
+    trial.further.clear();
     const std::string content = read_file(path);
     std::int64_t number = 0;
     for (const auto& line : split(content, '\n')) {
@@ -138,6 +159,7 @@ void read_curves(const std::filesystem::path& run, ReportFacts& study) {
       const auto step = json["step"].get<std::int64_t>();
       if (json.contains("train_loss")) trial.train_loss.push_back({step, number_from_json(json["train_loss"])});
       if (json.contains(study.metric)) trial.metrics.push_back({step, number_from_json(json[study.metric])});
+      take_further(json, step, study, trial);
       if (!study.rung_metric.empty() && json.contains(study.rung_metric))
         trial.compared.push_back({step, number_from_json(json[study.rung_metric])});
     }

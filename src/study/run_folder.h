@@ -52,7 +52,8 @@ std::optional<std::int64_t> trial_of_folder(const std::filesystem::path& folder)
 void remove_trials(const std::filesystem::path& parent, const std::vector<std::string>& names,
                    const std::function<bool(std::int64_t id)>& never_ran, const OnDiskFault& on_fault = {});
 
-/// Reads metrics.jsonl of every trial into the curves, of the training loss and of study.metric. A missing file leaves
+/// Reads metrics.jsonl of every trial into the curves, of the training loss and of study.metric, and into what else was
+/// measured (study.further). A missing file leaves
 /// a curve empty; a damaged line is an error naming file:line.
 void read_curves(const std::filesystem::path& run, ReportFacts& study);
 

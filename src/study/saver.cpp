@@ -62,6 +62,7 @@ void Saver::save(const StudyState& snapshot) {
   files_.flush();
   asked_ = options_.seconds();
   SavedStudy study{.state = snapshot, .files = files_.covered(), .seconds = asked_};
+  study.evaluation_seconds = options_.evaluation_seconds();
   auto work = [this, study = std::move(study), changed = files_.take_changed()] { write(study, changed); };
   try {
     under_way_ = std::async(options_.beside ? std::launch::async : std::launch::deferred, work);

@@ -31,6 +31,7 @@ struct SaverOptions {
   std::optional<std::int64_t> every;  ///< rounds; nothing = auto, 0 = never
   bool beside = true;                 ///< false: save() returns when it is done
   std::function<double()> seconds;    ///< of the study so far, what went before a resume included
+  std::function<double()> evaluation_seconds = [] { return 0.0; };  ///< of these in evaluations; on the study's thread
   std::function<void(const std::string&)> say = [](const std::string&) {};  ///< from any thread
   std::function<void()> on_saved = [] {};                                   ///< after each save, on the saver's thread
 };

@@ -139,9 +139,13 @@ void SaveWriter::write_state(const std::string& name, const SavedStudy& study) {
   Json images = Json::object();
   for (const auto& [image, kept] : used_)
     images[kept.name] = {{"bytes", kept.written.bytes}, {"hash", kept.written.hash}};
-  const Json json = {{"format", kSaveFormat},    {"version", kSaveVersion},
-                     {"seconds", study.seconds}, {"files", files_json(study.files)},
-                     {"images", images},         {"study", loop}};
+  const Json json = {{"format", kSaveFormat},
+                     {"version", kSaveVersion},
+                     {"seconds", study.seconds},
+                     {"evaluation_seconds", study.evaluation_seconds},
+                     {"files", files_json(study.files)},
+                     {"images", images},
+                     {"study", loop}};
   const std::string content = json.dump() + "\n";
   write_file_atomically(folder_ / name, content, on_fault_);
   state_ = {.hash = content_hash(content), .bytes = content.size()};
@@ -219,6 +223,7 @@ SavedStudy read_save(const fs::path& run, const SaveRow& row, const std::vector<
     study.state = study_from_json(json.at("study"), lanes.size(), find);
     study.files = files_of(json.at("files"));
     study.seconds = json.at("seconds").get<double>();
+    study.evaluation_seconds = json.at("evaluation_seconds").get<double>();
     study.names.insert(row.name);
     for (const auto& [name, image] : json.at("images").items()) study.names.insert(name);
     return study;

@@ -33,6 +33,7 @@ struct SavedStudy {
   StudyState state;
   CoveredFiles files;                ///< RunFiles::covered
   double seconds = 0;                ///< that the study has taken
+  double evaluation_seconds = 0;     ///< of these in evaluations
   std::set<std::string> names = {};  ///< read_save: its files in saves/
 };
 

@@ -107,7 +107,7 @@ TEST(Choices, OfARowAreFoundByTextLabelAndIndex) {
   EXPECT_EQ(right(numbered, 3), 2u) << "there is no index 3";
   EXPECT_NE(error_of([&] { right(numbered, 1); }).find("the label of one choice and the index of another"),
             std::string::npos);
-  for (const Json& answer : {Json("d"), Json(3), Json(-1), Json(1.5)})
+  for (const Json& answer : {Json("d"), Json(3), Json(-1), Json(1.5), Json("99999999999999999999999")})
     EXPECT_NE(error_of([&] { right({"a", "b", "c"}, answer); }).find("none of the row's 3 choices"), std::string::npos);
 }
 
@@ -184,6 +184,50 @@ TEST(Choices, ThoseTooLongAreLeftOutAndCounted) {
                              {"a", "b"}, options);
   EXPECT_EQ(set.rows.size(), 1u);
   EXPECT_EQ(set.too_long, 1);
+  EXPECT_EQ(load(R"({"prompt":"p","completion":"a"})"
+                 "\n",
+                 {"a", "a long one"}, options)
+                .too_long,
+            1)
+      << "with one of the choices";
+}
+
+// Earlier answers are part of the question, as they are in training.
+TEST(Choices, OfALongerConversationAreItsLastAnswer) {
+  DataOptions options;
+  options.chat_template = "chatml";
+  const ChoiceSet set = load(
+      R"({"messages":[{"role":"user","content":"q"},{"role":"assistant","content":"no"},{"role":"user","content":"r"},)"
+      R"({"role":"assistant","content":"yes"}]})"
+      "\n",
+      {"yes", "no"}, options);
+  ASSERT_EQ(set.rows.size(), 1u);
+  EXPECT_EQ(text_of(set.rows[0].continuations[0]), text_of(letters_tokenizer()->encode("yes<|im_end|>", false).ids));
+  EXPECT_NE(text_of(set.rows[0].prompt).find("no<|im_end|>"), std::string::npos) << text_of(set.rows[0].prompt);
+}
+
+// What two answers begin with alike is part of both: by bytes of the choice it counts.
+TEST(Choices, KeepWhatTheyBeginWith) {
+  const ChoiceSet set = load(R"({"prompt":"p: ","choices":["abc","abd"],"answer":0})"
+                             "\n",
+                             {});
+  for (std::size_t i = 0; i < 2; ++i)
+    EXPECT_NE(text_of(set.rows.at(0).continuations.at(i)).find(i == 0 ? "abc" : "abd"), std::string::npos);
+}
+
+TEST(Choices, AreMeasuredWithoutTheSpaceAroundThem) {
+  const ChoiceSet set = load(R"({"prompt":"p:","choices":[" a b ","c\n"],"answer":1})"
+                             "\n",
+                             {});
+  EXPECT_EQ(set.rows.at(0).bytes, (std::vector<std::int64_t>{3, 1}));
+}
+
+// A label that no row has is a slip most likely; a broken row is named by whoever needs its answer.
+TEST(Choices, LabelsThatNoRowHasAreFound) {
+  const File file(Json{{"prompt", "p"}, {"completion", " no"}}.dump() + "\nbroken\n" +
+                  Json{{"prompt", "p"}, {"completion", "yes "}}.dump() + "\n");
+  EXPECT_EQ(unseen_labels({"yes", "no", "mabye"}, file.files(), {}), Texts{"mabye"});
+  EXPECT_TRUE(unseen_labels({" yes", "no"}, file.files(), {}).empty()) << "white space around them aside";
 }
 
 TEST(Choices, DistinctCompletionsComeInOrderOfAppearance) {

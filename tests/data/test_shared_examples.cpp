@@ -28,5 +28,15 @@ TEST(SharedExamples, TheWarningSaysHowMany) {
   EXPECT_NE(shared_warning(1234, 5000).find("1,234 of 5,000"), std::string::npos) << shared_warning(1234, 5000);
 }
 
+TEST(SharedExamples, AreSoughtInValidationAndTestData) {
+  const auto train = examples({{1}, {2}}), valid = examples({{2}, {3}}), test = examples({{1}, {2}, {3}, {4}});
+  const std::vector<std::string> warnings = shared_warnings(train, valid, test);
+  ASSERT_EQ(warnings.size(), 3u);
+  EXPECT_NE(warnings[0].find("1 of 2 validation examples"), std::string::npos) << warnings[0];
+  EXPECT_NE(warnings[1].find("2 of 4 test examples also occur in training data"), std::string::npos) << warnings[1];
+  EXPECT_NE(warnings[2].find("2 of 4 test examples also occur in validation data"), std::string::npos) << warnings[2];
+  EXPECT_TRUE(shared_warnings(train, {}, examples({{4}})).empty());
+}
+
 }  // namespace
 }  // namespace finetune::testing

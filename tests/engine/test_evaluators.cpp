@@ -103,6 +103,29 @@ TEST_F(Evaluators, TheLikeliestChoiceIsThatOfAPlainPass) {
   }
 }
 
+TEST_F(Evaluators, OfEqualChoicesTheFirstIsTaken) {
+  std::vector<ChoiceRow> rows = choice_rows();
+  for (ChoiceRow& row : rows) {
+    row.continuations[1] = row.continuations[2] = row.continuations[0];
+    row.bytes = {6, 6, 6};
+  }
+  const auto evaluator = make_choice_evaluator(rows, named({"multiple_choice", "multiple_choice_norm"}));
+  const MeasuredMetrics bare = evaluator->evaluate(pack_of(std::span(adapters_).last(1))).front();
+  for (const char* name : {"multiple_choice", "multiple_choice_norm"}) {
+    for (std::size_t i = 0; i < rows.size(); ++i)
+      EXPECT_EQ(bare.at(name).examples[i].value, rows[i].right == 0 ? 1 : 0) << name << i;
+  }
+}
+
+// What estimates of time and memory go by.
+TEST_F(Evaluators, SayWhatTheyAsk) {
+  const EvaluatorWork work = make_choice_evaluator(choice_rows(), named({"multiple_choice"}))->work();
+  EXPECT_EQ(work.prompt_tokens, 3 + 20 + 9 + 17 + 33 + 5 + 6 * (2 + 4 + 2)) << "a prompt once, each choice behind it";
+  EXPECT_EQ(work.sequences, 18);
+  EXPECT_EQ(work.longest, 33 + 4);
+  EXPECT_EQ(work.new_tokens, 0);
+}
+
 TEST_F(Evaluators, ChoicesOfATrialDoNotDependOnItsNeighbours) {
   expect_isolated(*make_choice_evaluator(choice_rows(), named({"multiple_choice", "multiple_choice_norm"})));
 }
@@ -157,6 +180,34 @@ TEST_F(Written, AnAnswerIsTakenOutOfBothSides) {
   const auto first_letter = [](const std::string& text) { return text.find_first_not_of(" \n") == 0; };
   const auto plain = static_cast<double>(std::ranges::count_if(written(texts_), first_letter));
   EXPECT_EQ(bare(*evaluator(references, options)).at("exact_match").value, plain / 5) << "all begin alike";
+}
+
+TEST_F(Written, ATextWithoutAnAnswerIsWrong) {
+  const std::vector<std::string> references(5, "#a");
+  TextEvaluatorOptions options{.metrics = named({"exact_match"}), .answer = "#(.)"};
+  EXPECT_EQ(bare(*evaluator(references, options)).at("exact_match").value, 0) << "nothing that is written has a mark";
+}
+
+// Behind a mark stands a row's expression; of what is written the first letter is the answer.
+TEST_F(Written, ARegularExpressionIsSearchedInTheAnswerAlone) {
+  TextEvaluatorOptions options{.metrics = named({"regex_match"}), .answer = "(?|#(.+)|^([^#])[^#]*$)"};
+  const std::vector<std::string> references(5, "#^.$"), texts = written(texts_);
+  const auto is_longer = [](const std::string& text) { return text.size() > 1; };
+  ASSERT_TRUE(std::ranges::all_of(texts, is_longer)) << "otherwise the whole text is one letter";
+  EXPECT_EQ(bare(*evaluator(references, options)).at("regex_match").value, 1);
+}
+
+// A program may judge rows that have no answer, and gets what was asked, what is right and what was written in place.
+TEST_F(Written, ACommandGetsEveryRow) {
+  const std::vector<std::string> references{"r", "", "", "", "s"};
+  const auto count = [&](const std::string& pattern) {
+    TextEvaluatorOptions options{.metrics = named({"command"}),
+                                 .command = {"sh", "-c", "grep -c '" + pattern + "' \"$1\"", "judge"}};
+    return bare(*evaluator(references, options)).at("command").value;
+  };
+  EXPECT_EQ(count("prediction"), 5);
+  EXPECT_EQ(count("^.\"prompt\":\"ab\",\"reference\":\"r\",\"prediction\":\"..*\".$"), 1);
+  EXPECT_EQ(count("^.\"prompt\":\"x\",\"reference\":\"s\""), 1);
 }
 
 TEST_F(Written, ARegularExpressionOfTheRowIsSearchedInTheText) {

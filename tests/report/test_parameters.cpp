@@ -94,7 +94,11 @@ TEST(Parameters, OfAPopulationAreThoseOfTheStep) {
   EXPECT_EQ(rate(21), 4) << "the first step with it";
   EXPECT_EQ(rate(20), 2) << "the change came after it";
   EXPECT_EQ(rate(11), 2);
-  EXPECT_EQ(rate(10), -1) << "what it began with is not written down";
+  EXPECT_EQ(rate(10), -1) << "an earlier version did not write down what it began with";
+  trial.first = {{"rate", 1.0}, {"decay", 0.5}};
+  EXPECT_EQ(rate(10), 1);
+  trial.lineage.erase(trial.lineage.begin());
+  EXPECT_EQ(rate(20), 1) << "the first event a change, not a copy";
   trial.lineage.pop_back();
   EXPECT_EQ(rate(30), 4) << "its own at the end";
 }

@@ -1,6 +1,8 @@
 // Reports: what they say, the fields of report.json and the table of report.md. The page has test_page.cpp.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
 
@@ -223,6 +225,47 @@ TEST(Words, OfAnAudit) {
   EXPECT_EQ(says(1, 0), "One stopped trial ran on to the end all the same, and it would not have won.");
   EXPECT_EQ(says(1, 1).find("One stopped trial ran on to the end all the same, and it would have won: stopping"), 0u);
   EXPECT_EQ(says(3, 0), "3 stopped trials ran on to the end all the same, and none of them would have won.");
+}
+
+TEST(FurtherMetrics, StandBesideTheTunedOne) {
+  ReportFacts made = made_trust();
+  made.further = {"macro_f1", "exact_match"};
+  TrialFacts& best = made.trials[*made.best];
+  best.further = {{"macro_f1", 0.5, best.step}, {"exact_match", 0.25, best.step + 5}};
+  const std::string text = fmt::format("macro_f1 0.5, exact_match 0.25 (at step {})", best.step + 5);
+  EXPECT_EQ(further_text(best), text);
+  EXPECT_NE(report_text(made).find("further metrics: " + text), std::string::npos);
+  const std::string markdown = report_markdown(made), html = report_html(made);
+  EXPECT_NE(markdown.find("Further metrics of trial " + std::to_string(best.id) + ": " + text), std::string::npos);
+  EXPECT_NE(markdown.find("| reason | macro_f1 | exact_match |"), std::string::npos);
+  EXPECT_NE(markdown.find("| 0.5 | 0.25 |"), std::string::npos);
+  EXPECT_NE(html.find(text), std::string::npos);
+  EXPECT_NE(html.find("<td class=n>0.5<td class=n>0.25<td class=n>"), std::string::npos);
+  const auto json = report_json(made);
+  EXPECT_EQ(json.at("best").at("further_metrics").at("macro_f1").at("value"), 0.5);
+  const ReportFacts again = facts_from_json("x", json);
+  EXPECT_EQ(again.further, made.further);
+  EXPECT_EQ(further_text(again.trials[*again.best]), text);
+  EXPECT_EQ(report_json(made_trust()).dump().find("further"), std::string::npos) << "none, where none is asked for";
+}
+
+// What was logged beside decides nothing, so a population's beginnings are all that a reader would miss.
+TEST(ReportJson, HasWhatAMemberOfAPopulationBeganWith) {
+  ReportFacts made = made_population();
+  const auto changed = std::ranges::find_if(made.trials, [](const auto& trial) { return !trial.lineage.empty(); });
+  ASSERT_NE(changed, made.trials.end());
+  changed->first = {{"train.learning_rate", 0.125}};
+  const ReportFacts again = facts_from_json("x", report_json(made));
+  EXPECT_EQ(again.trials[static_cast<std::size_t>(changed->id)].first, changed->first);
+}
+
+TEST(Words, OfALastLookThatFailed) {
+  ReportFacts made = made_trust();
+  EXPECT_EQ(last_look_text(made), "");
+  made.look_failure = "cpu: out of memory";
+  for (const std::string& text : {report_text(made), report_markdown(made), report_html(made)})
+    EXPECT_NE(text.find("The last look at the best could not be had"), std::string::npos) << text;
+  EXPECT_EQ(facts_from_json("x", report_json(made)).look_failure, made.look_failure);
 }
 
 TEST(Words, OfOneAndOfMany) {

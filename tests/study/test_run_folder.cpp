@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <fstream>
 #include <limits>
 #include <nlohmann/json.hpp>
 
@@ -198,6 +199,32 @@ TEST_F(RunFolder, CurvesAreReadByTrialAndAMissingFileLeavesThemEmpty) {
   EXPECT_EQ(study.trials[1].train_loss[0].value, 2.0);
   ASSERT_EQ(study.trials[1].metrics.size(), 1u);
   EXPECT_EQ(study.trials[1].metrics[0].value, 3.0);
+}
+
+// What is logged besides is taken at the step of the trial's metric; what was not measured there, where it was last.
+TEST_F(RunFolder, FurtherMetricsAreThoseOfTheTrialsBestStep) {
+  const fs::path folder = trial_folder(run_.path(), 0);
+  fs::create_directories(folder);
+  std::ofstream(folder / "metrics.jsonl") << R"({"step":10,"valid_loss":1.5,"macro_f1":0.5})"
+                                             "\n"
+                                             R"({"step":20,"valid_loss":1.75,"macro_f1":0.25,"exact_match":0.125})"
+                                             "\n"
+                                             R"({"step":30,"valid_loss":2.0,"macro_f1":0.75,"exact_match":"nan"})"
+                                             "\n";
+  ReportFacts study;
+  study.further = {"macro_f1", "exact_match", "command"};
+  study.trials = {{.id = 0, .metric = 1.5, .step = 10}};
+  for (const bool again : {false, true}) {
+    SCOPED_TRACE(again);  // of a report that was read back
+    read_curves(run_.path(), study);
+    const auto& further = study.trials[0].further;
+    ASSERT_EQ(further.size(), 2u) << "command was not measured";
+    EXPECT_EQ(further[0].metric, "macro_f1");
+    EXPECT_EQ(further[0].value, 0.5);
+    EXPECT_EQ(further[0].step, 10);
+    EXPECT_EQ(further[1].value, 0.125) << "not a number says nothing";
+    EXPECT_EQ(further[1].step, 20);
+  }
 }
 
 TEST_F(RunFolder, ADamagedLineIsNamed) {

@@ -65,6 +65,7 @@ class Saves : public ::testing::Test {
       saved.state.trials.push_back(trial_of(std::ssize(saved.state.trials), image_of(image)));
     saved.state.tokens_per_pass = {7};
     saved.seconds = 2.5;
+    saved.evaluation_seconds = 1.5;
     return saved;
   }
   std::set<std::string> on_disk() const {
@@ -107,6 +108,7 @@ TEST_F(Saves, AreReadBackAsTheyWere) {
   EXPECT_EQ(back.files.begin()->second.written.hash, "0");
   EXPECT_TRUE(back.files.begin()->second.ended);
   EXPECT_EQ(back.seconds, 2.5);
+  EXPECT_EQ(back.evaluation_seconds, 1.5) << "or the report of a study that is gone on with says less";
   EXPECT_EQ(trace_line(back.state), trace_line(saved.state));
   EXPECT_EQ(back.names, on_disk());
 }

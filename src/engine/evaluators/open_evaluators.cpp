@@ -77,6 +77,19 @@ void check_labels(const std::vector<std::string>& labels) {
   if (labels.size() == 1) throw bad_input("", "data.labels has a single label: there is nothing to choose from");
 }
 
+// Most likely a slip: each row's model would be offered an answer that is never right.
+void note_unseen_labels(const DataConfig& data, const std::vector<std::string>& asked, const DataOptions& options,
+                        std::vector<std::string>& notes) {
+  std::vector<std::string> files = data.train;
+  for (const std::string& file : asked) {
+    if (std::ranges::find(files, file) == files.end()) files.push_back(file);
+  }
+  const std::vector<std::string> unseen = unseen_labels(data.labels, files, options);
+  if (unseen.empty()) return;
+  notes.push_back(fmt::format("warning: data.labels: no row has {} for its completion; is it misspelt?",
+                              shortened(join(unseen, ", "))));
+}
+
 std::string rows_note(const std::vector<Metric>& metrics, std::size_t rows, std::size_t all) {
   if (rows == all) return "";
   return fmt::format("{}: {} of {} validation rows are asked, the same for all trials", names_of(metrics),
@@ -160,7 +173,11 @@ void settle_labels(RunConfig& config, const Dataset& data, const DataUse& use, s
   if (!own)
     for (const Metric& metric : of_sources(config, {MetricSource::choices})) metrics.push_back(metric);
   if (metrics.empty()) return;
-  if (!config.data.labels.empty()) return check_labels(config.data.labels);
+  if (!config.data.labels.empty()) {
+    check_labels(config.data.labels);
+    note_unseen_labels(config.data, data.files, data_options(config.data, use), notes);
+    return;
+  }
   const bool trains = !config.data.train.empty();
   const auto labels =
       distinct_completions(trains ? config.data.train : data.files, data_options(config.data, use), kMostLabels);
@@ -177,6 +194,21 @@ void settle_labels(RunConfig& config, const Dataset& data, const DataUse& use, s
       fmt::format("{}: the {} distinct completions of {} are {}: {}", names, labels.size(), source,
                   metrics.front().source == MetricSource::labels ? "the labels" : "the choices of every row",
                   shortened(join(labels, ", "))));
+}
+
+bool asks_all_rows(const RunConfig& config) {
+  return metric_named(config.tune.metric).source == MetricSource::loss && !config.tune.eval_share;
+}
+
+std::string all_rows_note(const RunConfig& config, const OpenedData& data) {
+  if (!asks_all_rows(config)) return "";
+  RunConfig limited = config;
+  limited.tune.eval_share = kShare;
+  const std::size_t rows = data.valid.examples.size(), fewer = limits_by_share(limited, data).losses;
+  if (fewer >= rows) return "";
+  return fmt::format("{} is over all {} validation rows; --set tune.eval_share={} would ask {} of them",
+                     config.tune.metric, with_commas(static_cast<long long>(rows)), kShare,
+                     with_commas(static_cast<long long>(fewer)));
 }
 
 RowLimits limits_by_share(const RunConfig& config, const OpenedData& data) {
@@ -198,8 +230,7 @@ RowLimits limits_by_share(const RunConfig& config, const OpenedData& data) {
   } else {
     limits = {rows_for(tokens / 2 / looks, valid.all), rows_for(tokens / 2, choosing), rows_for(tokens / 2, writing)};
   }
-  if (metric_named(config.tune.metric).source == MetricSource::loss && !config.tune.eval_share)
-    limits.losses = SIZE_MAX;
+  if (asks_all_rows(config)) limits.losses = SIZE_MAX;
   const auto asked = static_cast<std::size_t>(config.tune.generate.examples);
   limits.texts = config.is_given("tune.generate.examples") ? asked : std::min(asked, limits.texts);
   return limits;

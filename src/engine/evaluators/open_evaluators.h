@@ -23,9 +23,15 @@ struct RowLimits {
   std::size_t losses = SIZE_MAX, choices = SIZE_MAX, texts = SIZE_MAX;
 };
 
-/// So many that evaluations take tune.eval_share of a trial's time, by the tokens that either computes: nothing is
-/// measured, so that the same rows are asked on every machine. Texts no more than tune.generate.examples, and as many
-/// where that was given. Losses have no limit where they are tuned and tune.eval_share is not given.
+/// Whether a tuned loss is over all validation rows: tune.eval_share is not given.
+bool asks_all_rows(const RunConfig& config);
+
+/// That it is, and how many a share of the time would ask; "" where it would ask all too.
+std::string all_rows_note(const RunConfig& config, const OpenedData& data);
+
+/// So many, 32 at least, that evaluations take tune.eval_share of a trial's time, by the tokens that either computes:
+/// nothing is measured, so that the same rows are asked on every machine. Texts no more than tune.generate.examples,
+/// and as many where that was given. Losses have no limit where they are tuned and tune.eval_share is not given.
 RowLimits limits_by_share(const RunConfig& config, const OpenedData& data);
 
 /// Leaves `most` examples at most, always the same, in their order. Adds to `notes` how many.

@@ -22,6 +22,10 @@ std::string row(const ReportFacts& study, std::size_t index, const std::vector<P
                                  is_best(study, index) ? " class=best" : "", escape(trial.state));
   html += number_cell(trial.metric ? fmt::format("{:.6g}", *trial.metric) : "");
   html += number_cell(trial.metric ? std::to_string(trial.step) : "") + number_cell(std::to_string(trial.steps));
+  for (const std::string& metric : study.further) {
+    const auto found = std::ranges::find(trial.further, metric, &FurtherFact::metric);
+    html += number_cell(found == trial.further.end() ? "" : fmt::format("{:.6g}", found->value));
+  }
   for (const ParameterFacts& parameter : search) {
     const Value* value = find_param(trial.params, parameter.name);
     html += number_cell(value != nullptr ? short_value(*value) : "");
@@ -59,10 +63,15 @@ std::string trials_section(const ReportFacts& study) {
       "<thead><tr>";
   for (const char* name : kFirstColumns) html += column(name, false);
   html += column(study.metric, true) + column("at step", true) + column("steps", true);
+  for (const std::string& metric : study.further) html += column(metric, true);
   for (const ParameterFacts& parameter : search) html += column(parameter.name, true);
   html += column("reason", false) + "</tr></thead><tbody>\n";
   for (std::size_t i = 0; i < study.trials.size(); ++i) html += row(study, i, search);
-  return html + "</tbody></table></div>";
+  html += "</tbody></table></div>";
+  if (!study.further.empty())
+    html += "<p class=\"soft\">Further metrics are of the step at which " + escape(study.metric) +
+            " stands, or of the last at which they were measured.</p>";
+  return html;
 }
 
 }  // namespace finetune::html

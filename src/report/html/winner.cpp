@@ -5,6 +5,7 @@
 #include "core/text.h"
 #include "report/html/sections.h"
 #include "report/html/text.h"
+#include "report/words.h"
 
 namespace finetune::html {
 namespace {
@@ -51,7 +52,10 @@ std::string figures(const ReportFacts& study) {
                                                                                        : "best of the stopped",
                                                                    second->trial->id, second->trial->step));
   }
-  return html + "</ul>";
+  html += "</ul>";
+  if (const std::string further = further_text(best); !further.empty())
+    html += "<p>Further metrics of trial " + std::to_string(best.id) + ": " + escape(further) + ".</p>";
+  return html;
 }
 
 // Where neither seeds nor examples were measured: what one seed and one validation set say of how sure the choice is.
