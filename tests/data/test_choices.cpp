@@ -203,7 +203,7 @@ TEST(Choices, OfALongerConversationAreItsLastAnswer) {
       {"yes", "no"}, options);
   ASSERT_EQ(set.rows.size(), 1u);
   EXPECT_EQ(text_of(set.rows[0].continuations[0]), text_of(letters_tokenizer()->encode("yes<|im_end|>", false).ids));
-  EXPECT_NE(text_of(set.rows[0].prompt).find("no<|im_end|>"), std::string::npos) << text_of(set.rows[0].prompt);
+  EXPECT_NE(text_of(set.rows[0].prompt).find("n o <|im_end|>"), std::string::npos) << text_of(set.rows[0].prompt);
 }
 
 // What two answers begin with alike is part of both: by bytes of the choice it counts.
@@ -212,7 +212,8 @@ TEST(Choices, KeepWhatTheyBeginWith) {
                              "\n",
                              {});
   for (std::size_t i = 0; i < 2; ++i)
-    EXPECT_NE(text_of(set.rows.at(0).continuations.at(i)).find(i == 0 ? "abc" : "abd"), std::string::npos);
+    EXPECT_NE(text_of(set.rows.at(0).continuations.at(i)).find(i == 0 ? "a b c" : "a b d"), std::string::npos)
+        << text_of(set.rows[0].continuations[i]);
 }
 
 TEST(Choices, AreMeasuredWithoutTheSpaceAroundThem) {
