@@ -103,9 +103,9 @@ std::string population_section(const ReportFacts& study) {
     for (const LineageFact& event : trial.lineage) ++(event.copy_of ? copied : changed);
   }
   const auto times = [](std::size_t count) { return count == 1 ? "once" : fmt::format("{} times", count); };
-  std::string html = "<p class=\"soft\">Weights were copied " + (copied > 0 ? times(copied) : "never") +
-                     ". Parameters changed " + (changed > 0 ? times(changed) : "never") +
-                     " without a copy.</p><ul class=\"legend\">";
+  std::string html = "<p class=\"soft\">Weights were copied " + (copied > 0 ? times(copied) : "never") + "." +
+                     (changed > 0 ? " Parameters changed " + times(changed) + " without a copy." : "") +
+                     "</p><ul class=\"legend\">";
   if (study.best) html += "<li><i class=\"key best\"></i>the way of the best weights</li>";
   if (copied > 0) html += "<li><i class=\"key copy\"></i>a copy: the dot is at the trial that got them</li>";
   return html + "</ul>" + descent(study) + schedules(study);
