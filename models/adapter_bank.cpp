@@ -13,18 +13,35 @@ AdapterBank::AdapterBank(const DecoderOptions& model, const BankOptions& options
     : model_(model), options_(options) {
   options_.rank = computed_rank(options.rank);
   places_.resize(static_cast<std::size_t>(model.layers));
+  std::int64_t outputs = 0;
   for (auto& layer : places_) {
     for (const Projection projection : options.targets.members()) {
+      const std::int64_t out = projection_out(model, projection);
       layer[projection].a = parameters_;
       parameters_ += options_.rank * projection_in(model, projection);
       layer[projection].b = parameters_;
-      parameters_ += options_.rank * projection_out(model, projection);
+      parameters_ += options_.rank * out;
+      layer[projection].m = parameters_;
+      parameters_ += options_.magnitudes ? out : 0;
+      layer[projection].output = outputs;
+      outputs += out;
     }
   }
   const auto storage = at::TensorOptions().dtype(options_.dtype).device(device);
   for (auto* tensor : {&params_SP, &grads_SP, &first_SP, &second_SP}) {
     *tensor = at::zeros({options_.slots, parameters_}, storage);
   }
+  if (!options_.magnitudes) return;
+  factors_SM_ = at::ones({options_.slots, outputs}, storage);
+  inverse_norms_SM_ = at::ones({options_.slots, outputs}, storage);
+}
+
+at::Tensor AdapterBank::magnitudes(const at::Tensor& storage_SP, std::int64_t layer, Projection projection) const {
+  return storage_SP.narrow(1, place(layer, projection).m, projection_out(model_, projection));
+}
+
+at::Tensor AdapterBank::derived(const at::Tensor& storage_SM, std::int64_t layer, Projection projection) const {
+  return storage_SM.narrow(1, place(layer, projection).output, projection_out(model_, projection));
 }
 
 const AdapterBank::Place& AdapterBank::place(std::int64_t layer, Projection projection) const {
@@ -64,9 +81,10 @@ void AdapterBank::load(std::int64_t slot, const SlotOptions& options, const Adap
   for (auto* tensor : {&params_SP, &grads_SP, &first_SP, &second_SP}) tensor->select(0, slot).zero_();
   for (std::int64_t layer = 0; layer < model_.layers; ++layer) {
     for (const Projection projection : options.targets.members()) {
-      const auto& [a_RD, b_OR] = adapter.at(layer, projection);
+      const auto& [a_RD, b_OR, m_O] = adapter.at(layer, projection);
       a_SRD(layer, projection).select(0, slot).narrow(0, 0, options.rank).copy_(a_RD);
       b_SOR(layer, projection).select(0, slot).narrow(1, 0, options.rank).copy_(b_OR);
+      if (options.dora) m_SO(layer, projection).select(0, slot).copy_(m_O);
     }
   }
 }
@@ -75,9 +93,11 @@ AdapterTensors AdapterBank::extract(std::int64_t slot, const SlotOptions& option
   AdapterTensors adapter(model_.layers);
   for (std::int64_t layer = 0; layer < model_.layers; ++layer) {
     for (const Projection projection : options.targets.members()) {
-      auto& [a_RD, b_OR] = adapter.at(layer, projection);
-      a_RD = a_SRD(layer, projection).select(0, slot).narrow(0, 0, options.rank).cpu().contiguous().clone();
-      b_OR = b_SOR(layer, projection).select(0, slot).narrow(1, 0, options.rank).cpu().contiguous().clone();
+      auto& [a_RD, b_OR, m_O] = adapter.at(layer, projection);
+      const std::int64_t rank = options.stored_rank();
+      a_RD = a_SRD(layer, projection).select(0, slot).narrow(0, 0, rank).cpu().contiguous().clone();
+      b_OR = b_SOR(layer, projection).select(0, slot).narrow(1, 0, rank).cpu().contiguous().clone();
+      if (options.dora) m_O = m_SO(layer, projection).select(0, slot).cpu().contiguous().clone();
     }
   }
   return adapter;
@@ -94,7 +114,8 @@ std::vector<kernels::ParameterRange> AdapterBank::ranges(double ratio) const {
     for (const Projection projection : options_.targets.members()) {
       const Place& own = place(layer, projection);
       ranges.push_back({own.a, own.b});
-      ranges.push_back({own.b, own.b + options_.rank * projection_out(model_, projection), ratio});
+      const std::int64_t out = projection_out(model_, projection);
+      ranges.push_back({own.b, own.m + (options_.magnitudes ? out : 0), ratio});
     }
   }
   return ranges;
@@ -102,12 +123,15 @@ std::vector<kernels::ParameterRange> AdapterBank::ranges(double ratio) const {
 
 std::vector<ops::Piece> AdapterBank::pieces(const SlotOptions& options) const {
   std::vector<ops::Piece> pieces;
-  const std::int64_t rank = computed_rank(options.rank);
+  // What stands behind the rank of a pissa adapter is not trained.
+  const std::int64_t rank = options.pissa ? options.rank : computed_rank(options.rank);
   for (std::int64_t layer = 0; layer < model_.layers; ++layer) {
     for (const Projection projection : options.targets.members()) {
       const std::int64_t in = projection_in(model_, projection), out = projection_out(model_, projection);
       pieces.push_back({.offset = place(layer, projection).a, .rows = rank, .length = in, .stride = in});
       pieces.push_back({.offset = place(layer, projection).b, .rows = out, .length = rank, .stride = options_.rank});
+      if (options.dora)
+        pieces.push_back({.offset = place(layer, projection).m, .rows = 1, .length = out, .stride = out});
     }
   }
   return pieces;

@@ -23,12 +23,20 @@ struct BankOptions {
   std::int64_t rank = 16;             ///< R: the largest rank of any trial, rounded up to 16
   ProjectionSet targets;              ///< union over all trials
   at::ScalarType dtype = at::kFloat;  ///< fp64 in tests of gradients
+  bool magnitudes = false;            ///< some trial has them
 };
 
 /// What a trial trains, as the bank needs to know it.
 struct SlotOptions {
   std::int64_t rank = 16;
   ProjectionSet targets;
+  double scale = 1;   ///< alpha / r or alpha / sqrt(r)
+  bool dora = false;  ///< magnitudes (models/dora.h)
+  bool pissa =
+      false;  ///< rows of a and columns of b behind `rank` take the principal part off the base (models/pissa.h)
+
+  std::int64_t stored_rank() const { return pissa ? 2 * rank : rank; }
+  bool operator==(const SlotOptions&) const = default;
 };
 
 class AdapterBank {
@@ -52,12 +60,18 @@ class AdapterBank {
   }
   at::Tensor grad_a_SRD(std::int64_t layer, Projection p) const { return view(grads_SP, layer, p, true); }
   at::Tensor grad_b_SOR(std::int64_t layer, Projection p) const { return view(grads_SP, layer, p, false); }
+  bool has_magnitudes() const { return options_.magnitudes; }
+  at::Tensor m_SO(std::int64_t layer, Projection p) const { return magnitudes(params_SP, layer, p); }
+  at::Tensor grad_m_SO(std::int64_t layer, Projection p) const { return magnitudes(grads_SP, layer, p); }
+  /// m over the norm of the adapted weight's rows, and one over that norm: kept up to date by refresh_magnitudes.
+  at::Tensor factor_SO(std::int64_t layer, Projection p) const { return derived(factors_SM_, layer, p); }
+  at::Tensor inverse_norm_SO(std::int64_t layer, Projection p) const { return derived(inverse_norms_SM_, layer, p); }
 
   /// The matrices of a slot with its computed rank, in a fixed order: what the gradient norm is summed over.
   std::vector<ops::Piece> pieces(const SlotOptions& options) const;
 
-  /// All parameters of a slot: those of a at the slot's learning rate, those of b at `ratio` times it (Hayou et al.,
-  /// "LoRA+", 2024).
+  /// All parameters of a slot: those of a at the slot's learning rate, those of b and m at `ratio` times it (Hayou et
+  /// al., "LoRA+", 2024).
   std::vector<kernels::ParameterRange> ranges(double ratio) const;
 
   std::int64_t slots() const { return options_.slots; }
@@ -68,8 +82,11 @@ class AdapterBank {
 
  private:
   struct Place {
-    std::int64_t a = 0, b = 0;  // offsets in a slot's row
+    std::int64_t a = 0, b = 0, m = 0;  // offsets in a slot's row
+    std::int64_t output = 0;           // of the first output among those of all projections
   };
+  at::Tensor magnitudes(const at::Tensor& storage_SP, std::int64_t layer, Projection projection) const;
+  at::Tensor derived(const at::Tensor& storage_SM, std::int64_t layer, Projection projection) const;
   at::Tensor view(const at::Tensor& storage_SP, std::int64_t layer, Projection projection, bool is_a) const;
   const Place& place(std::int64_t layer, Projection projection) const;
 
@@ -77,6 +94,7 @@ class AdapterBank {
   BankOptions options_;
   std::int64_t parameters_ = 0;
   std::vector<PerProjection<Place>> places_;
+  at::Tensor factors_SM_, inverse_norms_SM_;
 };
 
 /// The rank that is computed for a trial of rank r: the next multiple of 16 (a product with 16 or more columns has the

@@ -58,7 +58,7 @@ inline at::ScalarType wide_dtype(at::ScalarType activations) {
 }
 
 /// Workspace names are small integers, a range for each file.
-inline constexpr int kFirstBlockBuffer = 0, kFirstHeadBuffer = 40, kFirstDecoderBuffer = 48;
+inline constexpr int kFirstBlockBuffer = 0, kFirstHeadBuffer = 48, kFirstDecoderBuffer = 56;
 
 /// Buffers of one lane, grown to the largest pass and reused: no allocation in the steady state.
 class DecoderWorkspace {

@@ -56,7 +56,8 @@ struct TensorRows {
 };
 
 /// Projections that share an input: one matrix.
-enum class Stack { qkv, o, gate_up, down };
+enum class Stack : int { qkv, o, gate_up, down };
+inline constexpr int kStacks = 4;
 Stack stack_of(Projection projection);
 /// The modules that the rows of a stack belong to, in their order.
 std::span<const Projection> modules_of(const DecoderOptions& model, Stack stack);

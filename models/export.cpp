@@ -72,12 +72,14 @@ void merge_adapter(BaseModel& model, const PeftAdapter& adapter) {
   for (std::int64_t layer = 0; layer < model.options.layers; ++layer) {
     auto& block = model.weights.blocks[static_cast<std::size_t>(layer)];
     for (const Projection projection : adapter.spec.targets.members()) {
-      const auto& [a_RD, b_OR] = adapter.tensors.at(layer, projection);
+      const auto& [a_RD, b_OR, m_O] = adapter.tensors.at(layer, projection);
       at::Tensor& stacked = std::get<0>(stacked_tensors(block, projection));
       if (!stacked.is_same(own)) stacked = own = stacked.cpu().clone();
       const auto [first, count] = stacked_rows(model.options, projection);
       const at::Tensor weight = stacked.narrow(0, first, count);
-      weight.copy_(weight.to(at::kFloat) + at::mm(b_OR, a_RD) * scale);
+      at::Tensor merged = weight.to(at::kFloat) + at::mm(b_OR, a_RD) * scale;
+      if (m_O.defined()) merged.mul_((m_O / at::linalg_vector_norm(merged, 2, at::IntArrayRef{1})).unsqueeze(1));
+      weight.copy_(merged);
       if (!all_finite(weight))
         throw failed(projection_path(model.options, layer, projection), "the merged weight is not finite");
     }

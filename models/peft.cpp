@@ -25,24 +25,24 @@ std::string tensor_name(const DecoderOptions& model, std::int64_t layer, Project
   return kPrefix + projection_path(model, layer, p) + ".lora_" + matrix + ".weight";
 }
 
+std::string magnitude_name(const DecoderOptions& model, std::int64_t layer, Projection p) {
+  return kPrefix + projection_path(model, layer, p) + ".lora_magnitude_vector";
+}
+
 // Settings that would change what the adapter computes. Each must be absent, null, false or empty.
-constexpr const char* kUnsupported[] = {"modules_to_save",   "rank_pattern",
-                                        "alpha_pattern",     "layers_to_transform",
-                                        "layer_replication", "use_dora",
-                                        "lora_bias",         "exclude_modules",
-                                        "fan_in_fan_out",    "trainable_token_indices",
-                                        "target_parameters", "megatron_config",
-                                        "use_qalora",        "use_bdlora",
-                                        "arrow_config",      "alora_invocation_tokens",
-                                        "monteclora_config", "kasa_config",
-                                        "velora_config"};
+constexpr const char* kUnsupported[] = {"modules_to_save",     "rank_pattern",      "alpha_pattern",
+                                        "layers_to_transform", "layer_replication", "lora_bias",
+                                        "exclude_modules",     "fan_in_fan_out",    "trainable_token_indices",
+                                        "target_parameters",   "megatron_config",   "use_qalora",
+                                        "use_bdlora",          "arrow_config",      "alora_invocation_tokens",
+                                        "monteclora_config",   "kasa_config",       "velora_config"};
 
 void refuse_unsupported(const ConfigReader& config) {
   for (const char* key : kUnsupported) {
     if (!config.has(key)) continue;
     const auto& value = config.json()[key];
     const bool off = value == false || ((value.is_object() || value.is_array()) && value.empty());
-    config.require(off, key, "is set; only plain LoRA adapters can be read");
+    config.require(off, key, "is set; only LoRA and DoRA adapters can be read");
   }
   config.require(config.text("bias", "none") == "none", "bias", "must be none; adapters with biases cannot be read");
   if (!config.has("init_lora_weights")) return;
@@ -65,12 +65,18 @@ ProjectionSet targets_of(const ConfigReader& config, const SafetensorsFile& file
   return present;
 }
 
+std::string shape_text(const std::vector<std::int64_t>& shape) {
+  std::vector<std::string> sizes;
+  for (const std::int64_t size : shape) sizes.push_back(std::to_string(size));
+  return "[" + join(sizes, ", ") + "]";
+}
+
 at::Tensor read_matrix(const SafetensorsFile& file, const std::string& name, std::vector<std::int64_t> shape) {
   const TensorEntry* entry = file.find(name);
   if (entry == nullptr) throw bad_input(file.path(), "tensor " + name + " is missing");
   if (entry->shape != shape) {
-    throw bad_input(file.path(), "tensor " + name + " has the wrong shape: the model and r ask for [" +
-                                     std::to_string(shape[0]) + ", " + std::to_string(shape[1]) + "]");
+    throw bad_input(file.path(),
+                    "tensor " + name + " has the wrong shape: the model and r ask for " + shape_text(shape));
   }
   const at::Tensor tensor = file.read(*entry).to(at::kFloat);
   if (!all_finite(tensor)) throw bad_input(file.path(), "tensor " + name + " holds NaN or infinite values");
@@ -88,6 +94,7 @@ AdapterSpec read_spec(const ConfigReader& config) {
   spec.dropout = config.number("lora_dropout", 0);
   config.require(spec.dropout >= 0 && spec.dropout < 1, "lora_dropout", "must be in [0, 1)");
   spec.rslora = config.flag("use_rslora", false);
+  spec.dora = config.flag("use_dora", false);
   return spec;
 }
 
@@ -115,17 +122,21 @@ PeftAdapter load_peft_adapter(const std::filesystem::path& folder, const Decoder
   for (std::int64_t layer = 0; layer < model.layers; ++layer) {
     for (const Projection projection : adapter.spec.targets.members()) {
       const std::string a = tensor_name(model, layer, projection, 'A'), b = tensor_name(model, layer, projection, 'B');
-      auto& [a_RD, b_OR] = adapter.tensors.at(layer, projection);
+      auto& [a_RD, b_OR, m_O] = adapter.tensors.at(layer, projection);
       a_RD = read_matrix(file, a, {adapter.spec.rank, projection_in(model, projection)});
       b_OR = read_matrix(file, b, {projection_out(model, projection), adapter.spec.rank});
       used.insert({a, b});
+      if (!adapter.spec.dora) continue;
+      const std::string m = magnitude_name(model, layer, projection);
+      m_O = read_matrix(file, m, {projection_out(model, projection)});
+      used.insert(m);
     }
   }
   if (used.empty())
     throw bad_input(file.path(), "has no LoRA tensor of the first layer; is it an adapter of this model?");
   for (const auto& entry : file.header().tensors) {
     if (!used.contains(entry.name)) {
-      throw bad_input(file.path(), "tensor " + entry.name + " does not belong to a plain LoRA adapter of this model");
+      throw bad_input(file.path(), "tensor " + entry.name + " does not belong to such an adapter of this model");
     }
   }
   return adapter;
@@ -153,9 +164,10 @@ void save_peft_adapter(const std::filesystem::path& folder, const DecoderOptions
   std::vector<std::pair<std::string, at::Tensor>> tensors;
   for (const Projection projection : adapter.spec.targets.members()) {
     for (std::int64_t layer = 0; layer < model.layers; ++layer) {
-      const auto& [a_RD, b_OR] = adapter.tensors.at(layer, projection);
+      const auto& [a_RD, b_OR, m_O] = adapter.tensors.at(layer, projection);
       tensors.emplace_back(tensor_name(model, layer, projection, 'A'), a_RD);
       tensors.emplace_back(tensor_name(model, layer, projection, 'B'), b_OR);
+      if (adapter.spec.dora) tensors.emplace_back(magnitude_name(model, layer, projection), m_O);
     }
   }
   write_safetensors(folder / kTensorFile, std::move(tensors), {.dtype = at::kFloat});
@@ -184,7 +196,7 @@ void save_peft_adapter(const std::filesystem::path& folder, const DecoderOptions
   config["revision"] = nullptr;
   config["target_modules"] = target_modules_of(model, adapter.spec.targets);
   config["task_type"] = "CAUSAL_LM";
-  config["use_dora"] = false;
+  config["use_dora"] = adapter.spec.dora;
   config["use_rslora"] = adapter.spec.rslora;
   write_file_atomically(folder / kConfigFile, config.dump(2) + "\n");
 }

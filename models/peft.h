@@ -1,4 +1,4 @@
-// LoRA adapters in PEFT's format: adapter_config.json and adapter_model.safetensors.
+// LoRA and DoRA adapters in PEFT's format: adapter_config.json and adapter_model.safetensors.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -23,6 +23,7 @@ struct AdapterSpec {
   double dropout = 0;
   bool rslora = false;
   ProjectionSet targets;
+  bool dora = false;
 };
 
 /// One adapter's matrices, fp32 on the CPU; undefined where a projection is not adapted.
@@ -30,6 +31,7 @@ class AdapterTensors {
  public:
   struct Pair {
     at::Tensor a_RD, b_OR;
+    at::Tensor m_O = {};  ///< magnitudes, with DoRA
   };
   explicit AdapterTensors(std::int64_t layers = 0) : pairs_(static_cast<std::size_t>(layers)) {}
   std::int64_t layers() const { return static_cast<std::int64_t>(pairs_.size()); }
@@ -47,7 +49,7 @@ struct PeftAdapter {
 };
 
 /// Reads fp32, bf16 and fp16. Throws Error (bad_input) naming file, key or tensor: what the engine cannot represent
-/// (DoRA, biases, other ranks by layer, initialisations that change the base ...) is refused, and so are missing,
+/// (biases, other ranks by layer, initialisations that change the base ...) is refused, and so are missing,
 /// foreign, misshaped and non-finite tensors.
 PeftAdapter load_peft_adapter(const std::filesystem::path& folder, const DecoderOptions& model);
 

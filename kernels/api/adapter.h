@@ -23,6 +23,7 @@ struct AdapterGroup {
   std::uint64_t seed = 0;  ///< the mask is keyed on (seed, step, key of the projection, token_base + row, column)
   std::int64_t step = 0;
   std::int64_t token_base = 0;  ///< tokens of the trial's batch before `begin`
+  bool magnitudes = false;      ///< its outputs have magnitudes of their own (kernels/api/magnitude.h)
 };
 
 /// Adapter matrices of one projection, of all slots: A is [rank, inputs], B is [outputs, rank].

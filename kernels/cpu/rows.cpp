@@ -35,6 +35,16 @@ Status softcap(const Softcap& args, Stream stream) {
   return over_rows(args, 16 * args.width, stream, table().softcap);
 }
 
+Status magnitude_backward(const MagnitudeBackward& args, Stream stream) {
+  if (args.type != Type::f32) return kFloat32Only;
+  constexpr std::int64_t kColumns = 64;
+  in_parallel(stream, (args.width + kColumns - 1) / kColumns, 4 * args.rows * kColumns,
+              [&](std::int64_t begin, std::int64_t end) {
+                table().magnitude_backward(args, begin * kColumns, std::min(end * kColumns, args.width));
+              });
+  return {};
+}
+
 Status rotary(const Rotary& args, Stream stream) {
   return over_rows(args, 4 * args.heads * args.dim, stream, table().rotary);
 }

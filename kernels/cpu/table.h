@@ -9,6 +9,7 @@
 #include "kernels/api/cached_attention.h"
 #include "kernels/api/cross_entropy.h"
 #include "kernels/api/glu.h"
+#include "kernels/api/magnitude.h"
 #include "kernels/api/rmsnorm.h"
 #include "kernels/api/rotary.h"
 #include "kernels/api/row_product.h"
@@ -57,7 +58,8 @@ struct Table {
   void (*attention_backward)(const AttentionBackward& args, std::int64_t segment, std::int64_t head, float* scratch);
   /// One row and key/value head; `scratch`: cached_attention_scratch(args) floats.
   void (*cached_attention)(const CachedAttention& args, std::int64_t row, std::int64_t kv_head, float* scratch);
-  RowKernel<RowProduct> row_product;  ///< of outputs [begin, end), of all rows
+  RowKernel<MagnitudeBackward> magnitude_backward;  ///< of columns [begin, end), of all rows
+  RowKernel<RowProduct> row_product;                ///< of outputs [begin, end), of all rows
   /// params, first, second of `count` elements after a step; gradients are scaled, then zeroed.
   void (*adamw)(float* params, float* grads, float* first, float* second, std::int64_t count, const AdamWStep& step);
   double (*sum_of_squares)(const float* values, std::int64_t count);

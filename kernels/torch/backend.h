@@ -23,6 +23,7 @@ struct Backend {
   decltype(&ops::cache_append) cache_append;
   decltype(&ops::cached_attention) cached_attention;
   decltype(&ops::row_product) row_product;
+  decltype(&ops::magnitude_backward) magnitude_backward;
 };
 
 const Backend& composite_backend();  ///< any device, any dtype

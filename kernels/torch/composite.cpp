@@ -197,6 +197,13 @@ void softcap(double cap, at::Tensor& x, const at::Tensor& slope) {
   x.copy_(t * cap);
 }
 
+void magnitude_backward(const at::Tensor& dy, const at::Tensor& z, const at::Tensor& factor,
+                        const at::Tensor& inverse_norm, at::Tensor& dz, at::Tensor& dm) {
+  const auto t = wide(dy);
+  dm.add_((dy.to(t) * z.to(t) * inverse_norm.to(t)).sum(0));
+  dz.copy_(dy.to(t) * factor.to(t));
+}
+
 constexpr Backend kAll = {rmsnorm_forward,
                           rmsnorm_backward,
                           rotary,
@@ -213,7 +220,8 @@ constexpr Backend kAll = {rmsnorm_forward,
                           adamw,
                           composed::cache_append,
                           composed::cached_attention,
-                          composed::row_product};
+                          composed::row_product,
+                          magnitude_backward};
 
 }  // namespace composed
 

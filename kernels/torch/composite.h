@@ -23,8 +23,9 @@ inline at::ScalarType wide(const at::Tensor& x) {
 /// The compositions, under the names of ops.h.
 namespace composed {
 
-/// Capped logits have no kernel on CUDA.
+/// These have no kernel on CUDA.
 decltype(ops::softcap) softcap;
+decltype(ops::magnitude_backward) magnitude_backward;
 
 /// kernels/torch/composite_attention.cpp: by scores of whole segments. Segments of one length are one batch of
 /// products, up to a bound on the scores.

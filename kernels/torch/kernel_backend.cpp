@@ -11,6 +11,7 @@
 #include "kernels/api/cached_attention.h"
 #include "kernels/api/cross_entropy.h"
 #include "kernels/api/glu.h"
+#include "kernels/api/magnitude.h"
 #include "kernels/api/rmsnorm.h"
 #include "kernels/api/rotary.h"
 #include "kernels/api/row_product.h"
@@ -487,6 +488,25 @@ void row_product(const at::Tensor& x, const at::Tensor& w, const at::Tensor& bia
                                    .outputs = w.size(0)});
 }
 
+void magnitude_backward(const at::Tensor& dy, const at::Tensor& z, const at::Tensor& factor,
+                        const at::Tensor& inverse_norm, at::Tensor& dz, at::Tensor& dm) {
+  const Launch launch(dy);
+  const std::int64_t width = dy.size(1);
+  launch.run<kernels::MagnitudeBackward>(kernels::cpu::magnitude_backward, nullptr,
+                                         {.type = type_of(dy),
+                                          .dy = activation(dy, dy, dy.sizes()),
+                                          .z = activation(z, dy, dy.sizes()),
+                                          .dy_row = dy.stride(0),
+                                          .z_row = z.stride(0),
+                                          .factor = floats(factor, dy, {width}),
+                                          .inverse_norm = floats(inverse_norm, dy, {width}),
+                                          .dz = activation(dz, dy, dy.sizes()),
+                                          .dz_row = dz.stride(0),
+                                          .dm = floats(dm, dy, {width}),
+                                          .rows = dy.size(0),
+                                          .width = width});
+}
+
 constexpr Backend kAll = {rmsnorm_forward,
                           rmsnorm_backward,
                           rotary,
@@ -503,7 +523,8 @@ constexpr Backend kAll = {rmsnorm_forward,
                           adamw,
                           cache_append,
                           cached_attention,
-                          row_product};
+                          row_product,
+                          magnitude_backward};
 
 }  // namespace by_kernel
 }  // namespace
@@ -518,6 +539,7 @@ const Backend& cuda_backend() {
     backend.attention_forward = flash_backend().attention_forward;
     backend.attention_backward = flash_backend().attention_backward;
     backend.softcap = composed::softcap;
+    backend.magnitude_backward = composed::magnitude_backward;
     backend.cache_append = composed::cache_append;
     backend.cached_attention = composed::cached_attention;
     backend.row_product = composed::row_product;

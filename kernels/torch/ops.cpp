@@ -67,6 +67,11 @@ void row_product(const at::Tensor& x_TI, const at::Tensor& w_OI, const at::Tenso
   backend_for(Operation::decoding, x_TI).row_product(x_TI, w_OI, bias_O, y_TO, accumulate);
 }
 
+void magnitude_backward(const at::Tensor& dy_TO, const at::Tensor& z_TO, const at::Tensor& factor_O,
+                        const at::Tensor& inverse_norm_O, at::Tensor& dz_TO, at::Tensor& dm_O) {
+  backend_for(Operation::adapter, dy_TO).magnitude_backward(dy_TO, z_TO, factor_O, inverse_norm_O, dz_TO, dm_O);
+}
+
 void glu_forward(Activation activation, const at::Tensor& gate_TF, const at::Tensor& up_TF, at::Tensor& h_TF) {
   backend_for(Operation::glu, gate_TF).glu_forward(activation, gate_TF, up_TF, h_TF);
 }

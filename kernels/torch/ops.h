@@ -92,6 +92,10 @@ std::int64_t fewest_product_rows(at::Device device);
 void row_product(const at::Tensor& x_TI, const at::Tensor& w_OI, const at::Tensor& bias_O, at::Tensor& y_TO,
                  bool accumulate);
 
+/// dz = dy * factor; dm (fp32) += dy * z * inverse_norm summed over the rows in their order: kernels/api/magnitude.h.
+void magnitude_backward(const at::Tensor& dy_TO, const at::Tensor& z_TO, const at::Tensor& factor_O,
+                        const at::Tensor& inverse_norm_O, at::Tensor& dz_TO, at::Tensor& dm_O);
+
 using Activation = kernels::Activation;
 /// Gated linear units (Shazeer, 2020): h = activation(gate) * up.
 void glu_forward(Activation activation, const at::Tensor& gate_TF, const at::Tensor& up_TF, at::Tensor& h_TF);

@@ -1,5 +1,7 @@
 #include "models/blocks/context.h"
 
+#include <algorithm>
+
 #include "models/generate/kv_cache.h"
 
 namespace finetune {
@@ -13,15 +15,24 @@ AdapterPlace place_of(const BlockContext& c, Projection p) {
   const AdapterBank& bank = *c.trainables.bank;
   const auto [first, count] = stacked_rows(c.options(), p);
   const int bit = static_cast<int>(p);
-  return {.bit = bit,
-          .key = projection_key(c.layer, p),
-          .first = first,
-          .count = count,
-          .a_SRD = bank.a_SRD(c.layer, p),
-          .b_SOR = bank.b_SOR(c.layer, p),
-          .da_SRD = bank.grad_a_SRD(c.layer, p),
-          .db_SOR = bank.grad_b_SOR(c.layer, p),
-          .s_TR = c.kept(kS + bit, c.pack.tokens, bank.rank(), wide_dtype(c.dtype()))};
+  AdapterPlace place{.bit = bit,
+                     .key = projection_key(c.layer, p),
+                     .first = first,
+                     .count = count,
+                     .a_SRD = bank.a_SRD(c.layer, p),
+                     .b_SOR = bank.b_SOR(c.layer, p),
+                     .da_SRD = bank.grad_a_SRD(c.layer, p),
+                     .db_SOR = bank.grad_b_SOR(c.layer, p),
+                     .s_TR = c.kept(kS + bit, c.pack.tokens, bank.rank(), wide_dtype(c.dtype()))};
+  if (!bank.has_magnitudes()) return place;
+  place.factor_SO = bank.factor_SO(c.layer, p);
+  place.inverse_norm_SO = bank.inverse_norm_SO(c.layer, p);
+  place.dm_SO = bank.grad_m_SO(c.layer, p);
+  return place;
+}
+
+bool some_have_magnitudes(const BlockContext& c) {
+  return std::ranges::any_of(c.pack.groups.list, [](const ops::AdapterGroup& group) { return group.magnitudes; });
 }
 
 }  // namespace
@@ -40,6 +51,10 @@ Linear projections(const BlockContext& c, Stack stack) {
                 .by_row = c.pack.cached != nullptr && c.pack.cached->by_row};
   for (const Projection p : modules) {
     if (is_adapted(c, p)) linear.adapters.push_back(place_of(c, p));
+  }
+  if (!linear.adapters.empty() && some_have_magnitudes(c)) {
+    linear.z_TO = c.kept(kZ + static_cast<int>(stack), weight.size(0));
+    linear.dz_TO = c.scratch(kDZ, weight.size(0));
   }
   return linear;
 }

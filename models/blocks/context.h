@@ -45,6 +45,8 @@ enum BlockBuffer : int {
   kDQkv,
   kDQ,
   kDK,
+  kZ,  // these only with magnitudes: a name for each stack
+  kDZ = kZ + kStacks,
   kBlockBuffers
 };
 static_assert(kBlockBuffers <= kFirstHeadBuffer);

@@ -2,14 +2,30 @@
 
 #include <ATen/ATen.h>
 
+#include <vector>
+
 namespace finetune {
 
+namespace {
+
+// Rows of a trial and outputs of a projection.
+at::Tensor part(const at::Tensor& x_TO, const ops::AdapterGroup& group, const AdapterPlace& place) {
+  return x_TO.narrow(0, group.begin, group.end - group.begin).narrow(1, place.first, place.count);
+}
+
+}  // namespace
+
 void Linear::forward(const at::Tensor& x_TI, at::Tensor& y_TO, bool accumulate) const {
+  const at::Tensor before_TO = z_TO.defined() && accumulate ? y_TO.clone() : at::Tensor();
   if (by_row)
     ops::row_product(x_TI, weight_OI, bias_O, y_TO, accumulate);
   else
     multiply(x_TI, y_TO, accumulate);
-  if (adapters.empty()) return;
+  if (!adapters.empty()) adapt(x_TI, y_TO);
+  if (z_TO.defined()) apply_magnitudes(before_TO, y_TO);
+}
+
+void Linear::adapt(const at::Tensor& x_TI, at::Tensor& y_TO) const {
   std::vector<ops::AdapterOutput> outputs;
   for (const AdapterPlace& place : adapters) {
     outputs.push_back({.bit = place.bit,
@@ -22,6 +38,43 @@ void Linear::forward(const at::Tensor& x_TI, at::Tensor& y_TO, bool accumulate) 
   ops::adapter_forward(x_TI, *groups, outputs);
 }
 
+template <typename Visit>
+void Linear::for_each_magnitude(const Visit& visit) const {
+  for (const ops::AdapterGroup& group : groups->list) {
+    if (!group.magnitudes) continue;
+    for (const AdapterPlace& place : adapters) {
+      if ((group.projections >> place.bit & 1) != 0) visit(group, place);
+    }
+  }
+}
+
+// z is what the products added, without the bias; y becomes before + bias + factor z. Elementwise, so a row's bits are
+// its own.
+void Linear::apply_magnitudes(const at::Tensor& before_TO, at::Tensor& y_TO) const {
+  for_each_magnitude([&](const ops::AdapterGroup& group, const AdapterPlace& place) {
+    at::Tensor y = part(y_TO, group, place), z = part(z_TO, group, place);
+    const at::Tensor bias = bias_O.defined() ? bias_O.narrow(0, place.first, place.count) : at::Tensor();
+    z.copy_(before_TO.defined() ? y - part(before_TO, group, place) : y);
+    if (bias.defined()) z.sub_(bias);
+    y.copy_(z * place.factor_SO.select(0, group.slot).to(z.scalar_type()));
+    if (bias.defined()) y.add_(bias);
+    if (before_TO.defined()) y.add_(part(before_TO, group, place));
+  });
+}
+
+// The gradient of z, with those of the magnitudes; elsewhere that of y.
+at::Tensor Linear::before_magnitudes(const at::Tensor& dy_TO) const {
+  if (!z_TO.defined()) return dy_TO;
+  at::Tensor all_dz = dz_TO;
+  all_dz.copy_(dy_TO);
+  for_each_magnitude([&](const ops::AdapterGroup& group, const AdapterPlace& place) {
+    at::Tensor dz = part(all_dz, group, place), dm = place.dm_SO.select(0, group.slot);
+    ops::magnitude_backward(part(dy_TO, group, place), part(z_TO, group, place), place.factor_SO.select(0, group.slot),
+                            place.inverse_norm_SO.select(0, group.slot), dz, dm);
+  });
+  return all_dz;
+}
+
 void Linear::multiply(const at::Tensor& x_TI, at::Tensor& y_TO, bool accumulate) const {
   if (accumulate)
     at::addmm_out(y_TO, y_TO, x_TI, weight_OI.t());
@@ -32,7 +85,8 @@ void Linear::multiply(const at::Tensor& x_TI, at::Tensor& y_TO, bool accumulate)
   if (accumulate && bias_O.defined()) y_TO.add_(bias_O);
 }
 
-void Linear::backward(const at::Tensor& x_TI, const at::Tensor& dy_TO, at::Tensor dx_TI) const {
+void Linear::backward(const at::Tensor& x_TI, const at::Tensor& dy, at::Tensor dx_TI) const {
+  const at::Tensor dy_TO = before_magnitudes(dy);
   if (dx_TI.defined()) at::mm_out(dx_TI, dy_TO, weight_OI);
   if (!adapters.empty()) {
     std::vector<ops::AdapterOutputGradient> outputs;

@@ -15,9 +15,10 @@ namespace finetune {
 struct AdapterPlace {
   std::int64_t bit = 0, key = 0;  ///< of the groups; of the dropout mask
   std::int64_t first = 0, count = 0;
-  at::Tensor a_SRD, b_SOR;    ///< parameters, a slot each
-  at::Tensor da_SRD, db_SOR;  ///< their gradients
-  at::Tensor s_TR;            ///< x a^T, from forward to backward
+  at::Tensor a_SRD, b_SOR;                       ///< parameters, a slot each
+  at::Tensor da_SRD, db_SOR;                     ///< their gradients
+  at::Tensor s_TR;                               ///< x a^T, from forward to backward
+  at::Tensor factor_SO, inverse_norm_SO, dm_SO;  ///< with magnitudes (models/dora.h); else undefined
 };
 
 struct Linear {
@@ -26,6 +27,8 @@ struct Linear {
   std::vector<AdapterPlace> adapters;          ///< of the projections that the pack's trials adapt
   const ops::AdapterGroups* groups = nullptr;  ///< the pack's trials; needed with adapters
   bool by_row = false;                         ///< forward: ops::row_product
+  at::Tensor z_TO;  ///< where some trial has magnitudes: products before them, from forward to backward; else undefined
+  at::Tensor dz_TO;  ///< with z_TO: scratch of the backward pass
 
   /// Whether backward needs x.
   bool trains() const { return dweight_OI.defined() || !adapters.empty(); }
@@ -38,6 +41,12 @@ struct Linear {
 
  private:
   void multiply(const at::Tensor& x_TI, at::Tensor& y_TO, bool accumulate) const;
+  void adapt(const at::Tensor& x_TI, at::Tensor& y_TO) const;
+  /// Calls visit(group, place) for each projection of each trial that has magnitudes on it.
+  template <typename Visit>
+  void for_each_magnitude(const Visit& visit) const;
+  void apply_magnitudes(const at::Tensor& before_TO, at::Tensor& y_TO) const;
+  at::Tensor before_magnitudes(const at::Tensor& dy_TO) const;
 };
 
 }  // namespace finetune

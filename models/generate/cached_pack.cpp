@@ -77,6 +77,7 @@ void add_groups(Arrays& a, std::span<const NewTokens> sequences, std::span<const
       group.rank = static_cast<std::int32_t>(adapter.rank);
       group.projections = adapter.targets.bits();
       group.scale = adapter.scale;
+      group.magnitudes = adapter.dora;
       a.groups.push_back(group);
     }
     first = last;

@@ -16,6 +16,7 @@ struct AdapterChoice {
   std::int64_t rank = 16;  ///< computed rank
   float scale = 1;         ///< alpha / r or alpha / sqrt(r)
   ProjectionSet targets;
+  bool dora = false;  ///< its outputs have magnitudes
 };
 
 /// What is new of one sequence.

@@ -12,6 +12,8 @@ namespace finetune {
 
 /// What is trained: a LoRA adapter on a frozen base, or all weights.
 enum class TrainMethod { lora, full };
+/// What an adapter begins as: nothing, or the principal part of the weight.
+enum class LoraInit { standard, pissa };
 /// How the learning rate falls after the warm-up (engine/schedule.h).
 enum class RateSchedule { linear, cosine, constant, wsd };
 
@@ -21,6 +23,10 @@ struct Choices;  // all: pairs of value and name, in the order of --help
 template <>
 struct Choices<TrainMethod> {
   static constexpr std::array all{std::pair{TrainMethod::lora, "lora"}, std::pair{TrainMethod::full, "full"}};
+};
+template <>
+struct Choices<LoraInit> {
+  static constexpr std::array all{std::pair{LoraInit::standard, "default"}, std::pair{LoraInit::pissa, "pissa"}};
 };
 template <>
 struct Choices<RateSchedule> {

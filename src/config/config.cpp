@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "config/fields.h"
+#include "config/lora_rules.h"
 #include "config/metric_rules.h"
 #include "config/params.h"
 #include "config/search_fields.h"
@@ -124,6 +125,7 @@ void validate(const RunConfig& config, bool asktell) {
   }
   if (asktell) return;
   check_metrics(config);
+  check_lora(config);
   for (const auto& parameter : config.search) check_search_parameter(config, parameter);
   for (const auto& parameter : config.search) {
     if (config.train.full() && parameter.name.starts_with("train.lora.")) {

@@ -48,6 +48,8 @@ struct LoraConfig {
   double dropout = 0;
   std::vector<std::string> targets = {"all-linear"};  ///< all-linear|attention|mlp, projection names or re:PATTERN
   bool rslora = false;
+  LoraInit init = LoraInit::standard;
+  bool dora = false;
   double rate_ratio = 1;                  ///< LoRA+: the learning rate of b over that of a
   std::optional<double> alpha_over_rank;  ///< stands for alpha = value x rank; set when given, also by the search
 };

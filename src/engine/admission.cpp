@@ -23,6 +23,7 @@ MemoryPlan memory_plan(const Session& session, std::int64_t slots, at::Device de
   return {.slots = slots,
           .rank = computed_rank(options.max_rank),
           .targets = options.targets,
+          .magnitudes = options.magnitudes,
           .full = session.config.train.full(),
           .element_bytes = static_cast<std::int64_t>(at::elementSize(session.model.checkpoint.dtype)),
           .logits_per_chunk = ops::logits_per_chunk(device),

@@ -34,10 +34,12 @@ void adopt_adapter(RunConfig& config, const AdapterSpec& spec, const DecoderOpti
   expect("train.lora.alpha", lora.alpha == spec.alpha, alpha);
   expect("train.lora.alpha_over_rank", same_ratio, alpha + " and rank " + std::to_string(spec.rank));
   expect("train.lora.rslora", lora.rslora == spec.rslora, spec.rslora ? "rslora" : "no rslora");
+  expect("train.lora.dora", lora.dora == spec.dora, spec.dora ? "DoRA" : "no DoRA");
   expect("train.lora.targets", same_targets, "targets " + join(names_in(spec.targets), ", "));
   lora.rank = spec.rank;
   lora.alpha = spec.alpha;
   lora.rslora = spec.rslora;
+  lora.dora = spec.dora;
   lora.targets = names_in(spec.targets);
   lora.alpha_over_rank.reset();
 }

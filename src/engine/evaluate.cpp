@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include "engine/pack_builder.h"
+#include "models/dora.h"
 
 namespace finetune {
 namespace {
@@ -14,16 +15,22 @@ constexpr std::int64_t kProbeTokens = 4096;
 SingleAdapter::SingleAdapter(const DecoderBase& base, const PeftAdapter* adapter) {
   if (adapter == nullptr) return;
   const AdapterSpec& spec = adapter->spec;
-  bank_ = std::make_unique<AdapterBank>(
-      base.options, BankOptions{.slots = 1, .rank = spec.rank, .targets = spec.targets}, base.embed_VD.device());
-  bank_->load(0, {.rank = spec.rank, .targets = spec.targets}, adapter->tensors);
+  const BankOptions options{.slots = 1, .rank = spec.rank, .targets = spec.targets, .magnitudes = spec.dora};
+  const SlotOptions slot{.rank = spec.rank,
+                         .targets = spec.targets,
+                         .scale = adapter_scale(spec.alpha, spec.rank, spec.rslora),
+                         .dora = spec.dora};
+  bank_ = std::make_unique<AdapterBank>(base.options, options, base.embed_VD.device());
+  bank_->load(0, slot, adapter->tensors);
+  if (slot.dora) refresh_magnitudes(*bank_, 0, slot, base);
   trial_.rank = computed_rank(spec.rank);
-  trial_.scale = static_cast<float>(adapter_scale(spec.alpha, spec.rank, spec.rslora));
+  trial_.scale = static_cast<float>(slot.scale);
   trial_.targets = spec.targets;
+  trial_.dora = spec.dora;
 }
 
 AdapterChoice choice_of(const PackTrial& trial) {
-  return {.slot = trial.slot, .rank = trial.rank, .scale = trial.scale, .targets = trial.targets};
+  return {.slot = trial.slot, .rank = trial.rank, .scale = trial.scale, .targets = trial.targets, .dora = trial.dora};
 }
 
 std::vector<ExampleLoss> evaluate_examples(const DecoderBase& base, const PeftAdapter* adapter,

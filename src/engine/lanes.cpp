@@ -6,6 +6,7 @@
 #include <string>
 #include <utility>
 
+#include "config/lora_rules.h"
 #include "config/metric_rules.h"
 #include "kernels/torch/backend.h"
 #include "kernels/torch/graph.h"
@@ -14,15 +15,18 @@ namespace finetune {
 
 std::unique_ptr<ParameterStore> make_store(const Session& session, std::size_t lane, std::int64_t slots) {
   const DecoderBase& base = session.model.bases[lane];
-  const StoreOptions options = store_options(session, slots);
+  StoreOptions options = store_options(session, slots);
+  if (!session.model.principal.empty()) options.principal = session.model.principal[lane];
   if (session.config.train.full()) return make_full_store(base, options);
   return make_lora_store(base, options, session.model.adapter ? &session.model.adapter->tensors : nullptr);
 }
 
-// Capped scores are composed everywhere, which reads on the host where segments begin.
-static bool captures_passes(const OpenedModel& model, at::Device device) {
+// Capped scores are composed on a GPU, which reads on the host where segments begin; so are magnitudes, by trial.
+static bool captures_passes(const Session& session, at::Device device) {
+  const OpenedModel& model = session.model;
   const DecoderOptions& options = model.checkpoint.options;
-  return !device.is_cpu() && options.attention_softcap == 0 && ops::graphs_problem(device) == nullptr &&
+  return !device.is_cpu() && !some_trial_is_dora(session.config) && options.attention_softcap == 0 &&
+         ops::graphs_problem(device) == nullptr &&
          ops::can_capture(device, model.checkpoint.dtype, options.head_dim, model.kernels);
 }
 
@@ -35,7 +39,7 @@ std::unique_ptr<PackedTrainer> make_trainer(const Session& session, ParameterSto
       TrainerOptions{.tokens_per_pass = session.tokens_per_pass,
                      .shuffle = session.config.data.shuffle,
                      .ahead = !device.is_cpu(),  // on the processor it would take threads from the products
-                     .graphs = captures_passes(session.model, device),
+                     .graphs = captures_passes(session, device),
                      .reproducible = session.config.run.numerics == "reproducible",
                      .kernels = session.model.kernels,
                      .threads = session.threads,

@@ -4,6 +4,7 @@
 
 #include "engine/parameter_store.h"
 #include "models/adapter_bank.h"
+#include "models/dora.h"
 #include "models/peft.h"
 
 namespace finetune {
@@ -13,20 +14,28 @@ class LoraStore : public ParameterStore {
  public:
   LoraStore(const DecoderBase& base, const StoreOptions& options, const AdapterTensors* start)
       : base_(base),
-        bank_(base.options, {.slots = options.slots, .rank = options.max_rank, .targets = options.targets},
-              base.embed_VD.device()),
-        targets_(options.targets),
-        start_(start) {
+        bank_(base.options, bank_options(options), base.embed_VD.device()),
+        options_(options),
+        start_(start),
+        of_slot_(static_cast<std::size_t>(options.slots)) {
     steps_S_ = at::zeros({options.slots}, bank_.params_SP.options().dtype(at::kLong));
   }
 
   std::int64_t slots() const override { return bank_.slots(); }
   void initialize(std::int64_t slot, const TrainConfig& config) override {
     set_optimizer_steps(slot, 0);
+    const SlotOptions own = slot_options(config);
     if (start_)
-      bank_.load(slot, slot_options(config), *start_);
+      bank_.load(slot, own, *start_);
+    else if (own.pissa)
+      start_pissa(bank_, slot, own, *options_.principal);
     else
-      bank_.initialize(slot, slot_options(config), static_cast<std::uint64_t>(config.seed));
+      bank_.initialize(slot, own, static_cast<std::uint64_t>(config.seed));
+    if (own.dora && !start_) start_magnitudes(bank_, slot, own, base_);
+    updated(slot);
+  }
+  void configure(std::int64_t slot, const TrainConfig& config) override {
+    of_slot_[static_cast<std::size_t>(slot)] = slot_options(config);
   }
   const DecoderBase& base(std::int64_t) const override { return base_; }
   Trainables trainables(std::int64_t) override { return {.bank = &bank_}; }
@@ -41,9 +50,15 @@ class LoraStore : public ParameterStore {
     if (config.lora.rate_ratio == 1) return {{0, bank_.parameters()}};
     return bank_.ranges(config.lora.rate_ratio);
   }
-  void updated(std::int64_t) override {}
+  void updated(std::int64_t slot) override {
+    const SlotOptions& own = of_slot_[static_cast<std::size_t>(slot)];
+    if (own.pissa) restore_pissa(bank_, slot, own, *options_.principal);
+    if (own.dora) refresh_magnitudes(bank_, slot, own, base_);
+  }
   AdapterTensors adapter_of(const SlotImage& image, const TrainConfig& config) const override {
-    AdapterBank one(base_.options, {.slots = 1, .rank = bank_.rank(), .targets = targets_}, at::kCPU);
+    StoreOptions options = options_;
+    options.slots = 1;
+    AdapterBank one(base_.options, bank_options(options), at::kCPU);
     one.params_SP.select(0, 0).copy_(image.params_P);
     return one.extract(0, slot_options(config));
   }
@@ -54,17 +69,29 @@ class LoraStore : public ParameterStore {
   at::Tensor second_SP() const override { return bank_.second_SP; }
 
  private:
-  SlotOptions slot_options(const TrainConfig& config) const {
-    return {.rank = config.lora.rank, .targets = targets(config)};
+  SlotOptions slot_options(const TrainConfig& config) const { return lora_slot(config, targets(config)); }
+  static BankOptions bank_options(const StoreOptions& options) {
+    return {
+        .slots = options.slots, .rank = options.max_rank, .targets = options.targets, .magnitudes = options.magnitudes};
   }
 
   const DecoderBase& base_;
   AdapterBank bank_;
-  ProjectionSet targets_;
+  StoreOptions options_;
   const AdapterTensors* start_;
+  std::vector<SlotOptions> of_slot_;
 };
 
 }  // namespace
+
+SlotOptions lora_slot(const TrainConfig& config, ProjectionSet targets) {
+  const LoraConfig& lora = config.lora;
+  return {.rank = lora.rank,
+          .targets = targets,
+          .scale = adapter_scale(lora.alpha, lora.rank, lora.rslora),
+          .dora = lora.dora,
+          .pissa = lora.init == LoraInit::pissa};
+}
 
 std::unique_ptr<ParameterStore> make_lora_store(const DecoderBase& base, const StoreOptions& options,
                                                 const AdapterTensors* start) {

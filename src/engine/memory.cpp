@@ -37,11 +37,13 @@ std::int64_t activation_bytes_per_token(const DecoderOptions& m, const MemoryPla
   if (m.qk_norm != QkNorm::none) block += e * (q + kv) + 4 * (m.heads + m.kv_heads);
   if (m.post_norm) block += e * 2 * m.width + 4 * 2;
   if (!plan.full) block += 4 * adapted * plan.rank;
+  const std::int64_t products = q + 2 * kv + 2 * m.width + 2 * m.mlp_width;  // before their magnitudes
+  if (plan.magnitudes) block += e * products;
   // Shared by all blocks: norm output and its gradient, residual gradient, gated product, its gradient and gate|up's,
   // attention's output gradient and q|k|v's.
   const bool apart = m.post_norm || m.residual_scale != 1;  // a branch's output, before it is added, and its gradients
   const std::int64_t shared = e * ((apart ? 7 : 4) * m.width + 4 * m.mlp_width + 2 * q + q + 2 * kv);
-  return m.layers * block + shared;
+  return m.layers * block + shared + (plan.magnitudes ? e * products : 0);
 }
 
 // The temporaries of the largest single operation (kernels/torch/composite.cpp, flash.cpp), counted in fp32: a gated
@@ -59,7 +61,10 @@ static std::int64_t composition_bytes(const DecoderOptions& m, const MemoryPlan&
 MemoryEstimate estimate_memory(const DecoderOptions& m, const MemoryPlan& plan) {
   MemoryEstimate estimate;
   estimate.base = base_parameters(m) * plan.element_bytes + m.max_positions * m.head_dim * 4;
-  const std::int64_t parameters = plan.full ? base_parameters(m) : adapter_parameters(m, plan.rank, plan.targets);
+  std::int64_t parameters = plan.full ? base_parameters(m) : adapter_parameters(m, plan.rank, plan.targets);
+  if (plan.magnitudes) {
+    for (const Projection p : plan.targets.members()) parameters += m.layers * projection_out(m, p);
+  }
   estimate.slots = plan.slots * 4 * 4 * parameters;  // parameters, gradients, two moments in fp32
   if (plan.full && plan.element_bytes != 4) estimate.slots += plan.slots * parameters * plan.element_bytes;
   estimate.images = plan.images * 3 * 4 * parameters;

@@ -14,6 +14,7 @@ struct MemoryPlan {
   std::int64_t slots = 1;
   std::int64_t rank = 16;  ///< computed rank
   ProjectionSet targets;
+  bool magnitudes = false;         ///< some trial is DoRA
   bool full = false;               ///< full fine-tuning
   std::int64_t element_bytes = 4;  ///< of base weights and activations
   std::int64_t tokens_per_pass = 4096;

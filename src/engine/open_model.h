@@ -14,6 +14,7 @@
 #include "kernels/torch/backend.h"
 #include "models/checkpoint.h"
 #include "models/peft.h"
+#include "models/pissa.h"
 #include "models/weights.h"
 
 namespace finetune {
@@ -25,6 +26,8 @@ struct OpenedModel {
   BaseModel checkpoint;                ///< its tensors only until copy_to_devices
   std::optional<PeftAdapter> adapter;  ///< model.adapter
   std::vector<DecoderBase> bases;      ///< one per lane; lanes on the same device share storage
+  /// Per lane; empty unless some trial begins as pissa.
+  std::vector<std::shared_ptr<const PrincipalParts>> principal;
 };
 
 /// Reads everything to the host. Sets model.dtype and run.kernels to what they came to; adds to `notes` what is said

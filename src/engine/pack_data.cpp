@@ -81,7 +81,8 @@ kernels::AdapterGroup group_of(const PackTrial& trial, std::int64_t begin, std::
           .dropout = static_cast<float>(trial.dropout),
           .seed = trial.seed,
           .step = trial.step,
-          .token_base = token_base};
+          .token_base = token_base,
+          .magnitudes = trial.dora};
 }
 
 // Over the segments of the last group: within alpha / sqrt(tokens x width) of an example.

@@ -24,6 +24,7 @@ struct PackTrial {
   float scale = 1;         ///< alpha / r or alpha / sqrt(r)
   double dropout = 0;      ///< 0 in evaluation
   double neftune = 0;      ///< the same
+  bool dora = false;       ///< its outputs have magnitudes
   std::uint64_t seed = 0;
   ProjectionSet targets;         ///< all false: the bare base (full fine-tuning)
   std::int64_t step = 1;         ///< the one to be done, 1-based; keys the batch and the dropout mask

@@ -90,15 +90,17 @@ PackedTrainer::Resident& PackedTrainer::place(TrialId id, const TrainConfig& con
   return residents_.emplace(id, std::move(trial)).first->second;
 }
 
-void PackedTrainer::configure(Resident& trial, const TrainConfig& config) const {
-  const LoraConfig& lora = config.lora;
+void PackedTrainer::configure(Resident& trial, const TrainConfig& config) {
+  store_.configure(trial.packed.slot, config);
   trial.config = config;
-  trial.packed.rank = computed_rank(lora.rank);
-  trial.packed.scale = static_cast<float>(adapter_scale(lora.alpha, lora.rank, lora.rslora));
-  trial.packed.dropout = lora.dropout;
+  trial.packed.targets = store_.targets(config);
+  const SlotOptions slot = lora_slot(config, trial.packed.targets);
+  trial.packed.rank = computed_rank(slot.stored_rank());
+  trial.packed.scale = static_cast<float>(slot.scale);
+  trial.packed.dora = slot.dora;
+  trial.packed.dropout = config.lora.dropout;
   trial.packed.neftune = config.neftune;
   trial.packed.seed = static_cast<std::uint64_t>(config.seed);
-  trial.packed.targets = store_.targets(config);
 }
 
 std::vector<PackTrial> PackedTrainer::packed_of(std::span<Resident* const> trials) {
@@ -207,7 +209,7 @@ void PackedTrainer::run_passes(std::span<Resident* const> trials, const RoundPla
 void PackedTrainer::gradient_norms(std::span<Resident* const> trials, at::Tensor& norms_N) {
   std::vector<NormKey> key;
   for (const Resident* trial : trials)
-    key.push_back({trial->packed.slot, trial->config.lora.rank, trial->packed.targets});
+    key.push_back({trial->packed.slot, lora_slot(trial->config, trial->packed.targets)});
   if (key != norm_key_) {
     std::vector<ops::SlotPieces> slots;
     for (const Resident* trial : trials)
@@ -238,14 +240,16 @@ void PackedTrainer::update(std::span<Resident* const> trials, const at::Tensor& 
 }
 
 void PackedTrainer::change(TrialId trial, const TrainConfig& config) {
-  configure(find(trial), config);
+  Resident& resident = find(trial);
+  configure(resident, config);
+  store_.updated(resident.packed.slot);
 }
 
 void PackedTrainer::copy(TrialId from, TrialId to, const TrainConfig& config) {
   const Resident& donor = find(from);
   Resident& trial = find(to);
-  store_.copy(donor.packed.slot, trial.packed.slot);
   configure(trial, config);
+  store_.copy(donor.packed.slot, trial.packed.slot);
 }
 
 std::shared_ptr<const TrialImage> PackedTrainer::capture(TrialId trial) const {

@@ -113,15 +113,15 @@ class PackedTrainer : public Lane {
     std::int64_t tokens = 0;
   };
   struct NormKey {
-    std::int64_t slot, rank;
-    ProjectionSet targets;
+    std::int64_t slot;
+    SlotOptions options;
     bool operator==(const NormKey&) const = default;
   };
   Resident& find(TrialId trial);
   const Resident& find(TrialId trial) const;
   std::vector<Resident*> find_all(std::span<const TrialId> trials);
   Resident& place(TrialId id, const TrainConfig& config, PackTrial packed);
-  void configure(Resident& trial, const TrainConfig& config) const;
+  void configure(Resident& trial, const TrainConfig& config);
   static std::vector<PackTrial> packed_of(std::span<Resident* const> trials);
   void note_submitted(std::span<Resident* const> asked, const RoundPlan& plan);
   void run_passes(std::span<Resident* const> trials, const RoundPlan& plan, at::Tensor& losses_N);

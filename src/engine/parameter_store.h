@@ -14,6 +14,7 @@
 #include "config/run_config.h"
 #include "kernels/torch/ops.h"
 #include "models/decoder.h"
+#include "models/pissa.h"
 
 namespace finetune {
 
@@ -27,6 +28,8 @@ class ParameterStore {
   virtual ~ParameterStore() = default;
 
   virtual std::int64_t slots() const = 0;
+  /// What the trial of a slot is, before its parameters come in any way, and whenever that changes.
+  virtual void configure(std::int64_t, const TrainConfig&) {}
   /// Fresh parameters from config.seed (LoRA) or from the base (full); gradients and moments zero.
   virtual void initialize(std::int64_t slot, const TrainConfig& config) = 0;
   /// The weights a pass over this slot computes with.
@@ -40,7 +43,7 @@ class ParameterStore {
   virtual std::vector<ops::Piece> pieces(const TrainConfig& config) const = 0;
   /// Elements that weight decay applies to: [begin, end) ranges of P, in order.
   virtual std::vector<kernels::ParameterRange> decayed(const TrainConfig& config) const = 0;
-  /// After an update: refresh what is derived from the parameters (a bf16 copy).
+  /// After an update: refresh what is derived from the parameters (a bf16 copy, norms of DoRA).
   virtual void updated(std::int64_t slot) = 0;
 
   /// int64, on the device: optimizer steps behind each slot's moments.
@@ -69,9 +72,14 @@ class ParameterStore {
 /// What all trials of a study need together, to size the store.
 struct StoreOptions {
   std::int64_t slots = 1;
-  std::int64_t max_rank = 16;  ///< LoRA
-  ProjectionSet targets;       ///< LoRA: union
+  std::int64_t max_rank = 16;                                 ///< LoRA; of pissa twice the rank
+  ProjectionSet targets;                                      ///< LoRA: union
+  bool magnitudes = false;                                    ///< LoRA: some trial is DoRA
+  std::shared_ptr<const PrincipalParts> principal = nullptr;  ///< LoRA: where some trial begins as pissa
 };
+
+/// What a bank needs to know of a LoRA trial.
+SlotOptions lora_slot(const TrainConfig& config, ProjectionSet targets);
 
 /// `base` must outlive the store. `start` (may be null): trials start from this adapter instead of a fresh one.
 std::unique_ptr<ParameterStore> make_lora_store(const DecoderBase& base, const StoreOptions& options,

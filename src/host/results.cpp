@@ -1,6 +1,7 @@
 #include "host/results.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "config/config.h"
 #include "config/metric_rules.h"
@@ -87,11 +88,15 @@ std::string run_yaml(const Session& session) {
 
 PeftAdapter adapter_of(ParameterStore& store, const Trial& trial, const TrialImage& image) {
   const LoraConfig& lora = trial.config.lora;
-  return {.spec = {.rank = lora.rank,
-                   .alpha = lora.alpha,
+  const SlotOptions slot = lora_slot(trial.config, store.targets(trial.config));
+  // The same scale at another rank, where more is written than was trained.
+  const double more = static_cast<double>(slot.stored_rank()) / static_cast<double>(slot.rank);
+  return {.spec = {.rank = slot.stored_rank(),
+                   .alpha = lora.alpha * (lora.rslora ? std::sqrt(more) : more),
                    .dropout = lora.dropout,
                    .rslora = lora.rslora,
-                   .targets = store.targets(trial.config)},
+                   .targets = slot.targets,
+                   .dora = slot.dora},
           .tensors = store.adapter_of(dynamic_cast<const TorchImage&>(image).slot, trial.config)};
 }
 

@@ -34,6 +34,8 @@ std::vector<TrainConfig> unlike_configs() {
   configs[1].lora.targets = {"attention"};
   configs[4].lora.targets = {"down_proj", "q_proj"};
   configs[5].schedule = RateSchedule::cosine;
+  configs[0].neftune = configs[4].neftune = 5;
+  configs[3].lora.rate_ratio = 4;
   return configs;
 }
 
@@ -63,7 +65,9 @@ class Isolation : public ::testing::Test {
 
   std::unique_ptr<ParameterStore> store(std::int64_t slots, std::int64_t rank = 48) const {
     const ProjectionSet all = projections_of(base_.options);
-    return make_lora_store(base_, {.slots = slots, .max_rank = rank, .targets = all}, nullptr);
+    StoreOptions options{.slots = slots, .max_rank = rank, .targets = all, .magnitudes = kinds_};
+    if (kinds_) options.principal = std::make_shared<const PrincipalParts>(principal_parts(base_, all, 16));
+    return make_lora_store(base_, options, nullptr);
   }
 
   // Trains the trials named side by side; slots are taken in the order of `who`.
@@ -71,6 +75,11 @@ class Isolation : public ::testing::Test {
                                        std::int64_t rank = 48) const {
     auto configs = unlike_configs();
     if (base_.options.fused) configs[4].lora.targets = {"down_proj", "qkv_proj"};
+    if (kinds_) {
+      configs[1].lora.dora = configs[5].lora.dora = true;
+      configs[0].lora.init = configs[2].lora.init = LoraInit::pissa;
+      configs[2].lora.dropout = 0;
+    }
     const auto bank = store(static_cast<std::int64_t>(who.size()), rank);
     PackedTrainer trainer(*bank, train_, valid_, {.tokens_per_pass = tokens_per_pass});
     std::vector<TrialId> ids;
@@ -89,6 +98,7 @@ class Isolation : public ::testing::Test {
   }
 
   std::int64_t steps_ = 6;
+  bool kinds_ = false;
   DecoderBase base_;
   std::vector<Example> train_, valid_;
 };
@@ -112,6 +122,17 @@ TEST_F(Isolation, OfEveryFamilyAPackEqualsSoloRuns) {
       SCOPED_TRACE("trial " + std::to_string(i));
       expect_same(packed.at(i), train({i}).at(i));
     }
+  }
+}
+
+// Trials with magnitudes, trials that began as the principal part, and plain ones in one pack.
+TEST_F(Isolation, KindsOfAdaptersSideBySide) {
+  kinds_ = true;
+  const auto packed = train({0, 1, 2, 3, 4, 5}), backward = train({5, 4, 3, 2, 1, 0});
+  for (std::size_t i = 0; i < 6; ++i) {
+    SCOPED_TRACE("trial " + std::to_string(i));
+    expect_same(packed.at(i), train({i}).at(i));
+    expect_same(packed.at(i), backward.at(i));
   }
 }
 

@@ -105,27 +105,45 @@ TEST_P(LoraParity, TwentySteps) {
   const std::string folder = std::string("lora/") + GetParam();
   const auto golden = read_golden(folder + "/golden.json");
   const BaseModel model = load_checkpoint(golden_path("models") / golden.value("model", "llama"), at::kFloat);
-  const PeftAdapter initial = load_peft_adapter(golden_path(folder + "/initial"), model.options);
-  const PeftAdapter expected = load_peft_adapter(golden_path(folder + "/final"), model.options);
+  const bool pissa = golden.value("init", "default") == "pissa";  // begins from the base: there is no adapter to read
   const DecoderBase base = make_base(model, at::kCPU);
   TrainConfig config = config_from(golden);
-  config.lora.rank = initial.spec.rank;
-  config.lora.alpha = initial.spec.alpha;
-  config.lora.rslora = initial.spec.rslora;
-  config.lora.targets.clear();
-  for (const Projection p : initial.spec.targets.members()) config.lora.targets.emplace_back(name_of(p));
-  const auto store =
-      make_lora_store(base, {.slots = 2, .max_rank = 20, .targets = initial.spec.targets}, &initial.tensors);
+  config.lora.rate_ratio = golden.value("rate_ratio", 1.0);
+  PeftAdapter initial;
+  if (pissa) {
+    config.lora.init = LoraInit::pissa;
+    config.lora.rank = golden.at("rank").get<std::int64_t>();
+    config.lora.alpha = golden.at("alpha").get<double>();
+    initial.spec.targets = projections_of(model.options);
+  } else {
+    initial = load_peft_adapter(golden_path(folder + "/initial"), model.options);
+    config.lora.rank = initial.spec.rank;
+    config.lora.alpha = initial.spec.alpha;
+    config.lora.rslora = initial.spec.rslora;
+    config.lora.dora = initial.spec.dora;
+    config.lora.targets.clear();
+    for (const Projection p : initial.spec.targets.members()) config.lora.targets.emplace_back(name_of(p));
+  }
+  StoreOptions options{.slots = 2, .max_rank = 20, .targets = initial.spec.targets, .magnitudes = initial.spec.dora};
+  if (pissa)
+    options.principal =
+        std::make_shared<const PrincipalParts>(principal_parts(base, options.targets, config.lora.rank));
+  const auto store = make_lora_store(base, options, pissa ? nullptr : &initial.tensors);
   const auto examples = examples_from(golden.at("examples")), held_out = examples_from(golden.at("held_out"));
   PackedTrainer trainer(*store, examples, held_out, {.tokens_per_pass = 30, .shuffle = false});
   trainer.admit({0}, config);
   train_and_compare(trainer, config, golden);
+  if (pissa) return;
+  const PeftAdapter expected = load_peft_adapter(golden_path(folder + "/final"), model.options);
   const AdapterTensors actual = store->adapter_of(dynamic_cast<const TorchImage&>(*trainer.capture({0})).slot, config);
   for (std::int64_t layer = 0; layer < model.options.layers; ++layer) {
     for (const Projection projection : initial.spec.targets.members()) {
       EXPECT_TRUE(tensors_agree(actual.at(layer, projection).a_RD, expected.tensors.at(layer, projection).a_RD))
           << projection_path(model.options, layer, projection);
       EXPECT_TRUE(tensors_agree(actual.at(layer, projection).b_OR, expected.tensors.at(layer, projection).b_OR))
+          << projection_path(model.options, layer, projection);
+      if (!expected.spec.dora) continue;
+      EXPECT_TRUE(tensors_agree(actual.at(layer, projection).m_O, expected.tensors.at(layer, projection).m_O))
           << projection_path(model.options, layer, projection);
     }
   }

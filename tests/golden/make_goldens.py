@@ -4,7 +4,8 @@ training runs with PEFT and with all weights.
     python make_goldens.py [NAME ...]     # transformers 5.23.0, peft 0.21.2, torch 2.11.0, safetensors 0.8.0
 
 Writes models/NAME/ (config.json, model.safetensors), forward.json, lora/ (the initial and the final adapter,
-golden.json) and full_NAME.json; with names those of these models alone. All arithmetic is fp32 on the CPU, one thread; the semantics are those of DESIGN.md:
+golden.json) and full_NAME.json; with names those of these models alone, with
+`methods` adapters other than plain ones. All arithmetic is fp32 on the CPU, one thread; the semantics are those of DESIGN.md:
 loss = sum of token losses / loss tokens of the batch, clipping at 1.0, linear schedule with warm-up, decay on matrices
 only for full fine-tuning.
 """
@@ -19,6 +20,7 @@ import torch
 import transformers
 import peft
 from peft import LoraConfig, get_peft_model
+from peft.optimizers import create_loraplus_optimizer
 from safetensors.torch import save_file
 from transformers import AutoConfig, AutoModelForCausalLM, get_scheduler
 
@@ -101,12 +103,16 @@ def nll(model: torch.nn.Module, example: dict) -> torch.Tensor:
     return (losses * torch.tensor(example["loss"][1:], dtype=losses.dtype)).sum()
 
 
-def train(model, examples, steps, batch, lr, warmup, schedule, decay, full) -> dict:
+def train(model, examples, steps, batch, lr, warmup, schedule, decay, full, rate_ratio=1.0) -> dict:
     """The loop of the contract; returns what each step reports."""
     params = [p for p in model.parameters() if p.requires_grad]
     groups = [{"params": [p for p in params if not full or p.dim() >= 2], "weight_decay": decay},
               {"params": [p for p in params if full and p.dim() < 2], "weight_decay": 0.0}]
-    optimizer = torch.optim.AdamW([g for g in groups if g["params"]], lr=lr)
+    if rate_ratio == 1:
+        optimizer = torch.optim.AdamW([g for g in groups if g["params"]], lr=lr)
+    else:
+        optimizer = create_loraplus_optimizer(model, torch.optim.AdamW, lr=lr, loraplus_lr_ratio=rate_ratio,
+                                              loraplus_weight_decay=decay)
     scheduler = get_scheduler(schedule, optimizer, num_warmup_steps=math.ceil(warmup * steps), num_training_steps=steps)
     out = {"train_loss": [], "grad_norm": [], "learning_rate": []}
     for step in range(steps):
@@ -142,17 +148,24 @@ def load(name: str) -> torch.nn.Module:
     return AutoModelForCausalLM.from_pretrained(HERE / "models" / name, dtype=torch.float32, attn_implementation="eager")
 
 
-def train_adapter(name: str, base: str, config: dict, schedule: str, decay: float, training, held_out) -> None:
+def train_adapter(name: str, base: str, config: dict, schedule: str, decay: float, training, held_out,
+                  rate_ratio: float = 1.0, lr: float = 0.02) -> None:
     torch.manual_seed(5)
     model = get_peft_model(load(base).requires_grad_(False), LoraConfig(task_type="CAUSAL_LM", **config))
-    model.save_pretrained(HERE / "lora" / name / "initial")
-    result = train(model, training, 20, 4, 0.02, 0.1, schedule, decay, False)
-    model.save_pretrained(HERE / "lora" / name / "final")
+    pissa = config.get("init_lora_weights") == "pissa"  # begins from the base alone
+    (HERE / "lora" / name).mkdir(exist_ok=True)
+    if not pissa:
+        model.save_pretrained(HERE / "lora" / name / "initial")
+    result = train(model, training, 20, 4, lr, 0.1, schedule, decay, False, rate_ratio)
+    if not pissa:
+        model.save_pretrained(HERE / "lora" / name / "final")
     result["valid_loss"] = valid_loss(model, held_out)
     write(HERE / "lora" / name / "golden.json", {"model": base, "examples": training, "held_out": held_out,
                                                  "schedule": schedule, "weight_decay": decay, "batch_size": 4, "steps": 20,
-                                                 "learning_rate_peak": 0.02, "warmup_ratio": 0.1} | result)
-    for stage in ("initial", "final"):
+                                                 "learning_rate_peak": lr, "warmup_ratio": 0.1, "rank": config["r"],
+                                                 "alpha": config["lora_alpha"], "rate_ratio": rate_ratio,
+                                                 "init": "pissa" if pissa else "default"} | result)
+    for stage in () if pissa else ("initial", "final"):
         name_base_without_folder(HERE / "lora" / name / stage / "adapter_config.json", base)
         (HERE / "lora" / name / stage / "README.md").unlink(missing_ok=True)
 
@@ -168,8 +181,17 @@ def train_all_weights(name: str, training, held_out) -> None:
                                        "learning_rate_peak": 0.003, "warmup_ratio": 0.1, "weight_decay": 0.1} | result)
 
 
+def methods(training, held_out) -> None:
+    """Other adapters than plain ones."""
+    everywhere = dict(r=4, lora_alpha=8, target_modules="all-linear")
+    train_adapter("dora", "llama", everywhere | dict(use_dora=True), "linear", 0.01, training, held_out)
+    train_adapter("dora_phi3", "phi3", everywhere | dict(use_dora=True, use_rslora=True), "cosine", 0.0, training, held_out)
+    train_adapter("loraplus", "llama", everywhere, "linear", 0.01, training, held_out, rate_ratio=4.0, lr=0.01)
+    train_adapter("pissa", "llama", everywhere | dict(init_lora_weights="pissa"), "linear", 0.01, training, held_out)
+
+
 def main() -> None:
-    chosen = sys.argv[1:] or list(MODELS)
+    chosen = [name for name in sys.argv[1:] if name != "methods"] if sys.argv[1:] else list(MODELS)
     examples = make_examples(1, [1, 2, 3, 5, 8, 13, 19, 24, 31, 40])
     path = HERE / "forward.json"
     forward = json.loads(path.read_text()) if sys.argv[1:] else {"examples": examples, "nll": {}}
@@ -186,6 +208,9 @@ def main() -> None:
         train_adapter("plain", "llama", everywhere, "linear", 0.0, training, held_out)
         some = dict(r=5, lora_alpha=6, use_rslora=True, target_modules=["q_proj", "v_proj", "down_proj"])
         train_adapter("rslora", "llama", some, "cosine", 0.01, training, held_out)
+        methods(training, held_out)
+    if "methods" in sys.argv:
+        methods(training, held_out)
     for name in chosen:
         if name in LORA_FAMILIES:
             train_adapter(name, name, everywhere | dict(r=3), "linear", 0.0, training, held_out)

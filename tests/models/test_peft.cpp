@@ -120,7 +120,6 @@ TEST_F(BadAdapter, SettingsThatChangeItsMeaningAreRefused) {
   };
   const Case cases[] = {{"peft_type", "LOHA", "must be LORA, found LOHA"},
                         {"peft_type", nullptr, "must be LORA, found nothing"},
-                        {"use_dora", true, "key use_dora is set"},
                         {"bias", "all", "key bias must be none"},
                         {"lora_bias", true, "key lora_bias is set"},
                         {"modules_to_save", {"lm_head"}, "key modules_to_save is set"},
