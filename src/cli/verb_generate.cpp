@@ -10,6 +10,7 @@
 #include "core/error.h"
 #include "core/number.h"
 #include "data/answer.h"
+#include "data/data_files.h"
 #include "engine/generate_text.h"
 #include "engine/open_data.h"
 #include "engine/session.h"
@@ -45,11 +46,12 @@ void require_one_source(const Arguments& arguments, const RunConfig& config) {
   if (!typed && config.data.valid.empty()) throw bad_input("", "--prompt TEXT or --data FILE is missing");
 }
 
-PromptSet open_prompts(const Arguments& arguments, RunConfig& config, const Tokenizer& tokenizer) {
+PromptSet open_prompts(const Arguments& arguments, RunConfig& config, const Tokenizer& tokenizer,
+                       std::vector<std::string>& notes) {
   const bool chat = arguments.has("--chat");
   const DataOptions options = data_options(config.data, {.trains = false, .holds_out = false});
-  return arguments.has("--prompt") ? prompt_of(arguments.option("--prompt"), options, tokenizer, chat)
-                                   : load_prompts(config.data.valid, options, tokenizer, chat);
+  if (arguments.has("--prompt")) return prompt_of(arguments.option("--prompt"), options, tokenizer, chat);
+  return load_prompts(data_files(config.data.valid, Split::valid, "--data", notes), options, tokenizer, chat);
 }
 
 std::string where_of(const PromptSet& prompts, std::size_t row) {
@@ -93,7 +95,7 @@ int run_generate(const Arguments& arguments) {
   if (arguments.has("--stop")) options.stop.push_back(arguments.option("--stop"));
   std::vector<std::string> notes;
   OpenedModel model = open_model(config, notes);
-  const PromptSet prompts = open_prompts(arguments, config, *model.tokenizer);
+  const PromptSet prompts = open_prompts(arguments, config, *model.tokenizer, notes);
   if (prompts.rows.empty()) throw bad_input(prompts.files.front(), "there is no row");
   options.end_ids = end_ids_for(config.model.path, model.checkpoint.options.vocab_size, *model.tokenizer, prompts);
   copy_to_devices(model);

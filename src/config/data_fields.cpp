@@ -73,8 +73,9 @@ std::vector<Field> model_fields() {
 
 std::vector<Field> data_fields() {
   return {
-      list_field("data.train", "training files: .jsonl .json .csv .tsv .txt", FINETUNE_AT(data.train)),
-      list_field("data.valid", "validation files", FINETUNE_AT(data.valid)),
+      list_field("data.train", "training files: .jsonl .json .csv .tsv .txt, or folders of them",
+                 FINETUNE_AT(data.train)),
+      list_field("data.valid", "validation files, or folders", FINETUNE_AT(data.valid)),
       valid_fraction_field(),
       text_field("data.format", "what a record is", FINETUNE_AT(data.format),
                  {"auto", "text", "prompt_completion", "alpaca", "messages", "sharegpt", "choices"}),

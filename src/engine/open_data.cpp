@@ -7,6 +7,7 @@
 #include "core/error.h"
 #include "core/number.h"
 #include "core/text.h"
+#include "data/data_files.h"
 #include "data/dataset_notes.h"
 
 namespace finetune {
@@ -115,17 +116,17 @@ OpenedData open_data(RunConfig& config, const Tokenizer& tokenizer, const Decode
   limit_length(config, model.max_positions, notes);
   DateOfRun date(keys);
   const DataOptions options = data_options(keys, use);
-  const auto read = [&](const std::vector<std::string>& files, const std::string& key) {
-    Dataset data = load_dataset(files, options, tokenizer, use.collect_rejects);
+  const auto read = [&](const std::vector<std::string>& paths, Split split, const std::string& key) {
+    Dataset data = load_dataset(data_files(paths, split, key, notes), options, tokenizer, use.collect_rejects);
     for (auto& line : dataset_notes(data, key, options)) notes.push_back(std::move(line));
     if (use.trains) require_shares(data, options);
     if (!use.collect_rejects) require_examples(data, key);
     return data;
   };
   OpenedData data;
-  if (use.trains) data.train = read(keys.train, "data.train");
+  if (use.trains) data.train = read(keys.train, Split::train, "data.train");
   if (!keys.valid.empty()) {
-    data.valid = read(keys.valid, "data.valid");
+    data.valid = read(keys.valid, Split::valid, "data.valid");
     data.valid_source = join(keys.valid, ", ");
   } else {
     keys.valid_fraction = share_to_hold_out(keys, use);
@@ -134,7 +135,7 @@ OpenedData open_data(RunConfig& config, const Tokenizer& tokenizer, const Decode
       if (!use.collect_rejects) require_examples(data.train, "data.train");
     }
   }
-  if (use.trains && !keys.test.empty()) data.test = read(keys.test, "data.test");
+  if (use.trains && !keys.test.empty()) data.test = read(keys.test, Split::test, "data.test");
   date.keep_if(data.train.reads_date || data.valid.reads_date);
   data.chat_template = data.train.chat_template.empty() ? data.valid.chat_template : data.train.chat_template;
   if (!data.chat_template.empty()) notes.push_back("chat template " + data.chat_template);

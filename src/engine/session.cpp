@@ -53,7 +53,7 @@ bool measures_texts(const RunConfig& config) {
 void open_metrics(Session& session, const DataUse& use) {
   if (session.data.valid.examples.empty()) return;
   RunConfig& config = session.config;
-  settle_labels(config, session.data.valid, use, session.notes);
+  settle_labels(config, session.data, use, session.notes);
   const RowLimits limits = use.trains ? limits_by_share(config, session.data) : RowLimits{};
   if (use.trains) {
     if (std::string note = all_rows_note(config, session.data); !note.empty()) session.notes.push_back(std::move(note));

@@ -9,6 +9,7 @@
 
 #include "core/content_hash.h"
 #include "core/error.h"
+#include "data/data_files.h"
 
 namespace finetune {
 namespace {
@@ -32,6 +33,12 @@ void add_folder(const fs::path& folder, std::vector<fs::path>& files) {
   }
 }
 
+void add_data(const std::vector<std::string>& paths, Split split, std::vector<fs::path>& files) {
+  for (const std::string& path : paths) {
+    for (const std::string& file : data_files(path, split).files) files.emplace_back(file);
+  }
+}
+
 bool same(const RunInput& a, const RunInput& b) {
   return a.bytes == b.bytes && a.modified == b.modified;
 }
@@ -42,9 +49,9 @@ std::vector<RunInput> run_inputs(const RunConfig& config) {
   std::vector<fs::path> files;
   add_folder(config.model.path, files);
   if (config.model.adapter) add_folder(*config.model.adapter, files);
-  files.insert(files.end(), config.data.train.begin(), config.data.train.end());
-  files.insert(files.end(), config.data.valid.begin(), config.data.valid.end());
-  files.insert(files.end(), config.data.test.begin(), config.data.test.end());
+  add_data(config.data.train, Split::train, files);
+  add_data(config.data.valid, Split::valid, files);
+  add_data(config.data.test, Split::test, files);
   if (config.data.chat_template.ends_with(".jinja")) files.emplace_back(config.data.chat_template);
   std::ranges::sort(files);
   files.erase(std::unique(files.begin(), files.end()), files.end());

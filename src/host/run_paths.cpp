@@ -9,6 +9,7 @@
 
 #include "core/error.h"
 #include "core/folders.h"
+#include "data/data_files.h"
 #include "models/carried_files.h"
 #include "study/past_study.h"
 #include "study/save_rows.h"
@@ -38,6 +39,12 @@ void check_file(const std::string& key, const std::string& path) {
   const fs::file_status status = status_of(key, path);
   if (!fs::exists(status)) throw bad_input(path, "does not exist");
   if (!fs::is_regular_file(status)) throw bad_input(path, "is not a file");
+}
+
+// A file, or a folder with files of this split.
+void check_data(const std::string& key, const std::string& path, Split split) {
+  if (!fs::is_directory(status_of(key, path))) return check_file(key, path);
+  data_files(path, split);
 }
 
 // Tries it: permissions alone do not tell of read-only and full disks, nor of what the superuser may.
@@ -154,9 +161,9 @@ void check_out(const RunConfig& config, bool overwrite) {
 void check_paths(const RunConfig& config, bool wants_out, bool overwrite) {
   if (!config.model.path.empty()) check_folder("--model", config.model.path);
   if (config.model.adapter) check_folder("--adapter", *config.model.adapter);
-  for (const auto& file : config.data.train) check_file("data.train", file);
-  for (const auto& file : config.data.valid) check_file("data.valid", file);
-  for (const auto& file : config.data.test) check_file("data.test", file);
+  for (const auto& path : config.data.train) check_data("data.train", path, Split::train);
+  for (const auto& path : config.data.valid) check_data("data.valid", path, Split::valid);
+  for (const auto& path : config.data.test) check_data("data.test", path, Split::test);
   for (const auto& entry : config.tune.warm_start) check_file("tune.warm_start", past_source(entry).file);
   if (wants_out) check_out(config, overwrite);
 }

@@ -167,20 +167,20 @@ std::size_t rows_for(double tokens, double tokens_per_row) {
 
 }  // namespace
 
-void settle_labels(RunConfig& config, const Dataset& data, const DataUse& use, std::vector<std::string>& notes) {
-  const bool own = data.format == "choices";
+void settle_labels(RunConfig& config, const OpenedData& data, const DataUse& use, std::vector<std::string>& notes) {
+  const bool own = data.valid.format == "choices";
   std::vector<Metric> metrics = of_sources(config, {MetricSource::labels});
   if (!own)
     for (const Metric& metric : of_sources(config, {MetricSource::choices})) metrics.push_back(metric);
   if (metrics.empty()) return;
   if (!config.data.labels.empty()) {
     check_labels(config.data.labels);
-    note_unseen_labels(config.data, data.files, data_options(config.data, use), notes);
+    note_unseen_labels(config.data, data.valid.files, data_options(config.data, use), notes);
     return;
   }
-  const bool trains = !config.data.train.empty();
+  const bool trains = !data.train.files.empty();
   const auto labels =
-      distinct_completions(trains ? config.data.train : data.files, data_options(config.data, use), kMostLabels);
+      distinct_completions((trains ? data.train : data.valid).files, data_options(config.data, use), kMostLabels);
   const std::string source = trains ? "data.train" : "the data", names = names_of(metrics);
   if (labels.size() > kMostLabels)
     throw bad_input("", fmt::format("{}: {} has more than {} distinct completions; name the labels in data.labels",

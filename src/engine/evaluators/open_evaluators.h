@@ -15,8 +15,8 @@ namespace finetune {
 using Evaluators = std::vector<std::shared_ptr<const Evaluator>>;
 
 /// Sets data.labels to the labels as used where a metric wants some: those of data.train where none are given, else
-/// those of `data` itself, which is said. Throws Error (bad_input) for labels that are no choice.
-void settle_labels(RunConfig& config, const Dataset& data, const DataUse& use, std::vector<std::string>& notes);
+/// those of the validation data itself, which is said. Throws Error (bad_input) for labels that are no choice.
+void settle_labels(RunConfig& config, const OpenedData& data, const DataUse& use, std::vector<std::string>& notes);
 
 /// How many rows of a set may be asked about, at most.
 struct RowLimits {
