@@ -5,12 +5,14 @@
 #   ./setup.sh              CPU libraries; the CUDA ones too when an NVIDIA GPU is present
 #   ./setup.sh --cuda       the CUDA libraries and nvcc in any case
 #   (FINETUNE_CUDA_ARCHITECTURES=all ./setup.sh   CUDA kernels for every GPU, not only for the one that is there)
+#   ./setup.sh --parquet    Arrow's libraries too (of the pyarrow wheel, 55 MB), which read .parquet
 #   ./setup.sh --no-build   install only
 #   ./setup.sh --tests [--target NAME]   what the tests need, and NAME instead of the program (all, fast_tests); for test.sh
 set -euo pipefail
 cd "$(dirname "$0")"
 
 TORCH=2.11.0
+PYARROW=26.0.1
 CUDA_WHEELS=(nvidia-cuda-runtime==13.0.96 nvidia-cuda-cupti==13.0.85)
 NVCC_WHEELS=(nvidia-cuda-nvcc==13.0.88 nvidia-cuda-crt==13.0.88 nvidia-nvvm==13.0.88 nvidia-cuda-cccl==13.0.85)
 PACKAGES=(g++ cmake ninja-build ccache git pkg-config python3 python3-pip unzip ca-certificates
@@ -22,14 +24,15 @@ SPACE_MIB=4000   # wheel 510, unpacked 1,070, build 800, and room to unpack besi
 say() { printf 'setup: %s\n' "$*" >&2; }
 die() { say "$*"; exit 1; }
 
-want_cuda=0 build=1 tests=0 target=finetune_tune
+want_cuda=0 want_parquet=0 build=1 tests=0 target=finetune_tune
 while [ $# -gt 0 ]; do
   case "$1" in
     --cuda) want_cuda=1 ;;
+    --parquet) want_parquet=1 ;;
     --no-build) build=0 ;;
     --tests) tests=1 ;;
     --target) [ $# -gt 1 ] || die "--target wants a name"; target=$2; shift ;;
-    *) die "unknown option $1; known: --cuda --no-build --tests --target NAME" ;;
+    *) die "unknown option $1; known: --cuda --parquet --no-build --tests --target NAME" ;;
   esac
   shift
 done
@@ -107,6 +110,22 @@ install_libtorch() {
   mv .deps/new .deps/site
 }
 
+# Two of the wheel's libraries and their headers; they are loaded with the first .parquet file.
+install_parquet() {
+  local want="pyarrow $PYARROW"
+  [ -f .deps/arrow/stamp ] && [ "$(cat .deps/arrow/stamp)" = "$want" ] && return
+  [ "$(uname -m)" = x86_64 ] || die "--parquet: the pyarrow wheel that is read here is for x86-64"
+  say "fetching Arrow's libraries (pyarrow $PYARROW)"
+  rm -rf .deps/arrow.new .deps/arrow.wheel
+  mkdir -p .deps/arrow.new .deps/arrow.wheel
+  fetch_wheels .deps/arrow.wheel "pyarrow==$PYARROW"
+  unzip -q .deps/arrow.wheel/pyarrow-*.whl 'pyarrow/libarrow.so.*' 'pyarrow/libparquet.so.*' 'pyarrow/include/arrow/*' \
+    'pyarrow/include/parquet/*' -d .deps/arrow.new
+  printf '%s' "$want" >.deps/arrow.new/stamp
+  rm -rf .deps/arrow .deps/arrow.wheel
+  mv .deps/arrow.new .deps/arrow
+}
+
 build_program() {
   if ! command -v nvcc >/dev/null 2>&1; then
     for place in /usr/local/cuda/bin "$PWD/.deps/site/nvidia/cu13/bin"; do
@@ -125,4 +144,5 @@ build_program() {
 
 install_packages
 install_libtorch
+if [ "$want_parquet" = 1 ]; then install_parquet; fi
 if [ "$build" = 1 ]; then build_program; fi

@@ -31,11 +31,8 @@ void read_records(const std::string& path, const std::string& separator, const R
   if (ending == ".csv") return read_csv(path, read_text(path), sink);
   if (ending == ".tsv") return read_tsv(path, read_text(path), sink);
   if (ending == ".txt") return read_txt(path, read_text(path), separator, sink);
-  if (ending == ".parquet") {
-    throw bad_input(path, "Parquet is not read; convert it: python -c \"import pandas; pandas.read_parquet('" + path +
-                              "').to_json('data.jsonl', orient='records', lines=True)\"");
-  }
-  throw bad_input(path, "has no known ending; .jsonl, .json, .csv, .tsv and .txt are read");
+  if (ending == ".parquet") return read_parquet(path, sink);
+  throw bad_input(path, "has no known ending; .jsonl, .json, .csv, .tsv, .txt and .parquet are read");
 }
 
 }  // namespace finetune

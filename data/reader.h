@@ -10,7 +10,7 @@ namespace finetune {
 
 struct Record {
   nlohmann::ordered_json value;  ///< an object: columns by name ({"text": ...} for .txt)
-  std::int64_t line = 0;         ///< 1-based line it begins at; for .json the number of the record
+  std::int64_t line = 0;         ///< 1-based line it begins at; for .json and .parquet the number of the record
 };
 
 /// What the reader calls for each record, and for each line that cannot be read.
@@ -20,8 +20,8 @@ struct RecordSink {
 };
 
 /// Reads .jsonl and .json (a list of objects or one per line), .csv (RFC 4180, header), .tsv (header, no quoting) or
-/// .txt, told by the name's end. `separator`: for .txt; "" = one record per non-empty line. Throws Error (bad_input)
-/// for a file that cannot be read at all.
+/// .txt, and .parquet where setup.sh --parquet has been run, told by the name's end. `separator`: for .txt; "" = one
+/// record per non-empty line. Throws Error (bad_input) for a file that cannot be read at all.
 void read_records(const std::string& path, const std::string& separator, const RecordSink& sink);
 
 }  // namespace finetune

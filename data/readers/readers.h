@@ -16,5 +16,8 @@ void read_tsv(const std::string& path, const std::string& content, const RecordS
 /// {"text": ...} per non-empty line, or per part between separators (line ends inside a part become LF).
 void read_txt(const std::string& path, const std::string& content, const std::string& separator,
               const RecordSink& sink);
+/// A column is a key, a row a record, as data/parquet/cell_json.h says; a row group is in memory at a time. Throws
+/// Error (bad_input) naming file and row for what is damaged, and where this build has no such reader.
+void read_parquet(const std::string& path, const RecordSink& sink);
 
 }  // namespace finetune

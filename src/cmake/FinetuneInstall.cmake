@@ -13,9 +13,11 @@ target_link_libraries(finetune INTERFACE finetune_host)
 get_property(libraries GLOBAL PROPERTY FINETUNE_LIBRARIES)
 install(TARGETS finetune ${libraries} EXPORT finetuneTargets ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(TARGETS finetune_tune RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
-if(TARGET finetune_cuda_graph)  # beside the program, which loads it
-  install(TARGETS finetune_cuda_graph LIBRARY DESTINATION ${CMAKE_INSTALL_BINDIR})
-endif()
+foreach(loaded finetune_cuda_graph finetune_parquet)  # beside the program, which loads them
+  if(TARGET ${loaded})
+    install(TARGETS ${loaded} LIBRARY DESTINATION ${CMAKE_INSTALL_BINDIR})
+  endif()
+endforeach()
 
 set(headers ${CMAKE_INSTALL_INCLUDEDIR}/finetune)
 foreach(folder core config engine study report host)
