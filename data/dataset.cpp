@@ -182,20 +182,4 @@ std::vector<Example> split_by_hash(std::vector<Example>& examples, double fracti
   return valid;
 }
 
-BatchOrder::BatchOrder(std::int64_t examples, std::int64_t batch_size, bool shuffle, std::uint64_t seed)
-    : examples_(examples), batch_size_(batch_size), shuffle_(shuffle), seed_(seed) {}
-
-std::vector<std::int64_t> BatchOrder::batch(std::int64_t step) {
-  std::vector<std::int64_t> indices;
-  for (std::int64_t k = 0; k < batch_size_; ++k) {
-    const std::int64_t position = (step - 1) * batch_size_ + k, epoch = position / examples_;
-    if (shuffle_ && epoch != cached_epoch_) {
-      cached_ = permutation(examples_, Random(seed_, Purpose::order, static_cast<std::uint64_t>(epoch)));
-      cached_epoch_ = epoch;
-    }
-    indices.push_back(shuffle_ ? cached_[static_cast<std::size_t>(position % examples_)] : position % examples_);
-  }
-  return indices;
-}
-
 }  // namespace finetune

@@ -6,7 +6,6 @@
 #include <string>
 #include <vector>
 
-#include "core/random.h"
 #include "data/example.h"
 #include "data/tokenizers/tokenizer.h"
 
@@ -41,9 +40,17 @@ struct RoleCount {
   std::int64_t tokens = 0, loss_tokens = 0;
 };
 
+/// An entry of data.train or data.valid that has a name, or whose examples are drawn by a weight.
+struct DataPart {
+  std::string name;           ///< "" of an entry that is a path alone
+  std::string path;           ///< as it was given
+  std::int32_t end_file = 0;  ///< its files are those from the part before on, up to this one
+};
+
 /// Everything that was read from one list of files.
 struct Dataset {
   std::vector<std::string> files;
+  std::vector<DataPart> parts;  ///< in order; empty where entries are paths alone
   std::vector<Example> examples;
   std::vector<Reject> rejects;  ///< unreadable lines, missing fields; loading is an error unless asked to collect
   std::int64_t records = 0;     ///< examples read, before any was dropped
@@ -69,24 +76,17 @@ std::string share_problem(const Dataset& data, const DataOptions& options);
 Dataset load_dataset(const std::vector<std::string>& files, const DataOptions& options, const Tokenizer& tokenizer,
                      bool collect_rejects = false);
 
+/// Adds what was read from other files, which come behind. A format of its own is named beside the others.
+void append(Dataset& all, Dataset more);
+
+/// How many examples each part has; without parts all are one.
+std::vector<std::int64_t> part_sizes(const Dataset& data);
+
+/// By file: the name of its part. Empty without parts.
+std::vector<std::string> part_names(const Dataset& data);
+
 /// Holds out a share by hash of each example's ids (stable: does not depend on the other examples), at least 1 and at
 /// most 2000. Returns the held-out examples and removes them from `examples`.
 std::vector<Example> split_by_hash(std::vector<Example>& examples, double fraction);
-
-/// Which examples make up the batch of a step. Without shuffle file order; with it a permutation per epoch keyed on
-/// (seed, epoch). A batch runs over the epoch's end.
-class BatchOrder {
- public:
-  BatchOrder(std::int64_t examples, std::int64_t batch_size, bool shuffle, std::uint64_t seed);
-  /// Indices of the batch of `step` (1-based). A pure function of the step; caches the last epoch's permutation.
-  std::vector<std::int64_t> batch(std::int64_t step);
-
- private:
-  std::int64_t examples_, batch_size_;
-  bool shuffle_;
-  std::uint64_t seed_;
-  std::int64_t cached_epoch_ = -1;
-  std::vector<std::int64_t> cached_;
-};
 
 }  // namespace finetune

@@ -8,7 +8,10 @@
 #include "core/files.h"
 #include "core/metric.h"
 #include "core/number.h"
+#include "data/dataset.h"
 #include "engine/evaluate.h"
+#include "engine/pack_data.h"
+#include "engine/part_losses.h"
 #include "engine/session.h"
 #include "host/run_paths.h"
 
@@ -29,20 +32,23 @@ std::string per_example_lines(const std::vector<ExampleLoss>& losses, const Meas
   return text;
 }
 
-EvalResult total(const std::vector<ExampleLoss>& losses, std::span<const Example> examples) {
+EvalResult total(const std::vector<ExampleLoss>& losses, const Dataset& data) {
   double nll = 0;
+  std::vector<double> each;
   std::int64_t loss_tokens = 0, correct = 0, bytes = 0;
   for (std::size_t i = 0; i < losses.size(); ++i) {
     nll += losses[i].nll;
+    each.push_back(losses[i].nll);
     loss_tokens += losses[i].loss_tokens;
     correct += losses[i].correct;
-    bytes += examples[i].loss_bytes;
+    bytes += data.examples[i].loss_bytes;
   }
   const auto all = static_cast<double>(std::max<std::int64_t>(1, loss_tokens));
   EvalResult result;
   result.loss = nll / all;
   result.token_accuracy = static_cast<double>(correct) / all;
   result.bits_per_byte = nll / std::log(2.0) / static_cast<double>(bytes);
+  add_part_losses(part_names(data), Batch(data.examples), each, result);
   return result;
 }
 
@@ -52,6 +58,9 @@ nlohmann::ordered_json result_json(const EvalResult& result, const std::vector<E
   nlohmann::ordered_json json{{"loss", number_to_json(result.loss)}};
   for (const Metric& metric : metrics().subspan(1)) {
     if (const auto value = value_of(metric, result)) json[metric.name] = number_to_json(*value);
+  }
+  for (const auto& [name, value] : result.task) {
+    if (name.starts_with(kPartLoss)) json[name] = number_to_json(value);
   }
   std::int64_t tokens = 0, loss_tokens = 0;
   for (const auto& loss : losses) {
@@ -88,7 +97,7 @@ int run_eval(const Arguments& given) {
   const std::vector<ExampleLoss> losses =
       evaluate_examples(session.model, session.data.valid.examples, session.tokens_per_pass);
 
-  EvalResult measured = total(losses, session.data.valid.examples);
+  EvalResult measured = total(losses, session.data.valid);
   const MeasuredMetrics tasks = task_metrics(session);
   for (const auto& [name, metric] : tasks) measured.task[name] = metric.value;
   const nlohmann::ordered_json result = result_json(measured, losses);
@@ -97,7 +106,7 @@ int run_eval(const Arguments& given) {
     std::cout << result.dump() << "\n";
   } else {
     for (const auto& [key, value] : result.items())
-      std::cout << key << std::string(22 - key.size(), ' ') << value.dump() << "\n";
+      std::cout << key << std::string(key.size() < 22 ? 22 - key.size() : 1, ' ') << value.dump() << "\n";
   }
   // What tune.command could not say was said; a number that is missing is a failure.
   const auto command = measured.task.find("command");

@@ -51,7 +51,7 @@ PromptSet open_prompts(const Arguments& arguments, RunConfig& config, const Toke
   const bool chat = arguments.has("--chat");
   const DataOptions options = data_options(config.data, {.trains = false, .holds_out = false});
   if (arguments.has("--prompt")) return prompt_of(arguments.option("--prompt"), options, tokenizer, chat);
-  return load_prompts(data_files(config.data.valid, Split::valid, "--data", notes), options, tokenizer, chat);
+  return load_prompts(data_files(paths_of(config.data.valid), Split::valid, "--data", notes), options, tokenizer, chat);
 }
 
 std::string where_of(const PromptSet& prompts, std::size_t row) {

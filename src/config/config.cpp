@@ -9,6 +9,7 @@
 #include "config/metric_rules.h"
 #include "config/params.h"
 #include "config/search_fields.h"
+#include "config/source_fields.h"
 #include "core/error.h"
 #include "core/files.h"
 #include "core/metric.h"
@@ -20,12 +21,13 @@ namespace {
 // Both ends and all choices of a searched key must be values that the key allows.
 void check_search_parameter(const RunConfig& config, const SearchParameter& parameter) {
   const std::string key = "search." + parameter.name;
-  if (!parameter.name.starts_with("train.")) {
+  if (!parameter.name.starts_with("train.") && !parameter.name.starts_with("data.weights.")) {
     std::vector<std::string> keys;
     for (const auto& field : config_fields()) {
       if (field.key.starts_with("train.")) keys.push_back(field.key);
     }
-    throw bad_input("", key + ": only keys of train can be searched" + did_you_mean(parameter.name, keys));
+    throw bad_input(
+        "", key + ": only keys of train can be searched, and data.weights.NAME" + did_you_mean(parameter.name, keys));
   }
   for (const char* fixed :
        {"train.method", "train.steps", "train.epochs", "train.stop_at", "train.changes", "train.patience"}) {
@@ -67,6 +69,12 @@ bool RunConfig::is_given(const std::string& key) const {
   return std::find(given.begin(), given.end(), key) != given.end();
 }
 
+std::vector<std::string> paths_of(const std::vector<DataSource>& sources) {
+  std::vector<std::string> paths;
+  for (const DataSource& source : sources) paths.push_back(source.path);
+  return paths;
+}
+
 RunConfig load_config(const ConfigSources& sources) {
   RunConfig config;
   if (!sources.file.empty()) {
@@ -104,6 +112,7 @@ RunConfig load_config(const ConfigSources& sources) {
     throw bad_input(sources.file, "train.lora.alpha and train.lora.alpha_over_rank are both given; use one");
   }
   resolve_alpha(config.train.lora);
+  resolve_shares(config);
   if (!config.is_given("tune.direction")) config.tune.direction = metric_named(config.tune.metric).direction;
   return config;
 }
@@ -124,6 +133,7 @@ void validate(const RunConfig& config, bool asktell) {
     throw bad_input("", "data.valid and data.valid_fraction are both given; use one");
   }
   if (asktell) return;
+  check_sources(config);
   check_metrics(config);
   check_lora(config);
   for (const auto& parameter : config.search) check_search_parameter(config, parameter);
@@ -171,6 +181,7 @@ void apply_params(RunConfig& config, const Params& params) {
     set_key(config, name, ConfigNode::of(value));
   }
   resolve_alpha(config.train.lora);
+  resolve_shares(config);
 }
 
 TrainConfig configure_trial(const RunConfig& config, const Params& params) {
@@ -186,6 +197,9 @@ Params searched_defaults(const RunConfig& config) {
       if (field.key != parameter.name) continue;
       const auto node = field.get(config);
       if (node && node->kind == ConfigNode::Kind::scalar) params.emplace_back(parameter.name, node->value);
+    }
+    for (const auto& [name, weight] : weights_by_name(config)) {
+      if (parameter.name == "data.weights." + name) params.emplace_back(parameter.name, weight);
     }
   }
   return params;

@@ -2,6 +2,7 @@
 
 #include "config/field_makers.h"
 #include "config/sections.h"
+#include "config/source_fields.h"
 
 namespace finetune {
 namespace {
@@ -73,9 +74,14 @@ std::vector<Field> model_fields() {
 
 std::vector<Field> data_fields() {
   return {
-      list_field("data.train", "training files: .jsonl .json .csv .tsv .txt, or folders of them",
-                 FINETUNE_AT(data.train)),
-      list_field("data.valid", "validation files, or folders", FINETUNE_AT(data.valid)),
+      sources_field("data.train",
+                    "training files: .jsonl .json .csv .tsv .txt .parquet, or folders of them; as {path, weight, name} "
+                    "examples are drawn in proportion of the weights (1 where none is given)",
+                    true, FINETUNE_AT(data.train)),
+      sources_field("data.valid",
+                    "validation files, or folders; as {path, name} valid_loss.NAME of each is logged beside valid_loss",
+                    false, FINETUNE_AT(data.valid)),
+      weights_field(),
       valid_fraction_field(),
       text_field("data.format", "what a record is", FINETUNE_AT(data.format),
                  {"auto", "text", "prompt_completion", "alpaca", "messages", "sharegpt", "choices"}),

@@ -4,6 +4,7 @@
 
 #include "config/search_fields.h"
 #include "config/sections.h"
+#include "config/source_fields.h"
 #include "core/error.h"
 #include "core/text.h"
 
@@ -60,7 +61,7 @@ void set_known(RunConfig& config, const std::string& key, const ConfigNode& node
     config.given.push_back(key);
     return;
   }
-  if (set_search_key(config, key, node) || set_tuner_part_key(config, key, node)) {
+  if (set_search_key(config, key, node) || set_tuner_part_key(config, key, node) || set_weight_key(config, key, node)) {
     config.given.push_back(key);
   } else if (is_section(key)) {
     set_section(config, key, node);

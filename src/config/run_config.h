@@ -20,10 +20,20 @@ struct ModelConfig {
   std::optional<std::string> adapter;  ///< PEFT adapter folder to start from
 };
 
+/// An entry of data.train or data.valid.
+struct DataSource {
+  std::string path;                   ///< a file, or a folder of files (data/data_files.h)
+  std::string name = {};              ///< "" of one that is a path alone
+  std::optional<double> weight = {};  ///< in data.train: examples are drawn in this proportion
+};
+
+std::vector<std::string> paths_of(const std::vector<DataSource>& sources);
+
 struct DataConfig {
-  std::vector<std::string> train;
-  std::vector<std::string> valid;
-  double valid_fraction = 0;  ///< share of the examples held out by hash; 0 = none
+  std::vector<DataSource> train;
+  std::vector<DataSource> valid;
+  std::map<std::string, double> weights;  ///< by name; they replace those of data.train
+  double valid_fraction = 0;              ///< share of the examples held out by hash; 0 = none
   bool valid_fraction_given = false;
   std::string format = "auto";                ///< auto|text|prompt_completion|alpaca|messages|sharegpt|choices
   std::map<std::string, std::string> fields;  ///< our name -> column name
@@ -82,6 +92,9 @@ struct TrainConfig {
   std::int64_t patience = 0;  ///< verb train: evaluations without improvement; 0 = off
   LoraConfig lora;
   std::vector<HyperparameterChange> changes;
+  /// No key: of every entry of data.train, its share of the draws; follows from weights. Empty: there are none, and
+  /// every example comes once an epoch.
+  std::vector<double> shares;
 };
 
 /// One searched parameter. Either choices or a range.

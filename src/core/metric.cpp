@@ -95,6 +95,9 @@ std::optional<double> value_of(const Metric& metric, const EvalResult& result) {
 
 std::vector<std::pair<std::string, double>> logged_values(std::span<const Metric> wanted, const EvalResult& result) {
   std::vector<std::pair<std::string, double>> values{{kMetrics[0].name, result.loss}};
+  for (const auto& [name, value] : result.task) {
+    if (name.starts_with(kPartLoss)) values.emplace_back(name, value);
+  }
   for (const Metric& metric : wanted) {
     const auto value = value_of(metric, result);
     if (value && metric.name != values.front().first) values.emplace_back(metric.name, *value);

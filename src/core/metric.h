@@ -25,8 +25,9 @@ struct EvalResult {
   double loss = 0;            ///< mean NLL in nats, over all loss tokens of the validation set
   double token_accuracy = 0;  ///< share of loss tokens whose argmax is right
   double bits_per_byte = 0;   ///< NLL in bits over the bytes of the text that the loss tokens write
-  std::map<std::string, double> task =
-      {};  ///< by name: metrics that an evaluator gave; not a number where it could not
+  /// By name: metrics that an evaluator gave, not a number where it could not; and the loss of each named part of the
+  /// validation data (kPartLoss).
+  std::map<std::string, double> task = {};
   std::vector<ExampleFigure> examples = {};  ///< of tune.metric, where they were asked for; else empty
   std::string failure = {};  ///< not "": why this trial cannot be evaluated; the figures are not numbers then
 };
@@ -61,7 +62,10 @@ bool generates(const Metric& metric);
 /// The metric's value in a result; nothing where the evaluation was without it. Not finite where the loss is not.
 std::optional<double> value_of(const Metric& metric, const EvalResult& result);
 
-/// What is logged of an evaluation, by name: the loss, then what was measured of `wanted`.
+/// Before the name of a part of the validation data: its loss.
+constexpr const char* kPartLoss = "valid_loss.";
+
+/// What is logged of an evaluation, by name: the loss, then those of parts, then what was measured of `wanted`.
 std::vector<std::pair<std::string, double>> logged_values(std::span<const Metric> wanted, const EvalResult& result);
 
 /// Throws Error (bad_input) that lists the names.

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "data/batch_order.h"
+#include "data/dataset.h"
 #include "engine/planner.h"
 #include "engine/schedule.h"
 
@@ -43,7 +45,7 @@ RoundWork planned_work(const Session& session, std::span<const Example> examples
 RoundWork average_round(const Session& session, std::int64_t trials) {
   const auto& examples = session.data.train.examples;
   const TrainConfig& config = session.config.train;
-  BatchOrder order(std::ssize(examples), config.batch_size, session.config.data.shuffle,
+  BatchOrder order(part_sizes(session.data.train), config.shares, config.batch_size, session.config.data.shuffle,
                    static_cast<std::uint64_t>(config.seed));
   const std::int64_t steps = last_step(config), sampled = std::min(steps, kSampledSteps);
   RoundWork sum;

@@ -8,6 +8,7 @@
 
 #include "config/lora_rules.h"
 #include "config/metric_rules.h"
+#include "data/dataset.h"
 #include "kernels/torch/backend.h"
 #include "kernels/torch/graph.h"
 
@@ -32,7 +33,7 @@ static bool captures_passes(const Session& session, at::Device device) {
 
 std::unique_ptr<PackedTrainer> make_trainer(const Session& session, ParameterStore& store,
                                             std::span<const Example> train, std::span<const Example> valid,
-                                            std::shared_ptr<MemoryTurns> turns) {
+                                            std::shared_ptr<MemoryTurns> turns, std::vector<std::int64_t> parts) {
   const at::Device device = store.params_SP().device();
   return std::make_unique<PackedTrainer>(
       store, train, valid,
@@ -42,6 +43,7 @@ std::unique_ptr<PackedTrainer> make_trainer(const Session& session, ParameterSto
                      .graphs = captures_passes(session, device),
                      .reproducible = session.config.run.numerics == "reproducible",
                      .kernels = session.model.kernels,
+                     .parts = std::move(parts),
                      .threads = session.threads,
                      .turns = std::move(turns),
                      .interrupted = session.interrupted,
@@ -63,7 +65,9 @@ std::vector<LaneParts> make_lanes(const Session& session, std::int64_t slots) {
                     "spares the try");
       });
     }
-    parts.trainer = make_trainer(session, *parts.store, session.data.train.examples, session.data.valid.examples, own);
+    parts.trainer = make_trainer(session, *parts.store, session.data.train.examples, session.data.valid.examples, own,
+                                 part_sizes(session.data.train));
+    parts.trainer->measure_parts(part_names(session.data.valid));
     parts.trainer->measure(session.evaluators, {session.data.test.examples, session.test_evaluators},
                            wanted_metrics(session.config).front());
     lanes.push_back(std::move(parts));

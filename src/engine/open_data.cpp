@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <ctime>
 
 #include "core/error.h"
@@ -54,6 +55,14 @@ void require_examples(const Dataset& data, const std::string& key) {
                               data.records, data.dropped_no_loss, data.dropped_long));
 }
 
+// Who is drawn by a share has something to draw.
+void require_parts(const Dataset& data) {
+  const std::vector<std::int64_t> sizes = part_sizes(data);
+  for (std::size_t i = 0; i < sizes.size(); ++i) {
+    if (sizes[i] == 0) throw bad_input(data.parts[i].path, "has a weight in data.train, and no example to draw");
+  }
+}
+
 void require_shares(const Dataset& data, const DataOptions& options) {
   const std::string problem = share_problem(data, options);
   if (!problem.empty() && data.rejects.empty()) throw bad_input(join(data.files, ", "), problem);
@@ -65,6 +74,7 @@ double share_to_hold_out(const DataConfig& data, const DataUse& use) {
 
 void hold_out(OpenedData& data, double fraction) {
   data.valid.files = data.train.files;
+  data.valid.parts = data.train.parts;
   data.valid.examples = split_by_hash(data.train.examples, fraction);
   for (const auto& example : data.valid.examples) {
     data.valid.tokens += static_cast<std::int64_t>(example.ids.size());
@@ -74,6 +84,35 @@ void hold_out(OpenedData& data, double fraction) {
   data.train.loss_tokens -= data.valid.loss_tokens;
   data.valid_source = number_to_text(fraction * 100) + " % of data.train, chosen by hash";
 }
+
+// Reads what keys of data.* name, and says what happened to it.
+struct DataReader {
+  const DataOptions& options;
+  const Tokenizer& tokenizer;
+  const DataUse& use;
+  std::vector<std::string>& notes;
+
+  Dataset read(const std::vector<std::string>& paths, Split split, const std::string& key) const {
+    Dataset data = load_dataset(data_files(paths, split, key, notes), options, tokenizer, use.collect_rejects);
+    for (auto& line : dataset_notes(data, key, options)) notes.push_back(std::move(line));
+    if (use.trains) require_shares(data, options);
+    if (!use.collect_rejects) require_examples(data, key);
+    return data;
+  }
+
+  // Entries that have names, or are drawn by shares, are read one by one, each in the format that it has.
+  Dataset read(const std::vector<DataSource>& sources, Split split, const std::string& key, bool mixed) const {
+    const auto has_name = [](const DataSource& source) { return !source.name.empty(); };
+    if (!mixed && std::ranges::none_of(sources, has_name)) return read(paths_of(sources), split, key);
+    Dataset all;
+    for (const DataSource& source : sources) {
+      Dataset part = read({source.path}, split, key + (source.name.empty() ? "" : " " + source.name));
+      part.parts.push_back({source.name, source.path, static_cast<std::int32_t>(part.files.size())});
+      append(all, std::move(part));
+    }
+    return all;
+  }
+};
 
 void check_ids(const Dataset& data, std::int64_t vocabulary) {
   for (const auto& example : data.examples) {
@@ -116,18 +155,12 @@ OpenedData open_data(RunConfig& config, const Tokenizer& tokenizer, const Decode
   limit_length(config, model.max_positions, notes);
   DateOfRun date(keys);
   const DataOptions options = data_options(keys, use);
-  const auto read = [&](const std::vector<std::string>& paths, Split split, const std::string& key) {
-    Dataset data = load_dataset(data_files(paths, split, key, notes), options, tokenizer, use.collect_rejects);
-    for (auto& line : dataset_notes(data, key, options)) notes.push_back(std::move(line));
-    if (use.trains) require_shares(data, options);
-    if (!use.collect_rejects) require_examples(data, key);
-    return data;
-  };
+  const DataReader reader{options, tokenizer, use, notes};
   OpenedData data;
-  if (use.trains) data.train = read(keys.train, Split::train, "data.train");
+  if (use.trains) data.train = reader.read(keys.train, Split::train, "data.train", !config.train.shares.empty());
   if (!keys.valid.empty()) {
-    data.valid = read(keys.valid, Split::valid, "data.valid");
-    data.valid_source = join(keys.valid, ", ");
+    data.valid = reader.read(keys.valid, Split::valid, "data.valid", false);
+    data.valid_source = join(paths_of(keys.valid), ", ");
   } else {
     keys.valid_fraction = share_to_hold_out(keys, use);
     if (use.trains && keys.valid_fraction > 0) {
@@ -135,7 +168,8 @@ OpenedData open_data(RunConfig& config, const Tokenizer& tokenizer, const Decode
       if (!use.collect_rejects) require_examples(data.train, "data.train");
     }
   }
-  if (use.trains && !keys.test.empty()) data.test = read(keys.test, Split::test, "data.test");
+  if (!config.train.shares.empty() && !use.collect_rejects) require_parts(data.train);
+  if (use.trains && !keys.test.empty()) data.test = reader.read(keys.test, Split::test, "data.test");
   date.keep_if(data.train.reads_date || data.valid.reads_date);
   data.chat_template = data.train.chat_template.empty() ? data.valid.chat_template : data.train.chat_template;
   if (!data.chat_template.empty()) notes.push_back("chat template " + data.chat_template);

@@ -26,10 +26,11 @@ struct PackTrial {
   double neftune = 0;      ///< the same
   bool dora = false;       ///< its outputs have magnitudes
   std::uint64_t seed = 0;
-  ProjectionSet targets;         ///< all false: the bare base (full fine-tuning)
-  std::int64_t step = 1;         ///< the one to be done, 1-based; keys the batch and the dropout mask
-  std::int64_t batch_size = 1;   ///< of the data's order: what it was when the trial began,
-  std::uint64_t order_seed = 0;  ///< and so is this
+  ProjectionSet targets;            ///< all false: the bare base (full fine-tuning)
+  std::int64_t step = 1;            ///< the one to be done, 1-based; keys the batch and the dropout mask
+  std::int64_t batch_size = 1;      ///< of the data's order: what it was when the trial began,
+  std::uint64_t order_seed = 0;     ///< and so is this,
+  std::vector<double> shares = {};  ///< and these, of the parts of the data; empty: no mixture
   bool operator==(const PackTrial&) const = default;
 };
 

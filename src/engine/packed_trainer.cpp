@@ -23,7 +23,8 @@ RoundOptions round_options(const ParameterStore& store, const TrainerOptions& op
           .shuffle = options.shuffle,
           .together = store.packs_together(),
           .buckets = options.graphs,
-          .groups = static_cast<std::size_t>(store.packs_together() ? store.slots() : 1)};
+          .groups = static_cast<std::size_t>(store.packs_together() ? store.slots() : 1),
+          .parts = options.parts};
 }
 
 std::int64_t longest_of(std::span<const Example> examples) {
@@ -120,7 +121,8 @@ void PackedTrainer::check_interrupt() const {
 }
 
 void PackedTrainer::admit(TrialId trial, const TrainConfig& config) {
-  const PackTrial begun{.batch_size = config.batch_size, .order_seed = static_cast<std::uint64_t>(config.seed)};
+  const PackTrial begun{
+      .batch_size = config.batch_size, .order_seed = static_cast<std::uint64_t>(config.seed), .shares = config.shares};
   const std::int64_t slot = place(trial, config, begun).packed.slot;
   try {
     with_buffers_back([&] { store_.initialize(slot, config); },

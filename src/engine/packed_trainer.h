@@ -41,6 +41,7 @@ struct TrainerOptions {
   bool graphs = false;       ///< capture passes by shape and replay them (kernels/torch/graph.h)
   bool reproducible = true;  ///< run.numerics: the same bits in every run on a GPU
   ops::KernelChoice kernels = ops::KernelChoice::automatic;  ///< run.kernels
+  std::vector<std::int64_t> parts = {};  ///< sizes of the parts of `train`, of which trials have shares; empty: none
   int threads = 0;  ///< CPU: processors that the lanes divide among them; 0 = leave the setting alone
   std::shared_ptr<MemoryTurns> turns;  ///< with other lanes of this memory; none: it has it to itself
   std::function<bool()> interrupted;   ///< asked between passes, on the lane's thread: true ends the call
@@ -63,6 +64,8 @@ class PackedTrainer : public Lane {
                 const TrainerOptions& options);
   /// Evaluators of the validation data, everything of data.test, and the metric whose figures by example are asked for.
   void measure(Evaluators valid, EvaluationData test, const Metric& metric);
+  /// By file of the validation data: the name under which its loss is measured too, as valid_loss.NAME.
+  void measure_parts(std::vector<std::string> by_file) { valid_parts_ = std::move(by_file); }
 
   std::int64_t free_slots() const override { return static_cast<std::int64_t>(free_.size()); }
   void share(std::size_t lanes) override;
@@ -151,6 +154,7 @@ class PackedTrainer : public Lane {
 
   ParameterStore& store_;
   Batch valid_, test_;
+  std::vector<std::string> valid_parts_;
   Evaluators evaluators_, test_evaluators_;
   double evaluation_seconds_ = 0;
   Metric metric_ = finetune::metrics().front();  // whose figures by example may be asked for

@@ -10,6 +10,7 @@
 #include "core/error.h"
 #include "engine/evaluate.h"
 #include "engine/packed_trainer.h"
+#include "engine/part_losses.h"
 #include "models/generate/kv_cache.h"
 
 namespace finetune {
@@ -143,6 +144,7 @@ std::vector<EvalResult> PackedTrainer::losses(std::span<Resident* const> trials,
     result.loss = nll / tokens;
     result.token_accuracy = sum_of(correct[i]) / tokens;
     result.bits_per_byte = nll / std::log(2.0) / static_cast<double>(bytes);
+    if (!request.test) add_part_losses(valid_parts_, batch, loss[i], result);
     if (wants_figures(request, MetricSource::loss)) result.examples = loss_figures(metric_, batch, loss[i], correct[i]);
   }
   return results;

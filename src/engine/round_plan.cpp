@@ -1,6 +1,7 @@
 #include "engine/round_plan.h"
 
 #include <algorithm>
+#include <iterator>
 #include <system_error>
 
 namespace finetune {
@@ -34,10 +35,14 @@ void RoundPlanner::set_tokens_per_pass(std::int64_t tokens) {
   options_.tokens_per_pass = tokens;
 }
 
+RoundPlanner::OrderKey RoundPlanner::order_key(const PackTrial& trial) {
+  return {trial.order_seed, trial.batch_size, trial.shares};
+}
+
 Batch RoundPlanner::batch_of(const PackTrial& trial) {
+  const std::vector<std::int64_t> sizes = options_.parts.empty() ? std::vector{std::ssize(examples_)} : options_.parts;
   const auto [order, added] =
-      orders_.try_emplace({trial.order_seed, trial.batch_size}, static_cast<std::int64_t>(examples_.size()),
-                          trial.batch_size, options_.shuffle, trial.order_seed);
+      orders_.try_emplace(order_key(trial), sizes, trial.shares, trial.batch_size, options_.shuffle, trial.order_seed);
   Batch batch;
   for (const std::int64_t index : order->second.batch(trial.step))
     batch.add(examples_[static_cast<std::size_t>(index)]);
@@ -52,9 +57,8 @@ RoundPlan RoundPlanner::plan(std::vector<PackTrial> trials, std::int64_t tokens_
     lengths.push_back(plan.batches.back().lengths());
   }
   std::erase_if(orders_, [&](const auto& order) {
-    return std::none_of(plan.trials.begin(), plan.trials.end(), [&](const PackTrial& trial) {
-      return std::pair(trial.order_seed, trial.batch_size) == order.first;
-    });
+    return std::none_of(plan.trials.begin(), plan.trials.end(),
+                        [&](const PackTrial& trial) { return order_key(trial) == order.first; });
   });
   // Trials that cannot share a pass take turns.
   const std::size_t group = together ? std::max<std::size_t>(1, lengths.size()) : 1;

@@ -6,10 +6,11 @@
 #include <future>
 #include <map>
 #include <span>
-#include <utility>
+#include <tuple>
 #include <vector>
 
-#include "data/dataset.h"
+#include "data/batch_order.h"
+#include "data/example.h"
 #include "engine/pack_data.h"
 #include "engine/planner.h"
 
@@ -20,9 +21,10 @@ struct RoundOptions {
   std::int64_t fewest_rows = 16;  ///< of any product: pack_builder.h
   PackModel model = {};
   bool shuffle = true;
-  bool together = true;    ///< false: a pass holds one trial only (full fine-tuning)
-  bool buckets = false;    ///< pad passes to few shapes, for captured graphs
-  std::size_t groups = 0;  ///< with buckets: adapter groups of every pass
+  bool together = true;                  ///< false: a pass holds one trial only (full fine-tuning)
+  bool buckets = false;                  ///< pad passes to few shapes, for captured graphs
+  std::size_t groups = 0;                ///< with buckets: adapter groups of every pass
+  std::vector<std::int64_t> parts = {};  ///< sizes of the parts that trials' shares are of; empty: there are none
 };
 
 struct RoundPass {
@@ -65,8 +67,11 @@ class RoundPlanner {
 
   std::span<const Example> examples_;
   RoundOptions options_;
-  // Orders of examples; trials of one seed and batch size share theirs. Those that a round does not use are dropped.
-  std::map<std::pair<std::uint64_t, std::int64_t>, BatchOrder> orders_;
+  // Orders of examples; trials of one seed, batch size and mixture share theirs. Those that a round does not use are
+  // dropped.
+  using OrderKey = std::tuple<std::uint64_t, std::int64_t, std::vector<double>>;
+  static OrderKey order_key(const PackTrial& trial);
+  std::map<OrderKey, BatchOrder> orders_;
   std::int64_t used_ = 0;
   std::future<RoundPlan> prepared_;  // last: its thread works on the members above
 };

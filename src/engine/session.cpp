@@ -15,6 +15,7 @@
 #include "engine/admission.h"
 #include "engine/adopt_adapter.h"
 #include "engine/memory.h"
+#include "engine/part_lines.h"
 #include "kernels/torch/threads.h"
 
 namespace finetune {
@@ -116,6 +117,7 @@ Session open_session(RunConfig config, const DataUse& use) {
   session.data =
       open_data(session.config, *session.model.tokenizer, session.model.checkpoint.options, use, session.notes);
   resolve_steps(session.config, session.data.train.examples.size());
+  for (std::string& line : part_lines(session.config, session.data)) session.notes.push_back(std::move(line));
   open_metrics(session, use);
   copy_to_devices(session.model);
   if (use.trains) find_principal_parts(session);

@@ -17,7 +17,19 @@ nlohmann::json values_of(const TorchImage& image) {
   return {{"optimizer_steps", image.optimizer_steps},
           {"step", image.trial.step},
           {"batch_size", image.trial.batch_size},
-          {"order_seed", image.trial.order_seed}};
+          {"order_seed", image.trial.order_seed},
+          {"shares", image.trial.shares}};
+}
+
+std::vector<double> shares_of(const nlohmann::json& values) {
+  std::vector<double> shares;
+  const auto found = values.find("shares");
+  if (found == values.end() || !found->is_array()) throw bad_input("", "shares is missing");
+  for (const auto& share : *found) {
+    if (!share.is_number() || !(share.get<double>() > 0)) throw bad_input("", "shares are no numbers above 0");
+    shares.push_back(share.get<double>());
+  }
+  return shares;
 }
 
 at::Tensor row_of(const ImageParts& parts, const std::string& name, std::int64_t length) {
@@ -57,6 +69,7 @@ std::shared_ptr<const TrialImage> PackedTrainer::image_of(const ImageParts& part
   image->trial.step = whole_of<std::int64_t>(parts.values, "step", 1);
   image->trial.batch_size = whole_of<std::int64_t>(parts.values, "batch_size", 1);
   image->trial.order_seed = whole_of<std::uint64_t>(parts.values, "order_seed", 0);
+  image->trial.shares = shares_of(parts.values);
   return image;
 }
 

@@ -116,14 +116,16 @@ void write_weights(const Session& session, ParameterStore& store, const Trial& t
 RunConfig best_config(const Session& session, const Trial& best) {
   RunConfig config = session.config;
   apply_params(config, best.best_origin);
+  if (is_mixture(config)) config.data.weights = weights_by_name(config);  // those searched among them
   config.search.clear();
   config.tune = measuring_only(session.config.tune);
   config.data.test.clear();  // it was scored once
   config.model.path = std::filesystem::absolute(config.model.path).lexically_normal().string();
   if (config.model.adapter)
     config.model.adapter = std::filesystem::absolute(*config.model.adapter).lexically_normal().string();
-  config.data.train = absolute_paths(config.data.train);
-  config.data.valid = absolute_paths(config.data.valid);
+  for (auto* sources : {&config.data.train, &config.data.valid}) {
+    for (DataSource& source : *sources) source.path = absolute_paths({source.path}).front();
+  }
   if (config.data.chat_template.ends_with(".jinja"))
     config.data.chat_template = absolute_paths({config.data.chat_template}).front();
   config.run.out.clear();
@@ -138,9 +140,9 @@ ReportFacts known_before(const Session& session) {
   const RunConfig& config = session.config;
   ReportFacts study;
   study.model = config.model.path;
-  study.train_files = config.data.train;
-  study.valid_files = config.data.valid;
-  study.train_data = join(config.data.train, ", ");
+  study.train_files = paths_of(config.data.train);
+  study.valid_files = paths_of(config.data.valid);
+  study.train_data = join(study.train_files, ", ");
   study.valid_data = session.data.valid_source;
   study.device = device_text(session);
   study.version = kVersion;

@@ -49,8 +49,8 @@ std::vector<RunInput> run_inputs(const RunConfig& config) {
   std::vector<fs::path> files;
   add_folder(config.model.path, files);
   if (config.model.adapter) add_folder(*config.model.adapter, files);
-  add_data(config.data.train, Split::train, files);
-  add_data(config.data.valid, Split::valid, files);
+  add_data(paths_of(config.data.train), Split::train, files);
+  add_data(paths_of(config.data.valid), Split::valid, files);
   add_data(config.data.test, Split::test, files);
   if (config.data.chat_template.ends_with(".jinja")) files.emplace_back(config.data.chat_template);
   std::ranges::sort(files);

@@ -101,8 +101,8 @@ std::vector<std::pair<std::string, fs::path>> inputs_of(const RunConfig& config)
   std::vector<std::pair<std::string, fs::path>> list{{"the working directory", fs::current_path()}};
   if (!config.model.path.empty()) list.emplace_back("--model", config.model.path);
   if (config.model.adapter) list.emplace_back("--adapter", *config.model.adapter);
-  for (const auto& file : config.data.train) list.emplace_back("data.train", file);
-  for (const auto& file : config.data.valid) list.emplace_back("data.valid", file);
+  for (const auto& source : config.data.train) list.emplace_back("data.train", source.path);
+  for (const auto& source : config.data.valid) list.emplace_back("data.valid", source.path);
   for (const auto& file : config.data.test) list.emplace_back("data.test", file);
   for (const auto& entry : config.tune.warm_start) list.emplace_back("tune.warm_start", past_source(entry).file);
   if (config.data.chat_template.ends_with(".jinja")) list.emplace_back("data.template", config.data.chat_template);
@@ -161,8 +161,8 @@ void check_out(const RunConfig& config, bool overwrite) {
 void check_paths(const RunConfig& config, bool wants_out, bool overwrite) {
   if (!config.model.path.empty()) check_folder("--model", config.model.path);
   if (config.model.adapter) check_folder("--adapter", *config.model.adapter);
-  for (const auto& path : config.data.train) check_data("data.train", path, Split::train);
-  for (const auto& path : config.data.valid) check_data("data.valid", path, Split::valid);
+  for (const auto& source : config.data.train) check_data("data.train", source.path, Split::train);
+  for (const auto& source : config.data.valid) check_data("data.valid", source.path, Split::valid);
   for (const auto& path : config.data.test) check_data("data.test", path, Split::test);
   for (const auto& entry : config.tune.warm_start) check_file("tune.warm_start", past_source(entry).file);
   if (wants_out) check_out(config, overwrite);

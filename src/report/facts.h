@@ -67,6 +67,7 @@ struct TrialFacts {
   std::vector<CurvePoint> train_loss, metrics;  ///< from metrics.jsonl: each step, and study.metric where evaluated
   std::vector<CurvePoint> compared;             ///< from there too: study.rung_metric, where that is another
   std::vector<FurtherFact> further;             ///< of study.further, those that were measured; from metrics.jsonl
+  std::vector<std::pair<std::string, double>> part_losses;  ///< likewise, at `step`: of each named part of data.valid
   std::vector<LineageFact> lineage;
   Params first;                    ///< as it began, before its lineage; empty without one
   std::vector<RoundFacts> rounds;  ///< ascending

@@ -119,6 +119,8 @@ Json best_json(const ReportFacts& study) {
                {"metric", optional_json(best.metric)},
                {"step", best.step}};
   if (!best.further.empty()) json["further_metrics"] = further_json(best.further);
+  // Read again from metrics.jsonl, as curves are.
+  for (const auto& [name, loss] : best.part_losses) json["valid_losses"][name] = number_to_json(loss);
   if (!study.best_schedule.empty()) json["schedule"] = list_json(study.best_schedule, schedule_json);
   return json;
 }

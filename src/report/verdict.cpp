@@ -51,11 +51,18 @@ std::string on_baselines(const ReportFacts& study) {
   return text + on_lead_over_default(study, relative);
 }
 
+std::string parts_text(const TrialFacts& best) {
+  std::string text;
+  for (const auto& [name, loss] : best.part_losses)
+    text += fmt::format("{}{} {:.5g}", text.empty() ? "" : ", ", name, loss);
+  return text.empty() ? "" : " Its loss by part of the validation data: " + text + ".";
+}
+
 std::string on_winner(const ReportFacts& study) {
   if (!study.best) return "No trial was evaluated, so there is no winner.";
   const TrialFacts& best = study.trials[*study.best];
   return fmt::format("Trial {} is best: {} = {:.5g} at step {}.", best.id, study.metric, *best.metric, best.step) +
-         seeds_text(study) + first_three_text(study) + on_baselines(study) + test_text(study);
+         parts_text(best) + seeds_text(study) + first_three_text(study) + on_baselines(study) + test_text(study);
 }
 
 }  // namespace

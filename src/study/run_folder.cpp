@@ -9,6 +9,7 @@
 #include "core/error.h"
 #include "core/files.h"
 #include "core/folders.h"
+#include "core/metric.h"
 #include "core/number.h"
 #include "core/strict_json.h"
 #include "core/text.h"
@@ -142,6 +143,14 @@ void take_further(const Json& line, std::int64_t step, const ReportFacts& study,
 
 }  // namespace
 
+// Losses of parts of the validation data, where the best evaluation was.
+static void read_parts(const Json& line, TrialFacts& trial) {
+  const std::string before = kPartLoss;
+  for (const auto& [key, value] : line.items()) {
+    if (key.starts_with(before)) trial.part_losses.emplace_back(key.substr(before.size()), number_from_json(value));
+  }
+}
+
 void read_curves(const std::filesystem::path& run, ReportFacts& study) {
   for (auto& trial : study.trials) {
     const auto path = trial_folder(run, trial.id) / "metrics.jsonl";
@@ -162,6 +171,7 @@ void read_curves(const std::filesystem::path& run, ReportFacts& study) {
       take_further(json, step, study, trial);
       if (!study.rung_metric.empty() && json.contains(study.rung_metric))
         trial.compared.push_back({step, number_from_json(json[study.rung_metric])});
+      if (trial.metric && step == trial.step) read_parts(json, trial);
     }
   }
 }

@@ -74,6 +74,10 @@ Case weights(const std::string& name, const std::function<void(std::string&)>& d
           names};
 }
 
+bool reads_parquet() {
+  return fs::exists(build_dir() + "/libfinetune_parquet.so");
+}
+
 std::string deep(char open, int times) {
   return std::string(static_cast<std::size_t>(times), open);
 }
@@ -257,7 +261,28 @@ std::vector<Case> all_cases() {
       data("csv_columns", "bad.csv", "prompt,completion\na,b,c\n", "bad.csv:2"),
       data("tsv_columns", "bad.tsv", "prompt\tcompletion\nonly\n", "bad.tsv:2"),
       data("json_not_a_list", "bad.json", "{\"prompt\": \"a\"}", "bad.json"),
-      data("parquet", "bad.parquet", "PAR1", "to_json"),
+      data("parquet", "bad.parquet", "PAR1", reads_parquet() ? "is no Parquet file" : "setup.sh --parquet"),
+      data("parquet_columns", "bad.parquet", read_file(golden_path("parquet/columns.parquet")),
+           reads_parquet() ? "q, r" : "setup.sh --parquet"),
+      {"folder_empty",
+       [](const Fixture& f) {
+         fs::create_directories(f.path("nothing"));
+         return f.tune_with("nothing", "out");
+       },
+       "nothing: holds no .jsonl"},
+      {"folder_saved_to_disk",
+       [](const Fixture& f) {
+         fs::create_directories(f.path("saved"));
+         f.write("saved/data-00000-of-00001.arrow", "x");
+         f.write("saved/state.json", "{}");
+         return f.tune_with("saved", "out");
+       },
+       "saved: is a folder of datasets.save_to_disk"},
+      setting("source_weight", "data.train=[{path: a.jsonl, weight: 0}]",
+              "data.train[0].weight must be a number above 0"),
+      setting("source_names", "data.train=[{path: a/x.jsonl}, {path: b/x.jsonl}]", "two entries have the name x"),
+      setting("weight_of_nobody", "data.weights.code=2", "data.weights.code: no entry of data.train has this name"),
+      setting("search_weight_of_nobody", "search.data.weights.code={low: 1, high: 2}", "search.data.weights.code"),
       data("unknown_ending", "bad.xyz", "x", ".jsonl"),
       data("chat_without_template", "bad.jsonl", R"({"messages": [{"role": "user", "content": "x"}]})",
            "no chat template"),

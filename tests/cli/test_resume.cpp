@@ -43,6 +43,33 @@ TEST(Resume, AStudyThatWasKilledTwiceEndsAsOneThatNobodyTouched) {
   }
 }
 
+// Each trial draws by weights of its own, and the loss of each part of the validation data is logged and reported.
+TEST(Resume, AMixtureWhoseWeightsAreSearched) {
+  Place place;
+  std::string other;
+  for (int i = 0; i < 9; ++i) other += R"({"text": "z y x)" + std::string(1, static_cast<char>('a' + i)) + "\"}\n";
+  place.files().write("other.jsonl", other);
+  const auto sources = [&](const std::string& more) {
+    return "[{path: " + place.path("train.jsonl") + ", name: one" + more + "}, {path: " + place.path("other.jsonl") +
+           ", name: two}]'";
+  };
+  const std::string study =
+      place.study("--set 'data.train=" + sources(", weight: 2") + " --set 'data.valid=" + sources("") +
+                  " --set 'search.data.weights.two={low: 0.1, high: 10, log: true}' --set train.steps=12 --trials 4 "
+                  "--set tune.concurrent=2 --set tune.scheduler=asha");
+  const Left expected = place.untouched(study);
+  const auto report = nlohmann::ordered_json::parse(expected.at("report.json"));
+  EXPECT_EQ(report.at("best").at("valid_losses").size(), 2u);
+  EXPECT_TRUE(report.at("best").at("params").contains("data.weights.two"));
+  EXPECT_NE(expected.at("trials/000001/metrics.jsonl").find("\"valid_loss.two\":"), std::string::npos);
+  EXPECT_NE(expected.at("trials/000000/metrics.jsonl").substr(0, 60),
+            expected.at("trials/000001/metrics.jsonl").substr(0, 60));
+  place.killed(study);
+  const Outcome resumed = run(place.resume());
+  ASSERT_EQ(resumed.code, 0) << resumed.text;
+  expect_same(expected, what_is_left(place.out()));
+}
+
 TEST(Resume, LanesAreThoseOfTheRun) {
   Place place;
   const std::string study = place.study(methods()[0].arguments + " --set run.lanes=2 --set run.threads=2");

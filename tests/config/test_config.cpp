@@ -158,7 +158,8 @@ TEST(Config, SearchIsCheckedAgainstTheKeysItSearches) {
   EXPECT_HOLDS(error_of("search: {train.schedule: {choices: [linear, cosin]}}\n"), "did you mean cosine?");
   EXPECT_HOLDS(error_of("search: {train.beta1: {choices: [0.9, 0.9]}}\n"), "holds 0.9 twice");
   EXPECT_HOLDS(error_of("search: {train.steps: {choices: [1, 2]}}\n"), "cannot be searched");
-  EXPECT_HOLDS(error_of("search: {data.max_length: {choices: [1, 2]}}\n"), "only keys of train can be searched");
+  EXPECT_HOLDS(error_of("search: {data.max_length: {choices: [1, 2]}}\n"),
+               "only keys of train can be searched, and data.weights.NAME");
   EXPECT_HOLDS(error_of("search: {train.beta1: {low: 0.1, hihg: 0.9}}\n"), "did you mean high?");
   for (const char* constraint : {"search: {constraints: ['train.beta1 < train.beta2']}\n",
                                  "search: {train.beta1: {low: 0.1, high: 0.9, constraint: 'x < y'}}\n"})
@@ -198,7 +199,8 @@ TEST(Config, AlphaFollowsTheRank) {
 std::string other_value(const std::string& key) {
   static const std::vector<std::pair<std::string, std::string>> kSpecial{
       {"model.dtype", "bfloat16"},
-      {"data.train", "[a.jsonl, 'b c.csv']"},
+      {"data.train", "[a.jsonl, {path: 'b c.csv', name: b, weight: 0.5}]"},
+      {"data.weights", "{b: 0.25, code: 2.0}"},
       {"data.valid", "v.txt"},
       {"data.format", "alpaca"},
       {"data.fields", "{prompt: question, text: '8'}"},
@@ -251,6 +253,7 @@ TEST(Config, EveryKeyReadsBackAsItIsPrinted) {
     RunConfig config;
     set_key(config, field.key, parse_config("f", "v: " + other_value(field.key)).entries.front().second);
     resolve_alpha(config.train.lora);
+    resolve_shares(config);
     const std::string printed = to_yaml(config);
     EXPECT_NE(printed, to_yaml(RunConfig{})) << field.key << " is not printed";
     RunConfig back;

@@ -1,4 +1,4 @@
-// From records to examples: formats, the completion rule, truncation, what is counted, splits and batches.
+// From records to examples: formats, the completion rule, truncation, what is counted, splits.
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -238,30 +238,6 @@ TEST(Split, HoldsOutAtLeastOneAndAtMost2000) {
   EXPECT_EQ(split_by_hash(two, 0.05).size(), 1u);
   EXPECT_EQ(split_by_hash(many, 0.5).size(), 2000u);
   EXPECT_TRUE(split_by_hash(single, 0.5).empty());
-}
-
-TEST(BatchOrder, RunsOverTheEndOfAnEpoch) {
-  BatchOrder order(5, 3, false, 0);
-  using Batch = std::vector<std::int64_t>;
-  EXPECT_EQ(order.batch(1), (Batch{0, 1, 2}));
-  EXPECT_EQ(order.batch(2), (Batch{3, 4, 0}));
-  EXPECT_EQ(order.batch(1), (Batch{0, 1, 2}));
-  EXPECT_EQ(BatchOrder(2, 5, false, 0).batch(1), (Batch{0, 1, 0, 1, 0}));
-}
-
-TEST(BatchOrder, ShufflesEachEpochByItsSeedAndHoldsEachExampleOnce) {
-  BatchOrder order(10, 4, true, 3), again(10, 4, true, 3), other(10, 4, true, 4);
-  std::vector<std::int64_t> seen, different;
-  for (std::int64_t step = 1; step <= 5; ++step) {
-    for (const auto index : order.batch(step)) seen.push_back(index);
-    for (const auto index : other.batch(step)) different.push_back(index);
-  }
-  EXPECT_EQ(again.batch(4), std::vector<std::int64_t>(seen.begin() + 12, seen.begin() + 16))
-      << "a pure function of the step";
-  EXPECT_EQ(std::set<std::int64_t>(seen.begin(), seen.begin() + 10).size(), 10u);
-  EXPECT_EQ(std::set<std::int64_t>(seen.begin() + 10, seen.end()).size(), 10u);
-  EXPECT_FALSE(std::equal(seen.begin(), seen.begin() + 10, seen.begin() + 10));
-  EXPECT_NE(seen, different);
 }
 
 }  // namespace

@@ -67,6 +67,25 @@ void expect_same_bytes(const RoundPlan& a, const RoundPlan& b) {
   }
 }
 
+// Trials of one seed and batch size that differ in their shares of two parts.
+TEST(Rounds, TrialsOfOtherSharesHaveOtherBatches) {
+  const auto data = examples(40, 9);
+  RoundPlanner planner(data, {.parts = {10, 30}});
+  std::vector<PackTrial> trials(3, trial(0, 7, 8));
+  trials[1].shares = {0.5, 0.5};
+  trials[2].shares = {0.25, 0.75};
+  const RoundPlan plan = planner.take(trials);
+  const auto of_first = [&](std::size_t t) {
+    return std::ranges::count_if(plan.batches[t].examples, [&](const Example* e) { return e - data.data() < 10; });
+  };
+  EXPECT_EQ(of_first(1), 4);
+  EXPECT_EQ(of_first(2), 2);
+  RoundPlanner whole(data, {});
+  EXPECT_EQ(plan.batches[0].examples, whole.take({trial(0, 7, 8)}).batches[0].examples) << "without shares: all alike";
+  RoundPlanner alone(data, {.parts = {10, 30}});
+  EXPECT_EQ(plan.batches[2].examples, alone.take({trials[2]}).batches[0].examples) << "whoever is beside it";
+}
+
 TEST(Rounds, APlanMadeAheadHasTheSameBytes) {
   const auto data = examples(23, 9);
   for (const bool buckets : {false, true}) {

@@ -49,6 +49,7 @@ def main(folder: Path) -> None:
     pq.write_table(pa.Table.from_pylist(chats, schema=pa.schema([("messages", pa.list_(TURN))])), folder / "chats.parquet",
                    row_group_size=5, compression="none", use_dictionary=False)
     (folder / "chats.jsonl").write_text("".join(json.dumps(row) + "\n" for row in chats), "utf-8")
+    pq.write_table(pa.table({"q": ["a"], "r": [1]}), folder / "columns.parquet")
     pq.write_table(pa.table({"text": ["a", "b"], "image": pa.array([b"text", b"\xff\xd8"], pa.binary())}),
                    folder / "bytes.parquet")
 

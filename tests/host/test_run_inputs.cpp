@@ -18,7 +18,7 @@ class Inputs : public ::testing::Test {
     for (const char* name : {"model/config.json", "model/model.safetensors", "model/notes.md", "train.jsonl"})
       write_text(folder_.path() / name, name);
     config_.model.path = (folder_.path() / "model").string();
-    config_.data.train = {(folder_.path() / "train.jsonl").string()};
+    config_.data.train = {{.path = (folder_.path() / "train.jsonl").string()}};
   }
   std::vector<RunInput> hashed() const {
     auto inputs = run_inputs(config_);
@@ -50,7 +50,7 @@ TEST_F(Inputs, AChangeIsNamed) {
   auto begun = run_inputs(config_);
   hash_inputs(begun);
   EXPECT_FALSE(changed_on_disk(begun));
-  const fs::path train = config_.data.train[0];
+  const fs::path train = config_.data.train[0].path;
   write_text(train, "train.jsonX");  // of the same size
   fs::last_write_time(train, fs::last_write_time(train) + std::chrono::seconds(2));
   EXPECT_TRUE(holds(changed_on_disk(begun).value_or(""), "train.jsonl has changed"));
@@ -72,7 +72,7 @@ TEST_F(Inputs, TimeAloneIsNoChangeWhereContentIsKnown) {
   auto begun = run_inputs(config_);
   auto unhashed = begun;
   hash_inputs(begun);
-  const fs::path train = config_.data.train[0];
+  const fs::path train = config_.data.train[0].path;
   fs::last_write_time(train, fs::last_write_time(train) + std::chrono::seconds(2));
   EXPECT_FALSE(changed_since(begun, hashed()));
   EXPECT_TRUE(changed_since(unhashed, hashed())) << "nothing else tells";

@@ -87,7 +87,7 @@ TEST_F(OutputFolder, OverwritingTakesOnlyWhatTheProgramWroteAndNothingThatTheRun
   EXPECT_TRUE(refused("would delete --model")) << "through a link";
   config.model.path.clear();
   write_text(out_ / "trials", "");
-  config.data.train = {(out_ / "trials").string()};
+  config.data.train = {{.path = (out_ / "trials").string()}};
   EXPECT_TRUE(refused("would delete data.train"));
   config.data.train.clear();
   write_text(out_ / "notes.txt", "mine\n");

@@ -98,6 +98,25 @@ TEST_F(RunFolder, EveryMetricIsWrittenAndReadUnderItsOwnName) {
   }
 }
 
+// At the best evaluation, not the last.
+TEST_F(RunFolder, LossesOfPartsAreReadWhereTheBestIs) {
+  Trial trial = trial_of(0);
+  writer_.on_start(trial);
+  for (const double loss : {2.0, 1.0, 3.0}) {
+    take_step(writer_, trial, loss);
+    EvalResult result{.trial = trial.id, .loss = loss, .task = {{"valid_loss.code", loss + 0.5}, {"exact_match", 1}}};
+    writer_.on_evaluation(trial, result, {loss, loss});
+  }
+  files_.on_round(1);
+  EXPECT_NE(metrics(0).find(R"({"step":2,"valid_loss":1.0,"valid_loss.code":1.5})"), std::string::npos) << metrics(0);
+  ReportFacts study;
+  study.trials.push_back({.id = 0, .metric = 1.0, .step = 2});
+  study.best = 0;
+  read_curves(run_.path(), study);
+  EXPECT_EQ(study.trials[0].part_losses, (std::vector<std::pair<std::string, double>>{{"code", 1.5}}));
+  EXPECT_NE(report_markdown(study).find("Its loss by part of the validation data: code 1.5."), std::string::npos);
+}
+
 TEST_F(RunFolder, OnlyWhatIsThereIsNamed) {
   ReportFacts study;
   study.model = "base";

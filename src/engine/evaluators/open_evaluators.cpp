@@ -78,13 +78,13 @@ void check_labels(const std::vector<std::string>& labels) {
 }
 
 // Most likely a slip: each row's model would be offered an answer that is never right.
-void note_unseen_labels(const DataConfig& data, const std::vector<std::string>& asked, const DataOptions& options,
+void note_unseen_labels(const std::vector<std::string>& labels, const OpenedData& data, const DataOptions& options,
                         std::vector<std::string>& notes) {
-  std::vector<std::string> files = data.train;
-  for (const std::string& file : asked) {
+  std::vector<std::string> files = data.train.files;
+  for (const std::string& file : data.valid.files) {
     if (std::ranges::find(files, file) == files.end()) files.push_back(file);
   }
-  const std::vector<std::string> unseen = unseen_labels(data.labels, files, options);
+  const std::vector<std::string> unseen = unseen_labels(labels, files, options);
   if (unseen.empty()) return;
   notes.push_back(fmt::format("warning: data.labels: no row has {} for its completion; is it misspelt?",
                               shortened(join(unseen, ", "))));
@@ -175,7 +175,7 @@ void settle_labels(RunConfig& config, const OpenedData& data, const DataUse& use
   if (metrics.empty()) return;
   if (!config.data.labels.empty()) {
     check_labels(config.data.labels);
-    note_unseen_labels(config.data, data.valid.files, data_options(config.data, use), notes);
+    note_unseen_labels(config.data.labels, data, data_options(config.data, use), notes);
     return;
   }
   const bool trains = !data.train.files.empty();
