@@ -168,7 +168,7 @@ OpenedData open_data(RunConfig& config, const Tokenizer& tokenizer, const Decode
       if (!use.collect_rejects) require_examples(data.train, "data.train");
     }
   }
-  if (!config.train.shares.empty() && !use.collect_rejects) require_parts(data.train);
+  if (use.trains && !config.train.shares.empty() && !use.collect_rejects) require_parts(data.train);
   if (use.trains && !keys.test.empty()) data.test = reader.read(keys.test, Split::test, "data.test");
   date.keep_if(data.train.reads_date || data.valid.reads_date);
   data.chat_template = data.train.chat_template.empty() ? data.valid.chat_template : data.train.chat_template;

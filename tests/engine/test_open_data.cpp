@@ -182,6 +182,18 @@ TEST_F(OpenData, APartWithoutAnExampleCannotBeDrawn) {
       << error_of();
 }
 
+// eval of a run that was a mixture.
+TEST_F(OpenData, SharesMeanNothingWhereNothingIsTrained) {
+  config_.data.train = two_parts();
+  resolve_shares(config_);
+  config_.data.train.clear();
+  config_.data.valid = {two_parts().front()};
+  const OpenedData data = open({.trains = false, .holds_out = false});
+  EXPECT_EQ(part_names(data.valid), std::vector<std::string>{"a"});
+  EXPECT_EQ(part_lines(config_, data),
+            std::vector<std::string>{"data.valid a: 6 examples, whose loss is logged as valid_loss.a"});
+}
+
 TEST(PartLosses, AreMeansOverTokensOfEachName) {
   std::vector<Example> examples(4);
   for (std::size_t i = 0; i < 4; ++i) {
