@@ -8,7 +8,9 @@
 #include "data/example_encoder.h"
 #include "data/format.h"
 #include "data/loss_marker.h"
+#include "data/preference.h"
 #include "data/reader.h"
+#include "data/sequences.h"
 #include "data/unused_columns.h"
 
 namespace finetune {
@@ -42,13 +44,16 @@ class Loader {
     try {
       if (data_.format.empty()) {
         const DetectedFormat detected = detect_format(record.value, options_);
-        template_ = choose_chat_template(options_, detected.name, tokenizer_);
+        const bool pairs = detected.name == "preference";
+        const std::string style = pairs ? preference_style(record.value, options_) : detected.name;
+        template_ = choose_chat_template(options_, style, tokenizer_);
         if (template_ != nullptr) data_.chat_template = template_->name();
         if (template_ != nullptr) data_.reads_date = template_->reads_date();
         data_.format = detected.name;
         data_.format_reason = detected.reason;
       }
       note_columns(record);
+      if (data_.format == "preference") return add_preference(path, file, record);
       const Rendered rendered = render_record(record.value, data_.format, template_.get(), options_, eos_);
       const Encoding encoding = encoder_.encode(rendered);
       Example example = marker_.example_of(rendered, encoding);
@@ -63,6 +68,33 @@ class Loader {
     }
   }
 
+  void add_preference(const std::string& path, std::int32_t file, const Record& record) {
+    const PreferenceRow row = preference_row(record.value, template_.get(), options_, eos_);
+    std::vector<Example> sequences;
+    for (const PreferenceAnswer& answer : row.answers) {
+      const Rendered rendered = render_answer(answer, template_.get(), options_.by_role);
+      const Encoding encoding = encoder_.encode(rendered);
+      sequences.push_back(marker_.example_of(rendered, encoding));
+      data_.straddling += marker_.straddling(rendered, encoding);
+      if (options_.by_role) count_roles(sequences.back(), rendered, encoding);
+    }
+    ++data_.records;
+    align_answers(sequences);
+    const std::int64_t truncated = data_.truncated;
+    const bool kept = std::ranges::all_of(sequences, [&](Example& one) { return fit(path, record.line, one); });
+    data_.truncated = std::min(data_.truncated, truncated + 1);  // of examples, not of sequences
+    if (!kept) return;
+    if (std::ranges::any_of(sequences, [](const Example& one) { return one.loss_tokens() == 0; })) {
+      ++data_.dropped_no_loss;
+      return;
+    }
+    Example example = joined(sequences, options_.objective == "orpo");
+    example.file = file;
+    example.line = record.line;
+    example.desirable = row.desirable;
+    count(std::move(example));
+  }
+
   void note_columns(const Record& record) {
     for (auto& column : unused_columns(record.value, data_.format, options_, hands_over())) {
       if (std::find(data_.unused_columns.begin(), data_.unused_columns.end(), column) == data_.unused_columns.end())
@@ -74,30 +106,39 @@ class Loader {
   bool hands_over() const { return template_ != nullptr && template_->takes_columns(); }
 
   void keep(const std::string& path, Example example, const Rendered& rendered, const Encoding& encoding) {
-    const auto limit = static_cast<std::size_t>(options_.max_length);
-    if (example.ids.size() > limit) {
-      if (options_.truncate == "error") {
-        throw bad_input(path + ":" + std::to_string(example.line),
-                        "has " + std::to_string(example.ids.size()) +
-                            " tokens, more than data.max_length = " + std::to_string(limit));
-      }
-      if (options_.truncate == "drop") {
-        ++data_.dropped_long;
-        return;
-      }
-      ++data_.truncated;
-      example.ids.resize(limit);
-      example.loss.resize(limit);
-    }
+    if (!fit(path, example.line, example)) return;
     if (example.loss_tokens() == 0) {
       ++data_.dropped_no_loss;
       if (!options_.keep_without_loss) return;
     }
     example.loss_bytes = marker_.loss_bytes(example, encoding);
+    if (options_.by_role) count_roles(example, rendered, encoding);
+    count(std::move(example));
+  }
+
+  void count(Example example) {
     data_.tokens += static_cast<std::int64_t>(example.ids.size());
     data_.loss_tokens += example.loss_tokens();
-    if (options_.by_role) count_roles(example, rendered, encoding);
     data_.examples.push_back(std::move(example));
+  }
+
+  // One sequence to data.max_length; false where it is dropped.
+  bool fit(const std::string& path, std::int64_t line, Example& sequence) {
+    const auto limit = static_cast<std::size_t>(options_.max_length);
+    if (sequence.ids.size() <= limit) return true;
+    if (options_.truncate == "error") {
+      throw bad_input(path + ":" + std::to_string(line),
+                      "has " + std::to_string(sequence.ids.size()) +
+                          " tokens, more than data.max_length = " + std::to_string(limit));
+    }
+    if (options_.truncate == "drop") {
+      ++data_.dropped_long;
+      return false;
+    }
+    ++data_.truncated;
+    sequence.ids.resize(limit);
+    sequence.loss.resize(limit);
+    return true;
   }
 
   // A token is the role's in whose text its last byte lies.

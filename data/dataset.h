@@ -13,6 +13,7 @@ namespace finetune {
 
 /// The part of the configuration that says how data is read (see src/config/run_config.h, DataConfig, for meanings).
 struct DataOptions {
+  std::string objective = "sft";  ///< train.objective: what rows it learns from
   std::string format = "auto";
   std::vector<std::pair<std::string, std::string>> fields;  ///< our name -> column name
   std::string prompt, completion;                           ///< patterns; "" = none

@@ -15,8 +15,11 @@ struct Example {
   std::vector<std::int32_t> ids;
   std::vector<std::uint8_t> loss;
   std::vector<std::int64_t> ends;  ///< of each sequence, ascending to ids.size(); empty: one sequence
+  /// Of each sequence, where in ids its answer begins: loss tokens before it belong to the prompt. Empty: none do.
+  std::vector<std::int64_t> answers;
   std::vector<double>
       reference;                ///< of each sequence: its loss tokens' summed nll under a reference model; empty: none
+  bool desirable = true;        ///< label of an answer that is judged alone
   std::int64_t loss_bytes = 0;  ///< of the text that the loss tokens write, special tokens aside
   std::int32_t file = 0;        ///< index into the list of input files
   std::int64_t line = 0;        ///< 1-based line (or record number for .json) it came from

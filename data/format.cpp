@@ -8,6 +8,7 @@
 #include "data/alpaca.h"
 #include "data/completion.h"
 #include "data/fields.h"
+#include "data/preference.h"
 
 namespace finetune {
 namespace {
@@ -55,9 +56,15 @@ Rendered whole_text(std::string text) {
 }  // namespace
 
 DetectedFormat detect_format(const Json& record, const DataOptions& options) {
+  if (options.objective != "sft") return {"preference", preference_reason(record, options)};
   const auto has_column = [&](const char* name) { return record.contains(column_of(options, name)); };
   const bool has_choices = has_column("choices") && has_column("answer") && options.completion.empty();
   if (options.has_pattern && options.format != "choices" && !has_choices) return {"pattern", "data.prompt is given"};
+  const bool has_pair = options.format == "auto" && has_column("chosen") && has_column("rejected");
+  if (has_pair || options.format == "preference")
+    throw bad_input("",
+                    "rows of preferences are what dpo, orpo, kto and simpo learn from; set train.objective to one "
+                    "of them, or data.format to what the rows are beside that");
   if (options.format != "auto") return {options.format, "data.format is given"};
   if (has_choices && (options.has_pattern || has_column("prompt")))
     return {"choices", "there are columns " + column_of(options, "choices") + " and " + column_of(options, "answer")};

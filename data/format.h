@@ -11,7 +11,7 @@
 namespace finetune {
 
 struct DetectedFormat {
-  std::string name;    ///< text, prompt_completion, alpaca, messages, sharegpt, choices, pattern
+  std::string name;    ///< text, prompt_completion, alpaca, messages, sharegpt, choices, pattern, preference
   std::string reason;  ///< for people
 };
 

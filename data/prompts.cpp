@@ -9,6 +9,7 @@
 #include "data/example_encoder.h"
 #include "data/fields.h"
 #include "data/format.h"
+#include "data/preference.h"
 #include "data/reader.h"
 
 namespace finetune {
@@ -60,7 +61,8 @@ class PromptMaker {
   PromptRow row_of(const Json& record) {
     if (set_.format.empty()) {
       set_.format = format_of(record);
-      choose_template(chat_ ? "messages" : set_.format);
+      const bool pairs = set_.format == "preference";
+      choose_template(chat_ ? "messages" : pairs ? preference_style(record, options_) : set_.format);
     }
     if (set_.format == "messages" || set_.format == "sharegpt")
       return of_conversation(conversation_of(record, set_.format, options_));
@@ -68,6 +70,7 @@ class PromptMaker {
       return of_conversation(conversation_of(alpaca_messages(alpaca_row(record, options_))));
     if (set_.format == "prompt_completion")
       return plain_or_chat(text_field(record, options_, "prompt"), optional_text(record, options_, "completion"));
+    if (set_.format == "preference") return of_preference(record);
     if (set_.format == "text") return plain_or_chat(text_field(record, options_, "text"), "");
     const Rendered rendered = render_record(record, set_.format, nullptr, options_, eos_);
     const std::size_t begin = rendered.trained.back().first;  // of a pattern without a completion: 0
@@ -75,9 +78,19 @@ class PromptMaker {
     return plain_or_chat(rendered.text.substr(0, cut), rendered.text.substr(cut));
   }
 
+  // An answer that nobody wants is no reference.
+  PromptRow of_preference(const Json& record) {
+    PreferenceRow preference = preference_row(record, template_.get(), options_, eos_);
+    PreferenceAnswer& answer = preference.answers.front();
+    PromptRow row = answer.conversation ? of_conversation(std::move(*answer.conversation))
+                                        : plain_or_chat(answer.prompt, answer.answer);
+    if (!preference.desirable) row.reference.clear();
+    return row;
+  }
+
   // Rows of prompts alone are a format here only.
   std::string format_of(const Json& record) const {
-    const bool prompts = options_.format == "auto" && !options_.has_pattern &&
+    const bool prompts = options_.objective == "sft" && options_.format == "auto" && !options_.has_pattern &&
                          record.contains(column_of(options_, "prompt")) && !record.contains("messages") &&
                          !record.contains("conversations");
     return prompts ? "prompt_completion" : detect_format(record, options_).name;

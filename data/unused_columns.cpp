@@ -6,6 +6,7 @@
 #include "core/error.h"
 #include "core/text.h"
 #include "data/fields.h"
+#include "data/preference.h"
 
 namespace finetune {
 namespace {
@@ -18,12 +19,23 @@ struct FormatColumns {
 };
 
 constexpr const char* kUsePatterns = "name what is wanted in data.prompt and data.completion patterns";
+constexpr const char* kLabelled = "preference of one answer";
 constexpr const char* kUseTemplate = "set data.template to one that takes it";
 
 const FormatColumns* columns_for(const std::string& name) {
   static const std::array kFormats{
       FormatColumns{"text", {"text"}, {}, ""},  // the text is all there is to it
       FormatColumns{"prompt_completion", {"prompt", "completion"}, {"system", "history", "tools"}, kUsePatterns},
+      FormatColumns{
+          "preference",
+          {"prompt", "chosen", "rejected", "conversations", "messages", "instruction", "input", "system", "history"},
+          {"tools"},
+          kUseTemplate},
+      FormatColumns{kLabelled,
+                    {"prompt", "completion", "output", "label", "conversations", "messages", "instruction", "input",
+                     "system", "history"},
+                    {"tools"},
+                    kUseTemplate},
       FormatColumns{"choices", {"prompt", "choices", "answer"}, {}, ""},
       FormatColumns{"alpaca", {"instruction", "input", "output", "system", "history"}, {"tools"}, kUseTemplate},
       FormatColumns{"messages", {"messages", "system"}, {"tools"}, kUseTemplate},
@@ -37,7 +49,8 @@ const FormatColumns* columns_for(const std::string& name) {
 
 std::vector<std::string> unused_columns(const nlohmann::ordered_json& record, const std::string& format,
                                         const DataOptions& options, bool handed_over) {
-  const FormatColumns* known = columns_for(format);
+  const bool labelled = format == "preference" && learns_from_labels(options);
+  const FormatColumns* known = columns_for(labelled ? kLabelled : format);
   std::vector<std::string> unused;
   const bool by_pattern = format == "choices" && options.has_pattern;  // which names the columns it wants
   if (known == nullptr || handed_over || by_pattern) return unused;

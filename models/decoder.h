@@ -31,6 +31,7 @@ struct Pack {
   at::Tensor targets_N;    ///< int64
   at::Tensor scale_N;      ///< fp32: 1 / loss tokens of the row's trial at this step; 0 of a row that only pads
   std::vector<SequenceRows> sequences;  ///< host: those of all examples, one behind the other
+  std::vector<WeighedTrial> trials;     ///< host: whose the sequences are
   ops::AdapterGroups groups;  ///< trials: token ranges, slots, projections (a bit each), ranks, scales, dropout keys
   std::int64_t tokens = 0;
   const CachedTokens* cached = nullptr;  ///< forward only: segments go on from a cache (models/generate/kv_cache.h)

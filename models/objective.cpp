@@ -2,7 +2,10 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
+
 #include "models/decoder.h"
+#include "models/objectives/objectives.h"
 
 namespace finetune {
 namespace {
@@ -20,6 +23,17 @@ class Sft : public Objective {
 const Objective& sft() {
   static const Sft kSft;
   return kSft;
+}
+
+std::span<const NamedObjective> objectives() {
+  static const NamedObjective kAll[] = {
+      {"sft", sft()}, {"dpo", dpo()}, {"orpo", orpo()}, {"kto", kto()}, {"simpo", simpo()}};
+  return kAll;
+}
+
+const Objective& objective_named(const std::string& name) {
+  const auto all = objectives();
+  return std::ranges::find_if(all, [&](const NamedObjective& one) { return name == one.name; })->objective;
 }
 
 }  // namespace finetune

@@ -5,6 +5,8 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <span>
+#include <string>
 #include <vector>
 
 namespace finetune {
@@ -12,8 +14,9 @@ namespace finetune {
 struct Pack;
 struct PackLosses;
 
-/// One value for each loss row of a pass; a trial's is the sum over its rows, in their order, over its loss tokens.
-/// What is of an example as a whole stands at one of its rows, the others are zero.
+/// One value for each loss row of a pass; a trial's is the sum over its rows, in their order, over its loss tokens, or
+/// over its examples (Objective::by_example). What is of an example as a whole stands at one of its rows, the others
+/// are zero.
 struct Figure {
   const char* name;  ///< "loss" is the first
   at::Tensor values_N;
@@ -29,10 +32,29 @@ class Objective {
   virtual at::Tensor weights(const Pack& pack, const PackLosses* losses) const = 0;
 
   virtual std::vector<Figure> figures(const Pack& pack, const PackLosses& losses) const = 0;
+
+  /// Figures are means over examples, not over loss tokens.
+  virtual bool by_example() const { return false; }
+  /// Sequences have losses under a reference model (Example::reference).
+  virtual bool needs_reference() const { return false; }
+  /// Trials have a divergence (WeighedTrial).
+  virtual bool needs_divergence() const { return false; }
+  /// Reads Pack::sequences on the host, so a captured pass would repeat those it was captured with.
+  virtual bool reads_sequences() const { return false; }
 };
 
 /// Supervised fine-tuning: each trial's mean negative log-likelihood over the loss tokens of its batch. Figures: loss,
 /// token_accuracy.
 const Objective& sft();
+
+struct NamedObjective {
+  const char* name;  ///< as train.objective has it
+  const Objective& objective;
+};
+
+std::span<const NamedObjective> objectives();
+
+/// One that there is.
+const Objective& objective_named(const std::string& name);
 
 }  // namespace finetune

@@ -49,7 +49,7 @@ void require_one_source(const Arguments& arguments, const RunConfig& config) {
 PromptSet open_prompts(const Arguments& arguments, RunConfig& config, const Tokenizer& tokenizer,
                        std::vector<std::string>& notes) {
   const bool chat = arguments.has("--chat");
-  const DataOptions options = data_options(config.data, {.trains = false, .holds_out = false});
+  const DataOptions options = data_options(config, {.trains = false, .holds_out = false});
   if (arguments.has("--prompt")) return prompt_of(arguments.option("--prompt"), options, tokenizer, chat);
   return load_prompts(data_files(paths_of(config.data.valid), Split::valid, "--data", notes), options, tokenizer, chat);
 }

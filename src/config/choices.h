@@ -14,6 +14,8 @@ namespace finetune {
 enum class TrainMethod { lora, full };
 /// What an adapter begins as: nothing, or the principal part of the weight.
 enum class LoraInit { standard, pissa };
+/// What is minimised (models/objective.h).
+enum class ObjectiveName { sft, dpo, orpo, kto, simpo };
 /// How the learning rate falls after the warm-up (engine/schedule.h).
 enum class RateSchedule { linear, cosine, constant, wsd };
 
@@ -27,6 +29,12 @@ struct Choices<TrainMethod> {
 template <>
 struct Choices<LoraInit> {
   static constexpr std::array all{std::pair{LoraInit::standard, "default"}, std::pair{LoraInit::pissa, "pissa"}};
+};
+template <>
+struct Choices<ObjectiveName> {
+  static constexpr std::array all{std::pair{ObjectiveName::sft, "sft"}, std::pair{ObjectiveName::dpo, "dpo"},
+                                  std::pair{ObjectiveName::orpo, "orpo"}, std::pair{ObjectiveName::kto, "kto"},
+                                  std::pair{ObjectiveName::simpo, "simpo"}};
 };
 template <>
 struct Choices<RateSchedule> {

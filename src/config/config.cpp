@@ -7,6 +7,7 @@
 #include "config/fields.h"
 #include "config/lora_rules.h"
 #include "config/metric_rules.h"
+#include "config/objective_rules.h"
 #include "config/params.h"
 #include "config/search_fields.h"
 #include "config/source_fields.h"
@@ -29,8 +30,8 @@ void check_search_parameter(const RunConfig& config, const SearchParameter& para
     throw bad_input(
         "", key + ": only keys of train can be searched, and data.weights.NAME" + did_you_mean(parameter.name, keys));
   }
-  for (const char* fixed :
-       {"train.method", "train.steps", "train.epochs", "train.stop_at", "train.changes", "train.patience"}) {
+  for (const char* fixed : {"train.method", "train.objective", "train.steps", "train.epochs", "train.stop_at",
+                            "train.changes", "train.patience"}) {
     if (parameter.name == fixed)
       throw bad_input("", key + ": " + parameter.name + " is the same for all trials and cannot be searched");
   }
@@ -136,6 +137,7 @@ void validate(const RunConfig& config, bool asktell) {
   check_sources(config);
   check_metrics(config);
   check_lora(config);
+  check_objective(config);
   for (const auto& parameter : config.search) check_search_parameter(config, parameter);
   for (const auto& parameter : config.search) {
     if (config.train.full() && parameter.name.starts_with("train.lora.")) {

@@ -84,7 +84,7 @@ std::vector<Field> data_fields() {
       weights_field(),
       valid_fraction_field(),
       text_field("data.format", "what a record is", FINETUNE_AT(data.format),
-                 {"auto", "text", "prompt_completion", "alpaca", "messages", "sharegpt", "choices"}),
+                 {"auto", "text", "prompt_completion", "alpaca", "messages", "sharegpt", "choices", "preference"}),
       columns_field(),
       optional_text_field("data.prompt", "pattern over columns: \"Review: {sentence}\\nSentiment:\"",
                           FINETUNE_AT(data.prompt)),

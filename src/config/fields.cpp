@@ -96,4 +96,10 @@ void set_key(RunConfig& config, const std::string& key, const ConfigNode& node) 
   }
 }
 
+bool is_default(const RunConfig& config, const std::string& key) {
+  const auto field = std::ranges::find_if(config_fields(), [&](const Field& one) { return one.key == key; });
+  const auto node = field->get(config), usual = field->get(RunConfig{});
+  return (node ? to_yaml(*node) : "") == (usual ? to_yaml(*usual) : "");
+}
+
 }  // namespace finetune

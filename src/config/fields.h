@@ -31,4 +31,7 @@ bool is_text_key(const std::string& key);
 /// Throws Error with the node's place; an unknown key names the nearest one.
 void set_key(RunConfig& config, const std::string& key, const ConfigNode& node);
 
+/// Whether a key is as it is by itself; a run's own run.yaml gives every key, most of them so.
+bool is_default(const RunConfig& config, const std::string& key);
+
 }  // namespace finetune

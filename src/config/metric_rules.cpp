@@ -49,13 +49,6 @@ constexpr std::array kKeys = {KeyReaders{"data.answer", compares_texts},
                               KeyReaders{"tune.generate.examples", generates},
                               KeyReaders{"tune.generate.stop", generates}};
 
-// A run's own run.yaml gives every key, most of them as they are by themselves.
-bool is_default(const RunConfig& config, const std::string& key) {
-  const auto field = std::ranges::find_if(config_fields(), [&](const Field& one) { return one.key == key; });
-  const auto node = field->get(config), usual = field->get(RunConfig{});
-  return (node ? to_yaml(*node) : "") == (usual ? to_yaml(*usual) : "");
-}
-
 void check_keys(const RunConfig& config, const std::vector<Metric>& wanted) {
   for (const KeyReaders& row : kKeys) {
     if (is_default(config, row.key) || std::ranges::any_of(wanted, row.reads)) continue;

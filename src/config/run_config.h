@@ -35,7 +35,7 @@ struct DataConfig {
   std::map<std::string, double> weights;  ///< by name; they replace those of data.train
   double valid_fraction = 0;              ///< share of the examples held out by hash; 0 = none
   bool valid_fraction_given = false;
-  std::string format = "auto";                ///< auto|text|prompt_completion|alpaca|messages|sharegpt|choices
+  std::string format = "auto";                ///< as in data_fields.cpp
   std::map<std::string, std::string> fields;  ///< our name -> column name
   std::optional<std::string> prompt;          ///< pattern over columns: "Review: {sentence}\nSentiment:"
   std::optional<std::string> completion;      ///< likewise: " {label}"
@@ -74,6 +74,9 @@ struct TrainConfig {
   bool full() const { return method == TrainMethod::full; }
 
   TrainMethod method = TrainMethod::lora;
+  ObjectiveName objective = ObjectiveName::sft;
+  double beta = 0.1;                    ///< how much an objective of preferences heeds likelihoods
+  double gamma = 0.5;                   ///< simpo: margin that a chosen answer should have
   std::int64_t steps = 200;             ///< optimizer steps of a full-budget trial (T of the schedule)
   std::optional<double> epochs;         ///< instead of steps; turned into steps when the data is known
   std::optional<std::int64_t> stop_at;  ///< stop after this step; the schedule's horizon stays `steps`

@@ -57,6 +57,12 @@ std::vector<Field> train_fields() {
   const Range below_one{.low = 0, .high = 1, .open_high = true};
   return {
       choice_field<TrainMethod>("train.method", "what is trained", FINETUNE_AT(train.method)),
+      choice_field<ObjectiveName>("train.objective", "what is minimised; all but sft learn from preferences",
+                                  FINETUNE_AT(train.objective)),
+      number_field("train.beta", "dpo, orpo, kto, simpo: scale of what an answer gains, as TRL's beta",
+                   FINETUNE_AT(train.beta), positive),
+      number_field("train.gamma", "simpo: margin that a chosen answer should have", FINETUNE_AT(train.gamma),
+                   {.low = 0}),
       whole_field("train.steps", "optimizer steps of a full-budget trial", FINETUNE_AT(train.steps), 1),
       optional_number_field("train.epochs", "passes over the data, instead of steps", FINETUNE_AT(train.epochs),
                             positive),

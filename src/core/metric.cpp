@@ -48,11 +48,16 @@ double macro_f1(std::span<const ExampleFigure> examples) {
 }
 
 constexpr Metric kMetrics[] = {
-    {"valid_loss", Direction::minimize, MetricSource::loss, "mean loss of a token, in nats", ratio},
+    {"valid_loss", Direction::minimize, MetricSource::loss,
+     "mean loss: of a token in nats, or what train.objective has instead", ratio},
     {"perplexity", Direction::minimize, MetricSource::loss, "exp of the loss", exp_ratio},
     {"bits_per_byte", Direction::minimize, MetricSource::loss, "loss in bits by the bytes of the text", bits},
     {"token_accuracy", Direction::maximize, MetricSource::loss, "share of the tokens that the model ranks first",
      ratio},
+    {"preference_accuracy", Direction::maximize, MetricSource::preferences,
+     "share of the pairs whose chosen answer has the higher reward", ratio},
+    {"reward_margin", Direction::maximize, MetricSource::preferences,
+     "by how much chosen answers' rewards are above the rejected ones', on average", ratio},
     {"exact_match", Direction::maximize, MetricSource::text, "share of the answers that equal the row's own", ratio},
     {"regex_match", Direction::maximize, MetricSource::text,
      "share of the answers in which the row's regular expression is found", ratio},
@@ -75,6 +80,10 @@ const char* to_text(Direction direction) {
 
 std::span<const Metric> metrics() {
   return kMetrics;
+}
+
+bool takes_one_pass(const Metric& metric) {
+  return metric.source == MetricSource::loss || metric.source == MetricSource::preferences;
 }
 
 bool generates(const Metric& metric) {

@@ -22,7 +22,8 @@ struct ExampleFigure {
 /// Validation of one trial.
 struct EvalResult {
   TrialId trial;
-  double loss = 0;            ///< mean NLL in nats, over all loss tokens of the validation set
+  double loss =
+      0;  ///< the objective's: mean NLL in nats over all loss tokens of the validation set, or a mean over examples
   double token_accuracy = 0;  ///< share of loss tokens whose argmax is right
   double bits_per_byte = 0;   ///< NLL in bits over the bytes of the text that the loss tokens write
   /// By name: metrics that an evaluator gave, not a number where it could not; and the loss of each named part of the
@@ -37,11 +38,12 @@ const char* to_text(Direction direction);
 
 /// What a metric is computed from.
 enum class MetricSource {
-  loss,     ///< one pass over the validation examples
-  labels,   ///< log-likelihoods of data.labels behind each prompt
-  choices,  ///< log-likelihoods of the row's own choices
-  text,     ///< what the model writes behind each prompt, against the row's answer
-  command,  ///< the same, judged by tune.command
+  loss,         ///< one pass over the validation examples
+  preferences,  ///< the same pass, under an objective of preferences
+  labels,       ///< log-likelihoods of data.labels behind each prompt
+  choices,      ///< log-likelihoods of the row's own choices
+  text,         ///< what the model writes behind each prompt, against the row's answer
+  command,      ///< the same, judged by tune.command
 };
 
 struct Metric {
@@ -55,6 +57,9 @@ struct Metric {
 
 /// The first one is the default, and is logged whatever else is tuned.
 std::span<const Metric> metrics();
+
+/// Whether the pass that gives the loss gives it too.
+bool takes_one_pass(const Metric& metric);
 
 /// Whether the model writes texts for it.
 bool generates(const Metric& metric);

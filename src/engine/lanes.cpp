@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <map>
 #include <string>
 #include <utility>
@@ -9,6 +10,7 @@
 #include "config/lora_rules.h"
 #include "config/metric_rules.h"
 #include "data/dataset.h"
+#include "engine/reference.h"
 #include "kernels/torch/backend.h"
 #include "kernels/torch/graph.h"
 
@@ -31,13 +33,23 @@ static bool captures_passes(const Session& session, at::Device device) {
          ops::can_capture(device, model.checkpoint.dtype, options.head_dim, model.kernels);
 }
 
+static std::shared_ptr<const ReferenceModel> reference_on(const Session& session, at::Device device) {
+  const auto base = std::ranges::find_if(session.model.bases,
+                                         [&](const DecoderBase& one) { return one.embed_VD.device() == device; });
+  return std::make_shared<const ReferenceModel>(*base, session.model.adapter ? &*session.model.adapter : nullptr);
+}
+
 std::unique_ptr<PackedTrainer> make_trainer(const Session& session, ParameterStore& store,
                                             std::span<const Example> train, std::span<const Example> valid,
                                             std::shared_ptr<MemoryTurns> turns, std::vector<std::int64_t> parts) {
   const at::Device device = store.params_SP().device();
+  const Objective& objective = objective_named(to_text(session.config.train.objective));
   return std::make_unique<PackedTrainer>(
       store, train, valid,
       TrainerOptions{.tokens_per_pass = session.tokens_per_pass,
+                     .objective = &objective,
+                     .reference = objective.needs_divergence() ? reference_on(session, device) : nullptr,
+                     .max_length = session.config.data.max_length,
                      .shuffle = session.config.data.shuffle,
                      .ahead = !device.is_cpu(),  // on the processor it would take threads from the products
                      .graphs = captures_passes(session, device),

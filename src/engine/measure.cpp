@@ -21,14 +21,24 @@ constexpr double kShort = 0.1;        // seconds: a round below is timed again, 
 constexpr int kRepeats = 4;
 constexpr std::int64_t kMostTrials = 8;  // of a measurement, per lane: more only repeat what eight have shown
 
-// The first `tokens` of an example; the last one carries loss, so that there is some.
-Example cut(Example example, std::int64_t tokens) {
-  const auto length = static_cast<std::size_t>(std::max<std::int64_t>(2, tokens));
-  if (example.ids.size() <= length) return example;
-  example.ids.resize(length);
-  example.loss.resize(length);
-  example.loss.back() = 1;
-  return example;
+// The first `tokens` of an example, of each of its sequences an even share; the last one of each carries loss, so that
+// there is some.
+Example cut(const Example& example, std::int64_t tokens) {
+  if (std::ssize(example.ids) <= std::max<std::int64_t>(2, tokens)) return example;
+  const std::vector<std::int64_t> ends = example.ends.empty() ? std::vector{std::ssize(example.ids)} : example.ends;
+  const std::int64_t share = std::max<std::int64_t>(2, tokens / std::ssize(ends));
+  Example part;
+  std::int64_t begin = 0;
+  for (const std::int64_t end : ends) {
+    const std::int64_t last = std::min(end, begin + share);
+    part.ids.insert(part.ids.end(), example.ids.begin() + begin, example.ids.begin() + last);
+    part.loss.insert(part.loss.end(), example.loss.begin() + begin, example.loss.begin() + last);
+    part.loss.back() = 1;
+    part.ends.push_back(std::ssize(part.ids));
+    part.answers.push_back(part.ends.back() - 1);
+    begin = end;
+  }
+  return part;
 }
 
 // Examples of the training data at equal shares of its lengths: a batch like many.

@@ -127,8 +127,10 @@ void check_ids(const Dataset& data, std::int64_t vocabulary) {
 
 }  // namespace
 
-DataOptions data_options(const DataConfig& data, const DataUse& use) {
+DataOptions data_options(const RunConfig& config, const DataUse& use) {
+  const DataConfig& data = config.data;
   DataOptions options;
+  options.objective = to_text(config.train.objective);
   options.format = data.format;
   options.fields.assign(data.fields.begin(), data.fields.end());
   options.has_pattern = data.prompt.has_value() || data.completion.has_value();
@@ -154,7 +156,7 @@ OpenedData open_data(RunConfig& config, const Tokenizer& tokenizer, const Decode
   DataConfig& keys = config.data;
   limit_length(config, model.max_positions, notes);
   DateOfRun date(keys);
-  const DataOptions options = data_options(keys, use);
+  const DataOptions options = data_options(config, use);
   const DataReader reader{options, tokenizer, use, notes};
   OpenedData data;
   if (use.trains) data.train = reader.read(keys.train, Split::train, "data.train", !config.train.shares.empty());

@@ -27,8 +27,8 @@ struct OpenedData {
 /// Of `model` the largest position and the vocabulary count. Sets data.max_length, data.valid_fraction and data.date to
 /// what is used; adds to `notes` what is said once: limits lowered, examples truncated or dropped. Throws Error
 /// (bad_input) naming file and line, or file and key.
-/// What data.* says, for `use`; without data.date a template is told today's.
-DataOptions data_options(const DataConfig& data, const DataUse& use);
+/// What data.* and train.objective say, for `use`; without data.date a template is told today's.
+DataOptions data_options(const RunConfig& config, const DataUse& use);
 
 OpenedData open_data(RunConfig& config, const Tokenizer& tokenizer, const DecoderOptions& model, const DataUse& use,
                      std::vector<std::string>& notes);

@@ -77,6 +77,7 @@ void PackArena::fill(const PackData& data) {
   pack_.segments.bounds = data.bounds;
   pack_.segments.longest = data.longest;
   pack_.sequences = data.sequences;
+  pack_.trials = data.trials;
   pack_.groups.list = std::move(groups.list);
   if (fixed_) return;
   pack_.groups.projections = groups.projections;

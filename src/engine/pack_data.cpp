@@ -39,6 +39,13 @@ void add_sequence(PackData& pack, const Example& example, std::size_t begin, std
   close_segment(pack);
 }
 
+// Loss rows of tokens [begin, end) before the answer.
+std::int64_t prompt_rows(const Example& example, std::size_t sequence, std::int64_t begin) {
+  if (example.answers.empty()) return 0;
+  const auto first = example.loss.begin();
+  return std::count(first + begin, first + example.answers[sequence], std::uint8_t{1});
+}
+
 void add_example(PackData& pack, const Example& example, float scale, const AngleRows& angles) {
   const std::vector<std::int64_t> whole{std::ssize(example.ids)};
   const std::int64_t number = pack.sequences.empty() ? 0 : pack.sequences.back().example + 1;
@@ -48,8 +55,11 @@ void add_example(PackData& pack, const Example& example, float scale, const Angl
     add_sequence(pack, example, begin, static_cast<std::size_t>(end), scale, angles);
     pack.sequences.push_back({.begin = first_row,
                               .end = std::ssize(pack.loss_rows),
+                              .answer = first_row + prompt_rows(example, sequence, static_cast<std::int64_t>(begin)),
                               .example = number,
-                              .reference = example.reference.empty() ? 0 : example.reference[sequence]});
+                              .trial = pack.trials.size() - 1,
+                              .reference = example.reference.empty() ? 0 : example.reference[sequence],
+                              .desirable = example.desirable});
     begin = static_cast<std::size_t>(end);
     ++sequence;
   }
@@ -99,6 +109,14 @@ void add_noise(PackData& pack, double alpha, std::int64_t width) {
   }
 }
 
+WeighedTrial weighed(const PackTrial& trial, const Batch& batch) {
+  return {.beta = trial.beta,
+          .gamma = trial.gamma,
+          .examples = static_cast<double>(batch.examples.size()),
+          .desirable = static_cast<double>(batch.desirable),
+          .first_rows = static_cast<double>(batch.first_rows)};
+}
+
 }  // namespace
 
 Batch::Batch(std::span<const Example> all) {
@@ -109,6 +127,10 @@ void Batch::add(const Example& example) {
   examples.push_back(&example);
   tokens += static_cast<std::int64_t>(example.ids.size());
   loss_tokens += example.loss_tokens();
+  const auto first = example.loss.begin();
+  const std::int64_t end = example.ends.empty() ? std::ssize(example.loss) : example.ends.front();
+  first_rows += std::count(first, first + end, std::uint8_t{1});
+  desirable += example.desirable ? 1 : 0;
 }
 
 std::vector<std::int64_t> Batch::lengths() const {
@@ -131,6 +153,7 @@ PackData build_pack_data(const Pass& pass, std::span<const PackTrial> trials, st
     const double scale = 1.0 / static_cast<double>(batch.loss_tokens);
     const auto begin = static_cast<std::int64_t>(pack.ids.size());
     const auto first_row = static_cast<std::int64_t>(pack.loss_rows.size());
+    pack.trials.push_back(weighed(trials[chunk.trial], batch));
     for (std::size_t i = chunk.first; i < chunk.first + chunk.count; ++i) {
       add_example(pack, *batch.examples[i], static_cast<float>(scale), model.angles);
     }
@@ -144,6 +167,19 @@ PackData build_pack_data(const Pass& pass, std::span<const PackTrial> trials, st
   if (!pack.noise.empty()) pack.noise.resize(pack.ids.size() * static_cast<std::size_t>(model.width));
   pad_loss_rows(pack, fewest_rows);
   return pack;
+}
+
+std::vector<kernels::RowRange> row_ranges(const Pass& pass, const PackData& data, std::size_t first_trial) {
+  std::vector<kernels::RowRange> ranges;
+  for (std::size_t c = 0; c < pass.chunks.size(); ++c) {
+    ranges.push_back(
+        {data.rows[c].first, data.rows[c].second, static_cast<std::int64_t>(first_trial + pass.chunks[c].trial)});
+  }
+  return ranges;
+}
+
+void set_divergences(const Pass& pass, std::span<const double> values, PackData& data) {
+  for (std::size_t c = 0; c < pass.chunks.size(); ++c) data.trials[c].divergence = values[pass.chunks[c].trial];
 }
 
 PackShape bucket_of(const PackShape& shape, std::int64_t tokens_per_pass) {

@@ -12,6 +12,7 @@
 #include "data/example.h"
 #include "engine/planner.h"
 #include "kernels/api/adapter.h"
+#include "kernels/api/cross_entropy.h"
 #include "models/decoder_options.h"
 #include "models/sequence_rows.h"
 
@@ -31,6 +32,7 @@ struct PackTrial {
   std::int64_t batch_size = 1;      ///< of the data's order: what it was when the trial began,
   std::uint64_t order_seed = 0;     ///< and so is this,
   std::vector<double> shares = {};  ///< and these, of the parts of the data; empty: no mixture
+  double beta = 0.1, gamma = 0.5;   ///< train.beta, train.gamma
   bool operator==(const PackTrial&) const = default;
 };
 
@@ -38,6 +40,8 @@ struct PackTrial {
 struct Batch {
   std::vector<const Example*> examples;
   std::int64_t tokens = 0, loss_tokens = 0;
+  std::int64_t first_rows = 0;  ///< loss tokens of each example's first sequence
+  std::int64_t desirable = 0;   ///< examples whose label is true
 
   Batch() = default;
   explicit Batch(std::span<const Example> all);
@@ -63,6 +67,7 @@ struct PackData {
   std::int64_t longest = 0;
   std::vector<std::pair<std::int64_t, std::int64_t>> rows;  ///< per chunk: [begin, end) in loss_rows
   std::vector<SequenceRows> sequences;
+  std::vector<WeighedTrial> trials;  ///< per chunk
   PackShape shape() const;
 };
 
@@ -79,6 +84,12 @@ inline PackModel pack_model(const DecoderOptions& options) {
 /// loss rows than `fewest_rows` is padded with a segment that carries no loss and with rows of scale zero.
 PackData build_pack_data(const Pass& pass, std::span<const PackTrial> trials, std::span<const Batch> batches,
                          std::int64_t fewest_rows, const PackModel& model);
+
+/// The loss rows of each chunk, by the trial that they are summed for, counted from `first_trial`.
+std::vector<kernels::RowRange> row_ranges(const Pass& pass, const PackData& data, std::size_t first_trial);
+
+/// Sets the trials' divergences, given by the pass's trial.
+void set_divergences(const Pass& pass, std::span<const double> values, PackData& data);
 
 /// The shape that a pass is padded to so that few shapes occur: tokens up to the next eighth of the power of two above
 /// them (of a full pass at most), loss rows up to the next quarter of the tokens, segments and the longest one up to a

@@ -22,7 +22,7 @@ RoundOptions round_options(const ParameterStore& store, const TrainerOptions& op
           .model = pack_model(store.base(0).options),
           .shuffle = options.shuffle,
           .together = store.packs_together(),
-          .buckets = options.graphs,
+          .buckets = options.graphs && !options.objective->reads_sequences(),
           .groups = static_cast<std::size_t>(store.packs_together() ? store.slots() : 1),
           .parts = options.parts};
 }
@@ -34,21 +34,14 @@ std::int64_t longest_of(std::span<const Example> examples) {
 }
 
 PassOptions pass_options(ParameterStore& store, const PackShape& largest, const TrainerOptions& options) {
-  PassOptions pass{.graphs = options.graphs, .largest = largest};
+  PassOptions pass{.graphs = options.graphs && !options.objective->reads_sequences(),
+                   .largest = largest,
+                   .objective = options.objective};
   if (const AdapterBank* bank = store.trainables(0).bank) {
     pass.rank = bank->rank();
     pass.projections = bank->targets().bits();
   }
   return pass;
-}
-
-std::vector<ops::RowRange> row_ranges(const Pass& pass, const PackData& data, std::size_t first_trial) {
-  std::vector<ops::RowRange> ranges;
-  for (std::size_t c = 0; c < pass.chunks.size(); ++c) {
-    ranges.push_back(
-        {data.rows[c].first, data.rows[c].second, static_cast<std::int64_t>(first_trial + pass.chunks[c].trial)});
-  }
-  return ranges;
 }
 
 }  // namespace
@@ -102,6 +95,8 @@ void PackedTrainer::configure(Resident& trial, const TrainConfig& config) {
   trial.packed.dropout = config.lora.dropout;
   trial.packed.neftune = config.neftune;
   trial.packed.seed = static_cast<std::uint64_t>(config.seed);
+  trial.packed.beta = config.beta;
+  trial.packed.gamma = config.gamma;
 }
 
 std::vector<PackTrial> PackedTrainer::packed_of(std::span<Resident* const> trials) {
@@ -164,6 +159,10 @@ void PackedTrainer::submit(std::span<const TrialId> ids) {
   if (options_.ahead) planner_.prepare(packed_of(trials));
 }
 
+double PackedTrainer::divisor_of(const Batch& batch) const {
+  return static_cast<double>(options_.objective->by_example() ? std::ssize(batch.examples) : batch.loss_tokens);
+}
+
 void PackedTrainer::note_submitted(std::span<Resident* const> asked, const RoundPlan& plan) {
   Submitted& submitted = submitted_.emplace_back();
   for (Resident* trial : asked) {
@@ -174,9 +173,9 @@ void PackedTrainer::note_submitted(std::span<Resident* const> asked, const Round
       result.failure = trial->failure;
       continue;
     }
-    const Batch& batch = plan.batches[submitted.loss_tokens.size()];
+    const Batch& batch = plan.batches[submitted.divisors.size()];
     result.tokens = batch.tokens;
-    submitted.loss_tokens.push_back(batch.loss_tokens);
+    submitted.divisors.push_back(divisor_of(batch));
     ++trial->packed.step;
   }
 }
@@ -184,12 +183,12 @@ void PackedTrainer::note_submitted(std::span<Resident* const> asked, const Round
 std::vector<StepResult> PackedTrainer::collect() {
   Submitted submitted = std::move(submitted_.front());
   submitted_.pop_front();
-  const std::size_t count = submitted.loss_tokens.size();
+  const std::size_t count = submitted.divisors.size();
   const std::vector<double> values = count > 0 ? ring_.pop() : std::vector<double>();
   std::size_t i = 0;
   for (StepResult& result : submitted.results) {
     const bool stepped = result.failure.empty();
-    result.train_loss = stepped ? values[i] / static_cast<double>(submitted.loss_tokens[i]) : std::nan("");
+    result.train_loss = stepped ? values[i] / submitted.divisors[i] : std::nan("");
     result.gradient_norm = stepped ? values[count + i] : std::nan("");
     result.finite = std::isfinite(result.train_loss) && std::isfinite(result.gradient_norm);
     if (stepped) ++i;
@@ -197,9 +196,11 @@ std::vector<StepResult> PackedTrainer::collect() {
   return std::move(submitted.results);
 }
 
-void PackedTrainer::run_passes(std::span<Resident* const> trials, const RoundPlan& plan, at::Tensor& losses_N) {
-  for (const RoundPass& pass : plan.passes) {
+void PackedTrainer::run_passes(std::span<Resident* const> trials, RoundPlan& plan, at::Tensor& losses_N) {
+  const std::vector<double> divergences = round_divergences(trials, plan.batches);
+  for (RoundPass& pass : plan.passes) {
     check_interrupt();
+    set_divergences(pass.pass, std::span(divergences).subspan(pass.first_trial), pass.data);
     under_way_ = {pass.first_trial, pass.pass.tokens};
     const std::int64_t slot = trials[pass.first_trial]->packed.slot;
     const std::vector<Figure> figures =

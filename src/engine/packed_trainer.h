@@ -16,6 +16,7 @@
 
 #include "core/error.h"
 #include "data/example.h"
+#include "engine/divergence.h"
 #include "engine/evaluators/open_evaluators.h"
 #include "engine/lane.h"
 #include "engine/memory_turns.h"
@@ -25,8 +26,11 @@
 #include "kernels/torch/backend.h"
 #include "kernels/torch/reproducible.h"
 #include "kernels/torch/ring.h"
+#include "models/objective.h"
 
 namespace finetune {
+
+class ReferenceModel;
 
 /// What trials are measured on.
 struct EvaluationData {
@@ -36,6 +40,9 @@ struct EvaluationData {
 
 struct TrainerOptions {
   std::int64_t tokens_per_pass = 4096;  ///< a forward/backward works on about this many; bounds activations
+  const Objective* objective = &sft();
+  std::shared_ptr<const ReferenceModel> reference;  ///< where the objective needs divergences
+  std::int64_t max_length = 1024;                   ///< data.max_length, for prompts with other answers
   bool shuffle = true;
   bool ahead = false;        ///< plan the next round on another thread while the device works on this one
   bool graphs = false;       ///< capture passes by shape and replay them (kernels/torch/graph.h)
@@ -103,7 +110,7 @@ class PackedTrainer : public Lane {
   // A step on its way: results without what the device has yet to say.
   struct Submitted {
     std::vector<StepResult> results;
-    std::vector<std::int64_t> loss_tokens;  // of those that stepped
+    std::vector<double> divisors;  // of the losses of those that stepped
   };
   // How training is cut into passes; less of either as memory ends.
   struct PassSize {
@@ -126,8 +133,11 @@ class PackedTrainer : public Lane {
   Resident& place(TrialId id, const TrainConfig& config, PackTrial packed);
   void configure(Resident& trial, const TrainConfig& config);
   static std::vector<PackTrial> packed_of(std::span<Resident* const> trials);
+  double divisor_of(const Batch& batch) const;
+  std::vector<double> divergences(std::span<Resident* const> trials, std::span<const Batch> batches);
+  std::vector<double> round_divergences(std::span<Resident* const> trials, std::span<const Batch> batches);
   void note_submitted(std::span<Resident* const> asked, const RoundPlan& plan);
-  void run_passes(std::span<Resident* const> trials, const RoundPlan& plan, at::Tensor& losses_N);
+  void run_passes(std::span<Resident* const> trials, RoundPlan& plan, at::Tensor& losses_N);
   void gradient_norms(std::span<Resident* const> trials, at::Tensor& norms_N);
   void update(std::span<Resident* const> trials, const at::Tensor& norms_N, const at::Tensor& losses_N);
   std::vector<EvalResult> run_evaluation(std::span<Resident* const> trials, const EvalRequest& request);
@@ -155,6 +165,7 @@ class PackedTrainer : public Lane {
   ParameterStore& store_;
   Batch valid_, test_;
   std::vector<std::string> valid_parts_;
+  MismatchedReferences references_;
   Evaluators evaluators_, test_evaluators_;
   double evaluation_seconds_ = 0;
   Metric metric_ = finetune::metrics().front();  // whose figures by example may be asked for

@@ -69,17 +69,23 @@ double sum_of(const std::vector<double>& values) {
   return sum;
 }
 
-// What an example adds to a metric of losses.
-std::vector<ExampleFigure> loss_figures(const Metric& metric, const Batch& batch, const std::vector<double>& loss,
-                                        const std::vector<double>& correct) {
-  const std::string name = metric.name;
+// What an example adds to a metric of one pass: `values` are those of the figure that the metric is made of.
+std::vector<ExampleFigure> example_figures(const Metric& metric, const Batch& batch, const std::vector<double>& values,
+                                           bool by_example) {
+  const bool by_byte = std::string(metric.name) == "bits_per_byte";
   std::vector<ExampleFigure> figures;
   for (std::size_t i = 0; i < batch.examples.size(); ++i) {
     const Example& example = *batch.examples[i];
-    const auto weight = static_cast<double>(name == "bits_per_byte" ? example.loss_bytes : example.loss_tokens());
-    figures.push_back({name == "token_accuracy" ? correct[i] : loss[i], weight});
+    const double weight = by_example ? 1 : static_cast<double>(by_byte ? example.loss_bytes : example.loss_tokens());
+    figures.push_back({values[i], weight});
   }
   return figures;
+}
+
+// The figure of an objective that a metric is made of: its own, or the loss.
+std::string figure_of(const Metric& metric) {
+  const std::string name = metric.name;
+  return name == "token_accuracy" || metric.source == MetricSource::preferences ? name : "loss";
 }
 
 }  // namespace
@@ -113,7 +119,7 @@ std::vector<EvalResult> PackedTrainer::run_evaluation(std::span<Resident* const>
 }
 
 bool PackedTrainer::wants_figures(const EvalRequest& request, MetricSource source) const {
-  return request.examples && (metric_.source == MetricSource::loss) == (source == MetricSource::loss);
+  return request.examples && takes_one_pass(metric_) == (source == MetricSource::loss);
 }
 
 std::vector<EvalResult> PackedTrainer::losses(std::span<Resident* const> trials, const EvalRequest& request) {
@@ -124,28 +130,35 @@ std::vector<EvalResult> PackedTrainer::losses(std::span<Resident* const> trials,
   const std::vector<std::vector<std::int64_t>> lengths(trials.size(), batch.lengths());
   const DecoderBase& base = store_.base(packed.front().slot);
   const Trainables trainables = store_.trainables(packed.front().slot);
+  const std::vector<double> divergences = round_divergences(trials, batches);
   FigureSums sums(trials.size(), batch.examples.size(), device_);
   for (const Pass& pass : plan_passes(lengths, planner_.tokens_per_pass())) {
     check_interrupt();
     under_way_ = {0, pass.tokens};
-    const PackData data =
-        build_pack_data(pass, packed, batches, ops::fewest_product_rows(device_), pack_model(base.options));
-    sums.add(runner_.evaluate(base, trainables.bank, data), example_ranges(pass, data, batch));
+    PackData data = build_pack_data(pass, packed, batches, ops::fewest_product_rows(device_), pack_model(base.options));
+    set_divergences(pass, divergences, data);
+    sums.add(runner_.evaluate(base, trainables.bank, data, *options_.objective), example_ranges(pass, data, batch));
   }
   std::int64_t bytes = 0;
   for (const Example* example : batch.examples) bytes += example->loss_bytes;
-  const auto tokens = static_cast<double>(batch.loss_tokens);
-  const auto loss = sums.of("loss"), correct = sums.of("token_accuracy");
+  const double divisor = divisor_of(batch);
+  const bool by_example = options_.objective->by_example();
+  const auto loss = sums.of("loss"), correct = sums.of("token_accuracy"), figures = sums.of(figure_of(metric_));
   std::vector<EvalResult> results;
   for (std::size_t i = 0; i < trials.size(); ++i) {
     const double nll = sum_of(loss[i]);
     EvalResult& result = results.emplace_back();
     result.trial = trials[i]->id;
-    result.loss = nll / tokens;
-    result.token_accuracy = sum_of(correct[i]) / tokens;
-    result.bits_per_byte = nll / std::log(2.0) / static_cast<double>(bytes);
-    if (!request.test) add_part_losses(valid_parts_, batch, loss[i], result);
-    if (wants_figures(request, MetricSource::loss)) result.examples = loss_figures(metric_, batch, loss[i], correct[i]);
+    result.loss = nll / divisor;
+    result.token_accuracy = sum_of(correct[i]) / divisor;
+    result.bits_per_byte = by_example ? std::nan("") : nll / std::log(2.0) / static_cast<double>(bytes);
+    for (const Metric& metric : metrics()) {
+      if (by_example && metric.source == MetricSource::preferences)
+        result.task[metric.name] = sum_of(sums.of(metric.name)[i]) / divisor;
+    }
+    if (!request.test && !by_example) add_part_losses(valid_parts_, batch, loss[i], result);
+    if (wants_figures(request, MetricSource::loss))
+      result.examples = example_figures(metric_, batch, figures[i], by_example);
   }
   return results;
 }

@@ -67,10 +67,11 @@ std::unique_ptr<PassRunner::Captured> PassRunner::capture(const DecoderBase& bas
   return pass;
 }
 
-std::vector<Figure> PassRunner::evaluate(const DecoderBase& base, const AdapterBank* bank, const PackData& data) {
+std::vector<Figure> PassRunner::evaluate(const DecoderBase& base, const AdapterBank* bank, const PackData& data,
+                                         const Objective& objective) {
   PackArena arena(data, device_);
   arena.fill(data);
-  return options_.objective->figures(arena.pack(), evaluate_pack(base, arena.pack(), bank, workspace_));
+  return objective.figures(arena.pack(), evaluate_pack(base, arena.pack(), bank, workspace_));
 }
 
 void PassRunner::release(const PackShape& largest) {

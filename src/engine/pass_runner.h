@@ -31,7 +31,8 @@ class PassRunner {
   std::vector<Figure> train(const DecoderBase& base, const Trainables& trainables, std::int64_t model,
                             const PackData& data);
   /// Forward only. Never captured: evaluations are rare.
-  std::vector<Figure> evaluate(const DecoderBase& base, const AdapterBank* bank, const PackData& data);
+  std::vector<Figure> evaluate(const DecoderBase& base, const AdapterBank* bank, const PackData& data,
+                               const Objective& objective);
 
   /// Gives all buffers and captures back. `largest`: from here on.
   void release(const PackShape& largest);

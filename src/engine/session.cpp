@@ -66,6 +66,17 @@ void open_metrics(Session& session, const DataUse& use) {
   if (use.trains && measures_texts(config)) config.tune.generate.examples = static_cast<std::int64_t>(limits.texts);
 }
 
+// Losses with another beta or gamma are of another measure.
+void note_searched_measure(Session& session) {
+  const RunConfig& config = session.config;
+  for (const SearchParameter& one : config.search) {
+    if ((one.name == "train.beta" || one.name == "train.gamma") && config.tune.metric == "valid_loss")
+      session.notes.push_back(one.name +
+                              " is searched, and a trial's valid_loss is measured with its own; tune.metric: " +
+                              "preference_accuracy compares all by one measure");
+  }
+}
+
 constexpr std::int64_t kMostThreads = 1024;
 
 // The singular values that trials begin with, once for each device.
@@ -119,6 +130,7 @@ Session open_session(RunConfig config, const DataUse& use) {
   resolve_steps(session.config, session.data.train.examples.size());
   for (std::string& line : part_lines(session.config, session.data)) session.notes.push_back(std::move(line));
   open_metrics(session, use);
+  if (use.trains) note_searched_measure(session);
   copy_to_devices(session.model);
   if (use.trains) find_principal_parts(session);
   settle_sizes(session);

@@ -24,7 +24,7 @@ PromptSet sampled_prompts(const Session& session) {
   const auto wanted = [&](std::int32_t file, std::int64_t line) {
     return std::ranges::find(places, std::pair(file, line)) != places.end();
   };
-  return load_prompts(valid.files, data_options(session.config.data, {}), *session.model.tokenizer, false, wanted);
+  return load_prompts(valid.files, data_options(session.config, {}), *session.model.tokenizer, false, wanted);
 }
 
 std::vector<Completion> answers(const Session& session, const PeftAdapter* adapter, const PromptSet& prompts,

@@ -1,6 +1,7 @@
 #include "host/train.h"
 
 #include "core/error.h"
+#include "engine/reference.h"
 #include "host/conduct.h"
 #include "host/forecast.h"
 #include "host/run_paths.h"
@@ -17,9 +18,10 @@ TrainResult train(RunConfig config, const StudyHooks& hooks, bool overwrite) {
   Session session = open_study(std::move(config), {.holds_out = false}, hooks.say, hooks.stop);
   if (session.config.train.patience > 0) require_validation(session.data, "train.patience waits for a better value on");
   const LaneCosts costs = settle_lanes(session, 1, kMeasuringSeconds);
-  const FileLock lock = begin_folder(session);
   describe_session(session);
   for (const auto& line : forecast_lines(make_forecast(session, costs, 1, false))) session.say(line);
+  set_references(session);
+  const FileLock lock = begin_folder(session);
   if (hooks.on_begin) hooks.on_begin(study_plan(session.config));
   return conduct_train(session, hooks, std::nullopt);
 }

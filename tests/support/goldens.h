@@ -28,6 +28,9 @@ inline std::vector<Example> examples_from(const nlohmann::ordered_json& list) {
     Example example;
     example.ids = json.at("ids").get<std::vector<std::int32_t>>();
     example.loss = json.at("loss").get<std::vector<std::uint8_t>>();
+    example.ends = json.value("ends", std::vector<std::int64_t>());
+    example.answers = json.value("answers", std::vector<std::int64_t>());
+    example.desirable = json.value("desirable", true);
     examples.push_back(std::move(example));
   }
   return examples;

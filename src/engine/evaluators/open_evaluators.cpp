@@ -100,7 +100,7 @@ class EvaluatorOpener {
  public:
   EvaluatorOpener(const RunConfig& config, const OpenedModel& model, const Dataset& data, const DataUse& use,
                   std::vector<std::string>& notes)
-      : config_(config), model_(model), data_(data), options_(data_options(config.data, use)), notes_(notes) {}
+      : config_(config), model_(model), data_(data), options_(data_options(config, use)), notes_(notes) {}
 
   void add_choices(const std::vector<Metric>& metrics, bool by_label, std::size_t most, Evaluators& evaluators) {
     if (metrics.empty()) return;
@@ -175,12 +175,12 @@ void settle_labels(RunConfig& config, const OpenedData& data, const DataUse& use
   if (metrics.empty()) return;
   if (!config.data.labels.empty()) {
     check_labels(config.data.labels);
-    note_unseen_labels(config.data.labels, data, data_options(config.data, use), notes);
+    note_unseen_labels(config.data.labels, data, data_options(config, use), notes);
     return;
   }
   const bool trains = !data.train.files.empty();
   const auto labels =
-      distinct_completions((trains ? data.train : data.valid).files, data_options(config.data, use), kMostLabels);
+      distinct_completions((trains ? data.train : data.valid).files, data_options(config, use), kMostLabels);
   const std::string source = trains ? "data.train" : "the data", names = names_of(metrics);
   if (labels.size() > kMostLabels)
     throw bad_input("", fmt::format("{}: {} has more than {} distinct completions; name the labels in data.labels",
