@@ -45,13 +45,14 @@ std::vector<Flag> out_flags() {
 }
 
 std::vector<Flag> training_flags(const std::string& trials_help) {
-  return {model_flag(),
-          {"--train", "FILE", "training data; may be repeated", {"data.train"}, Flag::Takes::many},
-          {"--valid", "FILE", "validation data; may be repeated", {"data.valid"}, Flag::Takes::many},
-          {"--steps", "N", "optimizer steps of a full trial", {"train.steps"}},
-          {"--trials", "N", trials_help, {"tune.trials"}},
-          {"--seed", "N", "of training and of the tuner", {"train.seed", "tune.seed"}},
-          devices_flag()};
+  return {
+      model_flag(),
+      {"--train", "FILE", "training data, a file or a folder; may be repeated", {"data.train"}, Flag::Takes::many},
+      {"--valid", "FILE", "validation data, a file or a folder; may be repeated", {"data.valid"}, Flag::Takes::many},
+      {"--steps", "N", "optimizer steps of a full trial", {"train.steps"}},
+      {"--trials", "N", trials_help, {"tune.trials"}},
+      {"--seed", "N", "of training and of the tuner", {"train.seed", "tune.seed"}},
+      devices_flag()};
 }
 
 std::vector<Flag> operator+(std::vector<Flag> left, const std::vector<Flag>& right) {
