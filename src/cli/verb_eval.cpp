@@ -2,14 +2,17 @@
 #include <cmath>
 #include <iostream>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "cli/flags.h"
 #include "cli/prepare.h"
+#include "core/error.h"
 #include "core/files.h"
 #include "core/metric.h"
 #include "core/number.h"
 #include "data/dataset.h"
 #include "engine/evaluate.h"
+#include "engine/evaluate_objective.h"
 #include "engine/pack_data.h"
 #include "engine/part_losses.h"
 #include "engine/session.h"
@@ -73,6 +76,31 @@ nlohmann::ordered_json result_json(const EvalResult& result, const std::vector<E
   return json;
 }
 
+// Under an objective of preferences.
+nlohmann::ordered_json preferences_json(const EvalResult& result, const Dataset& data) {
+  nlohmann::ordered_json json{{"loss", number_to_json(result.loss)}};
+  for (const auto& [name, value] : result.task) json[name] = number_to_json(value);
+  json["loss_tokens"] = data.loss_tokens;
+  json["tokens"] = data.tokens;
+  json["examples"] = static_cast<std::int64_t>(data.examples.size());
+  return json;
+}
+
+void print_result(const nlohmann::ordered_json& result, bool as_json) {
+  if (as_json) {
+    std::cout << result.dump() << "\n";
+    return;
+  }
+  for (const auto& [key, value] : result.items())
+    std::cout << key << std::string(key.size() < 22 ? 22 - key.size() : 1, ' ') << value.dump() << "\n";
+}
+
+int eval_preferences(Session session, const Arguments& arguments) {
+  std::cerr << "the reference is " << session.config.model.path << " without an adapter\n";
+  print_result(preferences_json(evaluate_objective(session), session.data.valid), arguments.json());
+  return 0;
+}
+
 MeasuredMetrics task_metrics(const Session& session) {
   MeasuredMetrics all;
   for (const auto& evaluator : session.evaluators) all.merge(evaluate_model(session.model, *evaluator, session.say));
@@ -92,8 +120,13 @@ int run_eval(const Arguments& given) {
   check_paths(config, false, false);
   const std::string per_example = arguments.option("--per-example");
   if (!per_example.empty()) check_output_file("--per-example", per_example);
-  const Session session = open_session(config, {.trains = false, .holds_out = false});
+  const bool preferences = config.train.objective != ObjectiveName::sft;
+  if (preferences && !per_example.empty())
+    throw bad_input("", std::string("--per-example has no meaning with train.objective: ") +
+                            to_text(config.train.objective) + "; it lists losses of tokens");
+  Session session = open_session(config, {.trains = false, .holds_out = false});
   for (const auto& note : session.notes) std::cerr << note << "\n";
+  if (preferences) return eval_preferences(std::move(session), arguments);
   const std::vector<ExampleLoss> losses =
       evaluate_examples(session.model, session.data.valid.examples, session.tokens_per_pass);
 
@@ -102,12 +135,7 @@ int run_eval(const Arguments& given) {
   for (const auto& [name, metric] : tasks) measured.task[name] = metric.value;
   const nlohmann::ordered_json result = result_json(measured, losses);
   if (!per_example.empty()) write_file_atomically(per_example, per_example_lines(losses, tasks));
-  if (arguments.json()) {
-    std::cout << result.dump() << "\n";
-  } else {
-    for (const auto& [key, value] : result.items())
-      std::cout << key << std::string(key.size() < 22 ? 22 - key.size() : 1, ' ') << value.dump() << "\n";
-  }
+  print_result(result, arguments.json());
   // What tune.command could not say was said; a number that is missing is a failure.
   const auto command = measured.task.find("command");
   return command != measured.task.end() && !std::isfinite(command->second) ? 1 : 0;

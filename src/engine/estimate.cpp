@@ -7,6 +7,7 @@
 #include "data/dataset.h"
 #include "engine/planner.h"
 #include "engine/schedule.h"
+#include "models/objective.h"
 
 namespace finetune {
 namespace {
@@ -66,6 +67,15 @@ double evaluation_seconds(const Session& session, const LaneCosts& costs, std::i
   if (session.data.valid.examples.empty()) return 0;
   return seconds_of(costs.evaluation,
                     planned_work(session, session.data.valid.examples, fullest_lane(session, resident)));
+}
+
+double reference_seconds(const Session& session, const LaneCosts& costs) {
+  double seconds = 0;
+  if (!objective_named(to_text(session.config.train.objective)).needs_reference()) return seconds;
+  for (const Dataset* data : {&session.data.train, &session.data.valid, &session.data.test}) {
+    if (!data->examples.empty()) seconds += seconds_of(costs.evaluation, planned_work(session, data->examples, 1));
+  }
+  return seconds;
 }
 
 double task_seconds(const Session& session, const LaneCosts& costs, std::int64_t resident) {

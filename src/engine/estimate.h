@@ -18,6 +18,9 @@ RoundWork average_round(const Session& session, std::int64_t trials);
 /// One step of `resident` trials spread over the session's lanes.
 double round_seconds(const Session& session, const LaneCosts& costs, std::int64_t resident);
 
+/// What set_references takes (reference.h).
+double reference_seconds(const Session& session, const LaneCosts& costs);
+
 /// One validation of `resident` trials.
 double evaluation_seconds(const Session& session, const LaneCosts& costs, std::int64_t resident);
 

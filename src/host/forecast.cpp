@@ -69,24 +69,30 @@ Forecast make_forecast(const Session& session, const LaneCosts& costs, std::int6
   const RunConfig& config = session.config;
   const double trials = left ? left->trials : static_cast<double>(config.tune.trials);
   const double evaluated = run_seconds(session, costs, trials, resident, evaluations(config), false);
-  return {
-      .trials = trials,
-      .all_trials = config.tune.trials,
-      .steps = last_step(config.train),
-      .is_single = config.tune.trials == 1,
-      .is_rest = left.has_value(),
-      .resident = resident,
-      .round_seconds = round_seconds(session, costs, resident),
-      .evaluation_seconds = evaluated - run_seconds(session, costs, trials, resident, {}, false),
-      .asks_all_rows = !config.tune.eval_share && metric_named(config.tune.metric).source == MetricSource::loss,
-      .seconds = run_seconds(session, costs, trials, resident, evaluations(config), left ? left->baselines : baselines),
-      .stops = config.tune.scheduler && !stops_none(config.tune.scheduler->name),
-      .memory = memory_needs(session, resident + (baselines ? 1 : 0)),
-      .save_bytes = save_bytes(session, resident + (baselines ? 1 : 0))};
+  return {.trials = trials,
+          .all_trials = config.tune.trials,
+          .steps = last_step(config.train),
+          .is_single = config.tune.trials == 1,
+          .is_rest = left.has_value(),
+          .resident = resident,
+          .round_seconds = round_seconds(session, costs, resident),
+          .evaluation_seconds = evaluated - run_seconds(session, costs, trials, resident, {}, false),
+          .asks_all_rows = !config.tune.eval_share && takes_one_pass(metric_named(config.tune.metric)),
+          .reference_seconds = left ? 0 : reference_seconds(session, costs),
+          .seconds =
+              run_seconds(session, costs, trials, resident, evaluations(config), left ? left->baselines : baselines) +
+              (left ? 0 : reference_seconds(session, costs)),
+          .stops = config.tune.scheduler && !stops_none(config.tune.scheduler->name),
+          .memory = memory_needs(session, resident + (baselines ? 1 : 0)),
+          .save_bytes = save_bytes(session, resident + (baselines ? 1 : 0))};
 }
 
 std::vector<std::string> forecast_lines(const Forecast& f) {
   std::vector<std::string> lines{time_text(f)};
+  if (f.reference_seconds > 0)
+    lines.push_back(
+        fmt::format("before the first step the model as it starts goes over all answers, once for all trials: about {}",
+                    duration_text(f.reference_seconds)));
   for (const MemoryNeed& need : f.memory) lines.push_back(need_text(need, f.memory.size() > 1));
   if (f.save_bytes > 0)
     lines.push_back(fmt::format("saves for resume of up to {:.0f} MiB, two of them on disk at most",

@@ -30,6 +30,7 @@ struct Forecast {
   double round_seconds = 0;        ///< a step of all of them
   double evaluation_seconds = 0;   ///< of `seconds`
   bool asks_all_rows = true;       ///< an evaluation asks all of the validation data, whatever that takes
+  double reference_seconds = 0;    ///< of `seconds`: losses under the model as it starts
   double seconds = 0;              ///< all of them to the end: the most that the run, or its rest, takes
   bool stops = false;              ///< the scheduler may stop trials before their end
   std::vector<MemoryNeed> memory;  ///< of each device

@@ -162,6 +162,37 @@ std::map<std::int64_t, Numbers> train_together(const GoldenRun& run, const std::
   return numbers;
 }
 
+// Prompts of a batch with the answers of their neighbours, cut to the length that data has.
+TEST(Divergence, AnAnswerStandsBehindTheNextPrompt) {
+  const std::vector<Example> rows{{.ids = {1, 2, 10, 11}, .loss = {0, 0, 1, 1}, .answers = {2}},
+                                  {.ids = {3, 20}, .loss = {0, 1}, .answers = {1}},
+                                  {.ids = {4, 5, 6, 30}, .loss = {0, 0, 0, 1}, .answers = {3}}};
+  const auto moved = mismatched(Batch(rows), 4);
+  ASSERT_EQ(moved.size(), 3u);
+  EXPECT_EQ(moved[0].ids, (std::vector<std::int32_t>{1, 2, 30}));
+  EXPECT_EQ(moved[1].ids, (std::vector<std::int32_t>{3, 10, 11}));
+  EXPECT_EQ(moved[2].ids, (std::vector<std::int32_t>{4, 5, 6, 20}));
+  EXPECT_EQ(moved[1].loss, (std::vector<std::uint8_t>{0, 1, 1}));
+  EXPECT_EQ(mismatched(Batch(rows), 3)[2].ids.size(), 3u);
+}
+
+// What is known of a pair is not computed again.
+TEST(Divergence, APairsReferenceIsComputedOnce) {
+  const std::vector<Example> rows{{.ids = {1, 10}, .loss = {0, 1}, .answers = {1}},
+                                  {.ids = {3, 20}, .loss = {0, 1}, .answers = {1}}};
+  const Batch batch(rows);
+  const auto moved = mismatched(batch, 9);
+  MismatchedReferences references;
+  std::size_t computed = 0;
+  const auto compute = [&](std::span<const Example> examples) {
+    computed += examples.size();
+    return std::vector<std::vector<double>>(examples.size(), {1.5});
+  };
+  EXPECT_EQ(references.sum(batch, moved, compute), 3);
+  EXPECT_EQ(references.sum(batch, moved, compute), 3);
+  EXPECT_EQ(computed, 2u);
+}
+
 class PreferenceIsolation : public ::testing::TestWithParam<std::string> {};
 
 TEST_P(PreferenceIsolation, APackEqualsSoloRunsBitForBit) {

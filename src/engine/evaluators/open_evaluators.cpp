@@ -197,7 +197,7 @@ void settle_labels(RunConfig& config, const OpenedData& data, const DataUse& use
 }
 
 bool asks_all_rows(const RunConfig& config) {
-  return metric_named(config.tune.metric).source == MetricSource::loss && !config.tune.eval_share;
+  return takes_one_pass(metric_named(config.tune.metric)) && !config.tune.eval_share;
 }
 
 std::string all_rows_note(const RunConfig& config, const OpenedData& data) {
