@@ -12,6 +12,7 @@
 #include "config/lora_rules.h"
 #include "config/metric_rules.h"
 #include "core/error.h"
+#include "core/text.h"
 #include "engine/admission.h"
 #include "engine/adopt_adapter.h"
 #include "engine/memory.h"
@@ -77,6 +78,23 @@ void note_searched_measure(Session& session) {
   }
 }
 
+// kto compares answers of other rows, and a margin has two sides.
+void check_labels_of(const Session& session) {
+  const std::vector<Example>& valid = session.data.valid.examples;
+  if (session.config.train.objective != ObjectiveName::kto || valid.empty()) return;
+  const std::string where = join(session.data.valid.files, ", ");
+  if (valid.size() < 2)
+    throw bad_input(where,
+                    "kto needs at least 2 validation examples, since it compares each with another's answer; "
+                    "there is 1: give data.valid, or a larger data.valid_fraction");
+  const auto desirable = std::ranges::count_if(valid, [](const Example& example) { return example.desirable; });
+  const bool one_sided = desirable == 0 || desirable == std::ssize(valid);
+  for (const Metric& metric : wanted_metrics(session.config)) {
+    if (one_sided && std::string(metric.name) == "reward_margin")
+      throw bad_input(where, "reward_margin compares both labels, and all validation examples have the same");
+  }
+}
+
 constexpr std::int64_t kMostThreads = 1024;
 
 // The singular values that trials begin with, once for each device.
@@ -130,6 +148,7 @@ Session open_session(RunConfig config, const DataUse& use) {
   resolve_steps(session.config, session.data.train.examples.size());
   for (std::string& line : part_lines(session.config, session.data)) session.notes.push_back(std::move(line));
   open_metrics(session, use);
+  check_labels_of(session);
   if (use.trains) note_searched_measure(session);
   copy_to_devices(session.model);
   if (use.trains) find_principal_parts(session);
