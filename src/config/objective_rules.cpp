@@ -40,6 +40,10 @@ void check_data(const RunConfig& config) {
   for (const char* key : {"data.prompt", "data.completion"}) {
     if (!is_default(config, key)) throw has_no_meaning(key, config, columns);
   }
+  for (const DataSource& source : config.data.valid) {
+    if (!source.name.empty())
+      throw has_no_meaning("data.valid: name", config, "the loss of a part is measured with sft alone");
+  }
   if (config.data.train_on != "completion")
     throw has_no_meaning("data.train_on: " + config.data.train_on, config, "answers are what is compared");
 }
