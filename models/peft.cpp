@@ -2,7 +2,9 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <cmath>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -11,6 +13,7 @@
 #include "core/folders.h"
 #include "core/strict_json.h"
 #include "core/text.h"
+#include "models/adapter_patterns.h"
 #include "models/families/config_reader.h"
 #include "models/safetensors.h"
 
@@ -30,12 +33,22 @@ std::string magnitude_name(const DecoderOptions& model, std::int64_t layer, Proj
 }
 
 // Settings that would change what the adapter computes. Each must be absent, null, false or empty.
-constexpr const char* kUnsupported[] = {"modules_to_save",     "rank_pattern",      "alpha_pattern",
-                                        "layers_to_transform", "layer_replication", "lora_bias",
-                                        "exclude_modules",     "fan_in_fan_out",    "trainable_token_indices",
-                                        "target_parameters",   "megatron_config",   "use_qalora",
-                                        "use_bdlora",          "arrow_config",      "alora_invocation_tokens",
-                                        "monteclora_config",   "kasa_config",       "velora_config"};
+constexpr const char* kUnsupported[] = {"modules_to_save",
+                                        "layers_to_transform",
+                                        "layer_replication",
+                                        "lora_bias",
+                                        "exclude_modules",
+                                        "fan_in_fan_out",
+                                        "trainable_token_indices",
+                                        "target_parameters",
+                                        "megatron_config",
+                                        "use_qalora",
+                                        "use_bdlora",
+                                        "arrow_config",
+                                        "alora_invocation_tokens",
+                                        "monteclora_config",
+                                        "kasa_config",
+                                        "velora_config"};
 
 void refuse_unsupported(const ConfigReader& config) {
   for (const char* key : kUnsupported) {
@@ -105,12 +118,30 @@ double adapter_scale(double alpha, std::int64_t rank, bool rslora) {
   return alpha / (rslora ? std::sqrt(r) : r);
 }
 
+// The adapter as one of a single rank and scale: lower ranks are filled up with zeros, scales that differ go into B.
+// `spec` has what modules without patterns have, and gets the largest rank at their scale.
+static void even_out(AdapterSpec& spec, const std::map<std::string, AdapterTensors::Pair*>& modules,
+                     const AdapterPatterns& patterns) {
+  const double scale = adapter_scale(spec.alpha, spec.rank, spec.rslora);
+  std::int64_t largest = 1;
+  for (const auto& [path, pair] : modules) largest = std::max(largest, pair->a_RD.size(0));
+  for (const auto& [path, pair] : modules) {
+    const std::int64_t rank = pair->a_RD.size(0);
+    pair->b_OR.mul_(adapter_scale(patterns.alpha_of(path, spec.alpha), rank, spec.rslora) / scale);
+    pair->a_RD = at::constant_pad_nd(pair->a_RD, {0, 0, 0, largest - rank});
+    pair->b_OR = at::constant_pad_nd(pair->b_OR, {0, largest - rank});
+  }
+  spec.alpha = scale / adapter_scale(1, largest, spec.rslora);
+  spec.rank = largest;
+}
+
 PeftAdapter load_peft_adapter(const std::filesystem::path& folder, const DecoderOptions& model) {
   const std::string config_path = (folder / kConfigFile).string();
   const auto json = parse_strict_json(config_path, read_file(config_path, kLargestConfig));
   if (!json.is_object()) throw bad_input(config_path, "is not an object");
   const ConfigReader config(config_path, json);
   PeftAdapter adapter{read_spec(config), AdapterTensors(model.layers)};
+  const AdapterPatterns patterns(config_path, json);
   if (!std::filesystem::exists(folder / kTensorFile) && std::filesystem::exists(folder / "adapter_model.bin")) {
     throw bad_input((folder / "adapter_model.bin").string(),
                     "is a pickle, which is not read; save the adapter as safetensors");
@@ -119,33 +150,43 @@ PeftAdapter load_peft_adapter(const std::filesystem::path& folder, const Decoder
   adapter.spec.targets = targets_of(config, file, model);
   if (config.has("target_modules")) adapter.unmatched = unmatched_modules(json["target_modules"], model);
   std::set<std::string> used;
+  std::map<std::string, AdapterTensors::Pair*> modules;
   for (std::int64_t layer = 0; layer < model.layers; ++layer) {
     for (const Projection projection : adapter.spec.targets.members()) {
+      const std::string path = projection_path(model, layer, projection);
       const std::string a = tensor_name(model, layer, projection, 'A'), b = tensor_name(model, layer, projection, 'B');
-      auto& [a_RD, b_OR, m_O] = adapter.tensors.at(layer, projection);
-      a_RD = read_matrix(file, a, {adapter.spec.rank, projection_in(model, projection)});
-      b_OR = read_matrix(file, b, {projection_out(model, projection), adapter.spec.rank});
+      const std::int64_t rank = patterns.rank_of(path, adapter.spec.rank);
+      auto& pair = adapter.tensors.at(layer, projection);
+      pair.a_RD = read_matrix(file, a, {rank, projection_in(model, projection)});
+      pair.b_OR = read_matrix(file, b, {projection_out(model, projection), rank});
       used.insert({a, b});
+      modules.emplace(path, &pair);
       if (!adapter.spec.dora) continue;
       const std::string m = magnitude_name(model, layer, projection);
-      m_O = read_matrix(file, m, {projection_out(model, projection)});
+      pair.m_O = read_matrix(file, m, {projection_out(model, projection)});
       used.insert(m);
     }
   }
   if (used.empty())
     throw bad_input(file.path(), "has no LoRA tensor of the first layer; is it an adapter of this model?");
   for (const auto& entry : file.header().tensors) {
-    if (!used.contains(entry.name)) {
-      throw bad_input(file.path(), "tensor " + entry.name + " does not belong to such an adapter of this model");
-    }
+    if (!used.contains(entry.name))
+      throw bad_input(file.path(), "tensor " + entry.name + " does not belong to a LoRA adapter of this model");
   }
+  adapter.evened_out = !patterns.empty();
+  if (adapter.evened_out) even_out(adapter.spec, modules, patterns);
   return adapter;
 }
 
-std::optional<std::string> note_unmatched(const std::string& folder, const PeftAdapter& adapter) {
-  if (adapter.unmatched.empty()) return std::nullopt;
-  return folder + ": target_modules names " + join(adapter.unmatched, ", ") +
-         ", which the model does not have: passed over";
+std::vector<std::string> adapter_notes(const std::string& folder, const PeftAdapter& adapter) {
+  std::vector<std::string> notes;
+  if (!adapter.unmatched.empty())
+    notes.push_back(folder + ": target_modules names " + join(adapter.unmatched, ", ") +
+                    ", which the model does not have: passed over");
+  if (adapter.evened_out)
+    notes.push_back(folder + ": modules with ranks or alphas of their own are taken as one rank of " +
+                    std::to_string(adapter.spec.rank) + ": lower ones filled up with zeros, scales put into B");
+  return notes;
 }
 
 // Names; of a text half a pattern, since the other half has modules of the same names.

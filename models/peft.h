@@ -4,7 +4,6 @@
 #include <ATen/core/Tensor.h>
 
 #include <filesystem>
-#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -46,15 +45,16 @@ struct PeftAdapter {
   AdapterSpec spec;
   AdapterTensors tensors;
   std::vector<std::string> unmatched;  ///< names in target_modules that the model has no module for
+  bool evened_out = false;             ///< it had ranks or alphas by module (rank_pattern, alpha_pattern)
 };
 
 /// Reads fp32, bf16 and fp16. Throws Error (bad_input) naming file, key or tensor: what the engine cannot represent
-/// (biases, other ranks by layer, initialisations that change the base ...) is refused, and so are missing,
+/// (biases, initialisations that change the base ...) is refused, and so are missing,
 /// foreign, misshaped and non-finite tensors.
 PeftAdapter load_peft_adapter(const std::filesystem::path& folder, const DecoderOptions& model);
 
-/// Names what of target_modules was passed over, if anything.
-std::optional<std::string> note_unmatched(const std::string& folder, const PeftAdapter& adapter);
+/// What was passed over or taken another way, to be said once.
+std::vector<std::string> adapter_notes(const std::string& folder, const PeftAdapter& adapter);
 
 /// Writes both files into `folder` (created when missing), tensors in fp32, each file atomically.
 void save_peft_adapter(const std::filesystem::path& folder, const DecoderOptions& model, const PeftAdapter& adapter,

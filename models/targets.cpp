@@ -28,8 +28,11 @@ Matches match_names(const std::string& where, const nlohmann::ordered_json& list
   };
 }
 
+}  // namespace
+
 // Matching is bounded: a pattern comes from a file and may be made to explode.
-Matches match_pattern(const std::string& where, const std::string& pattern) {
+std::function<bool(const std::string&)> path_pattern(const std::string& where, const std::string& key,
+                                                     const std::string& pattern) {
   int code = 0;
   PCRE2_SIZE offset = 0;
   const std::shared_ptr<pcre2_code> compiled(
@@ -37,7 +40,7 @@ Matches match_pattern(const std::string& where, const std::string& pattern) {
                     PCRE2_UTF | PCRE2_ANCHORED | PCRE2_ENDANCHORED | PCRE2_NEVER_BACKSLASH_C, &code, &offset, nullptr),
       pcre2_code_free);
   if (!compiled)
-    throw bad_input(where, "key target_modules is not a valid pattern at character " + std::to_string(offset));
+    throw bad_input(where, "key " + key + " is not a valid pattern at character " + std::to_string(offset));
   const std::shared_ptr<pcre2_match_data> data(pcre2_match_data_create(1, nullptr), pcre2_match_data_free);
   const std::shared_ptr<pcre2_match_context> limits(pcre2_match_context_create(nullptr), pcre2_match_context_free);
   pcre2_set_match_limit(limits.get(), 100'000);
@@ -45,12 +48,10 @@ Matches match_pattern(const std::string& where, const std::string& pattern) {
     const int found = pcre2_match(compiled.get(), reinterpret_cast<PCRE2_SPTR>(path.data()), path.size(), 0, 0,
                                   data.get(), limits.get());
     if (found < 0 && found != PCRE2_ERROR_NOMATCH)
-      throw bad_input(where, "key target_modules: the pattern takes too long to match");
+      throw bad_input(where, "key " + key + ": the pattern takes too long to match");
     return found >= 0;
   };
 }
-
-}  // namespace
 
 static std::vector<std::string> module_names(const DecoderOptions& model) {
   std::vector<std::string> names;
@@ -93,8 +94,9 @@ ProjectionSet match_target_modules(const std::string& where, const nlohmann::ord
   if (!target_modules.is_array() && !target_modules.is_string()) {
     throw bad_input(where, "key target_modules must be a list of names or a string");
   }
-  const Matches matches = target_modules.is_array() ? match_names(where, target_modules)
-                                                    : match_pattern(where, target_modules.get<std::string>());
+  const Matches matches = target_modules.is_array()
+                              ? match_names(where, target_modules)
+                              : path_pattern(where, "target_modules", target_modules.get<std::string>());
   for (const std::string& module : {std::string("lm_head"), model.root + ".embed_tokens"}) {
     if (matches(module))
       throw bad_input(where, "key target_modules names " + module + "; adapters on it cannot be read");

@@ -1,6 +1,7 @@
 // Which projections of a model adapters sit on: from train.lora.targets and from an adapter's target_modules.
 #pragma once
 
+#include <functional>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
@@ -20,6 +21,11 @@ ProjectionSet resolve_targets(const DecoderOptions& model, const std::vector<std
 /// nothing matches, when a module outside the blocks does, or when a projection matches in some layers only.
 ProjectionSet match_target_modules(const std::string& where, const nlohmann::ordered_json& target_modules,
                                    const DecoderOptions& model);
+
+/// Whether a pattern, which comes from `key` of a file, matches a whole module path; matching is bounded. Throws Error
+/// (bad_input) naming `where`, also while matching.
+std::function<bool(const std::string& path)> path_pattern(const std::string& where, const std::string& key,
+                                                          const std::string& pattern);
 
 /// The names of a list that no module of the model has.
 std::vector<std::string> unmatched_modules(const nlohmann::ordered_json& target_modules, const DecoderOptions& model);

@@ -30,7 +30,7 @@ int run_export(const Arguments& arguments) {
   BaseModel model = load_checkpoint(config.model.path, at::kFloat);
   for (const std::string& note : model.notes) std::cerr << note << "\n";
   const PeftAdapter adapter = load_peft_adapter(*config.model.adapter, model.options);
-  if (const auto note = note_unmatched(*config.model.adapter, adapter)) std::cerr << *note << "\n";
+  for (const std::string& note : adapter_notes(*config.model.adapter, adapter)) std::cerr << note << "\n";
   const auto probe = probe_examples(model.options.vocab_size);
   const double before = probe_loss(model, &adapter, probe);
   merge_adapter(model, adapter);

@@ -31,7 +31,7 @@ OpenedModel open_model(RunConfig& config, std::vector<std::string>& notes) {
   for (auto& note : precision_notes(precision, model.checkpoint.file_dtype)) notes.push_back(std::move(note));
   if (config.model.adapter) {
     model.adapter = load_peft_adapter(*config.model.adapter, model.checkpoint.options);
-    if (auto note = note_unmatched(*config.model.adapter, *model.adapter)) notes.push_back(std::move(*note));
+    std::ranges::move(adapter_notes(*config.model.adapter, *model.adapter), std::back_inserter(notes));
   }
   return model;
 }

@@ -2,6 +2,7 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "models/checkpoint.h"
@@ -111,6 +112,35 @@ class BadAdapter : public ::testing::Test {
   Named tensors;
 };
 
+// Modules of other ranks and alphas compute what they did: B A times each module's own scale.
+TEST_F(BadAdapter, RanksAndAlphasByModuleAreEvenedOut) {
+  const PeftAdapter plain = load();
+  const double scale = adapter_scale(plain.spec.alpha, plain.spec.rank, plain.spec.rslora);
+  config["rank_pattern"] = {{"layers.1.self_attn.q_proj", 5}};
+  config["alpha_pattern"] = {{"q_proj", 2}};
+  const std::string wide = "base_model.model.model.layers.1.self_attn.q_proj.lora_";
+  const at::Tensor a = at::randn({5, tensor(wide + "A.weight").size(1)}),
+                   b = at::randn({tensor(wide + "B.weight").size(0), 5});
+  tensor(wide + "A.weight") = a;
+  tensor(wide + "B.weight") = b;
+  const PeftAdapter read = load();
+  EXPECT_EQ(read.spec.rank, 5);
+  const double evened = adapter_scale(read.spec.alpha, read.spec.rank, read.spec.rslora);
+  const auto change = [](const PeftAdapter& adapter, std::int64_t layer, Projection p, double by) {
+    const auto& pair = adapter.tensors.at(layer, p);
+    return at::mm(pair.b_OR, pair.a_RD) * by;
+  };
+  const double own = plain.spec.rslora ? 2 / std::sqrt(plain.spec.rank) : 2.0 / static_cast<double>(plain.spec.rank);
+  // Two roundings of 6e-8 of each product.
+  const auto same = [](const at::Tensor& x, const at::Tensor& y) { return at::allclose(x, y, 1e-5, 1e-6); };
+  EXPECT_TRUE(same(change(read, 0, Projection::down, evened), change(plain, 0, Projection::down, scale)));
+  EXPECT_TRUE(same(change(read, 0, Projection::q, evened), change(plain, 0, Projection::q, own)));
+  EXPECT_TRUE(
+      same(change(read, 1, Projection::q, evened), at::mm(b, a) * (plain.spec.rslora ? 2 / std::sqrt(5.0) : 0.4)));
+  ASSERT_EQ(adapter_notes("f", read).size(), 1u);
+  EXPECT_TRUE(holds(adapter_notes("f", read).front(), "one rank of 5"));
+}
+
 TEST_F(BadAdapter, SettingsThatChangeItsMeaningAreRefused) {
   const Json good = config;
   struct Case {
@@ -123,8 +153,11 @@ TEST_F(BadAdapter, SettingsThatChangeItsMeaningAreRefused) {
                         {"bias", "all", "key bias must be none"},
                         {"lora_bias", true, "key lora_bias is set"},
                         {"modules_to_save", {"lm_head"}, "key modules_to_save is set"},
-                        {"rank_pattern", {{"q_proj", 4}}, "key rank_pattern is set"},
-                        {"alpha_pattern", {{"q_proj", 4}}, "key alpha_pattern is set"},
+                        {"rank_pattern", {{"q_proj", 4}}, "the model and r ask for [4, 24]"},
+                        {"rank_pattern", {{"q_proj", 0}}, "key q_proj is 0"},
+                        {"rank_pattern", {{"q_(", 4}}, "key rank_pattern is not a valid pattern"},
+                        {"rank_pattern", 4, "key rank_pattern must be an object"},
+                        {"alpha_pattern", {{"q_proj", "4"}}, "key q_proj must be a number"},
                         {"layers_to_transform", {0}, "key layers_to_transform is set"},
                         {"layers_to_transform", 0, "key layers_to_transform is set"},
                         {"layer_replication", {{0, 1}}, "key layer_replication is set"},
@@ -145,7 +178,7 @@ TEST_F(BadAdapter, SettingsThatChangeItsMeaningAreRefused) {
                         {"lora_alpha", "7", "key lora_alpha must be a number"},
                         {"lora_dropout", 1.0, "key lora_dropout must be in [0, 1)"},
                         {"use_rslora", 1, "key use_rslora must be true or false"},
-                        {"target_modules", {"q_proj"}, "does not belong to a plain LoRA adapter"},
+                        {"target_modules", {"q_proj"}, "does not belong to a LoRA adapter"},
                         {"target_modules", {"q_proj", "down_proj", "k_proj"}, "k_proj.lora_A.weight is missing"},
                         {"target_modules", {"q_proj", "lm_head"}, "key target_modules names lm_head"},
                         {"target_modules", {"c_attn"}, "matches nothing in the model"}};
