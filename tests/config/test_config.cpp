@@ -213,6 +213,7 @@ std::string other_value(const std::string& key) {
       {"data.date", "2026-01-02"},
       {"data.separator", "\"---\\n\""},
       {"train.method", "full"},
+      {"train.objective", "dpo"},
       {"train.schedule", "wsd"},
       {"train.lora.targets", "[q_proj, k_proj]"},
       {"train.lora.rslora", "true"},
