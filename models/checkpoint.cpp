@@ -105,6 +105,16 @@ void check_tied(const Shards& shards, const DecoderOptions& options) {
   }
 }
 
+void read_packed(BaseModel& model, const Shards& shards) {
+  for (std::int64_t layer = 0; layer < model.options.layers; ++layer) {
+    PackedBlock& block = model.packed.emplace_back();
+    for (const Stack stack : kStacks) {
+      for (const auto& part : weight_rows(model.options, layer, stack).parts)
+        packed_stack(block, stack).push_back(quantize(read_finite(shards, part.name), model.quantization, part.name));
+    }
+  }
+}
+
 void take_text(BaseModel& model, Shards& shards) {
   const std::int64_t left_out = take_text_half(shards, model.options.root);
   model.config = text_half_config(model.config);
@@ -121,7 +131,20 @@ std::vector<std::pair<std::string, at::Tensor>> named_tensors(const BaseModel& m
   return list;
 }
 
-BaseModel load_checkpoint(const std::filesystem::path& folder, at::ScalarType dtype) {
+void dequantize(BaseModel& model) {
+  for (std::size_t layer = 0; layer < model.packed.size(); ++layer) {
+    for (const Stack stack : kStacks) {
+      at::Tensor& weight = std::get<0>(stacked_tensors(model.weights.blocks[layer], stack));
+      weight = at::empty(weight_rows(model.options, 0, stack).shape(), model.dtype);
+      dequantize(packed_stack(model.packed[layer], stack), weight);
+      packed_stack(model.packed[layer], stack).clear();
+    }
+  }
+  model.packed.clear();
+  model.quantization = {};
+}
+
+BaseModel load_checkpoint(const std::filesystem::path& folder, at::ScalarType dtype, const Quantization& quantization) {
   const std::string config_path = (folder / "config.json").string();
   BaseModel model;
   model.config = parse_strict_json(config_path, read_file(config_path, kLargestConfig));
@@ -134,10 +157,14 @@ BaseModel load_checkpoint(const std::filesystem::path& folder, at::ScalarType dt
   if (model.options.tied_head) check_tied(shards, model.options);
   model.file_dtype = dtype_of(shards, model.options);
   model.dtype = dtype;
-  for_each_tensor(model.options, model.weights,
-                  [&](const TensorRows& rows, at::Tensor& tensor) { tensor = at::empty(rows.shape(), dtype); });
+  model.quantization = quantization;
+  for_each_tensor(model.options, model.weights, [&](const TensorRows& rows, at::Tensor& tensor) {
+    if (!rows.projection || !quantization.code) tensor = at::empty(rows.shape(), dtype);
+  });
   // Converts while it copies: beside the result there is one tensor of the file.
-  for (const Place& place : places_in(shards, model)) place.tensor.copy_(read_finite(shards, place.name));
+  for (const Place& place : places_in(shards, model))
+    if (place.tensor.defined()) place.tensor.copy_(read_finite(shards, place.name));
+  if (quantization.code) read_packed(model, shards);
   if (model.options.tied_head) model.weights.head_VD = model.weights.embed_VD;
   return model;
 }

@@ -59,7 +59,9 @@ TensorRows matrix_rows(const std::string& name, std::int64_t rows, std::int64_t 
 }
 
 TensorRows weight_rows(const DecoderOptions& model, std::int64_t layer, Stack stack) {
-  return stacked(model, layer, stack, ".weight", projection_in(model, rows_of(stack).front()));
+  TensorRows rows = stacked(model, layer, stack, ".weight", projection_in(model, rows_of(stack).front()));
+  rows.projection = true;
+  return rows;
 }
 
 TensorRows bias_rows(const DecoderOptions& model, std::int64_t layer, Stack stack) {

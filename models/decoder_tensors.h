@@ -6,6 +6,7 @@
 // Shapes: V vocabulary, D width, H heads, G key/value heads, K head_dim, E = (H + 2G) K, O = H K, F mlp width.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -47,6 +48,7 @@ struct TensorRows {
   };
   std::vector<Part> parts;
   std::int64_t columns = 0;  ///< 0: a vector
+  bool projection = false;   ///< weights of projections that share an input: what may be quantised
 
   std::int64_t rows() const;
   std::int64_t elements() const { return rows() * (columns > 0 ? columns : 1); }
@@ -56,8 +58,8 @@ struct TensorRows {
 };
 
 /// Projections that share an input: one matrix.
-enum class Stack : int { qkv, o, gate_up, down };
-inline constexpr int kStacks = 4;
+enum class Stack { qkv, o, gate_up, down };
+inline constexpr std::array kStacks{Stack::qkv, Stack::o, Stack::gate_up, Stack::down};
 Stack stack_of(Projection projection);
 /// The modules that the rows of a stack belong to, in their order.
 std::span<const Projection> modules_of(const DecoderOptions& model, Stack stack);
@@ -117,14 +119,18 @@ std::int64_t base_parameters(const DecoderOptions& model);
 /// The rows of a projection in its stacked tensor, whether it is a module of its own or not: {first, count}.
 std::pair<std::int64_t, std::int64_t> stacked_rows(const DecoderOptions& model, Projection projection);
 
-/// The stacked weights and the stacked biases that a projection's rows are in, as references.
+/// The weights and the biases of a stack, as references.
 template <class Block>
-auto stacked_tensors(Block& block, Projection projection) {
-  const Stack stack = stack_of(projection);
+auto stacked_tensors(Block& block, Stack stack) {
   if (stack == Stack::qkv) return std::tie(block.qkv_ED, block.qkv_bias_E);
   if (stack == Stack::o) return std::tie(block.o_DO, block.o_bias_D);
   if (stack == Stack::gate_up) return std::tie(block.gate_up_2FD, block.gate_up_bias_2F);
   return std::tie(block.down_DF, block.down_bias_D);
+}
+/// Those that a projection's rows are in.
+template <class Block>
+auto stacked_tensors(Block& block, Projection projection) {
+  return stacked_tensors(block, stack_of(projection));
 }
 
 }  // namespace finetune

@@ -5,12 +5,6 @@
 namespace finetune {
 namespace {
 
-at::Tensor weight_of(const DecoderBase& base, std::int64_t layer, Projection projection) {
-  const auto [weight, bias] = stacked_tensors(base.blocks[static_cast<std::size_t>(layer)], projection);
-  const auto [first, count] = stacked_rows(base.options, projection);
-  return weight.narrow(0, first, count);
-}
-
 // visit(layer, projection, norms_O) for all that the slot adapts.
 template <typename Visit>
 void for_each_norm(const AdapterBank& bank, std::int64_t slot, const SlotOptions& options, const DecoderBase& base,
@@ -20,7 +14,7 @@ void for_each_norm(const AdapterBank& bank, std::int64_t slot, const SlotOptions
     for (const Projection p : options.targets.members()) {
       const at::Tensor a_RI = bank.a_SRD(layer, p).select(0, slot).narrow(0, 0, rank),
                        b_OR = bank.b_SOR(layer, p).select(0, slot).narrow(1, 0, rank);
-      visit(layer, p, adapted_norms(weight_of(base, layer, p), a_RI, b_OR, options.scale));
+      visit(layer, p, adapted_norms(dense_weight(base, layer, p), a_RI, b_OR, options.scale));
     }
   }
 }

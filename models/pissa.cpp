@@ -63,9 +63,7 @@ PrincipalParts principal_parts(const DecoderBase& base, ProjectionSet targets, s
   for (std::size_t layer = 0; layer < parts.size(); ++layer) {
     for (const Projection p : targets.members()) {
       if (check) check();
-      const auto [stacked, bias] = stacked_tensors(base.blocks[layer], p);
-      const auto [first, count] = stacked_rows(base.options, p);
-      parts[layer][p] = principal_part(stacked.narrow(0, first, count), rank);
+      parts[layer][p] = principal_part(dense_weight(base, static_cast<std::int64_t>(layer), p), rank);
     }
   }
   return parts;

@@ -18,10 +18,26 @@ std::pair<at::Tensor, at::Tensor> rotary_tables(const RotaryOptions& rotary, std
           (angles_PK.sin() * rotary.attention_factor).to(device)};
 }
 
+at::Tensor dense_weight(const DecoderBase& base, std::int64_t layer, Projection projection) {
+  const auto at_layer = static_cast<std::size_t>(layer);
+  const Stack stack = stack_of(projection);
+  if (base.packed.empty()) {
+    const auto [first, count] = stacked_rows(base.options, projection);
+    return std::get<0>(stacked_tensors(base.blocks[at_layer], stack)).narrow(0, first, count);
+  }
+  const auto modules = modules_of(base.options, stack);
+  const auto module = static_cast<std::size_t>(std::ranges::find(modules, projection) - modules.begin());
+  return dequantized(packed_stack(base.packed[at_layer], stack)[module], base.embed_VD.scalar_type());
+}
+
 DecoderBase make_base(const BaseModel& model, at::Device device) {
-  DecoderBase base{model.weights, model.options, {}, {}, {}, {}};
-  for_each_tensor(base.options, base,
-                  [&](const TensorRows&, at::Tensor& tensor) { tensor = tensor.to(device).contiguous(); });
+  DecoderBase base{model.weights, model.options, model.packed, {}, {}, {}, {}};
+  for_each_tensor(base.options, base, [&](const TensorRows&, at::Tensor& tensor) {
+    if (tensor.defined()) tensor = tensor.to(device).contiguous();
+  });
+  for (PackedBlock& block : base.packed)
+    for (PackedStack& stack : block)
+      for (ops::PackedMatrix& matrix : stack) matrix = to_device(matrix, device);
   if (base.options.tied_head) base.head_VD = base.embed_VD;
   const DecoderOptions& o = base.options;
   std::tie(base.cos_PK, base.sin_PK) = rotary_tables(o.rotary, o.max_positions, device);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "kernels/api/kernel.h"
+#include "kernels/api/packed.h"
 
 namespace finetune::kernels {
 
@@ -12,7 +13,8 @@ struct RowProduct {
   std::int64_t x_row;
   const void* w;  ///< [outputs, inputs]
   std::int64_t w_row;
-  const void* bias;  ///< of the outputs; null = none
+  const Packed* packed;  ///< the weights instead of `w`, or null
+  const void* bias;      ///< of the outputs; null = none
   void* y;
   std::int64_t y_row;
   bool accumulate;  ///< y += instead of y =

@@ -10,6 +10,7 @@
 #include "kernels/api/cross_entropy.h"
 #include "kernels/api/glu.h"
 #include "kernels/api/magnitude.h"
+#include "kernels/api/packed.h"
 #include "kernels/api/rmsnorm.h"
 #include "kernels/api/rotary.h"
 #include "kernels/api/row_product.h"
@@ -60,6 +61,10 @@ struct Table {
   void (*cached_attention)(const CachedAttention& args, std::int64_t row, std::int64_t kv_head, float* scratch);
   RowKernel<MagnitudeBackward> magnitude_backward;  ///< of columns [begin, end), of all rows
   RowKernel<RowProduct> row_product;                ///< of outputs [begin, end), of all rows
+  /// Elements [begin, end) of all (kernels/api/packed.h); `absmax`: that of the block of `begin`, and those behind it.
+  void (*unpack_nf4)(const std::uint8_t* codes, const float* absmax, std::int64_t begin, std::int64_t end, float* to);
+  /// Elements of one row.
+  void (*unpack_int8)(const std::int8_t* codes, float absmax, std::int64_t count, float* to);
   /// params, first, second of `count` elements after a step; gradients are scaled, then zeroed.
   void (*adamw)(float* params, float* grads, float* first, float* second, std::int64_t count, const AdamWStep& step);
   double (*sum_of_squares)(const float* values, std::int64_t count);

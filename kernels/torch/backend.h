@@ -24,6 +24,8 @@ struct Backend {
   decltype(&ops::cached_attention) cached_attention;
   decltype(&ops::row_product) row_product;
   decltype(&ops::magnitude_backward) magnitude_backward;
+  decltype(&ops::packed_row_product) packed_row_product;
+  decltype(&ops::dequantize) dequantize;
 };
 
 const Backend& composite_backend();  ///< any device, any dtype
@@ -40,7 +42,8 @@ enum class Operation {
   adapter,
   dropped_adapter,
   optimizer,
-  decoding
+  decoding,
+  unpacking
 };
 
 /// run.kernels. `automatic`: a kernel of our own where it is known to win (on a CPU in float32 always; on CUDA none has

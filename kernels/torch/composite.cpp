@@ -221,7 +221,9 @@ constexpr Backend kAll = {rmsnorm_forward,
                           composed::cache_append,
                           composed::cached_attention,
                           composed::row_product,
-                          magnitude_backward};
+                          magnitude_backward,
+                          composed::packed_row_product,
+                          composed::dequantize};
 
 }  // namespace composed
 

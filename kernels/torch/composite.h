@@ -37,5 +37,9 @@ decltype(ops::cache_append) cache_append;
 decltype(ops::cached_attention) cached_attention;
 decltype(ops::row_product) row_product;
 
+/// kernels/torch/composite_packed.cpp: the whole matrix at once.
+decltype(ops::packed_row_product) packed_row_product;
+decltype(ops::dequantize) dequantize;
+
 }  // namespace composed
 }  // namespace finetune::ops

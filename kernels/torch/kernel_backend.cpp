@@ -12,6 +12,7 @@
 #include "kernels/api/cross_entropy.h"
 #include "kernels/api/glu.h"
 #include "kernels/api/magnitude.h"
+#include "kernels/api/packed.h"
 #include "kernels/api/rmsnorm.h"
 #include "kernels/api/rotary.h"
 #include "kernels/api/row_product.h"
@@ -471,21 +472,62 @@ void cached_attention(const at::Tensor& q, const CachedKeys& keys, const CacheRo
                                         .o_row = o.stride(0)});
 }
 
+kernels::RowProduct row_product_args(const at::Tensor& x, std::int64_t outputs, const at::Tensor& bias,
+                                     const at::Tensor& y, bool accumulate) {
+  return {.type = type_of(x),
+          .x = activation(x, x, x.sizes()),
+          .x_row = x.stride(0),
+          .bias = bias.defined() ? activation(bias, x, {outputs}) : nullptr,
+          .y = activation(y, x, {x.size(0), outputs}),
+          .y_row = y.stride(0),
+          .accumulate = accumulate,
+          .rows = x.size(0),
+          .inputs = x.size(1),
+          .outputs = outputs};
+}
+
 void row_product(const at::Tensor& x, const at::Tensor& w, const at::Tensor& bias, at::Tensor& y, bool accumulate) {
   const Launch launch(x);
-  launch.run<kernels::RowProduct>(kernels::cpu::row_product, nullptr,
-                                  {.type = type_of(x),
-                                   .x = activation(x, x, x.sizes()),
-                                   .x_row = x.stride(0),
-                                   .w = activation(w, x, {w.size(0), x.size(1)}),
-                                   .w_row = w.stride(0),
-                                   .bias = bias.defined() ? activation(bias, x, {w.size(0)}) : nullptr,
-                                   .y = activation(y, x, {x.size(0), w.size(0)}),
-                                   .y_row = y.stride(0),
-                                   .accumulate = accumulate,
-                                   .rows = x.size(0),
-                                   .inputs = x.size(1),
-                                   .outputs = w.size(0)});
+  auto args = row_product_args(x, w.size(0), bias, y, accumulate);
+  args.w = activation(w, x, {w.size(0), x.size(1)});
+  args.w_row = w.stride(0);
+  launch.run<kernels::RowProduct>(kernels::cpu::row_product, nullptr, args);
+}
+
+kernels::Packed packed(const PackedMatrix& m, const at::Tensor& like) {
+  const bool nf4 = m.code == kernels::Code::nf4, doubled = m.absmax_codes.defined();
+  const std::int64_t elements = m.rows * m.columns;
+  const std::int64_t blocks = nf4 ? (elements + kernels::kNf4Block - 1) / kernels::kNf4Block : m.rows;
+  const std::int64_t outer = doubled ? (blocks + kernels::kAbsmaxBlock - 1) / kernels::kAbsmaxBlock : blocks;
+  const auto bytes = [&](const at::Tensor& tensor, at::ScalarType type, std::int64_t count) {
+    return static_cast<const std::uint8_t*>(pointer(tensor, like, type, {count}));
+  };
+  return {.code = m.code,
+          .codes = nf4 ? bytes(m.codes, at::kByte, (elements + 1) / 2) : bytes(m.codes, at::kChar, elements),
+          .absmax = floats(m.absmax, like, {outer}),
+          .absmax_codes = doubled ? bytes(m.absmax_codes, at::kByte, blocks) : nullptr,
+          .map = doubled ? floats(m.map, like, {256}) : nullptr,
+          .offset = doubled ? floats(m.offset, like, {1}) : nullptr,
+          .rows = m.rows,
+          .columns = m.columns};
+}
+
+void dequantize(const PackedMatrix& from, at::Tensor& w) {
+  const Launch launch(w);
+  TORCH_CHECK(w.is_contiguous(), "kernel: dequantised weights lie without gaps");
+  launch.run<kernels::Dequantize>(
+      kernels::cpu::dequantize, nullptr,
+      {.type = type_of(w), .from = packed(from, w), .w = activation(w, w, {from.rows, from.columns})});
+}
+
+void packed_row_product(const at::Tensor& x, const PackedMatrix& w, const at::Tensor& bias, at::Tensor& y,
+                        bool accumulate) {
+  const Launch launch(x);
+  TORCH_CHECK(w.columns == x.size(1), "kernel: weights of ", w.columns, " inputs, given ", x.size(1));
+  const kernels::Packed from = packed(w, x);
+  auto args = row_product_args(x, w.rows, bias, y, accumulate);
+  args.packed = &from;
+  launch.run<kernels::RowProduct>(kernels::cpu::row_product, nullptr, args);
 }
 
 void magnitude_backward(const at::Tensor& dy, const at::Tensor& z, const at::Tensor& factor,
@@ -524,7 +566,9 @@ constexpr Backend kAll = {rmsnorm_forward,
                           cache_append,
                           cached_attention,
                           row_product,
-                          magnitude_backward};
+                          magnitude_backward,
+                          packed_row_product,
+                          dequantize};
 
 }  // namespace by_kernel
 }  // namespace
@@ -543,6 +587,8 @@ const Backend& cuda_backend() {
     backend.cache_append = composed::cache_append;
     backend.cached_attention = composed::cached_attention;
     backend.row_product = composed::row_product;
+    backend.packed_row_product = composed::packed_row_product;
+    backend.dequantize = composed::dequantize;
     return backend;
   }();
   return kBackend;

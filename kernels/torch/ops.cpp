@@ -62,6 +62,15 @@ void cached_attention(const at::Tensor& q_THK, const CachedKeys& keys, const Cac
   backend_for(Operation::decoding, q_THK).cached_attention(q_THK, keys, rows, options, o_THK);
 }
 
+void dequantize(const PackedMatrix& from, at::Tensor& w_OI) {
+  backend_for(Operation::unpacking, w_OI).dequantize(from, w_OI);
+}
+
+void packed_row_product(const at::Tensor& x_TI, const PackedMatrix& w, const at::Tensor& bias_O, at::Tensor& y_TO,
+                        bool accumulate) {
+  backend_for(Operation::decoding, x_TI).packed_row_product(x_TI, w, bias_O, y_TO, accumulate);
+}
+
 void row_product(const at::Tensor& x_TI, const at::Tensor& w_OI, const at::Tensor& bias_O, at::Tensor& y_TO,
                  bool accumulate) {
   backend_for(Operation::decoding, x_TI).row_product(x_TI, w_OI, bias_O, y_TO, accumulate);

@@ -19,6 +19,7 @@
 #include "kernels/api/adapter.h"
 #include "kernels/api/cached_attention.h"
 #include "kernels/api/cross_entropy.h"
+#include "kernels/api/packed.h"
 
 namespace finetune::ops {
 
@@ -88,9 +89,25 @@ void cached_attention(const at::Tensor& q_THK, const CachedKeys& keys, const Cac
 /// depend on the host's cores, nor does it pay for them in padding.
 std::int64_t fewest_product_rows(at::Device device);
 
+/// The weights of a frozen matrix in 4 or 8 bits: kernels/api/packed.h. Undefined is what its kind does not have.
+struct PackedMatrix {
+  kernels::Code code = kernels::Code::nf4;
+  std::int64_t rows = 0, columns = 0;
+  at::Tensor codes;         ///< nf4: uint8 [elements / 2, rounded up]; int8: int8 [elements]
+  at::Tensor absmax;        ///< fp32, of each block or row; doubly quantised: of each block of codes
+  at::Tensor absmax_codes;  ///< doubly quantised: uint8, of each block
+  at::Tensor map, offset;   ///< fp32 [256], [1]
+  at::Tensor numbers;       ///< nf4: kernels::kNf4, where the codes are
+};
+/// w [rows, columns] without gaps, the numbers in its dtype.
+void dequantize(const PackedMatrix& from, at::Tensor& w_OI);
+
 /// y (+)= x w^T + bias (may be undefined); a row's bits do not depend on the number of rows.
 void row_product(const at::Tensor& x_TI, const at::Tensor& w_OI, const at::Tensor& bias_O, at::Tensor& y_TO,
                  bool accumulate);
+/// The same bits as with dequantised weights, which are never whole in memory where there is a kernel.
+void packed_row_product(const at::Tensor& x_TI, const PackedMatrix& w, const at::Tensor& bias_O, at::Tensor& y_TO,
+                        bool accumulate);
 
 /// dz = dy * factor; dm (fp32) += dy * z * inverse_norm summed over the rows in their order: kernels/api/magnitude.h.
 void magnitude_backward(const at::Tensor& dy_TO, const at::Tensor& z_TO, const at::Tensor& factor_O,

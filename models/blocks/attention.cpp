@@ -20,7 +20,7 @@ Attention::Attention(const BlockContext& c)
     : context_(c),
       qkv_(projections(c, Stack::qkv)),
       o_(projections(c, Stack::o)),
-      qkv_TE_(c.kept(kQkv, qkv_.weight_OI.size(0))),
+      qkv_TE_(c.kept(kQkv, qkv_.outputs())),
       o_TO_(c.kept(kO, c.options().heads * c.options().head_dim)),
       lse_HT_(c.kept(kLse, 1, c.options().heads * c.pack.tokens, wide_dtype(c.dtype()))
                   .view({c.options().heads, c.pack.tokens})),

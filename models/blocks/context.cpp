@@ -35,6 +35,14 @@ bool some_have_magnitudes(const BlockContext& c) {
   return std::ranges::any_of(c.pack.groups.list, [](const ops::AdapterGroup& group) { return group.magnitudes; });
 }
 
+// The numbers have room in one buffer of the pass, for all projections in turn; row by row none is needed.
+void set_packed(const BlockContext& c, Stack stack, Linear& linear) {
+  linear.packed = &packed_stack(c.base.packed[static_cast<std::size_t>(c.layer)], stack);
+  if (linear.by_row) return;
+  linear.weight_OI =
+      c.workspace.get(kDense, 0, linear.outputs(), linear.packed->front().columns, c.dtype(), c.base.embed_VD.device());
+}
+
 }  // namespace
 
 Linear projections(const BlockContext& c, Stack stack) {
@@ -49,12 +57,13 @@ Linear projections(const BlockContext& c, Stack stack) {
                 .dbias_O = dbias,
                 .groups = &c.pack.groups,
                 .by_row = c.pack.cached != nullptr && c.pack.cached->by_row};
+  if (!c.base.packed.empty()) set_packed(c, stack, linear);
   for (const Projection p : modules) {
     if (is_adapted(c, p)) linear.adapters.push_back(place_of(c, p));
   }
   if (!linear.adapters.empty() && some_have_magnitudes(c)) {
-    linear.z_TO = c.kept(kZ + static_cast<int>(stack), weight.size(0));
-    linear.dz_TO = c.scratch(kDZ, weight.size(0));
+    linear.z_TO = c.kept(kZ + static_cast<int>(stack), linear.outputs());
+    linear.dz_TO = c.scratch(kDZ, linear.outputs());
   }
   return linear;
 }

@@ -46,7 +46,8 @@ enum BlockBuffer : int {
   kDQ,
   kDK,
   kZ,  // these only with magnitudes: a name for each stack
-  kDZ = kZ + kStacks,
+  kDZ = kZ + static_cast<int>(kStacks.size()),
+  kDense,  // numbers of quantised weights
   kBlockBuffers
 };
 static_assert(kBlockBuffers <= kFirstHeadBuffer);

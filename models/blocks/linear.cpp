@@ -17,10 +17,7 @@ at::Tensor part(const at::Tensor& x_TO, const ops::AdapterGroup& group, const Ad
 
 void Linear::forward(const at::Tensor& x_TI, at::Tensor& y_TO, bool accumulate) const {
   const at::Tensor before_TO = z_TO.defined() && accumulate ? y_TO.clone() : at::Tensor();
-  if (by_row)
-    ops::row_product(x_TI, weight_OI, bias_O, y_TO, accumulate);
-  else
-    multiply(x_TI, y_TO, accumulate);
+  by_row ? multiply_by_row(x_TI, y_TO, accumulate) : multiply(x_TI, y_TO, accumulate);
   if (!adapters.empty()) adapt(x_TI, y_TO);
   if (z_TO.defined()) apply_magnitudes(before_TO, y_TO);
 }
@@ -76,18 +73,44 @@ at::Tensor Linear::before_magnitudes(const at::Tensor& dy_TO) const {
 }
 
 void Linear::multiply(const at::Tensor& x_TI, at::Tensor& y_TO, bool accumulate) const {
+  const at::Tensor weight_IO = dense_weight().t();
   if (accumulate)
-    at::addmm_out(y_TO, y_TO, x_TI, weight_OI.t());
+    at::addmm_out(y_TO, y_TO, x_TI, weight_IO);
   else if (bias_O.defined())
-    at::addmm_out(y_TO, bias_O, x_TI, weight_OI.t());
+    at::addmm_out(y_TO, bias_O, x_TI, weight_IO);
   else
-    at::mm_out(y_TO, x_TI, weight_OI.t());
+    at::mm_out(y_TO, x_TI, weight_IO);
   if (accumulate && bias_O.defined()) y_TO.add_(bias_O);
+}
+
+// Module by module where they are packed.
+void Linear::multiply_by_row(const at::Tensor& x_TI, at::Tensor& y_TO, bool accumulate) const {
+  if (packed == nullptr) return ops::row_product(x_TI, weight_OI, bias_O, y_TO, accumulate);
+  std::int64_t first = 0;
+  for (const ops::PackedMatrix& matrix : *packed) {
+    at::Tensor y = y_TO.narrow(1, first, matrix.rows);
+    const at::Tensor bias = bias_O.defined() ? bias_O.narrow(0, first, matrix.rows) : at::Tensor();
+    ops::packed_row_product(x_TI, matrix, bias, y, accumulate);
+    first += matrix.rows;
+  }
+}
+
+at::Tensor Linear::dense_weight() const {
+  at::Tensor weight = weight_OI;
+  if (packed != nullptr) dequantize(*packed, weight);
+  return weight;
+}
+
+std::int64_t Linear::outputs() const {
+  if (packed == nullptr) return weight_OI.size(0);
+  std::int64_t outputs = 0;
+  for (const ops::PackedMatrix& matrix : *packed) outputs += matrix.rows;
+  return outputs;
 }
 
 void Linear::backward(const at::Tensor& x_TI, const at::Tensor& dy, at::Tensor dx_TI) const {
   const at::Tensor dy_TO = before_magnitudes(dy);
-  if (dx_TI.defined()) at::mm_out(dx_TI, dy_TO, weight_OI);
+  if (dx_TI.defined()) at::mm_out(dx_TI, dy_TO, dense_weight());
   if (!adapters.empty()) {
     std::vector<ops::AdapterOutputGradient> outputs;
     for (const AdapterPlace& place : adapters) {

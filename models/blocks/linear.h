@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "kernels/torch/ops.h"
+#include "models/packed.h"
 
 namespace finetune {
 
@@ -23,6 +24,7 @@ struct AdapterPlace {
 
 struct Linear {
   at::Tensor weight_OI, bias_O;                ///< bias undefined: none
+  const PackedStack* packed = nullptr;         ///< the weights of a quantised base, which weight_OI has room for
   at::Tensor dweight_OI, dbias_O;              ///< gradients in fp32; undefined where the weights are frozen
   std::vector<AdapterPlace> adapters;          ///< of the projections that the pack's trials adapt
   const ops::AdapterGroups* groups = nullptr;  ///< the pack's trials; needed with adapters
@@ -33,6 +35,12 @@ struct Linear {
   /// Whether backward needs x.
   bool trains() const { return dweight_OI.defined() || !adapters.empty(); }
 
+  std::int64_t outputs() const;
+
+  /// The weights as numbers. Those of a quantised base stand in a buffer of the pass, until the next call for any
+  /// projection.
+  at::Tensor dense_weight() const;
+
   /// `accumulate`: y holds what is added to, the residual stream, and the product adds to it in one go.
   void forward(const at::Tensor& x_TI, at::Tensor& y_TO, bool accumulate) const;
 
@@ -41,6 +49,7 @@ struct Linear {
 
  private:
   void multiply(const at::Tensor& x_TI, at::Tensor& y_TO, bool accumulate) const;
+  void multiply_by_row(const at::Tensor& x_TI, at::Tensor& y_TO, bool accumulate) const;
   void adapt(const at::Tensor& x_TI, at::Tensor& y_TO) const;
   /// Calls visit(group, place) for each projection of each trial that has magnitudes on it.
   template <typename Visit>

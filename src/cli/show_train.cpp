@@ -44,8 +44,8 @@ std::string result_text(const TrainResult& result) {
   return text + fmt::format(
                     "\nadapter  {0}   (PEFT)\nnext:\n"
                     "  finetune_tune eval --config {1} --adapter {0} --data FILE\n"
-                    "  finetune_tune export --model {2} --adapter {0} --out NEW\n",
-                    weights, config, base);
+                    "  finetune_tune export --model {2}{3} --adapter {0} --out NEW\n",
+                    weights, config, base, result.base_settings);
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include "cli/prepare.h"
 #include "core/error.h"
 #include "engine/evaluate.h"
+#include "engine/open_model.h"
 #include "host/run_paths.h"
 #include "models/export.h"
 
@@ -27,12 +28,18 @@ std::vector<Example> probe_examples(std::int64_t vocabulary) {
 int run_export(const Arguments& arguments) {
   RunConfig config = prepare_config(arguments);
   check_paths(config, true, arguments.overwrite());
-  BaseModel model = load_checkpoint(config.model.path, at::kFloat);
+  const Quantization quantization = quantization_of(config.model);
+  BaseModel model = load_checkpoint(config.model.path, at::kFloat, quantization);
   for (const std::string& note : model.notes) std::cerr << note << "\n";
   const PeftAdapter adapter = load_peft_adapter(*config.model.adapter, model.options);
   for (const std::string& note : adapter_notes(*config.model.adapter, adapter)) std::cerr << note << "\n";
   const auto probe = probe_examples(model.options.vocab_size);
   const double before = probe_loss(model, &adapter, probe);
+  if (quantization.code) {
+    dequantize(model);
+    std::cerr << "the base is quantised to " << quantization_name(quantization)
+              << ": the adapter is merged into its dequantised numbers, not into those of the checkpoint\n";
+  }
   merge_adapter(model, adapter);
   make_out(config.run.out);
   write_checkpoint(model, model.file_dtype, config.model.path, config.run.out);

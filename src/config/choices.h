@@ -19,6 +19,9 @@ enum class ObjectiveName { sft, dpo, orpo, kto, simpo };
 /// How the learning rate falls after the warm-up (engine/schedule.h).
 enum class RateSchedule { linear, cosine, constant, wsd };
 
+/// In how many bits the projections of a frozen base are kept (models/quantization.h).
+enum class Quantize { none, nf4, int8 };
+
 template <typename Enum>
 struct Choices;  // all: pairs of value and name, in the order of --help
 
@@ -40,6 +43,11 @@ template <>
 struct Choices<RateSchedule> {
   static constexpr std::array all{std::pair{RateSchedule::linear, "linear"}, std::pair{RateSchedule::cosine, "cosine"},
                                   std::pair{RateSchedule::constant, "constant"}, std::pair{RateSchedule::wsd, "wsd"}};
+};
+template <>
+struct Choices<Quantize> {
+  static constexpr std::array all{std::pair{Quantize::none, "none"}, std::pair{Quantize::nf4, "nf4"},
+                                  std::pair{Quantize::int8, "int8"}};
 };
 
 template <typename Enum>

@@ -118,6 +118,14 @@ RunConfig load_config(const ConfigSources& sources) {
   return config;
 }
 
+static void check_quantize(const RunConfig& config) {
+  if (config.model.double_quantize && config.model.quantize != Quantize::nf4)
+    throw bad_input("", "model.double_quantize needs model.quantize: nf4, whose blocks have scales");
+  if (config.model.quantize != Quantize::none && config.train.full())
+    throw bad_input("", std::string("model.quantize: ") + to_text(config.model.quantize) +
+                            " freezes the base, which train.method: full trains; use one");
+}
+
 void validate(const RunConfig& config, bool asktell) {
   if (config.is_given("train.steps") && config.train.epochs)
     throw bad_input("", "train.steps and train.epochs are both given; use one");
@@ -129,6 +137,7 @@ void validate(const RunConfig& config, bool asktell) {
     throw bad_input("", "train.stop_at is " + std::to_string(*config.train.stop_at) +
                             ", above train.steps = " + std::to_string(config.train.steps));
   }
+  check_quantize(config);
   if (config.data.completion && !config.data.prompt) throw bad_input("", "data.completion needs data.prompt");
   if (!config.data.valid.empty() && config.data.valid_fraction_given && config.data.valid_fraction > 0) {
     throw bad_input("", "data.valid and data.valid_fraction are both given; use one");

@@ -69,6 +69,11 @@ std::vector<Field> model_fields() {
   return {text_field("model.path", "HuggingFace checkpoint folder", FINETUNE_AT(model.path)),
           text_field("model.dtype", "base and activations; auto: bfloat16 on a GPU from 8.0 on, else float32",
                      FINETUNE_AT(model.dtype), {"auto", "float32", "bfloat16"}),
+          choice_field<Quantize>("model.quantize",
+                                 "the frozen base's block projections in 4 or 8 bits, as bitsandbytes has them",
+                                 FINETUNE_AT(model.quantize)),
+          flag_field("model.double_quantize", "nf4: quantise the scales of its blocks too",
+                     FINETUNE_AT(model.double_quantize)),
           optional_text_field("model.adapter", "PEFT adapter folder to start from", FINETUNE_AT(model.adapter))};
 }
 

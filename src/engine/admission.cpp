@@ -26,6 +26,7 @@ MemoryPlan memory_plan(const Session& session, std::int64_t slots, at::Device de
           .magnitudes = options.magnitudes,
           .full = session.config.train.full(),
           .element_bytes = static_cast<std::int64_t>(at::elementSize(session.model.checkpoint.dtype)),
+          .quantization = session.model.checkpoint.quantization,
           .logits_per_chunk = ops::logits_per_chunk(device),
           .composed = !device.is_cpu(),
           .program = session.program_bytes};

@@ -60,7 +60,7 @@ static std::int64_t composition_bytes(const DecoderOptions& m, const MemoryPlan&
 
 MemoryEstimate estimate_memory(const DecoderOptions& m, const MemoryPlan& plan) {
   MemoryEstimate estimate;
-  estimate.base = base_parameters(m) * plan.element_bytes + m.max_positions * m.head_dim * 4;
+  estimate.base = base_bytes(m, plan.quantization, plan.element_bytes) + m.max_positions * m.head_dim * 4;
   std::int64_t parameters = plan.full ? base_parameters(m) : adapter_parameters(m, plan.rank, plan.targets);
   if (plan.magnitudes) {
     for (const Projection p : plan.targets.members()) parameters += m.layers * projection_out(m, p);
@@ -72,6 +72,9 @@ MemoryEstimate estimate_memory(const DecoderOptions& m, const MemoryPlan& plan) 
   const std::int64_t logits = std::min(chunk, plan.loss_rows_per_pass) * m.vocab_size;
   estimate.activations = plan.tokens_per_pass * activation_bytes_per_token(m, plan) +
                          plan.loss_rows_per_pass * 3 * m.width * plan.element_bytes + logits * plan.element_bytes;
+  // Numbers of quantised weights, and where they are composed codes and products in fp32.
+  if (plan.quantization.code)
+    estimate.activations += largest_stack(m) * (plan.element_bytes + (plan.composed ? 12 : 0));
   if (plan.composed) estimate.activations += composition_bytes(m, plan, logits, parameters);
   estimate.activations *= plan.lanes;
   estimate.caches = plan.cache * plan.lanes;

@@ -6,6 +6,7 @@
 #include <functional>
 
 #include "models/decoder_tensors.h"
+#include "models/quantization.h"
 
 namespace finetune {
 
@@ -17,6 +18,7 @@ struct MemoryPlan {
   bool magnitudes = false;         ///< some trial is DoRA
   bool full = false;               ///< full fine-tuning
   std::int64_t element_bytes = 4;  ///< of base weights and activations
+  Quantization quantization;       ///< of the base's projections
   std::int64_t tokens_per_pass = 4096;
   std::int64_t loss_rows_per_pass = 4096;
   std::int64_t logits_per_chunk = 2'000'000;  ///< ops::logits_per_chunk of the device

@@ -22,11 +22,17 @@ Precision settle_devices(OpenedModel& model, RunConfig& config, std::vector<std:
 
 }  // namespace
 
+Quantization quantization_of(const ModelConfig& config) {
+  if (config.quantize == Quantize::none) return {};
+  return {.code = config.quantize == Quantize::nf4 ? kernels::Code::nf4 : kernels::Code::int8,
+          .doubled = config.double_quantize};
+}
+
 OpenedModel open_model(RunConfig& config, std::vector<std::string>& notes) {
   OpenedModel model;
   const Precision precision = settle_devices(model, config, notes);
   model.tokenizer = load_tokenizer(config.model.path);
-  model.checkpoint = load_checkpoint(config.model.path, precision.dtype);
+  model.checkpoint = load_checkpoint(config.model.path, precision.dtype, quantization_of(config.model));
   std::ranges::copy(model.checkpoint.notes, std::back_inserter(notes));
   for (auto& note : precision_notes(precision, model.checkpoint.file_dtype)) notes.push_back(std::move(note));
   if (config.model.adapter) {
@@ -47,6 +53,7 @@ void copy_to_devices(OpenedModel& model) {
     }
   }
   model.checkpoint.weights = {};  // the bases hold them
+  model.checkpoint.packed.clear();
 }
 
 }  // namespace finetune

@@ -19,6 +19,9 @@
 
 namespace finetune {
 
+/// model.quantize and model.double_quantize.
+Quantization quantization_of(const ModelConfig& config);
+
 struct OpenedModel {
   std::vector<at::Device> devices;  ///< one lane each
   ops::KernelChoice kernels = ops::KernelChoice::automatic;

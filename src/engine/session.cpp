@@ -127,9 +127,9 @@ void settle_sizes(Session& session) {
   session.threads = at::get_num_threads();
   session.config.run.threads = session.threads;
   if (some_cpu) session.short_waits = std::make_shared<const ShortWaits>();
-  const std::int64_t base_bytes =
-      base_parameters(model.checkpoint.options) * static_cast<std::int64_t>(at::elementSize(model.checkpoint.dtype));
-  session.program_bytes = std::max<std::int64_t>(0, resident_bytes() - (some_cpu ? base_bytes : 0));
+  const std::int64_t base = base_bytes(model.checkpoint.options, model.checkpoint.quantization,
+                                       static_cast<std::int64_t>(at::elementSize(model.checkpoint.dtype)));
+  session.program_bytes = std::max<std::int64_t>(0, resident_bytes() - (some_cpu ? base : 0));
   session.tokens_per_pass = session.config.run.tokens_per_pass.value_or(choose_tokens_per_pass(session));
 }
 

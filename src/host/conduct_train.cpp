@@ -77,6 +77,12 @@ void forget_search(RunConfig& config) {
   config.tune.scheduler = TunerPart{.name = "none"};
 }
 
+static std::string base_settings(const ModelConfig& model) {
+  if (model.quantize == Quantize::none) return "";
+  return std::string(" --set model.quantize=") + to_text(model.quantize) +
+         (model.double_quantize ? " --set model.double_quantize=true" : "");
+}
+
 TrainResult conduct_train(Session& session, const StudyHooks& hooks, const std::optional<SaveRow>& from) {
   RecordedSession recorded(session, hooks, {{"verb", kTrainVerb}}, from);
   const auto tuner = make_tuner(session.config, 1);
@@ -90,6 +96,7 @@ TrainResult conduct_train(Session& session, const StudyHooks& hooks, const std::
   TrainResult trained{.weights = out / (full ? "model" : "adapter"),
                       .full = full,
                       .base = session.config.model.path,
+                      .base_settings = base_settings(session.config.model),
                       .metric = session.config.tune.metric,
                       .metrics = wanted_metrics(session.config),
                       .interrupted = played.result.ended == EndReason::interrupted,

@@ -63,6 +63,8 @@ Provenance provenance(const Session& session) {
     return number ? std::to_string(*number) : std::string("auto");
   };
   add("model.dtype", config.model.dtype);
+  if (config.model.quantize != Quantize::none) add("model.quantize", to_text(config.model.quantize));
+  if (config.model.double_quantize) add("model.double_quantize", "true");
   add("run.kernels", config.run.kernels);
   add("run.numerics", config.run.numerics);
   add("run.lanes", count(config.run.lanes));

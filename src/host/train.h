@@ -14,6 +14,7 @@ struct TrainResult {
   std::filesystem::path weights;  ///< OUT/adapter (PEFT), or OUT/model for full fine-tuning
   bool full = false;              ///< a whole model
   std::string base;               ///< model.path
+  std::string base_settings;      ///< of a quantised base: " --set KEY=VALUE" of each key that says so
   std::string metric;             ///< tune.metric
   std::vector<Metric> metrics;    ///< it and those of run.metrics
   bool interrupted = false;       ///< by the user, before its end

@@ -36,6 +36,14 @@ std::pair<std::string, std::string> data_to_score(const ReportFacts& study) {
   return {"FILE", "score it on other data"};
 }
 
+// A quantised base is another one than the checkpoint's own: what says so.
+std::string base_settings(const ReportFacts& study) {
+  std::string settings;
+  for (const auto& [name, value] : study.provenance)
+    if (name == "model.quantize" || name == "model.double_quantize") settings += " --set " + name + "=" + value;
+  return settings;
+}
+
 std::string load_in_python(const ReportFacts& study, const std::string& best) {
   const std::string text = nlohmann::json(best).dump(-1, ' ', true, nlohmann::json::error_handler_t::replace);
   switch (study.best_weights) {
@@ -68,12 +76,12 @@ std::vector<NextStep> next_steps(const ReportFacts& study) {
   const std::string config = study.has_best_yaml ? "--config " + shell_word(folder + "/best.yaml") : "";
   const auto [data, scored] = data_to_score(study);
   if (study.best_weights == BestWeights::adapter) {
-    steps.push_back({"finetune_tune eval " + (config.empty() ? "--model " + model : config) + " --adapter " + best +
-                         " --data " + data,
+    steps.push_back({"finetune_tune eval " + (config.empty() ? "--model " + model + base_settings(study) : config) +
+                         " --adapter " + best + " --data " + data,
                      scored});
-    steps.push_back(
-        {"finetune_tune export --model " + model + " --adapter " + best + " --out " + shell_word(folder + "-merged"),
-         "base and adapter as one checkpoint"});
+    steps.push_back({"finetune_tune export --model " + model + base_settings(study) + " --adapter " + best + " --out " +
+                         shell_word(folder + "-merged"),
+                     "base and adapter as one checkpoint"});
   } else if (study.best_weights == BestWeights::model) {
     steps.push_back(
         {"finetune_tune eval " + (config.empty() ? "" : config + " ") + "--model " + best + " --data " + data, scored});

@@ -373,6 +373,17 @@ std::vector<Case> all_cases() {
          return f.tune("--set model.adapter='" + f.path("adapter") + "' --set train.lora.rank=4");
        },
        "train.lora.rank"},
+      {"quantize_unknown", [](const Fixture& f) { return f.tune("--set model.quantize=nf3"); },
+       "model.quantize is nf3; allowed: none, nf4, int8"},
+      {"quantize_doubled", [](const Fixture& f) { return f.tune("--set model.double_quantize=true"); },
+       "model.double_quantize needs model.quantize: nf4"},
+      {"quantize_doubled_int8",
+       [](const Fixture& f) { return f.tune("--set model.quantize=int8 --set model.double_quantize=true"); },
+       "model.double_quantize needs model.quantize: nf4"},
+      {"quantize_full", [](const Fixture& f) { return f.tune("--set model.quantize=nf4 --set train.method=full"); },
+       "model.quantize: nf4 freezes the base, which train.method: full trains"},
+      model("quantized_checkpoint", "\"model_type\"",
+            "\"quantization_config\": {\"load_in_4bit\": true}, \"model_type\"", "quantization_config"),
       {"adapter_missing_tensors",
        [](const Fixture& f) {
          fs::remove(f.path("adapter/adapter_model.safetensors"));

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <set>
 #include <sstream>
 
@@ -26,6 +27,44 @@ TEST(Program, TheFixtureItselfTrainsAndGivesTheSameBytesAgain) {
   EXPECT_EQ(merged.code, 0) << merged.text;
   EXPECT_TRUE(fs::exists(fixture.path("merged/tokenizer.json")));
   EXPECT_EQ(run("report '" + fixture.path("out") + "'").code, 0);
+}
+
+// Every verb takes a quantised base, the same bytes come out again, and what is merged is said.
+TEST(Program, AQuantisedBase) {
+  const Fixture fixture;
+  const std::string quantize = " --set model.quantize=nf4 --set model.double_quantize=true";
+  const Outcome tuned = run(fixture.tune(quantize));
+  ASSERT_EQ(tuned.code, 0) << tuned.text;
+  EXPECT_NE(tuned.text.find("--set model.quantize=nf4 --set model.double_quantize=true"), std::string::npos);
+  for (const char* file : {"out/run.yaml", "out/best.yaml"}) {
+    EXPECT_NE(fixture.read(file).find("quantize: nf4"), std::string::npos) << file;
+    EXPECT_NE(fixture.read(file).find("double_quantize: true"), std::string::npos) << file;
+  }
+  EXPECT_NE(fixture.read("out/report.md").find("model.quantize"), std::string::npos);
+  const Outcome again =
+      run("train --config '" + fixture.path("out/best.yaml") + "' --out '" + fixture.path("again") + "'");
+  ASSERT_EQ(again.code, 0) << again.text;
+  EXPECT_EQ(fixture.read("out/best/adapter_model.safetensors"),
+            fixture.read("again/adapter/adapter_model.safetensors"));
+
+  const std::string model = "--model '" + fixture.path("model") + "'", data = "'" + fixture.path("train.jsonl") + "'";
+  const std::string adapter = " --adapter '" + fixture.path("out/best") + "'";
+  const Outcome merged = run("export " + model + adapter + quantize + " --out '" + fixture.path("merged") + "'");
+  ASSERT_EQ(merged.code, 0) << merged.text;
+  EXPECT_NE(
+      merged.text.find("the base is quantised to nf4 (doubly quantised): the adapter is merged into its dequantised"),
+      std::string::npos)
+      << merged.text;
+  const auto loss = [&](const std::string& arguments) {
+    const Outcome outcome = run("eval --data " + data + " --json " + arguments + " 2>/dev/null");
+    EXPECT_EQ(outcome.code, 0) << outcome.text;
+    return nlohmann::json::parse(outcome.text).at("loss").get<double>();
+  };
+  const double with_adapter = loss(model + adapter + quantize);
+  EXPECT_NEAR(loss("--model '" + fixture.path("merged") + "'"), with_adapter, 1e-5 * with_adapter);
+  EXPECT_GT(std::fabs(loss(model + adapter) - with_adapter), 1e-5 * with_adapter);
+  EXPECT_EQ(run("check " + model + " --train " + data + quantize).code, 0);
+  EXPECT_EQ(run("generate " + model + adapter + quantize + " --prompt ab").code, 0);
 }
 
 // What the overview names is there, says how it is used, and nothing else is named.

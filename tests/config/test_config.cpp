@@ -199,6 +199,8 @@ TEST(Config, AlphaFollowsTheRank) {
 std::string other_value(const std::string& key) {
   static const std::vector<std::pair<std::string, std::string>> kSpecial{
       {"model.dtype", "bfloat16"},
+      {"model.quantize", "int8"},
+      {"model.double_quantize", "true"},
       {"data.train", "[a.jsonl, {path: 'b c.csv', name: b, weight: 0.5}]"},
       {"data.weights", "{b: 0.25, code: 2.0}"},
       {"data.valid", "v.txt"},

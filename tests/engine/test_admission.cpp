@@ -63,6 +63,24 @@ TEST(Admission, ALoadedBaseIsNotCountedAgain) {
   EXPECT_EQ(estimate_memory(eight_billion(), plan).activations - estimate.activations, 36LL * 8192 * 14336);
 }
 
+// Of a base of 8 billion weights 6.98 are in the projections: half a byte and a sixteenth, or a byte each.
+TEST(Admission, AQuantisedBaseIsSmaller) {
+  MemoryPlan plan{.slots = 1, .rank = 16, .element_bytes = 2};
+  plan.targets = ProjectionSet::all();
+  const MemoryEstimate dense = estimate_memory(eight_billion(), plan);
+  const auto with = [&](Quantization quantization) {
+    plan.quantization = quantization;
+    return estimate_memory(eight_billion(), plan);
+  };
+  const double projections = 6.98e9, rest = static_cast<double>(dense.base) - 2 * projections;
+  const auto base = [&](Quantization quantization) { return static_cast<double>(with(quantization).base) - rest; };
+  EXPECT_NEAR(base({.code = kernels::Code::nf4}), projections * (0.5 + 4.0 / 64), 0.002 * projections);
+  EXPECT_NEAR(base({.code = kernels::Code::nf4, .doubled = true}), projections * (0.5 + 1.0 / 64), 0.002 * projections);
+  EXPECT_NEAR(base({.code = kernels::Code::int8}), projections, 0.002 * projections);
+  // The numbers of one gate|up beside the activations.
+  EXPECT_EQ(with({.code = kernels::Code::nf4}).activations - dense.activations, 2LL * 2 * 14336 * 4096);
+}
+
 // Free memory is a stand-in, so the devices need not be there.
 TEST(Admission, ASessionKeepsAsManyTrialsAsItsDevicesHold) {
   for (const std::int64_t lanes : {1, 2}) {

@@ -60,6 +60,30 @@ TEST_P(ForwardParity, LossOfEachExample) {
 INSTANTIATE_TEST_SUITE_P(Models, ForwardParity, ::testing::ValuesIn(models_with_losses()),
                          [](const auto& info) { return info.param; });
 
+Quantization quantization_named(const std::string& kind) {
+  if (kind.empty()) return {};
+  return {.code = kind == "int8" ? kernels::Code::int8 : kernels::Code::nf4, .doubled = kind == "nf4_doubled"};
+}
+
+// transformers with the numbers that bitsandbytes dequantises: MODEL.KIND.
+TEST(QuantizedParity, LossOfEachExample) {
+  const auto golden = read_golden("quantized.json"), forward = read_golden("forward.json");
+  const auto examples = examples_from(forward.at("examples"));
+  for (const auto& [name, nll] : golden.at("nll").items()) {
+    const auto dot = name.find('.');
+    OpenedModel opened;
+    opened.bases.push_back(make_base(load_checkpoint(golden_path("models") / name.substr(0, dot), at::kFloat,
+                                                     quantization_named(name.substr(dot + 1))),
+                                     at::kCPU));
+    const auto expected = nll.get<std::vector<double>>();
+    std::vector<double> actual;
+    for (const auto& loss : evaluate_examples(opened, examples, 60)) actual.push_back(loss.nll);
+    EXPECT_TRUE(all_near(std::span<const double>(actual), std::span<const double>(expected), kParity)) << name;
+    const auto unquantised = forward.at("nll").at(name.substr(0, dot)).get<std::vector<double>>();
+    EXPECT_FALSE(all_near(std::span<const double>(actual), std::span<const double>(unquantised), kParity)) << name;
+  }
+}
+
 TrainConfig config_from(const nlohmann::ordered_json& golden) {
   TrainConfig config;
   config.steps = golden.at("steps").get<std::int64_t>();
@@ -104,7 +128,8 @@ class LoraParity : public ::testing::TestWithParam<std::string> {};
 TEST_P(LoraParity, TwentySteps) {
   const std::string folder = std::string("lora/") + GetParam();
   const auto golden = read_golden(folder + "/golden.json");
-  const BaseModel model = load_checkpoint(golden_path("models") / golden.value("model", "llama"), at::kFloat);
+  const BaseModel model = load_checkpoint(golden_path("models") / golden.value("model", "llama"), at::kFloat,
+                                          quantization_named(golden.value("quantize", "")));
   const bool pissa = golden.value("init", "default") == "pissa";  // begins from the base: there is no adapter to read
   const DecoderBase base = make_base(model, at::kCPU);
   TrainConfig config = config_from(golden);

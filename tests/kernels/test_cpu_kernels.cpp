@@ -8,9 +8,11 @@
 
 #include "kernels/api/attention.h"
 #include "kernels/api/cached_attention.h"
+#include "kernels/api/packed.h"
 #include "kernels/api/rmsnorm.h"
 #include "kernels/api/row_product.h"
 #include "kernels/api/softcap.h"
+#include "kernels/cpu/table.h"
 #include "kernels/torch/backend.h"
 
 namespace finetune::testing {
@@ -276,6 +278,107 @@ TEST_F(CpuKernels, ARowOfARowProductHasItsBitsWhateverTheNumberOfRows) {
       Tensor some = at::empty({rows, 131});
       cpu_.row_product(x.narrow(0, first, rows), w, {}, some, false);
       EXPECT_TRUE(at::equal(some, all.narrow(0, first, rows))) << rows << " from " << first;
+    }
+  }
+}
+
+// Codes and scales of every kind; blocks that begin in one row and end in the next, and a last one that is not whole.
+std::vector<ops::PackedMatrix> packed_matrices(std::int64_t rows, std::int64_t columns) {
+  const std::int64_t elements = rows * columns, blocks = (elements + 63) / 64;
+  const Tensor numbers = at::tensor(at::ArrayRef<float>(kernels::kNf4), at::kFloat);
+  const ops::PackedMatrix nf4{.rows = rows,
+                              .columns = columns,
+                              .codes = at::randint(256, {(elements + 1) / 2}, at::kByte),
+                              .absmax = at::rand({blocks}),
+                              .numbers = numbers};
+  ops::PackedMatrix doubled = nf4;
+  doubled.absmax = at::rand({(blocks + 255) / 256});
+  doubled.absmax_codes = at::randint(256, {blocks}, at::kByte);
+  doubled.map = at::randn({256});
+  doubled.offset = at::randn({1});
+  return {nf4, doubled,
+          ops::PackedMatrix{.code = kernels::Code::int8,
+                            .rows = rows,
+                            .columns = columns,
+                            .codes = at::randint(-128, 128, {elements}, at::kChar),
+                            .absmax = at::rand({rows})}};
+}
+
+float* floats(const Tensor& tensor) {
+  return tensor.data_ptr<float>();
+}
+
+kernels::Packed arguments(const ops::PackedMatrix& m) {
+  const bool doubled = m.absmax_codes.defined();
+  return {.code = m.code,
+          .codes = static_cast<const std::uint8_t*>(m.codes.data_ptr()),
+          .absmax = floats(m.absmax),
+          .absmax_codes = doubled ? m.absmax_codes.data_ptr<std::uint8_t>() : nullptr,
+          .map = doubled ? floats(m.map) : nullptr,
+          .offset = doubled ? floats(m.offset) : nullptr,
+          .rows = m.rows,
+          .columns = m.columns};
+}
+
+// The oracle, the kernel and the composition, bit for bit: bitsandbytes rounds after every product and sum.
+TEST_F(CpuKernels, PackedNumbers) {
+  for (const auto& [rows, columns] : {std::pair{1, 1}, std::pair{3, 21}, std::pair{5, 64}, std::pair{173, 199}}) {
+    for (const ops::PackedMatrix& m : packed_matrices(rows, columns)) {
+      Tensor expected = at::empty({rows, columns}), kernel = at::empty({rows, columns}), composed = kernel.clone();
+      EXPECT_TRUE(kernels::ref::dequantize({kernels::Type::f32, arguments(m), expected.data_ptr()}, {}).ok());
+      cpu_.dequantize(m, kernel);
+      ops::composite_backend().dequantize(m, composed);
+      EXPECT_TRUE(at::equal(kernel, expected)) << rows << " x " << columns;
+      EXPECT_TRUE(at::equal(composed, expected)) << rows << " x " << columns;
+    }
+  }
+}
+
+// Each instruction set that this processor has, also those that are not chosen here; from any element to any other.
+TEST_F(CpuKernels, PackedNumbersOfEveryInstructionSet) {
+  std::vector<const kernels::cpu::Table*> tables{&kernels::cpu::table_base()};
+  if (__builtin_cpu_supports("avx2")) tables.push_back(&kernels::cpu::table_avx2());
+  if (__builtin_cpu_supports("avx512f")) tables.push_back(&kernels::cpu::table_avx512());
+  const auto matrices = packed_matrices(1, 400);
+  for (const ops::PackedMatrix& m : {matrices.front(), matrices.back()}) {
+    Tensor whole = at::empty({1, 400});
+    EXPECT_TRUE(kernels::ref::dequantize({kernels::Type::f32, arguments(m), whole.data_ptr()}, {}).ok());
+    for (const kernels::cpu::Table* table : tables) {
+      for (const auto& [begin, end] : {std::pair{0, 400}, std::pair{7, 9}, std::pair{63, 300}, std::pair{128, 192}}) {
+        Tensor part = at::empty({1, end - begin});
+        if (m.code == kernels::Code::nf4)
+          table->unpack_nf4(m.codes.data_ptr<std::uint8_t>(), floats(m.absmax) + begin / 64, begin, end, floats(part));
+        else
+          table->unpack_int8(m.codes.data_ptr<std::int8_t>() + begin, floats(m.absmax)[0], end - begin, floats(part));
+        EXPECT_TRUE(at::equal(part, whole.narrow(1, begin, end - begin))) << table->name << " from " << begin;
+      }
+    }
+  }
+}
+
+TEST_F(CpuKernels, ARowProductWithPackedWeightsHasTheBitsOfOneWithTheirNumbers) {
+  for (const std::int64_t rows : {1, 5, 40}) {
+    for (const ops::PackedMatrix& m : packed_matrices(83, 77)) {
+      const Tensor x = at::randn({rows, 77}), bias = at::randn({83});
+      Tensor w = at::empty({83, 77}), dense = at::zeros({rows, 83}), packed = dense.clone(), expected = dense.clone();
+      cpu_.dequantize(m, w);
+      cpu_.row_product(x, w, bias, dense, true);
+      cpu_.packed_row_product(x, m, bias, packed, true);
+      EXPECT_TRUE(at::equal(packed, dense)) << rows;
+      const kernels::Packed from = arguments(m);
+      const kernels::RowProduct args{.type = kernels::Type::f32,
+                                     .x = x.data_ptr(),
+                                     .x_row = 77,
+                                     .packed = &from,
+                                     .bias = bias.data_ptr(),
+                                     .y = expected.data_ptr(),
+                                     .y_row = 83,
+                                     .rows = rows,
+                                     .inputs = 77,
+                                     .outputs = 83};
+      EXPECT_TRUE(kernels::ref::row_product(args, {}).ok());
+      // Weights of up to 128 in int8: sums of 77 products of numbers near 30.
+      EXPECT_LE((packed - expected).abs().max().item<double>(), 1e-3);
     }
   }
 }
