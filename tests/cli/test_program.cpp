@@ -64,7 +64,10 @@ TEST(Program, AQuantisedBase) {
   EXPECT_NEAR(loss("--model '" + fixture.path("merged") + "'"), with_adapter, 1e-5 * with_adapter);
   EXPECT_GT(std::fabs(loss(model + adapter) - with_adapter), 1e-5 * with_adapter);
   EXPECT_EQ(run("check " + model + " --train " + data + quantize).code, 0);
-  EXPECT_EQ(run("generate " + model + adapter + quantize + " --prompt ab").code, 0);
+  const std::string prompt = " --prompt ab --max-new-tokens 12 --json 2>/dev/null";
+  const Outcome written = run("generate " + model + adapter + quantize + prompt);
+  EXPECT_EQ(written.code, 0) << written.text;
+  EXPECT_EQ(written.text, run("generate --model '" + fixture.path("merged") + "'" + prompt).text);
 }
 
 // What the overview names is there, says how it is used, and nothing else is named.
