@@ -219,6 +219,8 @@ std::string other_value(const std::string& key) {
       {"train.schedule", "wsd"},
       {"train.lora.targets", "[q_proj, k_proj]"},
       {"train.lora.rslora", "true"},
+      {"train.lora.dora", "true"},
+      {"train.lora.init", "pissa"},
       {"model.path", "\"010\""},
       {"train.changes", "[{step: 3, learning_rate: 1e-05, schedule: cosine}, {step: 9, beta1: 0.25}]"},
       {"tune.sampler", "{name: random, startup: 7}"},
