@@ -156,7 +156,8 @@ void require_one_set(const fs::path& folder, const std::vector<Found>& taken) {
                   "holds several data sets with splits of their own: " + join(names, ", ") + "; name one of them");
 }
 
-std::string note_of(const std::vector<Found>& taken, std::vector<std::string> passed_over, std::optional<Split> split) {
+std::string note_of(const std::vector<Found>& taken, const std::vector<std::string>& passed_over,
+                    std::optional<Split> split) {
   const std::string name = split == Split::train   ? "the training split: "
                            : split == Split::valid ? "the validation split: "
                            : split == Split::test  ? "the test split: "

@@ -107,9 +107,10 @@ Conversation conversation_with(const Json& record, const Json& prompt, const std
   Json messages = prompt.is_array() ? prompt : Json::array({{{"role", "user"}, {"content", prompt}}});
   messages.push_back(answer.is_string() ? Json{{"role", "assistant"}, {"content", answer}} : answer);
   Json row = Json::object();
-  for (const auto& [name, value] : record.items()) {
-    const bool ours = std::ranges::any_of(kColumns, [&](const char* one) { return column_of(options, one) == name; });
-    if (!ours) row[name] = value;  // what a template may read: system, tools
+  for (const auto& item : record.items()) {
+    const bool ours =
+        std::ranges::any_of(kColumns, [&](const char* one) { return column_of(options, one) == item.key(); });
+    if (!ours) row[item.key()] = item.value();  // what a template may read: system, tools
   }
   row[column_of(options, "conversations")] = std::move(messages);
   Conversation made = conversation_of(row, "sharegpt", options);

@@ -1,5 +1,6 @@
 #include <unistd.h>
 
+#include <algorithm>
 #include <cmath>
 #include <iostream>
 #include <nlohmann/json.hpp>
@@ -42,7 +43,9 @@ void refuse_idle_settings(const Arguments& arguments) {
 
 void require_one_source(const Arguments& arguments, const RunConfig& config) {
   const bool typed = arguments.has("--prompt");
-  if (typed && arguments.has("--data")) throw bad_input("", "--prompt and --data are given; one of them is possible");
+  const bool data = std::ranges::any_of(arguments.sources.settings,
+                                        [](const auto& setting) { return setting.first == "data.valid"; });
+  if (typed && data) throw bad_input("", "--prompt and --data are given; one of them is possible");
   if (!typed && config.data.valid.empty()) throw bad_input("", "--prompt TEXT or --data FILE is missing");
 }
 

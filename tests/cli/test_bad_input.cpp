@@ -364,7 +364,7 @@ std::vector<Case> all_cases() {
        },
        "tokenizer.json"},
       adapter("adapter_type", "\"LORA\"", "\"IA3\"", "peft_type"),
-      adapter("adapter_dora", "\"use_dora\": false", "\"use_dora\": true", "use_dora"),
+      adapter("adapter_dora", "\"use_dora\": false", "\"use_dora\": true", "lora_magnitude_vector is missing"),
       adapter("adapter_rank", "\"r\": 8", "\"r\": 9", "lora_A"),
       adapter("adapter_saved_modules", "\"modules_to_save\": null", "\"modules_to_save\": [\"lm_head\"]",
               "modules_to_save"),
