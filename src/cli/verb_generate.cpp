@@ -43,8 +43,9 @@ void refuse_idle_settings(const Arguments& arguments) {
 
 void require_one_source(const Arguments& arguments, const RunConfig& config) {
   const bool typed = arguments.has("--prompt");
-  const bool data = std::ranges::any_of(arguments.sources.settings,
-                                        [](const auto& setting) { return setting.first == "data.valid"; });
+  const auto is_data = [](const auto& given) { return given.first == "data.valid"; };
+  const ConfigSources& sources = arguments.sources;
+  const bool data = std::ranges::any_of(sources.settings, is_data) || std::ranges::any_of(sources.lists, is_data);
   if (typed && data) throw bad_input("", "--prompt and --data are given; one of them is possible");
   if (!typed && config.data.valid.empty()) throw bad_input("", "--prompt TEXT or --data FILE is missing");
 }
