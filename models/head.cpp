@@ -25,7 +25,7 @@ struct Head {
   double logit_scale = 1, softcap = 0;
 
   /// Writes the slope of the softcap, which backward needs, where it is defined.
-  void forward(const at::Tensor& normed_ND, at::Tensor& logits_NV, at::Tensor slope_NV) const {
+  void forward(const at::Tensor& normed_ND, at::Tensor& logits_NV, const at::Tensor& slope_NV) const {
     linear.forward(normed_ND, logits_NV, false);
     if (logit_scale != 1) logits_NV.mul_(logit_scale);
     if (softcap > 0) ops::softcap(softcap, logits_NV, slope_NV);

@@ -57,7 +57,7 @@ ops::AttentionOptions Attention::how() const {
           .softcap = o.attention_softcap};
 }
 
-void Attention::turn(at::Tensor x_THK, bool inverse) const {
+void Attention::turn(const at::Tensor& x_THK, bool inverse) const {
   const auto& [cos_PK, sin_PK] = context_.rotary_tables();
   if (!cos_PK.defined()) return;
   at::Tensor turned = x_THK.narrow(2, 0, 2 * cos_PK.size(1));

@@ -27,7 +27,7 @@ class Attention {
   at::Tensor by_head(const at::Tensor& x) const;
   at::Tensor attended(const Heads& heads) const;
   ops::AttentionOptions how() const;
-  void turn(at::Tensor x_THK, bool inverse) const;  ///< by the layer's angles, in place
+  void turn(const at::Tensor& x_THK, bool inverse) const;  ///< by the layer's angles, in place
   void rotate(const Heads& heads) const;
   void attend(at::Tensor o_THK) const;
   void rotate_back(const Heads& heads, const at::Tensor& dx, const at::Tensor& dprojected) const;
