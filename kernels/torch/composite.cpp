@@ -250,7 +250,7 @@ void add_weight_gradient(const at::Tensor& dy, const at::Tensor& x, at::Tensor& 
   if (dy.is_cuda() && dy.scalar_type() == at::kBFloat16 && dw.scalar_type() == at::kFloat)
     dw.add_(at::mm(dy.t(), x, at::kFloat));
   else
-    dw.addmm_(dy.t().to(dw.scalar_type()), x.to(dw.scalar_type()));
+    product(dy.t().to(dw.scalar_type()), x.to(dw.scalar_type()), dw, true);
 }
 
 }  // namespace finetune::ops

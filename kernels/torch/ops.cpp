@@ -53,6 +53,19 @@ std::int64_t fewest_product_rows(at::Device device) {
   return device.is_cpu() ? std::max<std::int64_t>(kFewest, 8 * at::get_num_threads()) : kFewest;
 }
 
+void product(const at::Tensor& x_TI, const at::Tensor& w_IO, at::Tensor& y_TO, bool accumulate) {
+  constexpr std::int64_t kDeepest = 512;  // up to some 800 none was seen to be cut
+  const std::int64_t depth = x_TI.size(1), slice = x_TI.is_cpu() ? kDeepest : std::max<std::int64_t>(1, depth);
+  for (std::int64_t first = 0; first < depth || first == 0; first += slice) {
+    const std::int64_t count = std::min(slice, depth - first);
+    const at::Tensor x = x_TI.narrow(1, first, count), w = w_IO.narrow(0, first, count);
+    if (first == 0 && !accumulate)
+      at::mm_out(y_TO, x, w);
+    else
+      at::addmm_out(y_TO, y_TO, x, w);
+  }
+}
+
 void cache_append(const at::Tensor& k_TGK, const at::Tensor& v_TGK, const CacheRows& rows, const CachedKeys& keys) {
   backend_for(Operation::decoding, k_TGK).cache_append(k_TGK, v_TGK, rows, keys);
 }

@@ -102,6 +102,10 @@ struct PackedMatrix {
 /// w [rows, columns] without gaps, the numbers in its dtype.
 void dequantize(const PackedMatrix& from, at::Tensor& w_OI);
 
+/// y (+)= x w. On the processor in slices of the depth I: MKL cuts a deep product of few outputs along its depth, into
+/// a part per thread, so that its bits would hang on the number of threads (tests/kernels/test_products.cpp).
+void product(const at::Tensor& x_TI, const at::Tensor& w_IO, at::Tensor& y_TO, bool accumulate);
+
 /// y (+)= x w^T + bias (may be undefined); a row's bits do not depend on the number of rows.
 void row_product(const at::Tensor& x_TI, const at::Tensor& w_OI, const at::Tensor& bias_O, at::Tensor& y_TO,
                  bool accumulate);

@@ -74,13 +74,8 @@ at::Tensor Linear::before_magnitudes(const at::Tensor& dy_TO) const {
 
 void Linear::multiply(const at::Tensor& x_TI, at::Tensor& y_TO, bool accumulate) const {
   const at::Tensor weight_IO = dense_weight().t();
-  if (accumulate)
-    at::addmm_out(y_TO, y_TO, x_TI, weight_IO);
-  else if (bias_O.defined())
-    at::addmm_out(y_TO, bias_O, x_TI, weight_IO);
-  else
-    at::mm_out(y_TO, x_TI, weight_IO);
-  if (accumulate && bias_O.defined()) y_TO.add_(bias_O);
+  ops::product(x_TI, weight_IO, y_TO, accumulate);
+  if (bias_O.defined()) y_TO.add_(bias_O);
 }
 
 // Module by module where they are packed.
@@ -110,7 +105,7 @@ std::int64_t Linear::outputs() const {
 
 void Linear::backward(const at::Tensor& x_TI, const at::Tensor& dy, at::Tensor dx_TI) const {
   const at::Tensor dy_TO = before_magnitudes(dy);
-  if (dx_TI.defined()) at::mm_out(dx_TI, dy_TO, dense_weight());
+  if (dx_TI.defined()) ops::product(dy_TO, dense_weight(), dx_TI, false);
   if (!adapters.empty()) {
     std::vector<ops::AdapterOutputGradient> outputs;
     for (const AdapterPlace& place : adapters) {
