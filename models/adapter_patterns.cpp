@@ -16,7 +16,7 @@ void for_each_pattern(const std::string& where, const nlohmann::ordered_json& co
                       const Visit& visit) {
   const ConfigReader patterns = ConfigReader(where, config).object(key);
   for (const auto& [pattern, value] : patterns.json().items())
-    visit(path_pattern(where, key, "(.*\\.)?(" + pattern + ")"), patterns, pattern);
+    visit(path_pattern(where, std::string("key ") + key, "(.*\\.)?(" + pattern + ")"), patterns, pattern);
 }
 
 }  // namespace

@@ -14,6 +14,8 @@
 namespace finetune {
 namespace {
 
+constexpr const char* kTargetModules = "key target_modules";
+
 using Matches = std::function<bool(const std::string& path)>;
 
 Matches match_names(const std::string& where, const nlohmann::ordered_json& list) {
@@ -39,8 +41,7 @@ std::function<bool(const std::string&)> path_pattern(const std::string& where, c
       pcre2_compile(reinterpret_cast<PCRE2_SPTR>(pattern.data()), pattern.size(),
                     PCRE2_UTF | PCRE2_ANCHORED | PCRE2_ENDANCHORED | PCRE2_NEVER_BACKSLASH_C, &code, &offset, nullptr),
       pcre2_code_free);
-  if (!compiled)
-    throw bad_input(where, "key " + key + " is not a valid pattern at character " + std::to_string(offset));
+  if (!compiled) throw bad_input(where, key + " is not a valid pattern at character " + std::to_string(offset));
   const std::shared_ptr<pcre2_match_data> data(pcre2_match_data_create(1, nullptr), pcre2_match_data_free);
   const std::shared_ptr<pcre2_match_context> limits(pcre2_match_context_create(nullptr), pcre2_match_context_free);
   pcre2_set_match_limit(limits.get(), 100'000);
@@ -48,7 +49,7 @@ std::function<bool(const std::string&)> path_pattern(const std::string& where, c
     const int found = pcre2_match(compiled.get(), reinterpret_cast<PCRE2_SPTR>(path.data()), path.size(), 0, 0,
                                   data.get(), limits.get());
     if (found < 0 && found != PCRE2_ERROR_NOMATCH)
-      throw bad_input(where, "key " + key + ": the pattern takes too long to match");
+      throw bad_input(where, key + ": the pattern takes too long to match");
     return found >= 0;
   };
 }
@@ -57,6 +58,28 @@ static std::vector<std::string> module_names(const DecoderOptions& model) {
   std::vector<std::string> names;
   for (const Projection p : projections_of(model).members()) names.emplace_back(name_of(p));
   return names;
+}
+
+// `key`: how the one who asks calls it.
+static ProjectionSet matched(const std::string& where, const std::string& key, const Matches& matches,
+                             const DecoderOptions& model) {
+  for (const std::string& module : {std::string("lm_head"), model.root + ".embed_tokens"}) {
+    if (matches(module)) throw bad_input(where, key + " names " + module + "; adapters on it cannot be read");
+  }
+  ProjectionSet set;
+  for (const Projection p : projections_of(model).members()) {
+    std::int64_t layers = 0;
+    for (std::int64_t layer = 0; layer < model.layers; ++layer) layers += matches(projection_path(model, layer, p));
+    if (layers != 0 && layers != model.layers) {
+      throw bad_input(where, key + " matches " + name_of(p) + " in " + std::to_string(layers) + " of " +
+                                 std::to_string(model.layers) + " layers; only adapters on all layers can be read");
+    }
+    if (layers != 0) set.add(p);
+  }
+  if (set.empty()) {
+    throw bad_input(where, key + " matches nothing in the model, which has " + join(module_names(model), ", "));
+  }
+  return set;
 }
 
 ProjectionSet resolve_targets(const DecoderOptions& model, const std::vector<std::string>& targets) {
@@ -71,7 +94,8 @@ ProjectionSet resolve_targets(const DecoderOptions& model, const std::vector<std
     if (target == "all-linear") {
       set = projections_of(model);
     } else if (target.starts_with("re:")) {
-      set = set | match_target_modules("train.lora.targets", target.substr(3), model);
+      const Matches matches = path_pattern("", "train.lora.targets", target.substr(3));
+      set = set | matched("", "train.lora.targets", matches, model);
     } else if (target == "attention" || target == "mlp") {
       add_where([&](Projection p) { return is_attention(p) == (target == "attention"); });
     } else if (std::ranges::none_of(members, [&](Projection p) { return target == name_of(p); })) {
@@ -96,27 +120,8 @@ ProjectionSet match_target_modules(const std::string& where, const nlohmann::ord
   }
   const Matches matches = target_modules.is_array()
                               ? match_names(where, target_modules)
-                              : path_pattern(where, "target_modules", target_modules.get<std::string>());
-  for (const std::string& module : {std::string("lm_head"), model.root + ".embed_tokens"}) {
-    if (matches(module))
-      throw bad_input(where, "key target_modules names " + module + "; adapters on it cannot be read");
-  }
-  ProjectionSet set;
-  for (const Projection p : projections_of(model).members()) {
-    std::int64_t layers = 0;
-    for (std::int64_t layer = 0; layer < model.layers; ++layer) layers += matches(projection_path(model, layer, p));
-    if (layers != 0 && layers != model.layers) {
-      throw bad_input(where, std::string("key target_modules matches ") + name_of(p) + " in " + std::to_string(layers) +
-                                 " of " + std::to_string(model.layers) +
-                                 " layers; only adapters on all layers can be read");
-    }
-    if (layers != 0) set.add(p);
-  }
-  if (set.empty()) {
-    throw bad_input(where,
-                    "key target_modules matches nothing in the model, which has " + join(module_names(model), ", "));
-  }
-  return set;
+                              : path_pattern(where, kTargetModules, target_modules.get<std::string>());
+  return matched(where, kTargetModules, matches, model);
 }
 
 std::vector<std::string> unmatched_modules(const nlohmann::ordered_json& target_modules, const DecoderOptions& model) {

@@ -22,8 +22,8 @@ ProjectionSet resolve_targets(const DecoderOptions& model, const std::vector<std
 ProjectionSet match_target_modules(const std::string& where, const nlohmann::ordered_json& target_modules,
                                    const DecoderOptions& model);
 
-/// Whether a pattern, which comes from `key` of a file, matches a whole module path; matching is bounded. Throws Error
-/// (bad_input) naming `where`, also while matching.
+/// Whether a pattern, which is the value of what `key` says, matches a whole module path; matching is bounded. Throws
+/// Error (bad_input) naming `where`, also while matching.
 std::function<bool(const std::string& path)> path_pattern(const std::string& where, const std::string& key,
                                                           const std::string& pattern);
 

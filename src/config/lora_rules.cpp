@@ -41,8 +41,6 @@ void check_lora(const RunConfig& config) {
     throw bad_input("", "train.lora.init: pissa and train.lora.dropout above 0 do not go together: leave one out");
   if (dora && pissa)
     throw bad_input("", "train.lora.dora and train.lora.init: pissa do not go together: leave one out");
-  if (pissa && config.model.adapter)
-    throw bad_input("", "train.lora.init: pissa begins a new adapter; model.adapter gives one that is there");
 }
 
 }  // namespace finetune

@@ -10,7 +10,7 @@ bool some_trial_is_dora(const RunConfig& config);
 bool some_trial_is_pissa(const RunConfig& config);
 
 /// Throws Error (bad_input) naming keys that do not go together: DoRA or PiSSA with dropout, which would have to drop
-/// from the base's input too, DoRA with PiSSA, PiSSA on an adapter that is there already.
+/// from the base's input too, and DoRA with PiSSA.
 void check_lora(const RunConfig& config);
 
 }  // namespace finetune

@@ -1,5 +1,6 @@
 #include "engine/adopt_adapter.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "core/error.h"
@@ -20,6 +21,8 @@ std::vector<std::string> names_in(const ProjectionSet& targets) {
 void adopt_adapter(RunConfig& config, const AdapterSpec& spec, const DecoderOptions& model) {
   LoraConfig& lora = config.train.lora;
   const auto expect = [&](const std::string& key, bool agrees, const std::string& value) {
+    if (std::ranges::find(config.search, key, &SearchParameter::name) != config.search.end())
+      throw bad_input("", "search." + key + " conflicts with model.adapter, which has " + value + " for all trials");
     if (config.is_given(key) && !agrees)
       throw bad_input("", key + " conflicts with model.adapter, which has " + value + "; leave " + key + " out");
   };
@@ -34,6 +37,7 @@ void adopt_adapter(RunConfig& config, const AdapterSpec& spec, const DecoderOpti
   expect("train.lora.alpha", lora.alpha == spec.alpha, alpha);
   expect("train.lora.alpha_over_rank", same_ratio, alpha + " and rank " + std::to_string(spec.rank));
   expect("train.lora.rslora", lora.rslora == spec.rslora, spec.rslora ? "rslora" : "no rslora");
+  expect("train.lora.init", lora.init == LoraInit::standard, "weights already");
   expect("train.lora.dora", lora.dora == spec.dora, spec.dora ? "DoRA" : "no DoRA");
   expect("train.lora.targets", same_targets, "targets " + join(names_in(spec.targets), ", "));
   lora.rank = spec.rank;

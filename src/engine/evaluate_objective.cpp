@@ -12,6 +12,8 @@ namespace {
 TrainConfig trial_of(const PeftAdapter* adapter, const TrainConfig& given) {
   TrainConfig config = given;
   config.method = TrainMethod::lora;
+  config.lora.init = LoraInit::standard;  // what a run's adapter began as is in it
+  config.lora.dora = adapter != nullptr && adapter->spec.dora;
   if (adapter == nullptr) return config;
   config.lora.rank = adapter->spec.rank;
   config.lora.alpha = adapter->spec.alpha;
@@ -33,9 +35,12 @@ EvalResult evaluate_objective(Session& session) {
   const ops::UseKernels kernels(model.kernels);
   const auto losses = reference->answer_losses(examples, session.tokens_per_pass);
   for (std::size_t i = 0; i < examples.size(); ++i) examples[i].reference = losses[i];
-  const auto store = make_lora_store(
-      base, {.slots = 1, .max_rank = config.lora.rank, .targets = resolve_targets(base.options, config.lora.targets)},
-      adapter != nullptr ? &adapter->tensors : nullptr);
+  const auto store = make_lora_store(base,
+                                     {.slots = 1,
+                                      .max_rank = config.lora.rank,
+                                      .targets = resolve_targets(base.options, config.lora.targets),
+                                      .magnitudes = config.lora.dora},
+                                     adapter != nullptr ? &adapter->tensors : nullptr);
   PackedTrainer trainer(*store, examples, examples,
                         {.tokens_per_pass = session.tokens_per_pass,
                          .objective = &objective_named(to_text(config.objective)),

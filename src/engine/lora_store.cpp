@@ -25,6 +25,7 @@ class LoraStore : public ParameterStore {
   void initialize(std::int64_t slot, const TrainConfig& config) override {
     set_optimizer_steps(slot, 0);
     const SlotOptions own = slot_options(config);
+    TORCH_CHECK(!own.pissa || options_.principal, "a trial that begins as pissa, and no principal parts");
     if (start_)
       bank_.load(slot, own, *start_);
     else if (own.pissa)

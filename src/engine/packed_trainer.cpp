@@ -105,6 +105,12 @@ std::vector<PackTrial> PackedTrainer::packed_of(std::span<Resident* const> trial
   return packed;
 }
 
+std::vector<PackTrial> PackedTrainer::undisturbed(std::span<Resident* const> trials) {
+  std::vector<PackTrial> packed = packed_of(trials);
+  for (PackTrial& trial : packed) trial.dropout = trial.neftune = 0;
+  return packed;
+}
+
 void PackedTrainer::share(std::size_t lanes) {
   if (!device_.is_cpu() || options_.threads == 0) return;
   set_thread_count(std::max(1, options_.threads / static_cast<int>(lanes)));

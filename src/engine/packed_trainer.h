@@ -133,6 +133,8 @@ class PackedTrainer : public Lane {
   Resident& place(TrialId id, const TrainConfig& config, PackTrial packed);
   void configure(Resident& trial, const TrainConfig& config);
   static std::vector<PackTrial> packed_of(std::span<Resident* const> trials);
+  /// As they are evaluated: nothing is dropped, and there is no noise.
+  static std::vector<PackTrial> undisturbed(std::span<Resident* const> trials);
   double divisor_of(const Batch& batch) const;
   std::vector<double> divergences(std::span<Resident* const> trials, std::span<const Batch> batches);
   std::vector<double> round_divergences(std::span<Resident* const> trials, std::span<const Batch> batches);

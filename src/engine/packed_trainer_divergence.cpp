@@ -23,8 +23,7 @@ std::vector<double> PackedTrainer::divergences(std::span<Resident* const> trials
   const auto compute = [this](std::span<const Example> fresh) {
     return options_.reference->answer_losses(fresh, planner_.tokens_per_pass(), options_.interrupted);
   };
-  std::vector<PackTrial> packed = packed_of(trials);
-  for (PackTrial& trial : packed) trial.dropout = 0;
+  const std::vector<PackTrial> packed = undisturbed(trials);
   const std::int64_t slot = packed.front().slot;
   const DecoderBase& base = store_.base(slot);
   at::Tensor nll_N =

@@ -124,8 +124,7 @@ bool PackedTrainer::wants_figures(const EvalRequest& request, MetricSource sourc
 
 std::vector<EvalResult> PackedTrainer::losses(std::span<Resident* const> trials, const EvalRequest& request) {
   const Batch& batch = request.test ? test_ : valid_;
-  std::vector<PackTrial> packed = packed_of(trials);
-  for (PackTrial& trial : packed) trial.dropout = trial.neftune = 0;
+  const std::vector<PackTrial> packed = undisturbed(trials);
   const std::vector<Batch> batches(trials.size(), batch);
   const std::vector<std::vector<std::int64_t>> lengths(trials.size(), batch.lengths());
   const DecoderBase& base = store_.base(packed.front().slot);

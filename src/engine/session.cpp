@@ -2,10 +2,8 @@
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
-#include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <cstdio>
 
@@ -97,26 +95,6 @@ void check_labels_of(const Session& session) {
 
 constexpr std::int64_t kMostThreads = 1024;
 
-// The singular values that trials begin with, once for each device.
-void find_principal_parts(Session& session) {
-  if (!some_trial_is_pissa(session.config)) return;
-  OpenedModel& model = session.model;
-  const StoreOptions options = store_options(session, 1);
-  const auto begun = std::chrono::steady_clock::now();
-  for (std::size_t lane = 0; lane < model.bases.size(); ++lane) {
-    const auto same = std::find(model.devices.begin(), model.devices.begin() + static_cast<std::ptrdiff_t>(lane),
-                                model.devices[lane]) -
-                      model.devices.begin();
-    model.principal.push_back(static_cast<std::size_t>(same) < lane
-                                  ? model.principal[static_cast<std::size_t>(same)]
-                                  : std::make_shared<const PrincipalParts>(
-                                        principal_parts(model.bases[lane], options.targets, options.max_rank / 2)));
-  }
-  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
-  const auto matrices = model.checkpoint.options.layers * std::ssize(options.targets.members());
-  session.notes.push_back(fmt::format("pissa: singular values of {} matrices in {:.1f} s", matrices, seconds));
-}
-
 void settle_sizes(Session& session) {
   const OpenedModel& model = session.model;
   const bool some_cpu = std::ranges::any_of(model.devices, [](const at::Device& device) { return device.is_cpu(); });
@@ -151,7 +129,6 @@ Session open_session(RunConfig config, const DataUse& use) {
   check_labels_of(session);
   if (use.trains) note_searched_measure(session);
   copy_to_devices(session.model);
-  if (use.trains) find_principal_parts(session);
   settle_sizes(session);
   return session;
 }

@@ -9,7 +9,7 @@
 #include "core/error.h"
 #include "engine/admission.h"
 #include "engine/devices.h"
-#include "engine/reference.h"
+#include "engine/starts.h"
 #include "host/forecast.h"
 #include "host/recorded_study.h"
 #include "host/run_paths.h"
@@ -116,7 +116,7 @@ ComparisonTable compare(RunConfig config, CompareOptions options, const CompareH
   const std::int64_t widest = *std::max_element(options.widths.begin(), options.widths.end());
   settle_lanes(session, widest, kMeasuringSeconds);
   check_memory(session, widest);
-  set_references(session);
+  compute_starts(session);
   std::vector<LaneParts> lanes = make_lanes(session, widest);
   const FileLock lock = begin_folder(session);
   describe_session(session);

@@ -10,8 +10,8 @@
 #include "core/folders.h"
 #include "core/strict_json.h"
 #include "core/text.h"
-#include "engine/reference.h"
 #include "engine/schedule.h"
+#include "engine/starts.h"
 #include "host/conduct.h"
 #include "host/forecast.h"
 #include "host/recorded_study.h"
@@ -104,7 +104,7 @@ Resumed resume(const std::string& folder, const StudyHooks& hooks, const ResumeO
   facts.require_same_processor(session, options.elsewhere);
   const LaneCosts costs = settle_lanes(session, searches ? *session.config.tune.concurrent : 1, kMeasuringSeconds);
   announce(session, costs, *from, searches);
-  set_references(session);
+  compute_starts(session);
   if (hooks.on_begin) hooks.on_begin(study_plan(session.config));
   if (searches) return {.study = conduct_tune(session, hooks, past, from)};
   return {.trained = conduct_train(session, hooks, from)};

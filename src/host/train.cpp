@@ -1,7 +1,7 @@
 #include "host/train.h"
 
 #include "core/error.h"
-#include "engine/reference.h"
+#include "engine/starts.h"
 #include "host/conduct.h"
 #include "host/forecast.h"
 #include "host/run_paths.h"
@@ -20,7 +20,7 @@ TrainResult train(RunConfig config, const StudyHooks& hooks, bool overwrite) {
   const LaneCosts costs = settle_lanes(session, 1, kMeasuringSeconds);
   describe_session(session);
   for (const auto& line : forecast_lines(make_forecast(session, costs, 1, false))) session.say(line);
-  set_references(session);
+  compute_starts(session);
   const FileLock lock = begin_folder(session);
   if (hooks.on_begin) hooks.on_begin(study_plan(session.config));
   return conduct_train(session, hooks, std::nullopt);

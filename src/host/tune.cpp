@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 
 #include "engine/admission.h"
-#include "engine/reference.h"
+#include "engine/starts.h"
 #include "host/conduct.h"
 #include "host/forecast.h"
 #include "host/replay_source.h"
@@ -41,7 +41,7 @@ ReportFacts tune(RunConfig config, const StudyHooks& hooks, bool overwrite) {
   if (const auto moved = describe_first_look(session.config)) session.notes.push_back(*moved);
   session.config.tune.concurrent = resident;
   announce(session, costs, resident);
-  set_references(session);
+  compute_starts(session);
   const FileLock lock = begin_folder(session);
   if (hooks.on_begin) hooks.on_begin(study_plan(session.config));
   return conduct_tune(session, hooks, past, std::nullopt);

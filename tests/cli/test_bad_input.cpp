@@ -234,6 +234,37 @@ std::vector<Case> all_cases() {
       setting("search_value_not_allowed", "search.train.lora.rank={choices: [8, 0]}", "train.lora.rank"),
       setting("search_whole_as_real", "search.train.batch_size={low: 1, high: 4}", "int: true"),
       setting("objective_unknown", "train.objective=ppo", "train.objective is ppo"),
+      {"dora_dropout",
+       [](const Fixture& f) { return f.tune("--set train.lora.dora=true --set train.lora.dropout=0.1"); },
+       "train.lora.dora and train.lora.dropout above 0"},
+      {"dora_dropout_searched",
+       [](const Fixture& f) {
+         return f.tune(
+             "--set 'search.train.lora.dora={choices: [false, true]}' --set 'search.train.lora.dropout={low: 0, high: "
+             "0.2}'");
+       },
+       "train.lora.dora and train.lora.dropout above 0"},
+      {"pissa_dropout",
+       [](const Fixture& f) { return f.tune("--set train.lora.init=pissa --set train.lora.dropout=0.1"); },
+       "train.lora.init: pissa and train.lora.dropout above 0"},
+      {"pissa_dora", [](const Fixture& f) { return f.tune("--set train.lora.init=pissa --set train.lora.dora=true"); },
+       "train.lora.dora and train.lora.init: pissa"},
+      {"pissa_adapter",
+       [](const Fixture& f) {
+         return f.tune("--set train.lora.init=pissa --set model.adapter='" + f.path("adapter") + "'");
+       },
+       "train.lora.init conflicts with model.adapter"},
+      {"adapter_rank_searched",
+       [](const Fixture& f) {
+         return f.tune("--set 'search.train.lora.rank={choices: [4, 8]}' --set model.adapter='" + f.path("adapter") +
+                       "'");
+       },
+       "search.train.lora.rank conflicts with model.adapter"},
+      setting("init_unknown", "train.lora.init=olora", "train.lora.init is olora; allowed: default, pissa"),
+      setting("rate_ratio_zero", "train.lora.rate_ratio=0", "train.lora.rate_ratio"),
+      setting("neftune_negative", "train.neftune=-1", "train.neftune"),
+      setting("targets_pattern", "train.lora.targets=[\"re:model.(\"]", "train.lora.targets is not a valid pattern"),
+      setting("targets_pattern_of_nothing", "train.lora.targets=[\"re:h.*\"]", "train.lora.targets matches nothing"),
       setting("beta_not_positive", "train.beta=0", "train.beta"),
       setting("beta_of_sft", "train.beta=0.3", "train.beta has no meaning with train.objective: sft"),
       setting("gamma_of_dpo", "train.objective=dpo' --set 'train.gamma=1", "train.gamma has no meaning"),

@@ -50,5 +50,20 @@ TEST(AdoptAdapter, EqualNumbersAreNoConflictAndOthersAreNamed) {
   EXPECT_TRUE(said({"mlp"}, {.rslora = false}, {"rslora"}).starts_with("train.lora.rslora conflicts"));
 }
 
+// What an adapter has is the same for all trials.
+TEST(AdoptAdapter, WhatItHasIsNotSearched) {
+  for (const char* key : {"rank", "alpha", "alpha_over_rank", "rslora", "init", "dora", "targets"}) {
+    RunConfig config;
+    config.search.push_back({.name = std::string("train.lora.") + key, .choices = {std::int64_t{4}}});
+    AdapterSpec spec{.rank = 8, .alpha = 12};
+    try {
+      adopt_adapter(config, spec, {});
+      ADD_FAILURE() << key;
+    } catch (const Error& error) {
+      EXPECT_TRUE(std::string(error.what()).starts_with(std::string("search.train.lora.") + key + " conflicts")) << key;
+    }
+  }
+}
+
 }  // namespace
 }  // namespace finetune::testing
