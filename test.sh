@@ -7,6 +7,8 @@ cd "$(dirname "$0")"
 select=() target=all
 if [ $# -gt 0 ]; then select=(-L "^($1)\$"); fi
 if [ "${1:-}" = fast ]; then target=fast_tests; fi
-./setup.sh --tests --target "$target"
+parquet=()
+if [ "$(uname -m)" = x86_64 ]; then parquet=(--parquet); fi  # elsewhere its tests are skipped
+./setup.sh --tests "${parquet[@]}" --target "$target"
 if [ "$target" = all ]; then tests/fuzz/build.sh; fi  # before the clock of a test runs
 exec tests/ctest.sh build "${select[@]}"

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
 #include <set>
 #include <sstream>
 
@@ -348,6 +349,18 @@ TEST(Program, JsonIsOneObjectOnStdout) {
   EXPECT_TRUE(
       object("export " + model + " --adapter '" + fixture.path("out/best") + "' --out '" + fixture.path("merged") + "'")
           .is_object());
+}
+
+// The reader of Parquet stands beside the program; one that lies elsewhere has none.
+TEST(Program, WithoutItsReaderParquetIsRefusedByTheWordThatFetchesIt) {
+  const Fixture fixture;
+  fixture.write("rows.parquet", "PAR1");
+  std::filesystem::copy_file(program_path(), fixture.path("alone"));
+  const Outcome outcome = run_command("'" + fixture.path("alone") + "' eval --model '" + fixture.path("model") +
+                                      "' --data '" + fixture.path("rows.parquet") + "'");
+  EXPECT_EQ(outcome.code, 2);
+  EXPECT_NE(outcome.text.find("rows.parquet: this build reads no Parquet; run ./setup.sh --parquet"), std::string::npos)
+      << outcome.text;
 }
 
 }  // namespace

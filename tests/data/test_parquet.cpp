@@ -97,12 +97,5 @@ TEST_F(Parquet, GoesThroughDamageAnywhereWithoutACrash) {
   }
 }
 
-TEST(ParquetWithout, IsRefusedWithTheWord) {
-  if (fs::exists(fs::path(build_dir()) / "libfinetune_parquet.so")) GTEST_SKIP() << "this build reads Parquet";
-  const Rows rows = rows_of(golden("chats.parquet"));
-  ASSERT_EQ(rows.size(), 1u);
-  EXPECT_TRUE(rows[0].starts_with("error : this build reads no Parquet; run ./setup.sh --parquet")) << rows[0];
-}
-
 }  // namespace
 }  // namespace finetune::testing
