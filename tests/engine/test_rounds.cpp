@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <set>
 
 #include "core/random.h"
@@ -65,6 +66,47 @@ void expect_same_bytes(const RoundPlan& a, const RoundPlan& b) {
     EXPECT_EQ(a.batches[i].tokens, b.batches[i].tokens);
     EXPECT_EQ(a.batches[i].loss_tokens, b.batches[i].loss_tokens);
   }
+}
+
+// NEFTune's noise (Jain et al., 2023): within alpha / sqrt(tokens x width) of each example, a trial's own whoever is in
+// the pass, none for a trial without, and of another step another.
+TEST(Noise, IsOfATrialItsStepAndItsExamples) {
+  const std::vector<Example> data = examples(9, 12);
+  const PackModel model{.width = 6};
+  const auto plan_of = [&](const std::vector<PackTrial>& trials) {
+    return RoundPlanner(data, {.tokens_per_pass = 1000, .fewest_rows = 16, .model = model}).take(trials);
+  };
+  std::vector<PackTrial> trials = round(3);
+  trials[1].neftune = 5;
+  const RoundPlan together = plan_of(trials), alone = plan_of({trials[1]});
+  ASSERT_EQ(together.passes.size(), 1u);
+  const PackData &all = together.passes[0].data, &own = alone.passes[0].data;
+  ASSERT_EQ(std::ssize(all.noise), std::ssize(all.ids) * model.width);
+  const auto of_group = [&](const PackData& data, std::size_t group) {
+    const auto begin = data.noise.begin() + data.groups[group].begin * model.width;
+    return std::vector<float>(begin, begin + (data.groups[group].end - data.groups[group].begin) * model.width);
+  };
+  EXPECT_EQ(of_group(all, 1), of_group(own, 0));
+  for (const std::size_t other : {0u, 2u})
+    for (const float value : of_group(all, other)) EXPECT_EQ(value, 0);
+  double sum = 0, largest = 0;
+  for (std::size_t s = 0; s + 1 < own.bounds.size() && own.bounds[s] < own.groups[0].end; ++s) {
+    const double size = 5 / std::sqrt(static_cast<double>((own.bounds[s + 1] - own.bounds[s]) * model.width));
+    for (std::int64_t i = own.bounds[s] * model.width; i < own.bounds[s + 1] * model.width; ++i) {
+      const double share = static_cast<double>(own.noise[static_cast<std::size_t>(i)]) / size;
+      EXPECT_LE(std::abs(share), 1);
+      sum += share;
+      largest = std::max(largest, std::abs(share));
+    }
+  }
+  const double count = static_cast<double>(of_group(own, 0).size());
+  EXPECT_GT(largest, 0.9);                                           // of some hundred uniform numbers
+  EXPECT_LT(std::abs(sum / count), 3 * std::sqrt(1 / (3 * count)));  // three standard errors of their mean
+  PackTrial later = trials[1];
+  ++later.step;
+  const RoundPlan next = plan_of({later});
+  EXPECT_NE(of_group(own, 0), of_group(next.passes[0].data, 0));
+  EXPECT_TRUE(plan_of({trials[0]}).passes[0].data.noise.empty());
 }
 
 // Trials of one seed and batch size that differ in their shares of two parts.

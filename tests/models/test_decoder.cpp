@@ -199,6 +199,29 @@ TEST_P(DecoderTest, FullGradientsEqualAutograd) {
   }
 }
 
+// Noise is of what the embedding module gives: behind Gemma's factor, before Granite's.
+TEST(NoiseTest, StandsWhereTheEmbeddingModuleEnds) {
+  for (const bool outside : {false, true}) {
+    DecoderOptions o = tiny_options();
+    o.embedding_scale = 4.5;
+    o.scaled_outside = outside;
+    DecoderBase base = tiny_base(o, at::kDouble);
+    std::vector<Example> examples = tiny_examples({9}, o.vocab_size);
+    for (std::size_t i = 0; i < 9; ++i) examples[0].ids[i] = static_cast<std::int32_t>(i);  // each token once
+    const PackTrial trial;
+    const Batch batch(examples);
+    const std::vector<std::vector<std::int64_t>> lengths{batch.lengths()};
+    BuiltPack built = build_pack(plan_passes(lengths, 100)[0], std::span(&trial, 1), std::span(&batch, 1), at::kCPU);
+    built.pack.noise_TD = at::randn({built.pack.tokens, o.width}, at::kDouble);
+    DecoderWorkspace workspace;
+    const at::Tensor noisy = evaluate_pack(base, built.pack, nullptr, workspace).nll_N;
+    const at::Tensor noise = built.pack.noise_TD.narrow(0, 0, 9) / (outside ? 1 : o.embedding_scale);
+    base.embed_VD.narrow(0, 0, 9).add_(noise);
+    built.pack.noise_TD = at::Tensor();
+    EXPECT_TRUE(same(noisy, evaluate_pack(base, built.pack, nullptr, workspace).nll_N)) << outside;
+  }
+}
+
 // An objective over pairs, as preference losses are: an example's two sequences, with summed losses n and those of a
 // reference model r, add -log sigmoid(beta ((n[1] - r[1]) - (n[0] - r[0]))).
 class PairObjective : public Objective {
