@@ -160,6 +160,7 @@ TEST_P(LoraParity, TwentySteps) {
   train_and_compare(trainer, config, golden);
   if (pissa) return;
   const PeftAdapter expected = load_peft_adapter(golden_path(folder + "/final"), model.options);
+  EXPECT_TRUE(near(probe_loss(model, &expected, held_out), golden.at("valid_loss").get<double>(), kParity));
   const AdapterTensors actual = store->adapter_of(dynamic_cast<const TorchImage&>(*trainer.capture({0})).slot, config);
   for (std::int64_t layer = 0; layer < model.options.layers; ++layer) {
     for (const Projection projection : initial.spec.targets.members()) {

@@ -213,26 +213,18 @@ TEST_P(Goldens, IdsAreThoseOfTransformers) {
   const auto folder = golden_path("models") / GetParam().substr(0, GetParam().find('+'));
   const BaseModel model = load_checkpoint(folder, at::kFloat);
   const DecoderBase base = make_base(model, at::kCPU);
-  std::optional<AdapterBank> bank;
-  std::vector<AdapterChoice> adapters(1);
-  if (GetParam().find('+') != std::string::npos) {
-    const auto path = golden_path("lora") / GetParam().substr(GetParam().find('+') + 1) / "final";
-    const PeftAdapter adapter = load_peft_adapter(path, model.options);
-    const AdapterSpec& spec = adapter.spec;
-    bank.emplace(model.options, BankOptions{.slots = 1, .rank = computed_rank(spec.rank), .targets = spec.targets},
-                 at::kCPU);
-    bank->load(0, {.rank = spec.rank, .targets = spec.targets}, adapter.tensors);
-    adapters[0] = {.slot = 0,
-                   .rank = computed_rank(spec.rank),
-                   .scale = static_cast<float>(adapter_scale(spec.alpha, spec.rank, spec.rslora)),
-                   .targets = spec.targets};
-  }
+  std::optional<PeftAdapter> adapter;
+  if (GetParam().find('+') != std::string::npos)
+    adapter =
+        load_peft_adapter(golden_path("lora") / GetParam().substr(GetParam().find('+') + 1) / "final", model.options);
+  const SingleAdapter single(base, adapter ? &*adapter : nullptr);
+  const AdapterChoice choice = choice_of(single.trial());
   std::vector<Prompt> prompts;
   for (const auto& ids : golden.at("prompts")) prompts.push_back({0, ids.get<Ids>()});
   GenerateOptions options;
   options.max_new_tokens = golden.at("max_new_tokens").get<std::int64_t>();
   options.end_ids = golden.at("end_ids").get<Ids>();
-  const auto ids = generate(base, bank ? &*bank : nullptr, adapters, prompts, options);
+  const auto ids = generate(base, single.bank(), std::span(&choice, 1), prompts, options);
   const auto& expected = golden.at("ids").at(GetParam());
   std::size_t compared = 0;
   for (std::size_t i = 0; i < prompts.size(); ++i) {
