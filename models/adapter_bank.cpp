@@ -13,7 +13,7 @@ AdapterBank::AdapterBank(const DecoderOptions& model, const BankOptions& options
     : model_(model), options_(options) {
   options_.rank = computed_rank(options.rank);
   places_.resize(static_cast<std::size_t>(model.layers));
-  std::int64_t outputs = 0;
+  std::int64_t outputs = 0, modules = 0;
   for (auto& layer : places_) {
     for (const Projection projection : options.targets.members()) {
       const std::int64_t out = projection_out(model, projection);
@@ -24,13 +24,18 @@ AdapterBank::AdapterBank(const DecoderOptions& model, const BankOptions& options
       layer[projection].m = parameters_;
       parameters_ += options_.magnitudes ? out : 0;
       layer[projection].output = outputs;
+      layer[projection].module = modules++;
       outputs += out;
     }
   }
+  embed_ = parameters_;
+  head_ = embed_ + saved_parameters(model, {.embed_tokens = options.saved.embed_tokens});
+  parameters_ += saved_parameters(model, options.saved);
   const auto storage = at::TensorOptions().dtype(options_.dtype).device(device);
   for (auto* tensor : {&params_SP, &grads_SP, &first_SP, &second_SP}) {
     *tensor = at::zeros({options_.slots, parameters_}, storage);
   }
+  if (options_.scales) scales_MS_ = at::zeros({modules, options_.slots}, storage.dtype(at::kFloat));
   if (!options_.magnitudes) return;
   factors_SM_ = at::ones({options_.slots, outputs}, storage);
   inverse_norms_SM_ = at::ones({options_.slots, outputs}, storage);
@@ -56,6 +61,28 @@ at::Tensor AdapterBank::view(const at::Tensor& storage_SP, std::int64_t layer, P
              : storage_SP.as_strided({options_.slots, out, options_.rank}, {parameters_, options_.rank, 1}, at_place.b);
 }
 
+at::Tensor AdapterBank::module(const at::Tensor& storage_SP, std::int64_t slot, std::int64_t offset) const {
+  return storage_SP.select(0, slot)
+      .narrow(0, offset, model_.vocab_size * model_.width)
+      .view({model_.vocab_size, model_.width});
+}
+
+void AdapterBank::set_scales(std::int64_t slot, const SlotOptions& options) {
+  if (!options_.scales) return;
+  const at::Tensor scales_M = at::zeros({scales_MS_.size(0)}, at::kFloat);
+  for (std::int64_t layer = 0; layer < model_.layers; ++layer) {
+    for (const Projection p : options.targets.members())
+      scales_M.data_ptr<float>()[place(layer, p).module] = static_cast<float>(options.module(layer, p).scale);
+  }
+  scales_MS_.select(1, slot).copy_(scales_M);
+}
+
+void AdapterBank::put_saved(std::int64_t slot, const SlotOptions& options, const at::Tensor& embed,
+                            const at::Tensor& head) {
+  if (options.saved.embed_tokens) embed_VD(slot).copy_(embed);
+  if (options.saved.lm_head) head_VD(slot).copy_(head);
+}
+
 void AdapterBank::initialize(std::int64_t slot, const SlotOptions& options, std::uint64_t seed) {
   at::Tensor row_P = at::zeros({parameters_}, at::kFloat);
   float* row = row_P.data_ptr<float>();
@@ -70,7 +97,8 @@ void AdapterBank::initialize(std::int64_t slot, const SlotOptions& options, std:
       const double bound = 1.0 / std::sqrt(static_cast<double>(in));
       Random random(seed, Purpose::init, static_cast<std::uint64_t>(projection_key(layer, projection)));
       float* a = row + place(layer, projection).a;
-      for (std::int64_t k = 0; k < options.rank * in; ++k) a[k] = static_cast<float>(random.uniform(-bound, bound));
+      const std::int64_t rank = options.module(layer, projection).rank;
+      for (std::int64_t k = 0; k < rank * in; ++k) a[k] = static_cast<float>(random.uniform(-bound, bound));
     }
   });
   params_SP.select(0, slot).copy_(row_P);
@@ -82,11 +110,13 @@ void AdapterBank::load(std::int64_t slot, const SlotOptions& options, const Adap
   for (std::int64_t layer = 0; layer < model_.layers; ++layer) {
     for (const Projection projection : options.targets.members()) {
       const auto& [a_RD, b_OR, m_O] = adapter.at(layer, projection);
-      a_SRD(layer, projection).select(0, slot).narrow(0, 0, options.rank).copy_(a_RD);
-      b_SOR(layer, projection).select(0, slot).narrow(1, 0, options.rank).copy_(b_OR);
+      const std::int64_t rank = options.module(layer, projection).rank;
+      a_SRD(layer, projection).select(0, slot).narrow(0, 0, rank).copy_(a_RD);
+      b_SOR(layer, projection).select(0, slot).narrow(1, 0, rank).copy_(b_OR);
       if (options.dora) m_SO(layer, projection).select(0, slot).copy_(m_O);
     }
   }
+  put_saved(slot, options, adapter.embed_VD, adapter.head_VD);
 }
 
 AdapterTensors AdapterBank::extract(std::int64_t slot, const SlotOptions& options) const {
@@ -94,12 +124,14 @@ AdapterTensors AdapterBank::extract(std::int64_t slot, const SlotOptions& option
   for (std::int64_t layer = 0; layer < model_.layers; ++layer) {
     for (const Projection projection : options.targets.members()) {
       auto& [a_RD, b_OR, m_O] = adapter.at(layer, projection);
-      const std::int64_t rank = options.stored_rank();
+      const std::int64_t rank = options.pissa ? options.stored_rank() : options.module(layer, projection).rank;
       a_RD = a_SRD(layer, projection).select(0, slot).narrow(0, 0, rank).cpu().contiguous().clone();
       b_OR = b_SOR(layer, projection).select(0, slot).narrow(1, 0, rank).cpu().contiguous().clone();
       if (options.dora) m_O = m_SO(layer, projection).select(0, slot).cpu().contiguous().clone();
     }
   }
+  if (options.saved.embed_tokens) adapter.embed_VD = embed_VD(slot).cpu().clone();
+  if (options.saved.lm_head) adapter.head_VD = head_VD(slot).cpu().clone();
   return adapter;
 }
 
@@ -118,6 +150,7 @@ std::vector<kernels::ParameterRange> AdapterBank::ranges(double ratio) const {
       ranges.push_back({own.b, own.m + (options_.magnitudes ? out : 0), ratio});
     }
   }
+  if (!options_.saved.empty()) ranges.push_back({embed_, parameters_});
   return ranges;
 }
 
@@ -134,6 +167,11 @@ std::vector<ops::Piece> AdapterBank::pieces(const SlotOptions& options) const {
         pieces.push_back({.offset = place(layer, projection).m, .rows = 1, .length = out, .stride = out});
     }
   }
+  const auto add_module = [&](std::int64_t offset) {
+    pieces.push_back({.offset = offset, .rows = model_.vocab_size, .length = model_.width, .stride = model_.width});
+  };
+  if (options.saved.embed_tokens) add_module(embed_);
+  if (options.saved.lm_head) add_module(head_);
   return pieces;
 }
 

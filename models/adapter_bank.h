@@ -2,6 +2,7 @@
 // storage, so a clone is a row copy, an optimizer step one launch over rows, and a trial's norm a reduction of its row.
 //
 // Shapes: S slots, P parameters of a slot, R stored rank, D_in/D_out features of a projection.
+// V vocabulary, D width of the model.
 // Ranks below R are zero rows of a and zero columns of b; only the trial's own rank (rounded up to 16) is computed.
 #pragma once
 
@@ -14,6 +15,7 @@
 #include "kernels/torch/ops.h"
 #include "models/decoder_options.h"
 #include "models/peft.h"
+#include "models/saved_modules.h"
 
 namespace finetune {
 
@@ -24,17 +26,24 @@ struct BankOptions {
   ProjectionSet targets;              ///< union over all trials
   at::ScalarType dtype = at::kFloat;  ///< fp64 in tests of gradients
   bool magnitudes = false;            ///< some trial has them
+  SavedModules saved = {};            ///< union over all trials
+  bool scales = false;                ///< some trial has modules of another rank or scale than the rest
 };
 
 /// What a trial trains, as the bank needs to know it.
 struct SlotOptions {
-  std::int64_t rank = 16;
+  std::int64_t rank = 16;  ///< the largest of any module
   ProjectionSet targets;
   double scale = 1;   ///< alpha / r or alpha / sqrt(r)
   bool dora = false;  ///< magnitudes (models/dora.h)
   bool pissa =
       false;  ///< rows of a and columns of b behind `rank` take the principal part off the base (models/pissa.h)
+  SavedModules saved = {};   ///< of which it trains copies
+  ModuleRanks modules = {};  ///< empty: all have `rank` and `scale`
 
+  ModuleRank module(std::int64_t layer, Projection p) const {
+    return modules.empty() ? ModuleRank{rank, scale} : modules[static_cast<std::size_t>(layer)][p];
+  }
   std::int64_t stored_rank() const { return pissa ? 2 * rank : rank; }
   bool operator==(const SlotOptions&) const = default;
 };
@@ -45,6 +54,10 @@ class AdapterBank {
 
   /// a uniform in +-1/sqrt(D_in) keyed on (seed, layer, projection, element), b zero; gradients and moments zero.
   void initialize(std::int64_t slot, const SlotOptions& options, std::uint64_t seed);
+  /// The scales of the slot's modules, where options.scales; before a pass over it.
+  void set_scales(std::int64_t slot, const SlotOptions& options);
+  /// Copies of modules as they begin, of those that the slot trains.
+  void put_saved(std::int64_t slot, const SlotOptions& options, const at::Tensor& embed_VD, const at::Tensor& head_VD);
   /// The slot's adapter from a PEFT adapter; gradients and moments zero.
   void load(std::int64_t slot, const SlotOptions& options, const AdapterTensors& adapter);
   /// The slot's adapter, trimmed to its rank, on the CPU.
@@ -63,15 +76,25 @@ class AdapterBank {
   bool has_magnitudes() const { return options_.magnitudes; }
   at::Tensor m_SO(std::int64_t layer, Projection p) const { return magnitudes(params_SP, layer, p); }
   at::Tensor grad_m_SO(std::int64_t layer, Projection p) const { return magnitudes(grads_SP, layer, p); }
+  /// Undefined where a slot has one scale.
+  at::Tensor scale_S(std::int64_t layer, Projection p) const {
+    return options_.scales ? scales_MS_.select(0, place(layer, p).module) : at::Tensor();
+  }
+  SavedModules saved() const { return options_.saved; }
+  at::Tensor embed_VD(std::int64_t slot) const { return module(params_SP, slot, embed_); }
+  at::Tensor head_VD(std::int64_t slot) const { return module(params_SP, slot, head_); }
+  at::Tensor grad_embed_VD(std::int64_t slot) const { return module(grads_SP, slot, embed_); }
+  at::Tensor grad_head_VD(std::int64_t slot) const { return module(grads_SP, slot, head_); }
   /// m over the norm of the adapted weight's rows, and one over that norm: kept up to date by refresh_magnitudes.
   at::Tensor factor_SO(std::int64_t layer, Projection p) const { return derived(factors_SM_, layer, p); }
   at::Tensor inverse_norm_SO(std::int64_t layer, Projection p) const { return derived(inverse_norms_SM_, layer, p); }
 
-  /// The matrices of a slot with its computed rank, in a fixed order: what the gradient norm is summed over.
+  /// The matrices of a slot, adapters with their computed rank, in a fixed order: what the gradient norm is summed
+  /// over.
   std::vector<ops::Piece> pieces(const SlotOptions& options) const;
 
-  /// All parameters of a slot: those of a at the slot's learning rate, those of b and m at `ratio` times it (Hayou et
-  /// al., "LoRA+", 2024).
+  /// All parameters of a slot: those of b and m at `ratio` times the slot's learning rate (Hayou et al., "LoRA+",
+  /// 2024), the others at the rate itself.
   std::vector<kernels::ParameterRange> ranges(double ratio) const;
 
   std::int64_t slots() const { return options_.slots; }
@@ -84,17 +107,21 @@ class AdapterBank {
   struct Place {
     std::int64_t a = 0, b = 0, m = 0;  // offsets in a slot's row
     std::int64_t output = 0;           // of the first output among those of all projections
+    std::int64_t module = 0;           // among all projections
   };
   at::Tensor magnitudes(const at::Tensor& storage_SP, std::int64_t layer, Projection projection) const;
   at::Tensor derived(const at::Tensor& storage_SM, std::int64_t layer, Projection projection) const;
   at::Tensor view(const at::Tensor& storage_SP, std::int64_t layer, Projection projection, bool is_a) const;
+  at::Tensor module(const at::Tensor& storage_SP, std::int64_t slot, std::int64_t offset) const;
   const Place& place(std::int64_t layer, Projection projection) const;
 
   DecoderOptions model_;
   BankOptions options_;
   std::int64_t parameters_ = 0;
   std::vector<PerProjection<Place>> places_;
+  std::int64_t embed_ = 0, head_ = 0;  // offsets in a slot's row, behind the adapters
   at::Tensor factors_SM_, inverse_norms_SM_;
+  at::Tensor scales_MS_;
 };
 
 /// The rank that is computed for a trial of rank r: the next multiple of 16 (a product with 16 or more columns has the

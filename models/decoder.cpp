@@ -32,11 +32,32 @@ void scale_embeddings(const DecoderBase& base, at::Tensor& x_TD) {
   if (scale != 1) x_TD.mul_(at::scalar_tensor(scale, x_TD.options()));
 }
 
+at::Tensor rows_of(const at::Tensor& x, const OwnRows& own) {
+  return x.narrow(0, own.begin, own.end - own.begin);
+}
+
+void embed(const DecoderBase& base, const Pack& pack, const AdapterBank* bank, at::Tensor& x_TD) {
+  ops::embedding_forward(pack.ids_T, base.embed_VD, x_TD);
+  for (const OwnRows& own : pack.own_embeddings)
+    rows_of(x_TD, own).copy_(bank->embed_VD(own.slot).index_select(0, rows_of(pack.ids_T, own)));
+}
+
+// From the gradient of the first residual stream to those of the embeddings that are trained.
+void embed_backward(const DecoderBase& base, const Pack& pack, const Trainables& trainables, at::Tensor& dx_TD) {
+  scale_embeddings(base, dx_TD);
+  if (base.options.pad_id >= 0) dx_TD.masked_fill_(pack.ids_T.eq(base.options.pad_id).unsqueeze(1), 0);
+  if (trainables.full) ops::embedding_backward(pack.ids_T, dx_TD, trainables.full->embed_VD);
+  for (const OwnRows& own : pack.own_embeddings) {
+    at::Tensor dembed_VD = trainables.bank->grad_embed_VD(own.slot);
+    ops::embedding_backward(rows_of(pack.ids_T, own), rows_of(dx_TD, own), dembed_VD);
+  }
+}
+
 // All blocks; returns the last residual stream.
 at::Tensor forward(const DecoderBase& base, const Pack& pack, const Trainables& trainables, DecoderWorkspace& workspace,
                    bool keep) {
   at::Tensor x_TD = residual(base, pack, workspace, 0, keep);
-  ops::embedding_forward(pack.ids_T, base.embed_VD, x_TD);
+  embed(base, pack, trainables.bank, x_TD);
   add_noise(base, pack, false, x_TD);
   scale_embeddings(base, x_TD);
   add_noise(base, pack, true, x_TD);
@@ -77,29 +98,26 @@ std::int64_t DecoderWorkspace::bytes() const {
 PackLosses evaluate_pack(const DecoderBase& base, const Pack& pack, const AdapterBank* bank,
                          DecoderWorkspace& workspace) {
   const at::Tensor x_TD = forward(base, pack, {.bank = bank}, workspace, false);
-  return head_losses(base, pack, x_TD, workspace);
+  return head_losses(base, pack, x_TD, bank, workspace);
 }
 
 at::Tensor next_tokens(const DecoderBase& base, const Pack& pack, const AdapterBank* bank,
                        DecoderWorkspace& workspace) {
-  return head_next_tokens(base, pack, forward(base, pack, {.bank = bank}, workspace, false), workspace);
+  return head_next_tokens(base, pack, forward(base, pack, {.bank = bank}, workspace, false), bank, workspace);
 }
 
 PackLosses train_pack(const DecoderBase& base, const Pack& pack, const Trainables& trainables,
                       DecoderWorkspace& workspace, const Objective& objective) {
   const at::Tensor x_TD = forward(base, pack, trainables, workspace, true);
   at::Tensor dx_TD = workspace.get(kGradient, 0, pack.tokens, base.options.width, x_TD.scalar_type(), x_TD.device());
-  const PackLosses losses = head_losses_backward(base, pack, x_TD, objective, trainables.full, workspace, dx_TD);
-  const bool all_weights = trainables.full != nullptr;
+  const PackLosses losses = head_losses_backward(base, pack, x_TD, objective, trainables, workspace, dx_TD);
+  const bool embeddings = trainables.full != nullptr || !pack.own_embeddings.empty();
   for (std::int64_t layer = base.options.layers - 1; layer >= 0; --layer) {
-    // Adapters sit in every layer, so the first block is the lowest one: nothing below it is trained.
+    // Adapters sit in every layer, so the first block is the lowest one: below it are only embeddings.
     block_backward({base, pack, trainables, workspace, layer, true}, residual(base, pack, workspace, layer, true),
-                   dx_TD, all_weights || layer > 0);
+                   dx_TD, embeddings || layer > 0);
   }
-  if (!all_weights) return losses;
-  scale_embeddings(base, dx_TD);
-  if (base.options.pad_id >= 0) dx_TD.masked_fill_(pack.ids_T.eq(base.options.pad_id).unsqueeze(1), 0);
-  ops::embedding_backward(pack.ids_T, dx_TD, trainables.full->embed_VD);
+  if (embeddings) embed_backward(base, pack, trainables, dx_TD);
   return losses;
 }
 

@@ -14,6 +14,7 @@
 #include "kernels/torch/ops.h"
 #include "models/adapter_bank.h"
 #include "models/objective.h"
+#include "models/own_rows.h"
 #include "models/sequence_rows.h"
 #include "models/weights.h"
 
@@ -33,6 +34,7 @@ struct Pack {
   std::vector<SequenceRows> sequences;  ///< host: those of all examples, one behind the other
   std::vector<WeighedTrial> trials;     ///< host: whose the sequences are
   ops::AdapterGroups groups;  ///< trials: token ranges, slots, projections (a bit each), ranks, scales, dropout keys
+  std::vector<OwnRows> own_embeddings, own_heads;  ///< host, ascending: tokens; loss rows
   std::int64_t tokens = 0;
   const CachedTokens* cached = nullptr;  ///< forward only: segments go on from a cache (models/generate/kv_cache.h)
 };

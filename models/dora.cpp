@@ -14,7 +14,7 @@ void for_each_norm(const AdapterBank& bank, std::int64_t slot, const SlotOptions
     for (const Projection p : options.targets.members()) {
       const at::Tensor a_RI = bank.a_SRD(layer, p).select(0, slot).narrow(0, 0, rank),
                        b_OR = bank.b_SOR(layer, p).select(0, slot).narrow(1, 0, rank);
-      visit(layer, p, adapted_norms(dense_weight(base, layer, p), a_RI, b_OR, options.scale));
+      visit(layer, p, adapted_norms(dense_weight(base, layer, p), a_RI, b_OR, options.module(layer, p).scale));
     }
   }
 }

@@ -67,12 +67,14 @@ nlohmann::ordered_json config_with_dtype(nlohmann::ordered_json config, at::Scal
 }  // namespace
 
 void merge_adapter(BaseModel& model, const PeftAdapter& adapter) {
-  const double scale = adapter_scale(adapter.spec.alpha, adapter.spec.rank, adapter.spec.rslora);
+  const double usual = adapter_scale(adapter.spec.alpha, adapter.spec.rank, adapter.spec.rslora);
+  const ModuleRanks ranks = module_ranks("", adapter.spec, model.options);
   at::Tensor own;  // the stacked tensor that was copied last: others may share the storage of what was read
   for (std::int64_t layer = 0; layer < model.options.layers; ++layer) {
     auto& block = model.weights.blocks[static_cast<std::size_t>(layer)];
     for (const Projection projection : adapter.spec.targets.members()) {
       const auto& [a_RD, b_OR, m_O] = adapter.tensors.at(layer, projection);
+      const double scale = ranks.empty() ? usual : ranks[static_cast<std::size_t>(layer)][projection].scale;
       at::Tensor& stacked = std::get<0>(stacked_tensors(block, projection));
       if (!stacked.is_same(own)) stacked = own = stacked.cpu().clone();
       const auto [first, count] = stacked_rows(model.options, projection);
@@ -84,6 +86,8 @@ void merge_adapter(BaseModel& model, const PeftAdapter& adapter) {
         throw failed(projection_path(model.options, layer, projection), "the merged weight is not finite");
     }
   }
+  if (adapter.spec.saved.embed_tokens) model.weights.embed_VD = adapter.tensors.embed_VD;
+  if (adapter.spec.saved.lm_head) model.weights.head_VD = adapter.tensors.head_VD;
 }
 
 void write_checkpoint(const BaseModel& model, at::ScalarType dtype, const fs::path& source, const fs::path& out,

@@ -8,9 +8,9 @@
 
 namespace finetune {
 
-/// Adds scale x B A to the weights of `model`, which is not quantised (in fp32, rounded to the weight's dtype). The
-/// tensors are replaced, so a base that shares storage with them is left alone. Throws Error (failed) when a merged
-/// weight is not finite.
+/// Adds scale x B A to the weights of `model`, which is not quantised (in fp32, rounded to the weight's dtype), and
+/// puts the adapter's modules_to_save in the place of its own. The tensors are replaced, so a base that shares storage
+/// with them is left alone. Throws Error (failed) when a merged weight is not finite.
 void merge_adapter(BaseModel& model, const PeftAdapter& adapter);
 
 /// Writes model.safetensors (above `shard_bytes`: shards and an index) in `dtype`, config.json with that dtype, and the

@@ -8,17 +8,18 @@
 
 namespace finetune {
 
-/// Losses of pack.loss_rows_N given the last residual stream.
-PackLosses head_losses(const DecoderBase& base, const Pack& pack, const at::Tensor& x_TD, DecoderWorkspace& workspace);
+/// Losses of pack.loss_rows_N given the last residual stream. `bank`: of the trials with heads of their own.
+PackLosses head_losses(const DecoderBase& base, const Pack& pack, const at::Tensor& x_TD, const AdapterBank* bank,
+                       DecoderWorkspace& workspace);
 
 /// next_tokens (decoder.h) given the last residual stream.
-at::Tensor head_next_tokens(const DecoderBase& base, const Pack& pack, const at::Tensor& x_TD,
+at::Tensor head_next_tokens(const DecoderBase& base, const Pack& pack, const at::Tensor& x_TD, const AdapterBank* bank,
                             DecoderWorkspace& workspace);
 
-/// head_losses, and the gradient of what the objective minimises: overwrites dx_TD; adds to the gradients of head and
-/// final norm in `full` where it is not null.
+/// head_losses, and the gradient of what the objective minimises: overwrites dx_TD; adds to the gradients of
+/// head and final norm that are trained.
 PackLosses head_losses_backward(const DecoderBase& base, const Pack& pack, const at::Tensor& x_TD,
-                                const Objective& objective, FullGradients* full, DecoderWorkspace& workspace,
+                                const Objective& objective, const Trainables& trainables, DecoderWorkspace& workspace,
                                 at::Tensor& dx_TD);
 
 }  // namespace finetune

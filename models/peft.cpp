@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <map>
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -14,6 +13,7 @@
 #include "core/strict_json.h"
 #include "core/text.h"
 #include "models/adapter_patterns.h"
+#include "models/decoder_tensors.h"
 #include "models/families/config_reader.h"
 #include "models/safetensors.h"
 
@@ -33,22 +33,11 @@ std::string magnitude_name(const DecoderOptions& model, std::int64_t layer, Proj
 }
 
 // Settings that would change what the adapter computes. Each must be absent, null, false or empty.
-constexpr const char* kUnsupported[] = {"modules_to_save",
-                                        "layers_to_transform",
-                                        "layer_replication",
-                                        "lora_bias",
-                                        "exclude_modules",
-                                        "fan_in_fan_out",
-                                        "trainable_token_indices",
-                                        "target_parameters",
-                                        "megatron_config",
-                                        "use_qalora",
-                                        "use_bdlora",
-                                        "arrow_config",
-                                        "alora_invocation_tokens",
-                                        "monteclora_config",
-                                        "kasa_config",
-                                        "velora_config"};
+constexpr const char* kUnsupported[] = {"layers_to_transform", "layer_replication", "lora_bias",
+                                        "exclude_modules",     "fan_in_fan_out",    "trainable_token_indices",
+                                        "target_parameters",   "megatron_config",   "use_qalora",
+                                        "use_bdlora",          "arrow_config",      "alora_invocation_tokens",
+                                        "monteclora_config",   "kasa_config",       "velora_config"};
 
 void refuse_unsupported(const ConfigReader& config) {
   for (const char* key : kUnsupported) {
@@ -66,6 +55,18 @@ void refuse_unsupported(const ConfigReader& config) {
                  "is " + init.dump().substr(0, 40) +
                      ", which changes the base; save the adapter converted to plain LoRA "
                      "(path_initial_model_for_weight_conversion in PEFT)");
+}
+
+SavedModules saved_of(const ConfigReader& config, const DecoderOptions& model) {
+  constexpr const char* kKey = "modules_to_save";
+  if (!config.has(kKey)) return {};
+  const auto& names = config.json()[kKey];
+  const bool texts = names.is_array() && std::ranges::all_of(names, [](const auto& name) { return name.is_string(); });
+  config.require(texts, kKey, "must be a list of names");
+  const std::string key = std::string("key ") + kKey;
+  const SavedModules saved = saved_modules(config.where(), key, names.get<std::vector<std::string>>());
+  check_saved_modules(config.where(), key, saved, model);
+  return saved;
 }
 
 // Without target_modules, PEFT has a default for each family: the tensors tell it.
@@ -113,26 +114,24 @@ AdapterSpec read_spec(const ConfigReader& config) {
 
 }  // namespace
 
-double adapter_scale(double alpha, std::int64_t rank, bool rslora) {
-  const auto r = static_cast<double>(rank);
-  return alpha / (rslora ? std::sqrt(r) : r);
+ModuleRanks module_ranks(const std::string& where, const AdapterSpec& spec, const DecoderOptions& model) {
+  return module_ranks(where, spec.patterns, {.rank = spec.rank, .alpha = spec.alpha, .rslora = spec.rslora}, model);
 }
 
-// The adapter as one of a single rank and scale: lower ranks are filled up with zeros, scales that differ go into B.
-// `spec` has what modules without patterns have, and gets the largest rank at their scale.
-static void even_out(AdapterSpec& spec, const std::map<std::string, AdapterTensors::Pair*>& modules,
-                     const AdapterPatterns& patterns) {
-  const double scale = adapter_scale(spec.alpha, spec.rank, spec.rslora);
-  std::int64_t largest = 1;
-  for (const auto& [path, pair] : modules) largest = std::max(largest, pair->a_RD.size(0));
-  for (const auto& [path, pair] : modules) {
-    const std::int64_t rank = pair->a_RD.size(0);
-    pair->b_OR.mul_(adapter_scale(patterns.alpha_of(path, spec.alpha), rank, spec.rslora) / scale);
-    pair->a_RD = at::constant_pad_nd(pair->a_RD, {0, 0, 0, largest - rank});
-    pair->b_OR = at::constant_pad_nd(pair->b_OR, {0, largest - rank});
-  }
-  spec.alpha = scale / adapter_scale(1, largest, spec.rslora);
-  spec.rank = largest;
+// Tensor names of the modules that stand for the base's.
+static std::string saved_name(const std::string& base_name) {
+  return kPrefix + base_name;
+}
+
+static void read_saved(const SafetensorsFile& file, const DecoderOptions& model, PeftAdapter& adapter,
+                       std::set<std::string>& used) {
+  const auto read = [&](bool saved, const std::string& base_name, at::Tensor& to) {
+    if (!saved) return;
+    to = read_matrix(file, saved_name(base_name), {model.vocab_size, model.width});
+    used.insert(saved_name(base_name));
+  };
+  read(adapter.spec.saved.embed_tokens, embedding_name(model), adapter.tensors.embed_VD);
+  read(adapter.spec.saved.lm_head, kHeadName, adapter.tensors.head_VD);
 }
 
 PeftAdapter load_peft_adapter(const std::filesystem::path& folder, const DecoderOptions& model) {
@@ -141,40 +140,40 @@ PeftAdapter load_peft_adapter(const std::filesystem::path& folder, const Decoder
   if (!json.is_object()) throw bad_input(config_path, "is not an object");
   const ConfigReader config(config_path, json);
   PeftAdapter adapter{read_spec(config), AdapterTensors(model.layers)};
-  const AdapterPatterns patterns(config_path, json);
+  adapter.spec.patterns = read_patterns(config_path, json);
+  const ModuleRanks ranks = module_ranks(config_path, adapter.spec, model);
   if (!std::filesystem::exists(folder / kTensorFile) && std::filesystem::exists(folder / "adapter_model.bin")) {
     throw bad_input((folder / "adapter_model.bin").string(),
                     "is a pickle, which is not read; save the adapter as safetensors");
   }
   const SafetensorsFile file(folder / kTensorFile);
   adapter.spec.targets = targets_of(config, file, model);
+  adapter.spec.saved = saved_of(config, model);
   if (config.has("target_modules")) adapter.unmatched = unmatched_modules(json["target_modules"], model);
   std::set<std::string> used;
-  std::map<std::string, AdapterTensors::Pair*> modules;
   for (std::int64_t layer = 0; layer < model.layers; ++layer) {
     for (const Projection projection : adapter.spec.targets.members()) {
-      const std::string path = projection_path(model, layer, projection);
       const std::string a = tensor_name(model, layer, projection, 'A'), b = tensor_name(model, layer, projection, 'B');
-      const std::int64_t rank = patterns.rank_of(path, adapter.spec.rank);
+      const std::int64_t rank =
+          ranks.empty() ? adapter.spec.rank : ranks[static_cast<std::size_t>(layer)][projection].rank;
       auto& pair = adapter.tensors.at(layer, projection);
       pair.a_RD = read_matrix(file, a, {rank, projection_in(model, projection)});
       pair.b_OR = read_matrix(file, b, {projection_out(model, projection), rank});
       used.insert({a, b});
-      modules.emplace(path, &pair);
       if (!adapter.spec.dora) continue;
       const std::string m = magnitude_name(model, layer, projection);
       pair.m_O = read_matrix(file, m, {projection_out(model, projection)});
       used.insert(m);
     }
   }
+  read_saved(file, model, adapter, used);
   if (used.empty())
     throw bad_input(file.path(), "has no LoRA tensor of the first layer; is it an adapter of this model?");
   for (const auto& entry : file.header().tensors) {
     if (!used.contains(entry.name))
       throw bad_input(file.path(), "tensor " + entry.name + " does not belong to a LoRA adapter of this model");
   }
-  adapter.evened_out = !patterns.empty();
-  if (adapter.evened_out) even_out(adapter.spec, modules, patterns);
+  adapter.idle = idle_patterns(config_path, adapter.spec.patterns, adapter.spec.targets, model);
   return adapter;
 }
 
@@ -183,9 +182,7 @@ std::vector<std::string> adapter_notes(const std::string& folder, const PeftAdap
   if (!adapter.unmatched.empty())
     notes.push_back(folder + ": target_modules names " + join(adapter.unmatched, ", ") +
                     ", which the model does not have: passed over");
-  if (adapter.evened_out)
-    notes.push_back(folder + ": modules with ranks or alphas of their own are taken as one rank of " +
-                    std::to_string(adapter.spec.rank) + ": lower ones filled up with zeros, scales put into B");
+  if (!adapter.idle.empty()) notes.push_back(folder + ": no module has " + join(adapter.idle, ", ") + ": passed over");
   return notes;
 }
 
@@ -197,6 +194,12 @@ static nlohmann::ordered_json target_modules_of(const DecoderOptions& model, Pro
   std::string root;
   for (const char c : model.root) root += c == '.' ? std::string("\\.") : std::string(1, c);
   return root + R"(\.layers\.\d+\.(self_attn|mlp)\.()" + join(names, "|") + ")";
+}
+
+// As PEFT's users write it.
+static nlohmann::ordered_json alpha_json(double alpha) {
+  if (alpha == std::floor(alpha) && std::fabs(alpha) < 1e15) return static_cast<std::int64_t>(alpha);
+  return alpha;
 }
 
 void save_peft_adapter(const std::filesystem::path& folder, const DecoderOptions& model, const PeftAdapter& adapter,
@@ -211,12 +214,14 @@ void save_peft_adapter(const std::filesystem::path& folder, const DecoderOptions
       if (adapter.spec.dora) tensors.emplace_back(magnitude_name(model, layer, projection), m_O);
     }
   }
+  const AdapterTensors& modules = adapter.tensors;
+  if (adapter.spec.saved.embed_tokens) tensors.emplace_back(saved_name(embedding_name(model)), modules.embed_VD);
+  if (adapter.spec.saved.lm_head) tensors.emplace_back(saved_name(kHeadName), modules.head_VD);
   write_safetensors(folder / kTensorFile, std::move(tensors), {.dtype = at::kFloat});
   // Sorted keys, like PEFT. Everything a reader might default differently is written out.
-  const auto alpha = adapter.spec.alpha;
-  const bool whole = alpha == std::floor(alpha) && std::fabs(alpha) < 1e15;
   nlohmann::ordered_json config;
   config["alpha_pattern"] = nlohmann::ordered_json::object();
+  for (const auto& [pattern, own] : adapter.spec.patterns.alphas) config["alpha_pattern"][pattern] = alpha_json(own);
   config["auto_mapping"] = nullptr;
   config["base_model_name_or_path"] = base_model_path;
   config["bias"] = "none";
@@ -225,15 +230,14 @@ void save_peft_adapter(const std::filesystem::path& folder, const DecoderOptions
   config["init_lora_weights"] = true;
   config["layers_pattern"] = nullptr;
   config["layers_to_transform"] = nullptr;
-  if (whole)
-    config["lora_alpha"] = static_cast<std::int64_t>(alpha);
-  else
-    config["lora_alpha"] = alpha;
+  config["lora_alpha"] = alpha_json(adapter.spec.alpha);
   config["lora_dropout"] = adapter.spec.dropout;
   config["modules_to_save"] = nullptr;
+  if (!adapter.spec.saved.empty()) config["modules_to_save"] = adapter.spec.saved.names();
   config["peft_type"] = "LORA";
   config["r"] = adapter.spec.rank;
   config["rank_pattern"] = nlohmann::ordered_json::object();
+  for (const auto& [pattern, rank] : adapter.spec.patterns.ranks) config["rank_pattern"][pattern] = rank;
   config["revision"] = nullptr;
   config["target_modules"] = target_modules_of(model, adapter.spec.targets);
   config["task_type"] = "CAUSAL_LM";

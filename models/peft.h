@@ -8,13 +8,12 @@
 #include <utility>
 #include <vector>
 
+#include "models/adapter_patterns.h"
 #include "models/decoder_options.h"
+#include "models/saved_modules.h"
 #include "models/targets.h"
 
 namespace finetune {
-
-/// What a b^T is multiplied by.
-double adapter_scale(double alpha, std::int64_t rank, bool rslora);
 
 struct AdapterSpec {
   std::int64_t rank = 16;
@@ -23,7 +22,11 @@ struct AdapterSpec {
   bool rslora = false;
   ProjectionSet targets;
   bool dora = false;
+  SavedModules saved = {};
+  AdapterPatterns patterns = {};
 };
+
+ModuleRanks module_ranks(const std::string& where, const AdapterSpec& spec, const DecoderOptions& model);
 
 /// One adapter's matrices, fp32 on the CPU; undefined where a projection is not adapted.
 class AdapterTensors {
@@ -37,6 +40,8 @@ class AdapterTensors {
   Pair& at(std::int64_t layer, Projection p) { return pairs_[static_cast<std::size_t>(layer)][p]; }
   const Pair& at(std::int64_t layer, Projection p) const { return pairs_[static_cast<std::size_t>(layer)][p]; }
 
+  at::Tensor embed_VD, head_VD;  ///< modules that stand for the base's; undefined: none
+
  private:
   std::vector<PerProjection<Pair>> pairs_;
 };
@@ -45,7 +50,7 @@ struct PeftAdapter {
   AdapterSpec spec;
   AdapterTensors tensors;
   std::vector<std::string> unmatched;  ///< names in target_modules that the model has no module for
-  bool evened_out = false;             ///< it had ranks or alphas by module (rank_pattern, alpha_pattern)
+  std::vector<std::string> idle;       ///< patterns of ranks and alphas that hold for no module
 };
 
 /// Reads fp32, bf16 and fp16. Throws Error (bad_input) naming file, key or tensor: what the engine cannot represent
@@ -53,7 +58,7 @@ struct PeftAdapter {
 /// foreign, misshaped and non-finite tensors.
 PeftAdapter load_peft_adapter(const std::filesystem::path& folder, const DecoderOptions& model);
 
-/// What was passed over or taken another way, to be said once.
+/// What was passed over, to be said once.
 std::vector<std::string> adapter_notes(const std::string& folder, const PeftAdapter& adapter);
 
 /// Writes both files into `folder` (created when missing), tensors in fp32, each file atomically.

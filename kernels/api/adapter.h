@@ -30,6 +30,7 @@ struct AdapterGroup {
 struct AdapterWeights {
   const float *a, *b;
   std::int64_t a_slot, a_row, b_slot, b_row;  ///< strides between slots and between rows
+  const float* scales = nullptr;              ///< of each slot, for this projection; null: AdapterGroup::scale
 };
 
 struct AdapterForwardProjection {

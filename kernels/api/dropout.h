@@ -7,6 +7,11 @@
 
 namespace finetune::kernels {
 
+/// What b^T of a group is multiplied by.
+inline float scale_of(const AdapterGroup& group, const AdapterWeights& weights) {
+  return weights.scales != nullptr ? weights.scales[group.slot] : group.scale;
+}
+
 inline bool adapts(const AdapterGroup& group, std::int64_t bit) {
   return (group.projections >> bit & 1) != 0;
 }

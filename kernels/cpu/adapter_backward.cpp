@@ -59,7 +59,7 @@ void input_gradients(const AdapterBackward& args, const AdapterBackwardProjectio
                                    .rows = block.end - block.begin,
                                    .n = g.rank,
                                    .depth = p.outputs,
-                                   .alpha = g.scale});
+                                   .alpha = scale_of(g, p.weights)});
                   if (args.dx != nullptr) add_input_gradient(args, p, g, block, ds, buffer);
                 }
               });
@@ -133,7 +133,7 @@ Product weight_product(const AdapterBackwardProjection& p, const AdapterGroup& g
           .rows = part.end - part.begin,
           .n = g.rank,
           .depth = g.end - g.begin,
-          .alpha = g.scale,
+          .alpha = scale_of(g, p.weights),
           .add = true};
 }
 

@@ -73,7 +73,7 @@ void forward(const AdapterForward& args, const AdapterForwardProjection& p, Stre
                      .rows = block.end - block.begin,
                      .n = p.outputs,
                      .depth = g.rank,
-                     .alpha = g.scale,
+                     .alpha = scale_of(g, p.weights),
                      .add = true});
   };
   const std::vector<Block> blocks = row_blocks(groups);

@@ -12,6 +12,10 @@ __device__ bool adapts(const AdapterGroup& group, std::int64_t bit) {
   return (group.projections >> bit & 1) != 0;
 }
 
+__device__ float scale_of(const AdapterGroup& group, const AdapterWeights& weights) {
+  return weights.scales != nullptr ? weights.scales[group.slot] : group.scale;
+}
+
 /// The rows of a tile: part of one group, never of two. None (`rows` below 1) behind the last group's.
 struct Tile {
   const AdapterGroup* group;
@@ -87,7 +91,7 @@ __global__ void project_up_kernel(AdapterForward args) {  // y += scale s B^T
   float sum[kWide / kThreadsPerRow];
   tile_product<kWide>(s, b, g.rank, sum);
   for_each_element<kWide>(sum, tile.rows, p.outputs - first, [&](std::int64_t r, std::int64_t c, float value) {
-    add(static_cast<T*>(p.y) + (tile.begin + r) * p.y_row + first + c, value * g.scale);
+    add(static_cast<T*>(p.y) + (tile.begin + r) * p.y_row + first + c, value * scale_of(g, p.weights));
   });
 }
 
@@ -103,7 +107,7 @@ __global__ void down_gradient_kernel(AdapterBackward args) {  // ds = scale dy B
   float sum[kNarrow / kThreadsPerRow];
   tile_product<kNarrow>(dy, b, p.outputs, sum);
   for_each_element<kNarrow>(sum, tile.rows, g.rank - first, [&](std::int64_t r, std::int64_t c, float value) {
-    p.ds[(tile.begin + r) * p.ds_row + first + c] = value * g.scale;
+    p.ds[(tile.begin + r) * p.ds_row + first + c] = value * scale_of(g, p.weights);
   });
 }
 
@@ -164,7 +168,7 @@ __global__ void b_gradient_kernel(AdapterBackward args) {  // dB += scale dy^T s
   float sum[kNarrow / kThreadsPerRow];
   tile_product<kNarrow>(dy, s, tokens, sum);
   for_each_element<kNarrow>(sum, p.outputs - row, g.rank - column, [&](std::int64_t r, std::int64_t c, float value) {
-    p.db[g.slot * p.db_slot + (row + r) * p.db_row + column + c] += value * g.scale;
+    p.db[g.slot * p.db_slot + (row + r) * p.db_row + column + c] += value * scale_of(g, p.weights);
   });
 }
 

@@ -19,6 +19,10 @@ double dropout_factor(const AdapterGroup& group, std::int64_t key, std::int64_t 
   return uniform < group.dropout ? 0.0f : 1.0f / (1.0f - group.dropout);
 }
 
+float scale_of(const AdapterGroup& group, const AdapterWeights& weights) {
+  return weights.scales != nullptr ? weights.scales[group.slot] : group.scale;
+}
+
 bool adapts(const AdapterGroup& group, std::int64_t projection) {
   return (group.projections >> projection & 1) != 0;
 }
@@ -50,7 +54,7 @@ void forward(const AdapterForward& args, const AdapterForwardProjection& p, cons
       double sum = 0;
       for (std::int64_t r = 0; r < g.rank; ++r) sum += s[static_cast<std::size_t>(r)] * b[o * p.weights.b_row + r];
       const std::int64_t to = t * p.y_row + o;
-      write(args.type, p.y, to, read(args.type, p.y, to) + rounded(args.type, sum * g.scale));
+      write(args.type, p.y, to, read(args.type, p.y, to) + rounded(args.type, sum * scale_of(g, p.weights)));
     }
   }
 }
@@ -62,14 +66,14 @@ void output_gradients(const AdapterBackward& args, const AdapterBackwardProjecti
       double sum = 0;
       for (std::int64_t o = 0; o < p.outputs; ++o)
         sum += read(args.type, p.dy, t * p.dy_row + o) * b[o * p.weights.b_row + r];
-      p.ds[t * p.ds_row + r] = static_cast<float>(sum * g.scale);
+      p.ds[t * p.ds_row + r] = static_cast<float>(sum * scale_of(g, p.weights));
     }
     for (std::int64_t o = 0; o < p.outputs; ++o) {
       double sum = 0;
       for (std::int64_t t = g.begin; t < g.end; ++t)
         sum += read(args.type, p.dy, t * p.dy_row + o) * p.s[t * p.s_row + r];
       float& to = p.db[g.slot * p.db_slot + o * p.db_row + r];
-      to = static_cast<float>(to + sum * g.scale);
+      to = static_cast<float>(to + sum * scale_of(g, p.weights));
     }
   }
 }

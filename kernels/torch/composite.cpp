@@ -87,25 +87,29 @@ struct GroupViews {
   at::Tensor a, b, s;
 };
 
+static at::Tensor scaled(const at::Tensor& x, const AdapterGroup& group, const at::Tensor& scale_S) {
+  return scale_S.defined() ? x * scale_S.select(0, group.slot).to(x.scalar_type()) : x * group.scale;
+}
+
 void adapter_forward(const at::Tensor& x, const AdapterGroups& groups, std::span<const AdapterOutput> outputs) {
-  for (const auto& [bit, key, a_SRD, b_SOR, s_TR, y] : outputs) {
+  for (const auto& [bit, key, a_SRD, b_SOR, s_TR, y, scale_S] : outputs) {
     for (const AdapterGroup& g : groups.list) {
       if (!kernels::adapts(g, bit)) continue;
       const GroupViews of(g, a_SRD, b_SOR, s_TR);
       const at::Tensor s = at::mm(dropped(of.rows(x).to(of.a.scalar_type()), g, key), of.a.t());
       of.s.copy_(s);
-      of.rows(y).add_((at::mm(s, of.b.t()) * g.scale).to(y.scalar_type()));
+      of.rows(y).add_(scaled(at::mm(s, of.b.t()), g, scale_S).to(y.scalar_type()));
     }
   }
 }
 void adapter_backward(const at::Tensor& x, const AdapterGroups& groups, std::span<const AdapterOutputGradient> outputs,
                       at::Tensor& dx) {
-  for (const auto& [bit, key, a_SRD, b_SOR, s_TR, dy, da_SRD, db_SOR] : outputs) {
+  for (const auto& [bit, key, a_SRD, b_SOR, s_TR, dy, da_SRD, db_SOR, scale_S] : outputs) {
     for (const AdapterGroup& g : groups.list) {
       if (!kernels::adapts(g, bit)) continue;
       const GroupViews of(g, a_SRD, b_SOR, s_TR), gradients(g, da_SRD, db_SOR, s_TR);
       const auto type = of.a.scalar_type();
-      const at::Tensor d = of.rows(dy).to(type) * g.scale, ds = at::mm(d, of.b);
+      const at::Tensor d = scaled(of.rows(dy).to(type), g, scale_S), ds = at::mm(d, of.b);
       gradients.b.add_(at::mm(d.t(), of.s.to(type)));
       gradients.a.add_(at::mm(ds.t(), dropped(of.rows(x).to(type), g, key)));
       if (dx.defined()) of.rows(dx).add_(dropped(at::mm(ds, of.a), g, key).to(dx.scalar_type()));

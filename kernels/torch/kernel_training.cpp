@@ -30,14 +30,16 @@ static Args adapter_args(const at::Tensor& x, const AdapterGroups& groups, std::
   return args;
 }
 
-static kernels::AdapterWeights weights_of(const at::Tensor& a, const at::Tensor& b, const at::Tensor& x) {
+static kernels::AdapterWeights weights_of(const at::Tensor& a, const at::Tensor& b, const at::Tensor& scales,
+                                          const at::Tensor& x) {
   TORCH_CHECK(a.size(2) == x.size(1), "kernel: an adapter of ", a.size(2), " inputs, given ", x.size(1));
   return {.a = floats(a, x, a.sizes()),
           .b = floats(b, x, b.sizes()),
           .a_slot = a.stride(0),
           .a_row = a.stride(1),
           .b_slot = b.stride(0),
-          .b_row = b.stride(1)};
+          .b_row = b.stride(1),
+          .scales = scales.defined() ? floats(scales, x, {a.size(0)}) : nullptr};
 }
 
 void by_kernel::adapter_forward(const at::Tensor& x, const AdapterGroups& groups,
@@ -45,8 +47,8 @@ void by_kernel::adapter_forward(const at::Tensor& x, const AdapterGroups& groups
   const Launch launch(x);
   auto args = adapter_args<kernels::AdapterForward>(x, groups, outputs.size());
   for (std::size_t i = 0; i < outputs.size(); ++i) {
-    const auto& [bit, key, a, b, s, y] = outputs[i];
-    args.projection[i] = {.weights = weights_of(a, b, x),
+    const auto& [bit, key, a, b, s, y, scales] = outputs[i];
+    args.projection[i] = {.weights = weights_of(a, b, scales, x),
                           .s = floats(s, x, s.sizes()),
                           .s_row = s.stride(0),
                           .y = activation(y, x, {x.size(0), b.size(1)}),
@@ -66,9 +68,9 @@ void by_kernel::adapter_backward(const at::Tensor& x, const AdapterGroups& group
   args.dx_row = dx.defined() ? dx.stride(0) : 0;
   std::vector<at::Tensor> scratch;
   for (std::size_t i = 0; i < outputs.size(); ++i) {
-    const auto& [bit, key, a, b, s, dy, da, db] = outputs[i];
+    const auto& [bit, key, a, b, s, dy, da, db, scales] = outputs[i];
     const at::Tensor& ds = scratch.emplace_back(at::empty(s.sizes(), s.options()));
-    args.projection[i] = {.weights = weights_of(a, b, x),
+    args.projection[i] = {.weights = weights_of(a, b, scales, x),
                           .s = floats(s, x, s.sizes()),
                           .s_row = s.stride(0),
                           .ds = floats(ds, x, s.sizes()),

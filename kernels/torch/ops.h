@@ -165,6 +165,7 @@ struct AdapterOutput {
   std::int64_t bit = 0;  ///< of AdapterGroup::projections
   std::int64_t key = 0;  ///< tells projections apart in the dropout mask
   at::Tensor a_SRD, b_SOR, s_TR, y_TO;
+  at::Tensor scale_S = {};  ///< fp32, of this projection; undefined: that of the group
 };
 /// For each group and each projection that it adapts: s = dropout(x) a^T (saved, fp32), y += scale * s b^T.
 void adapter_forward(const at::Tensor& x_TD, const AdapterGroups& groups, std::span<const AdapterOutput> outputs);
@@ -172,6 +173,7 @@ void adapter_forward(const at::Tensor& x_TD, const AdapterGroups& groups, std::s
 struct AdapterOutputGradient {
   std::int64_t bit = 0, key = 0;
   at::Tensor a_SRD, b_SOR, s_TR, dy_TO, da_SRD, db_SOR;
+  at::Tensor scale_S = {};
 };
 /// dx (may be undefined) += gradient, projections in their order; da, db (fp32) += gradient.
 void adapter_backward(const at::Tensor& x_TD, const AdapterGroups& groups,

@@ -23,7 +23,8 @@ AdapterPlace place_of(const BlockContext& c, Projection p) {
                      .b_SOR = bank.b_SOR(c.layer, p),
                      .da_SRD = bank.grad_a_SRD(c.layer, p),
                      .db_SOR = bank.grad_b_SOR(c.layer, p),
-                     .s_TR = c.kept(kS + bit, c.pack.tokens, bank.rank(), wide_dtype(c.dtype()))};
+                     .s_TR = c.kept(kS + bit, c.pack.tokens, bank.rank(), wide_dtype(c.dtype())),
+                     .scale_S = bank.scale_S(c.layer, p)};
   if (!bank.has_magnitudes()) return place;
   place.factor_SO = bank.factor_SO(c.layer, p);
   place.inverse_norm_SO = bank.inverse_norm_SO(c.layer, p);

@@ -30,7 +30,8 @@ void Linear::adapt(const at::Tensor& x_TI, at::Tensor& y_TO) const {
                        .a_SRD = place.a_SRD,
                        .b_SOR = place.b_SOR,
                        .s_TR = place.s_TR,
-                       .y_TO = y_TO.narrow(1, place.first, place.count)});
+                       .y_TO = y_TO.narrow(1, place.first, place.count),
+                       .scale_S = place.scale_S});
   }
   ops::adapter_forward(x_TI, *groups, outputs);
 }
@@ -116,7 +117,8 @@ void Linear::backward(const at::Tensor& x_TI, const at::Tensor& dy, at::Tensor d
                          .s_TR = place.s_TR,
                          .dy_TO = dy_TO.narrow(1, place.first, place.count),
                          .da_SRD = place.da_SRD,
-                         .db_SOR = place.db_SOR});
+                         .db_SOR = place.db_SOR,
+                         .scale_S = place.scale_S});
     }
     ops::adapter_backward(x_TI, *groups, outputs, dx_TI);
   }

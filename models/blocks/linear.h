@@ -19,6 +19,7 @@ struct AdapterPlace {
   at::Tensor a_SRD, b_SOR;                       ///< parameters, a slot each
   at::Tensor da_SRD, db_SOR;                     ///< their gradients
   at::Tensor s_TR;                               ///< x a^T, from forward to backward
+  at::Tensor scale_S;                            ///< of this projection; undefined: the groups'
   at::Tensor factor_SO, inverse_norm_SO, dm_SO;  ///< with magnitudes (models/dora.h); else undefined
 };
 

@@ -13,7 +13,9 @@ struct Arrays {
   std::vector<std::int32_t> positions, bounds{0}, places, sequences, seen, tables;
   std::vector<float> scales;
   std::vector<ops::AdapterGroup> groups;
+  std::vector<OwnRows> own_embeddings, own_heads;
   std::int64_t table_row = 1, longest_segment = 1;
+  std::int64_t grouped_rows = 0;  // loss rows of the groups so far
 };
 
 void add_token(Arrays& a, std::int32_t id, std::int64_t position, std::int64_t angle, std::int32_t place,
@@ -31,9 +33,13 @@ void end_segment(Arrays& a) {
   a.bounds.push_back(end);
 }
 
+std::int64_t loss_rows_of(const NewTokens& s) {
+  return std::max<std::int64_t>(1, s.targets);
+}
+
 void add_loss_rows(Arrays& a, const NewTokens& s) {
   const auto end = static_cast<std::int64_t>(a.ids.size());
-  for (std::int64_t i = s.targets > 0 ? s.targets : 1; i > 0; --i) {
+  for (std::int64_t i = loss_rows_of(s); i > 0; --i) {
     a.loss_rows.push_back(end - i);
     a.targets.push_back(s.targets > 0 ? s.next[static_cast<std::size_t>(s.targets - i)] : 0);
     a.scales.push_back(1);
@@ -64,6 +70,15 @@ void pad(Arrays& a, std::int64_t sequences, std::int64_t fewest_rows) {
   }
 }
 
+// `tokens`: those of the sequences, which are an adapter's next in order.
+void add_own_rows(Arrays& a, std::span<const NewTokens> sequences, const AdapterChoice& adapter,
+                  const OwnRows& tokens) {
+  const std::int64_t begin = a.grouped_rows;
+  for (const NewTokens& s : sequences) a.grouped_rows += loss_rows_of(s);
+  if (adapter.saved.embed_tokens) a.own_embeddings.push_back(tokens);
+  if (adapter.saved.lm_head) a.own_heads.push_back({begin, a.grouped_rows, adapter.slot});
+}
+
 void add_groups(Arrays& a, std::span<const NewTokens> sequences, std::span<const AdapterChoice> adapters) {
   for (std::size_t first = 0; first < sequences.size();) {
     std::size_t last = first;
@@ -80,6 +95,7 @@ void add_groups(Arrays& a, std::span<const NewTokens> sequences, std::span<const
       group.magnitudes = adapter.dora;
       a.groups.push_back(group);
     }
+    add_own_rows(a, sequences.subspan(first, last - first), adapter, {a.bounds[first], a.bounds[last], adapter.slot});
     first = last;
   }
 }
@@ -125,6 +141,8 @@ void build_cached_pack(std::span<const NewTokens> sequences, std::span<const Ada
   pack.targets_N = tensor_of(a.targets, device);
   pack.scale_N = tensor_of(a.scales, device);
   pack.groups = ops::adapter_groups_on(std::move(a.groups), device);
+  pack.own_embeddings = std::move(a.own_embeddings);
+  pack.own_heads = std::move(a.own_heads);
   pack.cached = &built.cached;
 }
 

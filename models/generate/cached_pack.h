@@ -16,7 +16,8 @@ struct AdapterChoice {
   std::int64_t rank = 16;  ///< computed rank
   float scale = 1;         ///< alpha / r or alpha / sqrt(r)
   ProjectionSet targets;
-  bool dora = false;  ///< its outputs have magnitudes
+  bool dora = false;   ///< its outputs have magnitudes
+  SavedModules saved;  ///< of which it has copies of its own
 };
 
 /// What is new of one sequence.

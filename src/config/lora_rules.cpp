@@ -39,6 +39,11 @@ void check_lora(const RunConfig& config) {
     throw bad_input("", "train.lora.dora and train.lora.dropout above 0 do not go together: leave one out");
   if (pissa && some_trial_drops(config))
     throw bad_input("", "train.lora.init: pissa and train.lora.dropout above 0 do not go together: leave one out");
+  const LoraConfig& lora = config.train.lora;
+  if (pissa && !(lora.rank_pattern.empty() && lora.alpha_pattern.empty()))
+    throw bad_input("", "train.lora.init: pissa and train.lora." +
+                            std::string(lora.rank_pattern.empty() ? "alpha_pattern" : "rank_pattern") +
+                            " do not go together: leave one out");
   if (dora && pissa)
     throw bad_input("", "train.lora.dora and train.lora.init: pissa do not go together: leave one out");
 }

@@ -62,8 +62,11 @@ struct LoraConfig {
   bool rslora = false;
   LoraInit init = LoraInit::standard;
   bool dora = false;
-  double rate_ratio = 1;                  ///< LoRA+: the learning rate of b over that of a
-  std::optional<double> alpha_over_rank;  ///< stands for alpha = value x rank; set when given, also by the search
+  std::vector<std::pair<std::string, std::int64_t>> rank_pattern;  ///< of module paths -> rank, the first that matches
+  std::vector<std::pair<std::string, double>> alpha_pattern;
+  std::vector<std::string> modules_to_save;  ///< embed_tokens, lm_head: trained whole beside the adapters
+  double rate_ratio = 1;                     ///< LoRA+: the learning rate of b over that of a
+  std::optional<double> alpha_over_rank;     ///< stands for alpha = value x rank; set when given, also by the search
 };
 
 /// A hyperparameter change that a population made (train.changes): from the step after `step` on.

@@ -10,6 +10,56 @@ Field targets_field() {
                     FINETUNE_AT(train.lora.targets));
 }
 
+// Of module paths: the first pattern that matches one holds. `read` makes the value of a node.
+template <typename At, typename Read>
+Field pattern_field(const std::string& key, const std::string& help, At at, Read read) {
+  return {key, help,
+          [=](RunConfig& c, const ConfigNode& n) {
+            at(c).clear();
+            if (n.kind == ConfigNode::Kind::null) return;
+            if (n.kind != ConfigNode::Kind::map) wrong(key, "a map of patterns: {\"layers.0.self_attn.q_proj\": 8}", n);
+            for (const auto& [pattern, value] : n.entries)
+              at(c).emplace_back(pattern, read(key + "." + pattern, value));
+          },
+          [=](const RunConfig& c) -> std::optional<ConfigNode> {
+            const auto& patterns = at(const_cast<RunConfig&>(c));
+            if (patterns.empty()) return std::nullopt;
+            ConfigNode node;
+            node.kind = ConfigNode::Kind::map;
+            for (const auto& [pattern, value] : patterns) node.entries.emplace_back(pattern, ConfigNode::of(value));
+            return node;
+          }};
+}
+
+Field rank_pattern_field() {
+  return pattern_field("train.lora.rank_pattern",
+                       "ranks of modules that have one of their own: {PATTERN: rank}, as PEFT's rank_pattern",
+                       FINETUNE_AT(train.lora.rank_pattern),
+                       [](const std::string& key, const ConfigNode& node) { return whole_of(key, node, 1, 65536); });
+}
+
+Field alpha_pattern_field() {
+  return pattern_field("train.lora.alpha_pattern", "the same for alpha", FINETUNE_AT(train.lora.alpha_pattern),
+                       [](const std::string& key, const ConfigNode& node) { return number_of(key, node, {}); });
+}
+
+Field saved_field() {
+  const std::string key = "train.lora.modules_to_save";
+  Field field = list_field(key, "trained whole beside the adapters: embed_tokens, lm_head, or none",
+                           FINETUNE_AT(train.lora.modules_to_save));
+  field.set = [=, set = field.set](RunConfig& c, const ConfigNode& n) {
+    set(c, n);
+    std::vector<std::string>& names = c.train.lora.modules_to_save;
+    if (names == std::vector<std::string>{"none"}) names.clear();
+    const std::vector<std::string> known{"embed_tokens", "lm_head"};
+    for (const std::string& name : names) {
+      if (std::ranges::find(known, name) == known.end())
+        throw bad_input("", key + " names " + name + "; allowed: " + join(known, ", ") + did_you_mean(name, known));
+    }
+  };
+  return field;
+}
+
 // A hyperparameter schedule that a population found: [{step: 20, learning_rate: 1e-3}, ...].
 Field changes_field() {
   return {"train.changes", "hyperparameters that change after a step: [{step: 20, learning_rate: 1e-3}]",
@@ -92,6 +142,9 @@ std::vector<Field> train_fields() {
       flag_field("train.lora.dora", "DoRA: a trained magnitude for each output", FINETUNE_AT(train.lora.dora)),
       choice_field<LoraInit>("train.lora.init", "pissa: begins as the principal part of the weight",
                              FINETUNE_AT(train.lora.init)),
+      rank_pattern_field(),
+      alpha_pattern_field(),
+      saved_field(),
       number_field("train.lora.rate_ratio", "LoRA+: the learning rate of B is this times that of A",
                    FINETUNE_AT(train.lora.rate_ratio), positive),
       number_field("train.neftune",

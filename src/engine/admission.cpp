@@ -24,6 +24,7 @@ MemoryPlan memory_plan(const Session& session, std::int64_t slots, at::Device de
           .rank = computed_rank(options.max_rank),
           .targets = options.targets,
           .magnitudes = options.magnitudes,
+          .saved = options.saved,
           .full = session.config.train.full(),
           .element_bytes = static_cast<std::int64_t>(at::elementSize(session.model.checkpoint.dtype)),
           .quantization = session.model.checkpoint.quantization,

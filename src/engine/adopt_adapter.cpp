@@ -39,11 +39,18 @@ void adopt_adapter(RunConfig& config, const AdapterSpec& spec, const DecoderOpti
   expect("train.lora.rslora", lora.rslora == spec.rslora, spec.rslora ? "rslora" : "no rslora");
   expect("train.lora.init", lora.init == LoraInit::standard, "weights already");
   expect("train.lora.dora", lora.dora == spec.dora, spec.dora ? "DoRA" : "no DoRA");
+  expect("train.lora.rank_pattern", lora.rank_pattern == spec.patterns.ranks, "its own ranks by module");
+  expect("train.lora.alpha_pattern", lora.alpha_pattern == spec.patterns.alphas, "its own alphas by module");
+  expect("train.lora.modules_to_save", saved_modules_of(lora) == spec.saved,
+         spec.saved.empty() ? "no modules_to_save" : "modules_to_save " + join(spec.saved.names(), ", "));
   expect("train.lora.targets", same_targets, "targets " + join(names_in(spec.targets), ", "));
   lora.rank = spec.rank;
   lora.alpha = spec.alpha;
   lora.rslora = spec.rslora;
   lora.dora = spec.dora;
+  lora.rank_pattern = spec.patterns.ranks;
+  lora.alpha_pattern = spec.patterns.alphas;
+  lora.modules_to_save = spec.saved.names();
   lora.targets = names_in(spec.targets);
   lora.alpha_over_rank.reset();
 }

@@ -15,22 +15,36 @@ constexpr std::int64_t kProbeTokens = 4096;
 SingleAdapter::SingleAdapter(const DecoderBase& base, const PeftAdapter* adapter) {
   if (adapter == nullptr) return;
   const AdapterSpec& spec = adapter->spec;
-  const BankOptions options{.slots = 1, .rank = spec.rank, .targets = spec.targets, .magnitudes = spec.dora};
-  const SlotOptions slot{.rank = spec.rank,
+  const SlotOptions slot{.rank = spec.patterns.largest_rank(spec.rank),
                          .targets = spec.targets,
                          .scale = adapter_scale(spec.alpha, spec.rank, spec.rslora),
-                         .dora = spec.dora};
+                         .dora = spec.dora,
+                         .saved = spec.saved,
+                         .modules = module_ranks("", spec, base.options)};
+  const BankOptions options{.slots = 1,
+                            .rank = slot.rank,
+                            .targets = slot.targets,
+                            .magnitudes = slot.dora,
+                            .saved = slot.saved,
+                            .scales = !slot.modules.empty()};
   bank_ = std::make_unique<AdapterBank>(base.options, options, base.embed_VD.device());
   bank_->load(0, slot, adapter->tensors);
+  bank_->set_scales(0, slot);
   if (slot.dora) refresh_magnitudes(*bank_, 0, slot, base);
-  trial_.rank = computed_rank(spec.rank);
+  trial_.rank = computed_rank(slot.rank);
   trial_.scale = static_cast<float>(slot.scale);
   trial_.targets = spec.targets;
   trial_.dora = spec.dora;
+  trial_.saved = spec.saved;
 }
 
 AdapterChoice choice_of(const PackTrial& trial) {
-  return {.slot = trial.slot, .rank = trial.rank, .scale = trial.scale, .targets = trial.targets, .dora = trial.dora};
+  return {.slot = trial.slot,
+          .rank = trial.rank,
+          .scale = trial.scale,
+          .targets = trial.targets,
+          .dora = trial.dora,
+          .saved = trial.saved};
 }
 
 std::vector<ExampleLoss> evaluate_examples(const DecoderBase& base, const PeftAdapter* adapter,

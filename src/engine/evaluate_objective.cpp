@@ -14,7 +14,12 @@ TrainConfig trial_of(const PeftAdapter* adapter, const TrainConfig& given) {
   config.method = TrainMethod::lora;
   config.lora.init = LoraInit::standard;  // what a run's adapter began as is in it
   config.lora.dora = adapter != nullptr && adapter->spec.dora;
+  config.lora.modules_to_save = adapter != nullptr ? adapter->spec.saved.names() : std::vector<std::string>();
+  config.lora.rank_pattern.clear();
+  config.lora.alpha_pattern.clear();
   if (adapter == nullptr) return config;
+  config.lora.rank_pattern = adapter->spec.patterns.ranks;
+  config.lora.alpha_pattern = adapter->spec.patterns.alphas;
   config.lora.rank = adapter->spec.rank;
   config.lora.alpha = adapter->spec.alpha;
   config.lora.rslora = adapter->spec.rslora;
@@ -37,9 +42,11 @@ EvalResult evaluate_objective(Session& session) {
   for (std::size_t i = 0; i < examples.size(); ++i) examples[i].reference = losses[i];
   const auto store = make_lora_store(base,
                                      {.slots = 1,
-                                      .max_rank = config.lora.rank,
+                                      .max_rank = patterns_of(config.lora).largest_rank(config.lora.rank),
                                       .targets = resolve_targets(base.options, config.lora.targets),
-                                      .magnitudes = config.lora.dora},
+                                      .magnitudes = config.lora.dora,
+                                      .saved = saved_modules_of(config.lora),
+                                      .scales = !patterns_of(config.lora).empty()},
                                      adapter != nullptr ? &adapter->tensors : nullptr);
   PackedTrainer trainer(*store, examples, examples,
                         {.tokens_per_pass = session.tokens_per_pass,

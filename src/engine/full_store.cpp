@@ -36,7 +36,7 @@ class FullStore : public ParameterStore {
   const DecoderBase& base(std::int64_t slot) const override { return models_[static_cast<std::size_t>(slot)]; }
   Trainables trainables(std::int64_t slot) override { return {.full = &gradients_[static_cast<std::size_t>(slot)]}; }
   bool packs_together() const override { return false; }
-  ProjectionSet targets(const TrainConfig&) const override { return {}; }
+  SlotOptions slot_options(const TrainConfig&) const override { return {}; }
   std::vector<ops::Piece> pieces(const TrainConfig&) const override { return pieces_; }
   std::vector<kernels::ParameterRange> decayed(const TrainConfig&) const override { return decayed_; }
   void updated(std::int64_t slot) override {

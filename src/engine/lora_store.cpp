@@ -32,18 +32,19 @@ class LoraStore : public ParameterStore {
       start_pissa(bank_, slot, own, *options_.principal);
     else
       bank_.initialize(slot, own, static_cast<std::uint64_t>(config.seed));
+    if (!start_) bank_.put_saved(slot, own, base_.embed_VD, base_.head_VD);
     if (own.dora && !start_) start_magnitudes(bank_, slot, own, base_);
     updated(slot);
   }
   void configure(std::int64_t slot, const TrainConfig& config) override {
-    of_slot_[static_cast<std::size_t>(slot)] = slot_options(config);
+    SlotOptions& own = of_slot_[static_cast<std::size_t>(slot)];
+    own = slot_options(config);
+    bank_.set_scales(slot, own);
   }
   const DecoderBase& base(std::int64_t) const override { return base_; }
   Trainables trainables(std::int64_t) override { return {.bank = &bank_}; }
   bool packs_together() const override { return true; }
-  ProjectionSet targets(const TrainConfig& config) const override {
-    return resolve_targets(base_.options, config.lora.targets);
-  }
+  SlotOptions slot_options(const TrainConfig& config) const override { return lora_slot(config, base_.options); }
   std::vector<ops::Piece> pieces(const TrainConfig& config) const override {
     return bank_.pieces(slot_options(config));
   }
@@ -70,10 +71,13 @@ class LoraStore : public ParameterStore {
   at::Tensor second_SP() const override { return bank_.second_SP; }
 
  private:
-  SlotOptions slot_options(const TrainConfig& config) const { return lora_slot(config, targets(config)); }
   static BankOptions bank_options(const StoreOptions& options) {
-    return {
-        .slots = options.slots, .rank = options.max_rank, .targets = options.targets, .magnitudes = options.magnitudes};
+    return {.slots = options.slots,
+            .rank = options.max_rank,
+            .targets = options.targets,
+            .magnitudes = options.magnitudes,
+            .saved = options.saved,
+            .scales = options.scales};
   }
 
   const DecoderBase& base_;
@@ -85,13 +89,24 @@ class LoraStore : public ParameterStore {
 
 }  // namespace
 
-SlotOptions lora_slot(const TrainConfig& config, ProjectionSet targets) {
+SavedModules saved_modules_of(const LoraConfig& lora) {
+  return saved_modules("", "train.lora.modules_to_save", lora.modules_to_save);
+}
+
+AdapterPatterns patterns_of(const LoraConfig& lora) {
+  return {lora.rank_pattern, lora.alpha_pattern};
+}
+
+SlotOptions lora_slot(const TrainConfig& config, const DecoderOptions& model) {
   const LoraConfig& lora = config.lora;
-  return {.rank = lora.rank,
-          .targets = targets,
+  const AdapterPatterns patterns = patterns_of(lora);
+  return {.rank = patterns.largest_rank(lora.rank),
+          .targets = resolve_targets(model, lora.targets),
           .scale = adapter_scale(lora.alpha, lora.rank, lora.rslora),
           .dora = lora.dora,
-          .pissa = lora.init == LoraInit::pissa};
+          .pissa = lora.init == LoraInit::pissa,
+          .saved = saved_modules_of(lora),
+          .modules = module_ranks("", patterns, {lora.rank, lora.alpha, lora.rslora}, model)};
 }
 
 std::unique_ptr<ParameterStore> make_lora_store(const DecoderBase& base, const StoreOptions& options,

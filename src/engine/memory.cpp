@@ -54,7 +54,7 @@ static std::int64_t composition_bytes(const DecoderOptions& m, const MemoryPlan&
                                       std::int64_t parameters) {
   const std::int64_t t = plan.tokens_per_pass, slice = std::min(parameters, ops::kOptimizerSlice);
   const std::int64_t scores = plan.element_bytes == 2 ? 0 : std::min(t * t * m.heads, ops::kScoresAtOnce);
-  const std::int64_t head = plan.full ? m.vocab_size * m.width : 0;
+  const std::int64_t head = plan.full || plan.saved.lm_head ? m.vocab_size * m.width : 0;
   return 4 * std::max({9 * t * m.mlp_width, 3 * t * m.heads * m.head_dim, 4 * scores, 4 * logits, 8 * slice, head});
 }
 
@@ -65,6 +65,7 @@ MemoryEstimate estimate_memory(const DecoderOptions& m, const MemoryPlan& plan) 
   if (plan.magnitudes) {
     for (const Projection p : plan.targets.members()) parameters += m.layers * projection_out(m, p);
   }
+  if (!plan.full) parameters += saved_parameters(m, plan.saved);
   estimate.slots = plan.slots * 4 * 4 * parameters;  // parameters, gradients, two moments in fp32
   if (plan.full && plan.element_bytes != 4) estimate.slots += plan.slots * parameters * plan.element_bytes;
   estimate.images = plan.images * 3 * 4 * parameters;
@@ -75,6 +76,8 @@ MemoryEstimate estimate_memory(const DecoderOptions& m, const MemoryPlan& plan) 
   // Numbers of quantised weights, and where they are composed codes and products in fp32.
   if (plan.quantization.code)
     estimate.activations += largest_stack(m) * (plan.element_bytes + (plan.composed ? 12 : 0));
+  if (plan.saved.lm_head && plan.element_bytes != 4)  // a copy in the activations' type
+    estimate.activations += m.vocab_size * m.width * plan.element_bytes;
   if (plan.composed) estimate.activations += composition_bytes(m, plan, logits, parameters);
   estimate.activations *= plan.lanes;
   estimate.caches = plan.cache * plan.lanes;

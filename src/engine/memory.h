@@ -7,6 +7,7 @@
 
 #include "models/decoder_tensors.h"
 #include "models/quantization.h"
+#include "models/saved_modules.h"
 
 namespace finetune {
 
@@ -16,6 +17,7 @@ struct MemoryPlan {
   std::int64_t rank = 16;  ///< computed rank
   ProjectionSet targets;
   bool magnitudes = false;         ///< some trial is DoRA
+  SavedModules saved;              ///< of which some trial has a copy
   bool full = false;               ///< full fine-tuning
   std::int64_t element_bytes = 4;  ///< of base weights and activations
   Quantization quantization;       ///< of the base's projections

@@ -78,6 +78,8 @@ void PackArena::fill(const PackData& data) {
   pack_.segments.longest = data.longest;
   pack_.sequences = data.sequences;
   pack_.trials = data.trials;
+  pack_.own_embeddings = data.own_embeddings;
+  pack_.own_heads = data.own_heads;
   pack_.groups.list = std::move(groups.list);
   if (fixed_) return;
   pack_.groups.projections = groups.projections;

@@ -109,6 +109,13 @@ void add_noise(PackData& pack, double alpha, std::int64_t width) {
   }
 }
 
+// Of the last chunk.
+void add_own_rows(PackData& pack, const PackTrial& trial) {
+  const kernels::AdapterGroup& group = pack.groups.back();
+  if (trial.saved.embed_tokens) pack.own_embeddings.push_back({group.begin, group.end, trial.slot});
+  if (trial.saved.lm_head) pack.own_heads.push_back({pack.rows.back().first, pack.rows.back().second, trial.slot});
+}
+
 WeighedTrial weighed(const PackTrial& trial, const Batch& batch) {
   return {.beta = trial.beta,
           .gamma = trial.gamma,
@@ -161,6 +168,7 @@ PackData build_pack_data(const Pass& pass, std::span<const PackTrial> trials, st
         group_of(trials[chunk.trial], begin, static_cast<std::int64_t>(pack.ids.size()), chunk.token_base));
     add_noise(pack, trials[chunk.trial].neftune, model.width);
     pack.rows.emplace_back(first_row, static_cast<std::int64_t>(pack.loss_rows.size()));
+    add_own_rows(pack, trials[chunk.trial]);
   }
   const auto missing = fewest_rows - static_cast<std::int64_t>(pack.ids.size());
   if (missing > 0) add_padding_segment(pack, missing);

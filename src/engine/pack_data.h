@@ -14,6 +14,8 @@
 #include "kernels/api/adapter.h"
 #include "kernels/api/cross_entropy.h"
 #include "models/decoder_options.h"
+#include "models/own_rows.h"
+#include "models/saved_modules.h"
 #include "models/sequence_rows.h"
 
 namespace finetune {
@@ -26,6 +28,7 @@ struct PackTrial {
   double dropout = 0;      ///< 0 in evaluation
   double neftune = 0;      ///< the same
   bool dora = false;       ///< its outputs have magnitudes
+  SavedModules saved;      ///< of which it has copies of its own
   std::uint64_t seed = 0;
   ProjectionSet targets;            ///< all false: the bare base (full fine-tuning)
   std::int64_t step = 1;            ///< the one to be done, 1-based; keys the batch and the dropout mask
@@ -68,6 +71,7 @@ struct PackData {
   std::vector<std::pair<std::int64_t, std::int64_t>> rows;  ///< per chunk: [begin, end) in loss_rows
   std::vector<SequenceRows> sequences;
   std::vector<WeighedTrial> trials;  ///< per chunk
+  std::vector<OwnRows> own_embeddings, own_heads;
   PackShape shape() const;
 };
 

@@ -16,13 +16,19 @@
 namespace finetune {
 namespace {
 
-RoundOptions round_options(const ParameterStore& store, const TrainerOptions& options) {
+// Which rows belong to whom is the host's knowledge where they are weighed together or have modules of their own.
+bool captures(ParameterStore& store, const TrainerOptions& options) {
+  const AdapterBank* bank = store.trainables(0).bank;
+  return options.graphs && !options.objective->reads_sequences() && (bank == nullptr || bank->saved().empty());
+}
+
+RoundOptions round_options(ParameterStore& store, const TrainerOptions& options) {
   return {.tokens_per_pass = options.tokens_per_pass,
           .fewest_rows = ops::fewest_product_rows(store.params_SP().device()),
           .model = pack_model(store.base(0).options),
           .shuffle = options.shuffle,
           .together = store.packs_together(),
-          .buckets = options.graphs && !options.objective->reads_sequences(),
+          .buckets = captures(store, options),
           .groups = static_cast<std::size_t>(store.packs_together() ? store.slots() : 1),
           .parts = options.parts};
 }
@@ -34,9 +40,7 @@ std::int64_t longest_of(std::span<const Example> examples) {
 }
 
 PassOptions pass_options(ParameterStore& store, const PackShape& largest, const TrainerOptions& options) {
-  PassOptions pass{.graphs = options.graphs && !options.objective->reads_sequences(),
-                   .largest = largest,
-                   .objective = options.objective};
+  PassOptions pass{.graphs = captures(store, options), .largest = largest, .objective = options.objective};
   if (const AdapterBank* bank = store.trainables(0).bank) {
     pass.rank = bank->rank();
     pass.projections = bank->targets().bits();
@@ -87,11 +91,12 @@ PackedTrainer::Resident& PackedTrainer::place(TrialId id, const TrainConfig& con
 void PackedTrainer::configure(Resident& trial, const TrainConfig& config) {
   store_.configure(trial.packed.slot, config);
   trial.config = config;
-  trial.packed.targets = store_.targets(config);
-  const SlotOptions slot = lora_slot(config, trial.packed.targets);
+  const SlotOptions slot = trial.slot = store_.slot_options(config);
+  trial.packed.targets = slot.targets;
   trial.packed.rank = computed_rank(slot.stored_rank());
   trial.packed.scale = static_cast<float>(slot.scale);
   trial.packed.dora = slot.dora;
+  trial.packed.saved = slot.saved;
   trial.packed.dropout = config.lora.dropout;
   trial.packed.neftune = config.neftune;
   trial.packed.seed = static_cast<std::uint64_t>(config.seed);
@@ -217,8 +222,7 @@ void PackedTrainer::run_passes(std::span<Resident* const> trials, RoundPlan& pla
 
 void PackedTrainer::gradient_norms(std::span<Resident* const> trials, at::Tensor& norms_N) {
   std::vector<NormKey> key;
-  for (const Resident* trial : trials)
-    key.push_back({trial->packed.slot, lora_slot(trial->config, trial->packed.targets)});
+  for (const Resident* trial : trials) key.push_back({trial->packed.slot, trial->slot});
   if (key != norm_key_) {
     std::vector<ops::SlotPieces> slots;
     for (const Resident* trial : trials)

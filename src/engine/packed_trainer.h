@@ -104,6 +104,7 @@ class PackedTrainer : public Lane {
   struct Resident {
     TrialId id;
     TrainConfig config;
+    SlotOptions slot;
     PackTrial packed;     // what follows from config; its step is the one to be submitted next
     std::string failure;  // "", or why it steps no more
   };

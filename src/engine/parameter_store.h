@@ -37,8 +37,8 @@ class ParameterStore {
   virtual Trainables trainables(std::int64_t slot) = 0;
   /// True when slots may share a pass over one base.
   virtual bool packs_together() const = 0;
-  /// Which projections a trial adapts; all false for full fine-tuning.
-  virtual ProjectionSet targets(const TrainConfig& config) const = 0;
+  /// What a trial trains; no targets for full fine-tuning.
+  virtual SlotOptions slot_options(const TrainConfig& config) const = 0;
   /// What the gradient norm of a slot is summed over, in a fixed order.
   virtual std::vector<ops::Piece> pieces(const TrainConfig& config) const = 0;
   /// Elements that weight decay applies to: [begin, end) ranges of P, in order.
@@ -75,11 +75,15 @@ struct StoreOptions {
   std::int64_t max_rank = 16;                                 ///< LoRA; of pissa twice the rank
   ProjectionSet targets;                                      ///< LoRA: union
   bool magnitudes = false;                                    ///< LoRA: some trial is DoRA
+  SavedModules saved = {};                                    ///< LoRA: union
+  bool scales = false;                                        ///< LoRA: there are rank_pattern or alpha_pattern
   std::shared_ptr<const PrincipalParts> principal = nullptr;  ///< LoRA: where some trial begins as pissa
 };
 
+SavedModules saved_modules_of(const LoraConfig& lora);
+AdapterPatterns patterns_of(const LoraConfig& lora);
 /// What a bank needs to know of a LoRA trial.
-SlotOptions lora_slot(const TrainConfig& config, ProjectionSet targets);
+SlotOptions lora_slot(const TrainConfig& config, const DecoderOptions& model);
 
 /// `base` must outlive the store. `start` (may be null): trials start from this adapter instead of a fresh one.
 std::unique_ptr<ParameterStore> make_lora_store(const DecoderBase& base, const StoreOptions& options,

@@ -9,6 +9,7 @@
 
 #include "config/lora_rules.h"
 #include "config/metric_rules.h"
+#include "config/params.h"
 #include "core/error.h"
 #include "core/text.h"
 #include "engine/admission.h"
@@ -37,12 +38,34 @@ std::vector<const Value*> searched_values(const RunConfig& config, const std::st
   return values;
 }
 
+constexpr const char* kSavedKey = "train.lora.modules_to_save";
+
+SavedModules saved_by_some(const RunConfig& config) {
+  SavedModules saved = saved_modules_of(config.train.lora);
+  for (const Value* value : searched_values(config, kSavedKey))
+    saved = saved | saved_modules_of(configure_trial(config, {{kSavedKey, *value}}).lora);
+  return saved;
+}
+
+ProjectionSet targets_of_all(const RunConfig& config, const DecoderOptions& model) {
+  ProjectionSet targets = resolve_targets(model, config.train.lora.targets);
+  for (const Value* value : searched_values(config, "train.lora.targets"))
+    targets = targets | resolve_targets(model, {to_text(*value)});
+  return targets;
+}
+
 // What train.lora says of a model: the shape of the adapter it starts from, and projections that it has.
 void resolve_lora(RunConfig& config, const OpenedModel& model, bool trains) {
   const DecoderOptions& options = model.checkpoint.options;
   if (trains && model.adapter) adopt_adapter(config, model.adapter->spec, options);
-  if (!config.train.full()) resolve_targets(options, config.train.lora.targets);
-  for (const Value* value : searched_values(config, "train.lora.targets")) resolve_targets(options, {to_text(*value)});
+  if (config.train.full()) return;
+  check_saved_modules("", kSavedKey, saved_by_some(config), options);
+  const auto idle =
+      idle_patterns("train.lora", patterns_of(config.train.lora), targets_of_all(config, options), options);
+  if (!idle.empty() && !model.adapter)
+    throw bad_input("", "train.lora." + idle.front() +
+                            " holds for no module that is adapted; modules have paths like " +
+                            projection_path(options, 0, projections_of(options).members().front()));
 }
 
 bool measures_texts(const RunConfig& config) {
@@ -137,10 +160,7 @@ StoreOptions store_options(const Session& session, std::int64_t slots) {
   const RunConfig& config = session.config;
   const DecoderOptions& model = session.model.checkpoint.options;
   StoreOptions options{.slots = slots, .max_rank = config.train.lora.rank};
-  options.targets = resolve_targets(model, config.train.lora.targets);
-  for (const Value* value : searched_values(config, "train.lora.targets")) {
-    options.targets = options.targets | resolve_targets(model, {to_text(*value)});
-  }
+  options.targets = targets_of_all(config, model);
   for (const auto& parameter : config.search) {
     if (parameter.name != "train.lora.rank") continue;
     if (parameter.choices.empty())
@@ -150,6 +170,9 @@ StoreOptions store_options(const Session& session, std::int64_t slots) {
     }
   }
   options.magnitudes = some_trial_is_dora(config);
+  options.saved = saved_by_some(config);
+  options.max_rank = patterns_of(config.train.lora).largest_rank(options.max_rank);
+  options.scales = !patterns_of(config.train.lora).empty();
   if (some_trial_is_pissa(config)) options.max_rank *= 2;
   return options;
 }

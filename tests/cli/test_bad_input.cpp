@@ -63,6 +63,16 @@ Case adapter(const std::string& name, const std::string& from, const std::string
           },
           names};
 }
+// With a model whose lm_head is its embed_tokens.
+Case tied(const std::string& name, const std::string& text, const std::string& names) {
+  return {name,
+          [=](const Fixture& f) {
+            for (const std::string file : {"config.json", "model.safetensors"})
+              f.write("model/" + file, read_file((golden_path("models/qwen2") / file).string()));
+            return f.tune(text);
+          },
+          names};
+}
 Case weights(const std::string& name, const std::function<void(std::string&)>& damage, const std::string& names) {
   return {name,
           [=](const Fixture& f) {
@@ -398,7 +408,31 @@ std::vector<Case> all_cases() {
       adapter("adapter_dora", "\"use_dora\": false", "\"use_dora\": true", "lora_magnitude_vector is missing"),
       adapter("adapter_rank", "\"r\": 8", "\"r\": 9", "lora_A"),
       adapter("adapter_saved_modules", "\"modules_to_save\": null", "\"modules_to_save\": [\"lm_head\"]",
-              "modules_to_save"),
+              "tensor base_model.model.lm_head.weight is missing"),
+      tied("saved_tied", "--set train.lora.modules_to_save=lm_head",
+           "train.lora.modules_to_save names lm_head, but the model ties lm_head to embed_tokens"),
+      tied("saved_tied_searched", "--set 'search.train.lora.modules_to_save={choices: [none, embed_tokens]}'",
+           "train.lora.modules_to_save names embed_tokens, but the model ties"),
+      {"saved_unknown", [](const Fixture& f) { return f.tune("--set train.lora.modules_to_save=lm_heads"); },
+       "train.lora.modules_to_save names lm_heads; allowed: embed_tokens, lm_head (did you mean lm_head?)"},
+      {"saved_with_none", [](const Fixture& f) { return f.tune("--set 'train.lora.modules_to_save=[none, lm_head]'"); },
+       "train.lora.modules_to_save names none"},
+      {"rank_pattern_list", [](const Fixture& f) { return f.tune("--set 'train.lora.rank_pattern=[q_proj]'"); },
+       "train.lora.rank_pattern must be a map of patterns"},
+      {"rank_pattern_value", [](const Fixture& f) { return f.tune("--set 'train.lora.rank_pattern={q_proj: 0}'"); },
+       "train.lora.rank_pattern.q_proj"},
+      {"rank_pattern_idle", [](const Fixture& f) { return f.tune("--set 'train.lora.rank_pattern={c_attn: 4}'"); },
+       "train.lora.rank_pattern c_attn holds for no module that is adapted"},
+      {"rank_pattern_syntax", [](const Fixture& f) { return f.tune("--set 'train.lora.rank_pattern={\"q_(\": 4}'"); },
+       "train.lora: key rank_pattern is not a valid pattern"},
+      {"alpha_pattern_value",
+       [](const Fixture& f) { return f.tune("--set 'train.lora.alpha_pattern={q_proj: much}'"); },
+       "train.lora.alpha_pattern.q_proj must be a"},
+      {"rank_pattern_pissa",
+       [](const Fixture& f) {
+         return f.tune("--set train.lora.init=pissa --set 'train.lora.rank_pattern={q_proj: 4}'");
+       },
+       "train.lora.init: pissa and train.lora.rank_pattern do not go together"},
       {"adapter_conflict",
        [](const Fixture& f) {
          return f.tune("--set model.adapter='" + f.path("adapter") + "' --set train.lora.rank=4");

@@ -52,7 +52,8 @@ TEST(AdoptAdapter, EqualNumbersAreNoConflictAndOthersAreNamed) {
 
 // What an adapter has is the same for all trials.
 TEST(AdoptAdapter, WhatItHasIsNotSearched) {
-  for (const char* key : {"rank", "alpha", "alpha_over_rank", "rslora", "init", "dora", "targets"}) {
+  for (const char* key : {"rank", "alpha", "alpha_over_rank", "rslora", "init", "dora", "rank_pattern", "alpha_pattern",
+                          "modules_to_save", "targets"}) {
     RunConfig config;
     config.search.push_back({.name = std::string("train.lora.") + key, .choices = {std::int64_t{4}}});
     AdapterSpec spec{.rank = 8, .alpha = 12};

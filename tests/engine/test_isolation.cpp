@@ -66,6 +66,8 @@ class Isolation : public ::testing::Test {
   std::unique_ptr<ParameterStore> store(std::int64_t slots, std::int64_t rank = 48) const {
     const ProjectionSet all = projections_of(base_.options);
     StoreOptions options{.slots = slots, .max_rank = rank, .targets = all, .magnitudes = kinds_};
+    options.saved = {.embed_tokens = kinds_, .lm_head = kinds_};
+    options.scales = kinds_;
     if (kinds_) options.principal = std::make_shared<const PrincipalParts>(principal_parts(base_, all, 16));
     return make_lora_store(base_, options, nullptr);
   }
@@ -79,6 +81,11 @@ class Isolation : public ::testing::Test {
       configs[1].lora.dora = configs[5].lora.dora = true;
       configs[0].lora.init = configs[2].lora.init = LoraInit::pissa;
       configs[2].lora.dropout = 0;
+      configs[1].lora.modules_to_save = {"embed_tokens", "lm_head"};
+      configs[3].lora.modules_to_save = {"lm_head"};
+      configs[4].lora.modules_to_save = {"embed_tokens"};
+      configs[3].lora.rank_pattern = configs[5].lora.rank_pattern = {{"layers.0.*", 3}};
+      configs[5].lora.alpha_pattern = {{"o_proj", 1.5}};
     }
     const auto bank = store(static_cast<std::int64_t>(who.size()), rank);
     PackedTrainer trainer(*bank, train_, valid_, {.tokens_per_pass = tokens_per_pass});
@@ -125,7 +132,7 @@ TEST_F(Isolation, OfEveryFamilyAPackEqualsSoloRuns) {
   }
 }
 
-// Trials with magnitudes, trials that began as the principal part, and plain ones in one pack.
+// Trials with magnitudes, whole modules and ranks by module, that began as the principal part, and plain, in one pack.
 TEST_F(Isolation, KindsOfAdaptersSideBySide) {
   kinds_ = true;
   const auto packed = train({0, 1, 2, 3, 4, 5}), backward = train({5, 4, 3, 2, 1, 0});

@@ -9,6 +9,8 @@
 #include "engine/evaluate.h"
 #include "engine/packed_trainer.h"
 #include "models/checkpoint.h"
+#include "models/export.h"
+#include "models/model_files.h"
 #include "models/peft.h"
 #include "models/safetensors.h"
 #include "support/compare.h"
@@ -146,10 +148,18 @@ TEST_P(LoraParity, TwentySteps) {
     config.lora.alpha = initial.spec.alpha;
     config.lora.rslora = initial.spec.rslora;
     config.lora.dora = initial.spec.dora;
+    config.lora.modules_to_save = initial.spec.saved.names();
+    config.lora.rank_pattern = initial.spec.patterns.ranks;
+    config.lora.alpha_pattern = initial.spec.patterns.alphas;
     config.lora.targets.clear();
     for (const Projection p : initial.spec.targets.members()) config.lora.targets.emplace_back(name_of(p));
   }
-  StoreOptions options{.slots = 2, .max_rank = 20, .targets = initial.spec.targets, .magnitudes = initial.spec.dora};
+  StoreOptions options{.slots = 2,
+                       .max_rank = 20,
+                       .targets = initial.spec.targets,
+                       .magnitudes = initial.spec.dora,
+                       .saved = initial.spec.saved,
+                       .scales = !initial.spec.patterns.empty()};
   if (pissa)
     options.principal =
         std::make_shared<const PrincipalParts>(principal_parts(base, options.targets, config.lora.rank));
@@ -160,8 +170,23 @@ TEST_P(LoraParity, TwentySteps) {
   train_and_compare(trainer, config, golden);
   if (pissa) return;
   const PeftAdapter expected = load_peft_adapter(golden_path(folder + "/final"), model.options);
-  EXPECT_TRUE(near(probe_loss(model, &expected, held_out), golden.at("valid_loss").get<double>(), kParity));
+  const double valid_loss = golden.at("valid_loss").get<double>();
+  EXPECT_TRUE(near(probe_loss(model, &expected, held_out), valid_loss, kParity));
+  const TemporaryFolder written;
+  save_peft_adapter(written.path(), model.options, expected, "base");
+  const PeftAdapter again = load_peft_adapter(written.path(), model.options);
+  EXPECT_EQ(probe_loss(model, &again, held_out), probe_loss(model, &expected, held_out));
+  BaseModel merged = model;
+  if (merged.quantization.code) dequantize(merged);
+  merge_adapter(merged, expected);
+  EXPECT_TRUE(near(probe_loss(merged, nullptr, held_out), valid_loss, kParity));
   const AdapterTensors actual = store->adapter_of(dynamic_cast<const TorchImage&>(*trainer.capture({0})).slot, config);
+  if (initial.spec.saved.embed_tokens) {
+    EXPECT_TRUE(tensors_agree(actual.embed_VD, expected.tensors.embed_VD));
+  }
+  if (initial.spec.saved.lm_head) {
+    EXPECT_TRUE(tensors_agree(actual.head_VD, expected.tensors.head_VD));
+  }
   for (std::int64_t layer = 0; layer < model.options.layers; ++layer) {
     for (const Projection projection : initial.spec.targets.members()) {
       EXPECT_TRUE(tensors_agree(actual.at(layer, projection).a_RD, expected.tensors.at(layer, projection).a_RD))

@@ -33,7 +33,8 @@ def continued(model, ids: list[int]) -> list[int] | None:
 def main() -> None:
     rng = random.Random(4)
     prompts = [[rng.randrange(61) for _ in range(length)] for length in (1, 1, 1, 2, 3, 5, 8, 13, 15, 16, 17, 24, 31, 32, 40, 40)]
-    models = {name: None for name in MODELS} | {"llama+plain": "plain", "llama+rslora": "rslora", "llama+dora": "dora", "phi3+dora_phi3": "dora_phi3"}
+    models = {name: None for name in MODELS} | {"llama+plain": "plain", "llama+rslora": "rslora", "llama+dora": "dora", "phi3+dora_phi3": "dora_phi3",
+                                                  "llama+saved": "saved", "granite+saved_granite": "saved_granite", "llama+patterns": "patterns"}
     continuations = {}
     for name, adapter in models.items():
         model = AutoModelForCausalLM.from_pretrained(HERE / "models" / name.split("+")[0], dtype=torch.float32).eval()

@@ -186,6 +186,15 @@ def methods(training, held_out) -> None:
     everywhere = dict(r=4, lora_alpha=8, target_modules="all-linear")
     train_adapter("dora", "llama", everywhere | dict(use_dora=True), "linear", 0.01, training, held_out)
     train_adapter("dora_phi3", "phi3", everywhere | dict(use_dora=True, use_rslora=True), "cosine", 0.0, training, held_out)
+    both = everywhere | dict(modules_to_save=["embed_tokens", "lm_head"])
+    train_adapter("saved", "llama", both, "linear", 0.01, training, held_out)
+    train_adapter("saved_phi3", "phi3", both | dict(modules_to_save=["embed_tokens"]), "cosine", 0.0, training, held_out,
+                  rate_ratio=4.0, lr=0.01)
+    train_adapter("saved_granite", "granite", both | dict(use_dora=True), "linear", 0.01, training, held_out)
+    own = dict(rank_pattern={r"layers\.1\.self_attn\.q_proj": 7, "down_proj": 2}, alpha_pattern={"q_proj": 3, "0.mlp.up_proj": 24})
+    train_adapter("patterns", "llama", everywhere | own, "linear", 0.01, training, held_out)
+    train_adapter("patterns_dora", "phi3", everywhere | dict(rank_pattern={"qkv_proj": 6}, alpha_pattern={"o_proj": 3},
+                                                             use_dora=True, use_rslora=True), "cosine", 0.0, training, held_out)
     train_adapter("loraplus", "llama", everywhere, "linear", 0.01, training, held_out, rate_ratio=4.0, lr=0.01)
     train_adapter("pissa", "llama", everywhere | dict(init_lora_weights="pissa"), "linear", 0.01, training, held_out, lr=0.005)
 

@@ -230,6 +230,7 @@ TEST_P(Kernels, AdapterForwardAndBackward) {
   Buffer<AdapterGroup> groups(list);
   Activations x(type, tokens, row, 1), dx(type, tokens, row, 2);
   std::vector<std::unique_ptr<Activations>> y, dy;
+  Buffer<float> scales({0.75f, -2.0f, 3.0f});  // of the second projection, by slot; the first has the groups'
   std::vector<std::unique_ptr<Buffer<float>>> a, b, s, ds, da, db;
   const auto floats = [](std::int64_t count, std::uint64_t seed) {
     return std::make_unique<Buffer<float>>(normals(count, seed));
@@ -243,6 +244,11 @@ TEST_P(Kernels, AdapterForwardAndBackward) {
     s.push_back(floats(tokens * stored, 70 + i)), ds.push_back(floats(tokens * stored, 80 + i));
   }
   const auto at = [](bool host, auto& buffer) { return host ? buffer->host.data() : buffer->device(); };
+  const auto weights = [&](bool host, std::size_t i) {
+    const float* own = host ? scales.host.data() : scales.device();
+    return AdapterWeights{at(host, a[i]),      at(host, b[i]), stored * inputs,       inputs,
+                          outputs[i] * stored, stored,         i == 1 ? own : nullptr};
+  };
   const auto forward = [&](bool host) {
     AdapterForward args{type,
                         host ? x.host() : x.device(),
@@ -255,7 +261,7 @@ TEST_P(Kernels, AdapterForwardAndBackward) {
                         {},
                         2};
     for (std::size_t i = 0; i < 2; ++i) {
-      args.projection[i] = {{at(host, a[i]), at(host, b[i]), stored * inputs, inputs, outputs[i] * stored, stored},
+      args.projection[i] = {weights(host, i),
                             at(host, s[i]),
                             stored,
                             host ? y[i]->host() : y[i]->device(),
@@ -286,7 +292,7 @@ TEST_P(Kernels, AdapterForwardAndBackward) {
                          {},
                          2};
     for (std::size_t i = 0; i < 2; ++i) {
-      args.projection[i] = {{at(host, a[i]), at(host, b[i]), stored * inputs, inputs, outputs[i] * stored, stored},
+      args.projection[i] = {weights(host, i),
                             at(host, s[i]),
                             stored,
                             at(host, ds[i]),

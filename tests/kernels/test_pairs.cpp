@@ -243,50 +243,55 @@ TEST_F(Pairs, OracleOfCrossEntropyEqualsComposition) {
   }
 }
 
+// Also with scales of the projection's own: slot 1 is not used.
 TEST_F(Pairs, OracleOfAdaptersEqualsComposition) {
   const Tensor x = at::randn({11, 13}), a = at::randn({3, 16, 13}), b = at::randn({3, 19, 16}),
                base = at::randn({11, 19}), dy = at::randn({11, 19});
   std::vector<ops::AdapterGroup> groups = kGroups;
   groups[1].dropout = 0.3f, groups[1].seed = 1234567890123, groups[1].step = 7, groups[1].token_base = 40;
   const ops::AdapterGroups on_host = ops::make_adapter_groups(groups);
-  for (const ops::Backend* backend : {&ops::composite_backend(), &ops::cpu_backend()}) {
-    Tensor y = base.clone(), s = at::zeros({11, 16}), dx = at::zeros_like(x), da = at::ones_like(a),
-           db = at::ones_like(b);
-    Tensor y2 = base.clone(), s2 = at::zeros({11, 16}), ds2 = at::zeros({11, 16}), dx2 = at::zeros_like(x),
-           da2 = at::ones_like(a), db2 = at::ones_like(b);
-    const ops::AdapterOutput output{1, 3, a, b, s, y};
-    const ops::AdapterOutputGradient gradient{1, 3, a, b, s, dy, da, db};
-    backend->adapter_forward(x, on_host, {&output, 1});
-    backend->adapter_backward(x, on_host, {&gradient, 1}, dx);
-    const kernels::AdapterWeights weights{f(a), f(b), 16 * 13, 13, 19 * 16, 16};
-    kernels::ref::adapter_forward({kernels::Type::f32,
-                                   f(x),
-                                   13,
-                                   13,
-                                   on_host.list.data(),
-                                   2,
-                                   on_host.tiles,
-                                   16,
-                                   {{weights, f(s2), 16, f(y2), 19, 19, 3, 1}},
-                                   1},
-                                  {});
-    kernels::ref::adapter_backward(
-        {kernels::Type::f32,
-         f(x),
-         13,
-         13,
-         f(dx2),
-         13,
-         on_host.list.data(),
-         2,
-         on_host.tiles,
-         16,
-         {{weights, f(s2), 16, f(ds2), 16, f(dy), 19, 19, f(da2), f(db2), 16 * 13, 13, 19 * 16, 16, 3, 1}},
-         1},
-        {});
-    for (const auto& [actual, expected] :
-         {std::pair{y2, y}, std::pair{s2, s}, std::pair{dx2, dx}, std::pair{da2, da}, std::pair{db2, db}})
-      expect_close(actual, expected, kFloatBound);
+  const Tensor own = at::tensor({1.25f, std::nanf(""), -3.0f});
+  for (const Tensor& scales : {Tensor(), own}) {
+    for (const ops::Backend* backend : {&ops::composite_backend(), &ops::cpu_backend()}) {
+      Tensor y = base.clone(), s = at::zeros({11, 16}), dx = at::zeros_like(x), da = at::ones_like(a),
+             db = at::ones_like(b);
+      Tensor y2 = base.clone(), s2 = at::zeros({11, 16}), ds2 = at::zeros({11, 16}), dx2 = at::zeros_like(x),
+             da2 = at::ones_like(a), db2 = at::ones_like(b);
+      const ops::AdapterOutput output{1, 3, a, b, s, y, scales};
+      const ops::AdapterOutputGradient gradient{1, 3, a, b, s, dy, da, db, scales};
+      backend->adapter_forward(x, on_host, {&output, 1});
+      backend->adapter_backward(x, on_host, {&gradient, 1}, dx);
+      const kernels::AdapterWeights weights{
+          f(a), f(b), 16 * 13, 13, 19 * 16, 16, scales.defined() ? f(scales) : nullptr};
+      kernels::ref::adapter_forward({kernels::Type::f32,
+                                     f(x),
+                                     13,
+                                     13,
+                                     on_host.list.data(),
+                                     2,
+                                     on_host.tiles,
+                                     16,
+                                     {{weights, f(s2), 16, f(y2), 19, 19, 3, 1}},
+                                     1},
+                                    {});
+      kernels::ref::adapter_backward(
+          {kernels::Type::f32,
+           f(x),
+           13,
+           13,
+           f(dx2),
+           13,
+           on_host.list.data(),
+           2,
+           on_host.tiles,
+           16,
+           {{weights, f(s2), 16, f(ds2), 16, f(dy), 19, 19, f(da2), f(db2), 16 * 13, 13, 19 * 16, 16, 3, 1}},
+           1},
+          {});
+      for (const auto& [actual, expected] :
+           {std::pair{y2, y}, std::pair{s2, s}, std::pair{dx2, dx}, std::pair{da2, da}, std::pair{db2, db}})
+        expect_close(actual, expected, kFloatBound);
+    }
   }
 }
 

@@ -112,33 +112,40 @@ class BadAdapter : public ::testing::Test {
   Named tensors;
 };
 
-// Modules of other ranks and alphas compute what they did: B A times each module's own scale.
-TEST_F(BadAdapter, RanksAndAlphasByModuleAreEvenedOut) {
-  const PeftAdapter plain = load();
-  const double scale = adapter_scale(plain.spec.alpha, plain.spec.rank, plain.spec.rslora);
-  config["rank_pattern"] = {{"layers.1.self_attn.q_proj", 5}};
-  config["alpha_pattern"] = {{"q_proj", 2}};
+// The first pattern that matches holds, for ranks and for alphas; what matches nothing is said.
+TEST_F(BadAdapter, RanksAndAlphasByModule) {
+  config["rank_pattern"] = {{"layers.1.self_attn.q_proj", 5}, {"q_proj", config["r"]}, {"k_proj", 9}};
+  config["alpha_pattern"] = {{"q_proj", 2}, {".*self_attn.*", 100}};
+  config["use_rslora"] = true;
   const std::string wide = "base_model.model.model.layers.1.self_attn.q_proj.lora_";
-  const at::Tensor a = at::randn({5, tensor(wide + "A.weight").size(1)}),
-                   b = at::randn({tensor(wide + "B.weight").size(0), 5});
-  tensor(wide + "A.weight") = a;
-  tensor(wide + "B.weight") = b;
+  tensor(wide + "A.weight") = at::randn({5, tensor(wide + "A.weight").size(1)});
+  tensor(wide + "B.weight") = at::randn({tensor(wide + "B.weight").size(0), 5});
   const PeftAdapter read = load();
-  EXPECT_EQ(read.spec.rank, 5);
-  const double evened = adapter_scale(read.spec.alpha, read.spec.rank, read.spec.rslora);
-  const auto change = [](const PeftAdapter& adapter, std::int64_t layer, Projection p, double by) {
-    const auto& pair = adapter.tensors.at(layer, p);
-    return at::mm(pair.b_OR, pair.a_RD) * by;
-  };
-  const double own = plain.spec.rslora ? 2 / std::sqrt(plain.spec.rank) : 2.0 / static_cast<double>(plain.spec.rank);
-  // Two roundings of 6e-8 of each product.
-  const auto same = [](const at::Tensor& x, const at::Tensor& y) { return at::allclose(x, y, 1e-5, 1e-6); };
-  EXPECT_TRUE(same(change(read, 0, Projection::down, evened), change(plain, 0, Projection::down, scale)));
-  EXPECT_TRUE(same(change(read, 0, Projection::q, evened), change(plain, 0, Projection::q, own)));
-  EXPECT_TRUE(
-      same(change(read, 1, Projection::q, evened), at::mm(b, a) * (plain.spec.rslora ? 2 / std::sqrt(5.0) : 0.4)));
-  ASSERT_EQ(adapter_notes("f", read).size(), 1u);
-  EXPECT_TRUE(holds(adapter_notes("f", read).front(), "one rank of 5"));
+  const ModuleRanks ranks = module_ranks("", read.spec, llama());
+  EXPECT_EQ(ranks[0][Projection::q], (ModuleRank{3, 2 / std::sqrt(3.0)}));
+  EXPECT_EQ(ranks[1][Projection::q], (ModuleRank{5, 2 / std::sqrt(5.0)}));
+  EXPECT_EQ(ranks[1][Projection::down], (ModuleRank{3, read.spec.alpha / std::sqrt(3.0)}));
+  EXPECT_EQ(read.tensors.at(1, Projection::q).a_RD.size(0), 5);
+  EXPECT_EQ(
+      adapter_notes("f", read),
+      (std::vector<std::string>{"f: no module has rank_pattern k_proj, alpha_pattern .*self_attn.*: passed over"}));
+  const TemporaryFolder again;
+  save_peft_adapter(again.path(), llama(), read, "");
+  EXPECT_EQ(load_peft_adapter(again.path(), llama()).spec.patterns, read.spec.patterns);
+}
+
+TEST_F(BadAdapter, WholeModulesAreReadAndChecked) {
+  const std::string head = "base_model.model.lm_head.weight";
+  config["modules_to_save"] = {"lm_head"};
+  expect_error("tensor " + head + " is missing");
+  tensors.emplace_back(head, at::randn({61, 23}));
+  expect_error("tensor " + head + " has the wrong shape: the model and r ask for [61, 24]");
+  tensor(head) = at::randn({61, 24});
+  EXPECT_TRUE(at::equal(load().tensors.head_VD, tensor(head)));
+  config["modules_to_save"] = {"lm_head", "embed_tokens"};
+  expect_error("tensor base_model.model.model.embed_tokens.weight is missing");
+  config["modules_to_save"] = nullptr;
+  expect_error("tensor " + head + " does not belong to a LoRA adapter");
 }
 
 TEST_F(BadAdapter, SettingsThatChangeItsMeaningAreRefused) {
@@ -152,7 +159,9 @@ TEST_F(BadAdapter, SettingsThatChangeItsMeaningAreRefused) {
                         {"peft_type", nullptr, "must be LORA, found nothing"},
                         {"bias", "all", "key bias must be none"},
                         {"lora_bias", true, "key lora_bias is set"},
-                        {"modules_to_save", {"lm_head"}, "key modules_to_save is set"},
+                        {"modules_to_save", {"lm_heads"}, "key modules_to_save names lm_heads"},
+                        {"modules_to_save", {"score"}, "key modules_to_save names score"},
+                        {"modules_to_save", "lm_head", "key modules_to_save must be a list of names"},
                         {"rank_pattern", {{"q_proj", 4}}, "the model and r ask for [4, 24]"},
                         {"rank_pattern", {{"q_proj", 0}}, "key q_proj is 0"},
                         {"rank_pattern", {{"q_(", 4}}, "key rank_pattern is not a valid pattern"},
