@@ -188,7 +188,7 @@ def methods(training, held_out) -> None:
     train_adapter("dora_phi3", "phi3", everywhere | dict(use_dora=True, use_rslora=True), "cosine", 0.0, training, held_out)
     both = everywhere | dict(modules_to_save=["embed_tokens", "lm_head"])
     train_adapter("saved", "llama", both, "linear", 0.01, training, held_out)
-    train_adapter("saved_phi3", "phi3", both | dict(modules_to_save=["embed_tokens"]), "cosine", 0.0, training, held_out,
+    train_adapter("saved_phi3", "phi3", both | dict(modules_to_save=["embed_tokens"]), "cosine", 0.02, training, held_out,
                   rate_ratio=4.0, lr=0.01)
     train_adapter("saved_granite", "granite", both | dict(use_dora=True), "linear", 0.01, training, held_out)
     own = dict(rank_pattern={r"layers\.1\.self_attn\.q_proj": 7, "down_proj": 2}, alpha_pattern={"q_proj": 3, "0.mlp.up_proj": 24})
