@@ -3,10 +3,11 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
-#include "data/example.h"
+#include "data/examples.h"
 #include "data/tokenizers/tokenizer.h"
 
 namespace finetune {
@@ -32,7 +33,8 @@ struct DataOptions {
 
 /// One line or record that cannot be used.
 struct Reject {
-  std::string where;  ///< file:line
+  std::int32_t file = 0;  ///< index into Dataset::files
+  std::int64_t line = 0;
   std::string reason;
 };
 
@@ -52,7 +54,7 @@ struct DataPart {
 struct Dataset {
   std::vector<std::string> files;
   std::vector<DataPart> parts;  ///< in order; empty where entries are paths alone
-  std::vector<Example> examples;
+  Examples examples;
   std::vector<Reject> rejects;  ///< unreadable lines, missing fields; loading is an error unless asked to collect
   std::int64_t records = 0;     ///< examples read, before any was dropped
   std::int64_t tokens = 0, loss_tokens = 0;
@@ -69,13 +71,26 @@ struct Dataset {
   std::vector<RoleCount> roles;
 };
 
+/// "dev.jsonl:7"
+std::string place_of(const Dataset& data, std::int32_t file, std::int64_t line);
+
 /// Why these examples cannot teach a conversation, or "": no token or every token of a conversation carries loss.
 std::string share_problem(const Dataset& data, const DataOptions& options);
 
-/// `collect_rejects`: go on after bad lines and list them all (verb check); otherwise the first bad line throws Error
-/// naming it and how many there are.
+struct LoadProgress {
+  std::string file;
+  double share = 0;  ///< of its bytes that have been worked on
+};
+
+struct LoadOptions {
+  bool collect_rejects = false;  ///< go on after bad lines and list them all (verb check); otherwise the first bad line
+                                 ///< throws Error naming it and how many there are
+  std::function<void(const LoadProgress&)> progress;  ///< called now and then, on this thread; may throw
+};
+
+/// With all cores; what comes of it does not depend on how many there are.
 Dataset load_dataset(const std::vector<std::string>& files, const DataOptions& options, const Tokenizer& tokenizer,
-                     bool collect_rejects = false);
+                     const LoadOptions& how = {});
 
 /// Adds what was read from other files, which come behind. A format of its own is named beside the others.
 void append(Dataset& all, Dataset more);
@@ -88,6 +103,6 @@ std::vector<std::string> part_names(const Dataset& data);
 
 /// Holds out a share by hash of each example's ids (stable: does not depend on the other examples), at least 1 and at
 /// most 2000. Returns the held-out examples and removes them from `examples`.
-std::vector<Example> split_by_hash(std::vector<Example>& examples, double fraction);
+Examples split_by_hash(Examples& examples, double fraction);
 
 }  // namespace finetune

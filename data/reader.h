@@ -19,9 +19,20 @@ struct RecordSink {
   std::function<void(std::int64_t line, const std::string& reason)> reject;
 };
 
+/// Consecutive records of a file, which any thread may read, also several times; owns what it reads.
+struct FilePart {
+  std::function<void(const RecordSink&)> read;
+  std::uint64_t bytes = 0;  ///< of the file; 0 where it is not known
+};
+using PartSink = std::function<void(FilePart)>;
+
 /// Reads .jsonl and .json (a list of objects or one per line), .csv (RFC 4180, header), .tsv (header, no quoting) or
 /// .txt, and .parquet where setup.sh --parquet has been run, told by the name's end. `separator`: for .txt; "" = one
-/// record per non-empty line. Throws Error (bad_input) for a file that cannot be read at all.
+/// record per non-empty line. Where a line is a record, the file is in memory a part at a time. Throws Error
+/// (bad_input) for a file that cannot be read at all, after what came before has been taken.
+void read_parts(const std::string& path, const std::string& separator, const PartSink& take);
+
+/// The same, record by record.
 void read_records(const std::string& path, const std::string& separator, const RecordSink& sink);
 
 }  // namespace finetune

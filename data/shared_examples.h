@@ -10,7 +10,7 @@
 namespace finetune {
 
 /// Examples of `valid` whose token ids also are an example of `train`.
-std::int64_t count_shared(const std::vector<Example>& train, const std::vector<Example>& valid);
+std::int64_t count_shared(const Examples& train, const Examples& valid);
 
 /// A warning in one line; "" for none.
 std::string shared_warning(std::int64_t shared, std::size_t valid);
@@ -18,7 +18,6 @@ std::string shared_warning(std::int64_t shared, std::size_t valid);
 std::string test_warning(std::int64_t shared, std::size_t test, const std::string& seen);
 
 /// All of them: of validation and test data that are in training data, and test data in validation data.
-std::vector<std::string> shared_warnings(const std::vector<Example>& train, const std::vector<Example>& valid,
-                                         const std::vector<Example>& test);
+std::vector<std::string> shared_warnings(const Examples& train, const Examples& valid, const Examples& test);
 
 }  // namespace finetune

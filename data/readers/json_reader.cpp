@@ -5,6 +5,7 @@
 #include "core/error.h"
 #include "core/strict_json.h"
 #include "core/text.h"
+#include "data/readers/line_parts.h"
 #include "data/readers/lines.h"
 #include "data/readers/readers.h"
 
@@ -31,14 +32,15 @@ void put(Json value, std::int64_t number, const RecordSink& sink) {
     sink.reject(number, "is not a JSON object");
 }
 
-void read_lines(const std::string& content, const RecordSink& sink) {
-  for_each_line(content, [&](std::int64_t number, std::string_view line) {
+void put_lines(const LinePart& part, const RecordSink& sink) {
+  for_each_line(*part.text, [&](std::int64_t number, std::string_view line) {
     if (is_blank(line)) return;
+    const std::int64_t in_file = part.first_line + number - 1;
     std::string reason;
     if (auto json = parse(line, reason))
-      put(std::move(*json), number, sink);
+      put(std::move(*json), in_file, sink);
     else
-      sink.reject(number, reason);
+      sink.reject(in_file, reason);
   });
 }
 
@@ -50,14 +52,19 @@ void read_list(const std::string& path, const std::string& content, const Record
 
 enum class Shape { list, lines, other };
 
-// By the first two lines that are not blank: a record a line has whole values in them, a list opens with a bracket.
-Shape shape_of(std::string_view content) {
+std::vector<std::string_view> first_two_lines(std::string_view content) {
   std::vector<std::string_view> first;
   for (std::size_t begin = 0; begin < content.size() && first.size() < 2;) {
     const std::size_t end = std::min(content.find_first_of("\r\n", begin), content.size());
     if (!is_blank(content.substr(begin, end - begin))) first.push_back(content.substr(begin, end - begin));
     begin = end + 1;
   }
+  return first;
+}
+
+// By the first two lines that are not blank: a record a line has whole values in them, a list opens with a bracket.
+Shape shape_of(std::string_view content) {
+  const std::vector<std::string_view> first = first_two_lines(content);
   if (first.empty()) return Shape::lines;
   const auto opens = [&](std::size_t line, char bracket) { return trim(first[line]).front() == bracket; };
   if (first.size() == 1) return opens(0, '[') ? Shape::list : Shape::lines;
@@ -75,10 +82,25 @@ std::string keys_of(const Json& object) {
 
 }  // namespace
 
+bool read_json_lines(const std::string& path, const PartSink& take) {
+  LineParts parts(path);
+  std::vector<LinePart> first;
+  std::string beginning;
+  for (LinePart part; first_two_lines(beginning).size() < 2 && parts.next(part);) {
+    beginning += *part.text;
+    first.push_back(part);
+  }
+  if (shape_of(beginning) != Shape::lines) return false;
+  const auto hand_over = [&](const LinePart& part) {
+    take({[part](const RecordSink& sink) { put_lines(part, sink); }, part.text->size()});
+  };
+  for (const LinePart& part : first) hand_over(part);
+  for (LinePart part; parts.next(part);) hand_over(part);
+  return true;
+}
+
 void read_json(const std::string& path, const std::string& content, const RecordSink& sink) {
-  const Shape shape = shape_of(content);
-  if (shape == Shape::list) return read_list(path, content, sink);
-  if (shape == Shape::lines) return read_lines(content, sink);
+  if (shape_of(content) == Shape::list) return read_list(path, content, sink);
   const Json object = parse_strict_json(path, content, kDeepest);
   throw bad_input(path, "is one object over many lines (its keys: " + keys_of(object) +
                             "), not a list of records or one object per line");

@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "core/files.h"
+#include "data/readers/line_parts.h"
 #include "data/readers/lines.h"
 #include "data/readers/readers.h"
 
@@ -20,21 +21,27 @@ std::string with_plain_ends(std::string_view text) {
   return out;
 }
 
-void read_text_lines(const std::string& content, const RecordSink& sink) {
-  for_each_line(content, [&](std::int64_t number, std::string_view line) {
+void put_lines(const LinePart& part, const RecordSink& sink) {
+  for_each_line(*part.text, [&](std::int64_t number, std::string_view line) {
     if (is_blank(line)) return;
+    const std::int64_t in_file = part.first_line + number - 1;
     if (is_utf8(line))
-      sink.record({Json{{"text", std::string(line)}}, number});
+      sink.record({Json{{"text", std::string(line)}}, in_file});
     else
-      sink.reject(number, "is not valid UTF-8");
+      sink.reject(in_file, "is not valid UTF-8");
   });
 }
 
 }  // namespace
 
+void read_text_lines(const std::string& path, const PartSink& take) {
+  LineParts parts(path);
+  for (LinePart part; parts.next(part);)
+    take({[part](const RecordSink& sink) { put_lines(part, sink); }, part.text->size()});
+}
+
 void read_txt(const std::string& path, const std::string& content, const std::string& separator,
               const RecordSink& sink) {
-  if (separator.empty()) return read_text_lines(content, sink);
   require_utf8(path, content);
   // A separator may hold line ends, and those of the file may be any.
   const std::string text = with_plain_ends(content), mark = with_plain_ends(separator);

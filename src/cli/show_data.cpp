@@ -28,7 +28,7 @@ std::string visible(const std::string& text) {
 }
 
 // Runs of tokens of one kind are decoded together: single tokens may be parts of characters.
-void show_one(std::ostream& out, const Example& example, const Tokenizer& tokenizer, bool colour) {
+void show_one(std::ostream& out, const ExampleView& example, const Tokenizer& tokenizer, bool colour) {
   const std::size_t shown = std::min(example.ids.size(), kLongestShown);
   for (std::size_t begin = 0; begin < shown;) {
     std::size_t end = begin;
@@ -55,9 +55,9 @@ void show_one(std::ostream& out, const Example& example, const Tokenizer& tokeni
 void show_examples(std::ostream& out, const Dataset& data, const Tokenizer& tokenizer, std::size_t count, bool colour) {
   out << "first examples; " << (colour ? "\x1b[32mgreen\x1b[0m" : "[[brackets]]") << " is what is trained on:\n";
   for (std::size_t i = 0; i < std::min(count, data.examples.size()); ++i) {
-    const Example& example = data.examples[i];
-    out << fmt::format("{}:{}  {} tokens, {} with loss\n  ", data.files.at(static_cast<std::size_t>(example.file)),
-                       example.line, example.ids.size(), example.loss_tokens());
+    const ExampleView example = data.examples[i];
+    out << fmt::format("{}  {} tokens, {} with loss\n  ", place_of(data, example.file, example.line),
+                       example.ids.size(), example.loss_tokens());
     show_one(out, example, tokenizer, colour);
   }
 }
@@ -67,7 +67,8 @@ void show_counts(std::ostream& out, const std::string& name, const Dataset& data
                      with_commas(static_cast<long long>(data.examples.size())), with_commas(data.tokens),
                      with_commas(data.loss_tokens));
   std::vector<std::size_t> lengths;
-  for (const auto& example : data.examples) lengths.push_back(example.ids.size());
+  for (auto example = data.examples.begin(); example != data.examples.end(); ++example)
+    lengths.push_back(static_cast<std::size_t>(example.length()));
   if (!lengths.empty()) {
     std::sort(lengths.begin(), lengths.end());
     out << fmt::format("; lengths {} to {}, median {}", lengths.front(), lengths.back(), lengths[lengths.size() / 2]);
@@ -94,7 +95,8 @@ void show_roles(std::ostream& out, const Dataset& data) {
 
 void show_rejects(std::ostream& out, const Dataset& data, std::size_t most) {
   for (std::size_t i = 0; i < std::min(most, data.rejects.size()); ++i)
-    out << "rejected " << data.rejects[i].where << ": " << data.rejects[i].reason << "\n";
+    out << "rejected " << place_of(data, data.rejects[i].file, data.rejects[i].line) << ": " << data.rejects[i].reason
+        << "\n";
   if (data.rejects.size() > most)
     out << fmt::format("... and {} more rejected lines\n",
                        with_commas(static_cast<long long>(data.rejects.size() - most)));

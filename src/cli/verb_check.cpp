@@ -66,9 +66,12 @@ void show_data(std::ostream& out, const OpenedData& data, const Tokenizer& token
 void refuse_rejects(std::ostream& out, const OpenedData& data) {
   std::size_t rejected = 0;
   const Reject* first = nullptr;
+  std::string where;
   for (const Dataset* part : {&data.train, &data.valid, &data.test}) {
     rejected += part->rejects.size();
-    if (first == nullptr && !part->rejects.empty()) first = &part->rejects.front();
+    if (first != nullptr || part->rejects.empty()) continue;
+    first = &part->rejects.front();
+    where = place_of(*part, first->file, first->line);
   }
   for (const Dataset* part : {&data.train, &data.valid, &data.test}) show_rejects(out, *part, 50);
   if (first == nullptr && data.train.examples.empty())
@@ -76,8 +79,7 @@ void refuse_rejects(std::ostream& out, const OpenedData& data) {
   if (first == nullptr && !data.test.files.empty() && data.test.examples.empty())
     throw bad_input(join(data.test.files, ", "), "data.test has no usable example");
   if (first == nullptr) return;
-  throw bad_input(first->where,
-                  first->reason + " (" + with_commas(static_cast<long long>(rejected)) + " bad lines in all)");
+  throw bad_input(where, first->reason + " (" + with_commas(static_cast<long long>(rejected)) + " bad lines in all)");
 }
 
 int run_check(const Arguments& arguments) {

@@ -5,18 +5,22 @@
 namespace finetune {
 namespace {
 
-std::pair<const Example*, const Example*> pair_at(const Batch& batch, std::size_t i) {
-  return {batch.examples[i], batch.examples[i > 0 ? i - 1 : batch.examples.size() - 1]};
+const ExampleView& before(const Batch& batch, std::size_t i) {
+  return batch.examples[i > 0 ? i - 1 : batch.examples.size() - 1];
 }
 
-Example joined(const Example& prompt, const Example& answer, std::int64_t max_length) {
+std::pair<const std::int32_t*, const std::int32_t*> pair_at(const Batch& batch, std::size_t i) {
+  return {batch.examples[i].ids.data(), before(batch, i).ids.data()};
+}
+
+Example joined(const ExampleView& prompt, const ExampleView& answer, std::int64_t max_length) {
   const auto from = static_cast<std::ptrdiff_t>(answer.answers.front());
   Example example;
   example.ids.assign(prompt.ids.begin(), prompt.ids.begin() + static_cast<std::ptrdiff_t>(prompt.answers.front()));
   example.loss.assign(example.ids.size(), 0);
   example.ids.insert(example.ids.end(), answer.ids.begin() + from, answer.ids.end());
   example.loss.insert(example.loss.end(), answer.loss.begin() + from, answer.loss.end());
-  example.answers = prompt.answers;
+  example.answers.assign(prompt.answers.begin(), prompt.answers.end());
   const auto length = static_cast<std::size_t>(std::min(max_length, std::ssize(example.ids)));
   example.ids.resize(length);
   example.loss.resize(length);
@@ -27,10 +31,8 @@ Example joined(const Example& prompt, const Example& answer, std::int64_t max_le
 
 std::vector<Example> mismatched(const Batch& batch, std::int64_t max_length) {
   std::vector<Example> examples;
-  for (std::size_t i = 0; i < batch.examples.size(); ++i) {
-    const auto [prompt, answer] = pair_at(batch, i);
-    examples.push_back(joined(*prompt, *answer, max_length));
-  }
+  for (std::size_t i = 0; i < batch.examples.size(); ++i)
+    examples.push_back(joined(batch.examples[i], before(batch, i), max_length));
   return examples;
 }
 

@@ -28,7 +28,8 @@ class MismatchedReferences {
   double sum(const Batch& batch, std::span<const Example> mismatched, const Compute& compute);
 
  private:
-  std::map<std::pair<const Example*, const Example*>, double> known_;  // of a prompt's and an answer's example
+  // Of a prompt's and an answer's example, told by where their ids lie.
+  std::map<std::pair<const std::int32_t*, const std::int32_t*>, double> known_;
 };
 
 }  // namespace finetune

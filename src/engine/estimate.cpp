@@ -14,13 +14,17 @@ namespace {
 
 constexpr std::int64_t kSampledSteps = 32;  // batches differ in length; this many give their mean to a few per cent
 
-RoundWork batch_work(const Session& session, std::span<const Example* const> batch, std::int64_t trials) {
+std::int64_t fullest_lane(const Session& session, std::int64_t trials) {
+  const auto lanes = static_cast<std::int64_t>(session.model.devices.size());
+  return (trials + lanes - 1) / lanes;
+}
+
+}  // namespace
+
+RoundWork planned_work(const Session& session, const Batch& batch, std::int64_t trials) {
   RoundWork one;
-  std::vector<std::int64_t> lengths;
-  for (const Example* example : batch) {
-    lengths.push_back(std::ssize(example->ids));
-    add_example(one, lengths.back(), example->loss_tokens());
-  }
+  const std::vector<std::int64_t> lengths = batch.lengths();
+  for (const ExampleView& example : batch.examples) add_example(one, std::ssize(example.ids), example.loss_tokens());
   const bool together = !session.config.train.full();
   const std::vector<std::vector<std::int64_t>> all(static_cast<std::size_t>(together ? trials : 1), lengths);
   const auto passes = static_cast<double>(plan_passes(all, session.tokens_per_pass).size());
@@ -30,31 +34,18 @@ RoundWork batch_work(const Session& session, std::span<const Example* const> bat
   return work;
 }
 
-std::int64_t fullest_lane(const Session& session, std::int64_t trials) {
-  const auto lanes = static_cast<std::int64_t>(session.model.devices.size());
-  return (trials + lanes - 1) / lanes;
-}
-
-}  // namespace
-
-RoundWork planned_work(const Session& session, std::span<const Example> examples, std::int64_t trials) {
-  std::vector<const Example*> batch;
-  for (const Example& example : examples) batch.push_back(&example);
-  return batch_work(session, batch, trials);
-}
-
 RoundWork average_round(const Session& session, std::int64_t trials) {
-  const auto& examples = session.data.train.examples;
+  const Examples& examples = session.data.train.examples;
   const TrainConfig& config = session.config.train;
   BatchOrder order(part_sizes(session.data.train), config.shares, config.batch_size, session.config.data.shuffle,
                    static_cast<std::uint64_t>(config.seed));
   const std::int64_t steps = last_step(config), sampled = std::min(steps, kSampledSteps);
   RoundWork sum;
   for (std::int64_t i = 0; i < sampled; ++i) {
-    std::vector<const Example*> batch;
+    Batch batch;
     for (const std::int64_t index : order.batch(1 + i * steps / sampled))
-      batch.push_back(&examples[static_cast<std::size_t>(index)]);
-    sum = sum + batch_work(session, batch, trials);
+      batch.add(examples[static_cast<std::size_t>(index)]);
+    sum = sum + planned_work(session, batch, trials);
   }
   return 1.0 / static_cast<double>(sampled) * sum;
 }

@@ -2,15 +2,15 @@
 #pragma once
 
 #include <cstdint>
-#include <span>
 
 #include "engine/measure.h"
+#include "engine/pack_data.h"
 #include "engine/session.h"
 
 namespace finetune {
 
-/// One step of `trials` trials on one lane, each with these examples as its batch.
-RoundWork planned_work(const Session& session, std::span<const Example> examples, std::int64_t trials);
+/// One step of `trials` trials on one lane, each with this batch.
+RoundWork planned_work(const Session& session, const Batch& batch, std::int64_t trials);
 
 /// A step of `trials` trials on one lane, on average over the steps of the run.
 RoundWork average_round(const Session& session, std::int64_t trials);

@@ -47,25 +47,24 @@ AdapterChoice choice_of(const PackTrial& trial) {
           .saved = trial.saved};
 }
 
-std::vector<ExampleLoss> evaluate_examples(const DecoderBase& base, const PeftAdapter* adapter,
-                                           std::span<const Example> examples, std::int64_t tokens_per_pass) {
+std::vector<ExampleLoss> evaluate_examples(const DecoderBase& base, const PeftAdapter* adapter, const Batch& examples,
+                                           std::int64_t tokens_per_pass) {
   const SingleAdapter single(base, adapter);
   const PackTrial& trial = single.trial();
-  const Batch all(examples);
-  std::vector<ExampleLoss> losses(examples.size());
+  std::vector<ExampleLoss> losses(examples.examples.size());
   DecoderWorkspace workspace;
-  const std::vector<std::vector<std::int64_t>> lengths{all.lengths()};
+  const std::vector<std::vector<std::int64_t>> lengths{examples.lengths()};
   for (const Pass& pass : plan_passes(lengths, tokens_per_pass)) {
-    const BuiltPack built =
-        build_pack(pass, std::span(&trial, 1), std::span(&all, 1), base.embed_VD.device(), pack_model(base.options));
+    const BuiltPack built = build_pack(pass, std::span(&trial, 1), std::span(&examples, 1), base.embed_VD.device(),
+                                       pack_model(base.options));
     const PackLosses result = evaluate_pack(base, built.pack, single.bank(), workspace);
     const at::Tensor nll_N = result.nll_N.cpu(), correct_N = result.correct_N.cpu();
     std::int64_t row = 0;
     for (const Chunk& chunk : pass.chunks) {
       for (std::size_t i = chunk.first; i < chunk.first + chunk.count; ++i) {
         ExampleLoss& loss = losses[i];
-        loss.tokens = static_cast<std::int64_t>(examples[i].ids.size());
-        loss.loss_tokens = examples[i].loss_tokens();
+        loss.tokens = std::ssize(examples.examples[i].ids);
+        loss.loss_tokens = examples.examples[i].loss_tokens();
         for (std::int64_t k = 0; k < loss.loss_tokens; ++k, ++row) {
           loss.nll += static_cast<double>(nll_N.const_data_ptr<float>()[row]);
           loss.correct += correct_N.const_data_ptr<std::uint8_t>()[row];
@@ -76,7 +75,7 @@ std::vector<ExampleLoss> evaluate_examples(const DecoderBase& base, const PeftAd
   return losses;
 }
 
-std::vector<ExampleLoss> evaluate_examples(const OpenedModel& model, std::span<const Example> examples,
+std::vector<ExampleLoss> evaluate_examples(const OpenedModel& model, const Batch& examples,
                                            std::int64_t tokens_per_pass) {
   const ops::UseKernels kernels(model.kernels);
   return evaluate_examples(model.bases.front(), model.adapter ? &*model.adapter : nullptr, examples, tokens_per_pass);
@@ -93,7 +92,7 @@ MeasuredMetrics evaluate_model(const OpenedModel& model, const Evaluator& evalua
   return evaluator.evaluate(pack).front();
 }
 
-double probe_loss(const BaseModel& model, const PeftAdapter* adapter, std::span<const Example> examples) {
+double probe_loss(const BaseModel& model, const PeftAdapter* adapter, const Batch& examples) {
   const DecoderBase base = make_base(model, at::kCPU);
   double nll = 0, tokens = 0;
   for (const auto& loss : evaluate_examples(base, adapter, examples, kProbeTokens)) {

@@ -6,7 +6,6 @@
 #include <span>
 #include <vector>
 
-#include "data/example.h"
 #include "engine/evaluators/evaluator.h"
 #include "engine/open_model.h"
 #include "engine/pack_data.h"
@@ -37,18 +36,18 @@ class SingleAdapter {
 AdapterChoice choice_of(const PackTrial& trial);
 
 /// In passes of at most `tokens_per_pass` tokens; `adapter` may be null.
-std::vector<ExampleLoss> evaluate_examples(const DecoderBase& base, const PeftAdapter* adapter,
-                                           std::span<const Example> examples, std::int64_t tokens_per_pass);
+std::vector<ExampleLoss> evaluate_examples(const DecoderBase& base, const PeftAdapter* adapter, const Batch& examples,
+                                           std::int64_t tokens_per_pass);
 
 /// Mean loss of a few examples under a model and (unless null) an adapter.
-double probe_loss(const BaseModel& model, const PeftAdapter* adapter, std::span<const Example> examples);
+double probe_loss(const BaseModel& model, const PeftAdapter* adapter, const Batch& examples);
 
 /// What an evaluator measures of the model's first base and its adapter where it has one.
 MeasuredMetrics evaluate_model(const OpenedModel& model, const Evaluator& evaluator,
                                const std::function<void(const std::string&)>& say);
 
 /// Under the model's first base and its adapter where it has one, with its kernels.
-std::vector<ExampleLoss> evaluate_examples(const OpenedModel& model, std::span<const Example> examples,
+std::vector<ExampleLoss> evaluate_examples(const OpenedModel& model, const Batch& examples,
                                            std::int64_t tokens_per_pass);
 
 }  // namespace finetune

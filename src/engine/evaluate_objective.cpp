@@ -36,10 +36,9 @@ EvalResult evaluate_objective(Session& session) {
   const PeftAdapter* adapter = model.adapter ? &*model.adapter : nullptr;
   const TrainConfig config = trial_of(adapter, session.config.train);
   const auto reference = std::make_shared<const ReferenceModel>(base, nullptr);
-  std::vector<Example>& examples = session.data.valid.examples;
+  Examples& examples = session.data.valid.examples;
   const ops::UseKernels kernels(model.kernels);
-  const auto losses = reference->answer_losses(examples, session.tokens_per_pass);
-  for (std::size_t i = 0; i < examples.size(); ++i) examples[i].reference = losses[i];
+  examples.set_reference(reference->answer_losses(examples, session.tokens_per_pass));
   const auto store = make_lora_store(base,
                                      {.slots = 1,
                                       .max_rank = patterns_of(config.lora).largest_rank(config.lora.rank),

@@ -39,9 +39,9 @@ static std::shared_ptr<const ReferenceModel> reference_on(const Session& session
   return std::make_shared<const ReferenceModel>(*base, session.model.adapter ? &*session.model.adapter : nullptr);
 }
 
-std::unique_ptr<PackedTrainer> make_trainer(const Session& session, ParameterStore& store,
-                                            std::span<const Example> train, std::span<const Example> valid,
-                                            std::shared_ptr<MemoryTurns> turns, std::vector<std::int64_t> parts) {
+std::unique_ptr<PackedTrainer> make_trainer(const Session& session, ParameterStore& store, const Examples& train,
+                                            const Examples& valid, std::shared_ptr<MemoryTurns> turns,
+                                            std::vector<std::int64_t> parts) {
   const at::Device device = store.params_SP().device();
   const Objective& objective = objective_named(to_text(session.config.train.objective));
   return std::make_unique<PackedTrainer>(

@@ -20,12 +20,11 @@ struct LaneParts {
 /// One per entry of session.model.devices, `slots` in all (spread evenly). The session must outlive them.
 std::vector<LaneParts> make_lanes(const Session& session, std::int64_t slots);
 
-/// The parts of one lane, on session.model.bases[lane]; the examples must outlive the trainer.
+/// The parts of one lane, on session.model.bases[lane]; what `valid` views must outlive the trainer.
 /// `parts`: TrainerOptions::parts of `train`.
 std::unique_ptr<ParameterStore> make_store(const Session& session, std::size_t lane, std::int64_t slots);
-std::unique_ptr<PackedTrainer> make_trainer(const Session& session, ParameterStore& store,
-                                            std::span<const Example> train, std::span<const Example> valid,
-                                            std::shared_ptr<MemoryTurns> turns = nullptr,
+std::unique_ptr<PackedTrainer> make_trainer(const Session& session, ParameterStore& store, const Examples& train,
+                                            const Examples& valid, std::shared_ptr<MemoryTurns> turns = nullptr,
                                             std::vector<std::int64_t> parts = {});
 
 /// Lets every device have `count` lanes: they share its base.

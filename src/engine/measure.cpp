@@ -2,7 +2,8 @@
 
 #include <algorithm>
 #include <chrono>
-#include <numeric>
+#include <map>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -23,9 +24,9 @@ constexpr std::int64_t kMostTrials = 8;  // of a measurement, per lane: more onl
 
 // The first `tokens` of an example, of each of its sequences an even share; the last one of each carries loss, so that
 // there is some.
-Example cut(const Example& example, std::int64_t tokens) {
-  if (std::ssize(example.ids) <= std::max<std::int64_t>(2, tokens)) return example;
-  const std::vector<std::int64_t> ends = example.ends.empty() ? std::vector{std::ssize(example.ids)} : example.ends;
+Example cut(const ExampleView& example, std::int64_t tokens) {
+  const std::int64_t whole = std::ssize(example.ids);
+  const Slice<std::int64_t> ends = example.ends.empty() ? Slice<std::int64_t>(&whole, 1) : example.ends;
   const std::int64_t share = std::max<std::int64_t>(2, tokens / std::ssize(ends));
   Example part;
   std::int64_t begin = 0;
@@ -41,34 +42,52 @@ Example cut(const Example& example, std::int64_t tokens) {
   return part;
 }
 
-// Examples of the training data at equal shares of its lengths: a batch like many.
-std::vector<Example> typical_batch(std::span<const Example> examples, std::int64_t count) {
-  std::vector<std::size_t> order(examples.size());
-  std::iota(order.begin(), order.end(), std::size_t{0});
-  std::stable_sort(order.begin(), order.end(),
-                   [&](std::size_t a, std::size_t b) { return examples[a].ids.size() < examples[b].ids.size(); });
-  std::vector<Example> batch;
-  for (std::int64_t i = 0; i < count; ++i) {
-    const double share = (static_cast<double>(i) + 0.5) / static_cast<double>(count);
-    batch.push_back(examples[order[static_cast<std::size_t>(share * static_cast<double>(order.size()))]]);
-  }
-  return batch;
+Examples cut_to(const Examples& one, std::int64_t tokens) {
+  if (one.longest() <= std::max<std::int64_t>(2, tokens)) return one;
+  return {std::vector{cut(one.front(), tokens)}};
 }
 
-double tokens_of(const std::vector<Example>& examples) {
+// How many examples have each length.
+std::map<std::int64_t, std::size_t> length_counts(const Examples& examples) {
+  std::map<std::int64_t, std::size_t> counts;
+  for (auto example = examples.begin(); example != examples.end(); ++example) ++counts[example.length()];
+  return counts;
+}
+
+// Examples at equal shares of the lengths, of equal ones in their order: a batch like many. Counted instead of sorted,
+// since there may be many.
+Examples typical_batch(const Examples& examples, std::int64_t count) {
+  std::map<std::int64_t, std::size_t> first = length_counts(examples);  // the rank of the first of each length
+  std::size_t rank = 0;
+  for (auto& [length, number] : first) number = std::exchange(rank, rank + number);
+  std::unordered_multimap<std::size_t, std::size_t> wanted;  // of each rank: places in the batch
+  for (std::int64_t i = 0; i < count; ++i) {
+    const double share = (static_cast<double>(i) + 0.5) / static_cast<double>(count);
+    wanted.emplace(static_cast<std::size_t>(share * static_cast<double>(examples.size())), i);
+  }
+  std::vector<std::uint32_t> places(static_cast<std::size_t>(count));
+  for (auto example = examples.begin(); example != examples.end(); ++example) {
+    const auto [begin, end] = wanted.equal_range(first[example.length()]++);
+    for (auto place = begin; place != end; ++place) places[place->second] = static_cast<std::uint32_t>(example.index());
+  }
+  return examples.choose(std::move(places));
+}
+
+double tokens_of(const Examples& examples) {
   double all = 0;
-  for (const auto& example : examples) all += static_cast<double>(example.ids.size());
+  for (auto example = examples.begin(); example != examples.end(); ++example)
+    all += static_cast<double>(example.length());
   return all;
 }
 
 // As many of the examples as have about `tokens` tokens together, spread over all of them; at least one, cut if need
 // be.
-std::vector<Example> part_of(const std::vector<Example>& batch, double tokens) {
+Examples part_of(const Examples& batch, double tokens) {
   const double share = tokens / tokens_of(batch);
   if (share >= 1) return batch;
   const auto count = static_cast<std::int64_t>(share * static_cast<double>(batch.size()));
   if (count >= 1) return typical_batch(batch, count);
-  return {cut(typical_batch(batch, 1).front(), static_cast<std::int64_t>(tokens))};
+  return cut_to(typical_batch(batch, 1), static_cast<std::int64_t>(tokens));
 }
 
 // The lanes of a session, to be timed with one set of examples after the other.
@@ -79,11 +98,11 @@ class Bench {
       stores_.push_back(make_store(session, lane, slots));
   }
 
-  TimedRound step(const std::vector<Example>& examples, std::int64_t trials) { return time(examples, trials, true); }
-  TimedRound evaluation(const std::vector<Example>& examples) { return time(examples, 1, false); }
+  TimedRound step(const Examples& examples, std::int64_t trials) { return time(examples, trials, true); }
+  TimedRound evaluation(const Examples& examples) { return time(examples, 1, false); }
 
  private:
-  TimedRound time(const std::vector<Example>& examples, std::int64_t trials, bool train) {
+  TimedRound time(const Examples& examples, std::int64_t trials, bool train) {
     TrainConfig config = session_.config.train;
     config.batch_size = std::ssize(examples);
     if (config.lora.init == LoraInit::pissa) {  // principal parts are not there yet: what it costs is twice the rank
@@ -125,10 +144,10 @@ class Bench {
 
 LaneCosts measure_costs(const Session& session, std::int64_t trials, double seconds) {
   const WorkRatios ratios = work_ratios(session.model.checkpoint.options);
-  const std::vector<Example> batch = typical_batch(session.data.train.examples, session.config.train.batch_size);
+  const Examples batch = typical_batch(session.data.train.examples, session.config.train.batch_size);
   Bench bench(session, std::min(trials, kMostTrials));
   // Each round is as large as what the one before it says may be done in its share of the time.
-  const std::vector<Example> probe{cut(batch[batch.size() / 2], kProbeTokens)};
+  const Examples probe = cut_to(batch.choose({static_cast<std::uint32_t>(batch.size() / 2)}), kProbeTokens);
   bench.step(probe, 1);  // touches weights and libraries for the first time
   const TimedRound one = bench.step(probe, 1);
   const auto affordable = [&](double rate) { return std::max(kFewestTokens, rate * seconds / 4); };

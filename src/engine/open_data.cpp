@@ -93,7 +93,8 @@ struct DataReader {
   std::vector<std::string>& notes;
 
   Dataset read(const std::vector<std::string>& paths, Split split, const std::string& key) const {
-    Dataset data = load_dataset(data_files(paths, split, key, notes), options, tokenizer, use.collect_rejects);
+    Dataset data = load_dataset(data_files(paths, split, key, notes), options, tokenizer,
+                                {.collect_rejects = use.collect_rejects});
     for (auto& line : dataset_notes(data, key, options)) notes.push_back(std::move(line));
     if (use.trains) require_shares(data, options);
     if (!use.collect_rejects) require_examples(data, key);
@@ -115,13 +116,13 @@ struct DataReader {
 };
 
 void check_ids(const Dataset& data, std::int64_t vocabulary) {
-  for (const auto& example : data.examples) {
-    for (const auto id : example.ids) {
-      if (id < vocabulary) continue;
-      throw bad_input(data.files.at(static_cast<std::size_t>(example.file)) + ":" + std::to_string(example.line),
-                      "token id " + std::to_string(id) + " is outside the model's vocabulary of " +
-                          std::to_string(vocabulary) + "; tokenizer and model do not belong together");
-    }
+  if (data.examples.highest_id() < vocabulary) return;
+  for (const ExampleView& example : data.examples) {
+    const auto id = std::ranges::find_if(example.ids, [&](std::int32_t one) { return one >= vocabulary; });
+    if (id == example.ids.end()) continue;
+    throw bad_input(place_of(data, example.file, example.line),
+                    "token id " + std::to_string(*id) + " is outside the model's vocabulary of " +
+                        std::to_string(vocabulary) + "; tokenizer and model do not belong together");
   }
 }
 

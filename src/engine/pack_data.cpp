@@ -24,7 +24,7 @@ void close_segment(PackData& pack) {
 }
 
 // Tokens [begin, end) of an example.
-void add_sequence(PackData& pack, const Example& example, std::size_t begin, std::size_t end, float scale,
+void add_sequence(PackData& pack, const ExampleView& example, std::size_t begin, std::size_t end, float scale,
                   const AngleRows& angles) {
   const auto first = static_cast<std::int64_t>(pack.ids.size());
   const std::int64_t first_angle = angles.first(static_cast<std::int64_t>(end - begin));
@@ -40,17 +40,17 @@ void add_sequence(PackData& pack, const Example& example, std::size_t begin, std
 }
 
 // Loss rows of tokens [begin, end) before the answer.
-std::int64_t prompt_rows(const Example& example, std::size_t sequence, std::int64_t begin) {
+std::int64_t prompt_rows(const ExampleView& example, std::size_t sequence, std::int64_t begin) {
   if (example.answers.empty()) return 0;
   const auto first = example.loss.begin();
   return std::count(first + begin, first + example.answers[sequence], std::uint8_t{1});
 }
 
-void add_example(PackData& pack, const Example& example, float scale, const AngleRows& angles) {
-  const std::vector<std::int64_t> whole{std::ssize(example.ids)};
+void add_example(PackData& pack, const ExampleView& example, float scale, const AngleRows& angles) {
+  const std::int64_t whole = std::ssize(example.ids);
   const std::int64_t number = pack.sequences.empty() ? 0 : pack.sequences.back().example + 1;
   std::size_t begin = 0, sequence = 0;
-  for (const std::int64_t end : example.ends.empty() ? whole : example.ends) {
+  for (const std::int64_t end : example.ends.empty() ? Slice<std::int64_t>(&whole, 1) : example.ends) {
     const std::int64_t first_row = std::ssize(pack.loss_rows);
     add_sequence(pack, example, begin, static_cast<std::size_t>(end), scale, angles);
     pack.sequences.push_back({.begin = first_row,
@@ -126,12 +126,8 @@ WeighedTrial weighed(const PackTrial& trial, const Batch& batch) {
 
 }  // namespace
 
-Batch::Batch(std::span<const Example> all) {
-  for (const Example& example : all) add(example);
-}
-
-void Batch::add(const Example& example) {
-  examples.push_back(&example);
+void Batch::add(const ExampleView& example) {
+  examples.push_back(example);
   tokens += static_cast<std::int64_t>(example.ids.size());
   loss_tokens += example.loss_tokens();
   const auto first = example.loss.begin();
@@ -142,7 +138,7 @@ void Batch::add(const Example& example) {
 
 std::vector<std::int64_t> Batch::lengths() const {
   std::vector<std::int64_t> lengths;
-  for (const Example* example : examples) lengths.push_back(static_cast<std::int64_t>(example->ids.size()));
+  for (const ExampleView& example : examples) lengths.push_back(std::ssize(example.ids));
   return lengths;
 }
 
@@ -162,7 +158,7 @@ PackData build_pack_data(const Pass& pass, std::span<const PackTrial> trials, st
     const auto first_row = static_cast<std::int64_t>(pack.loss_rows.size());
     pack.trials.push_back(weighed(trials[chunk.trial], batch));
     for (std::size_t i = chunk.first; i < chunk.first + chunk.count; ++i) {
-      add_example(pack, *batch.examples[i], static_cast<float>(scale), model.angles);
+      add_example(pack, batch.examples[i], static_cast<float>(scale), model.angles);
     }
     pack.groups.push_back(
         group_of(trials[chunk.trial], begin, static_cast<std::int64_t>(pack.ids.size()), chunk.token_base));

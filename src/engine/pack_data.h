@@ -4,7 +4,9 @@
 
 #include <array>
 #include <compare>
+#include <concepts>
 #include <cstdint>
+#include <ranges>
 #include <span>
 #include <utility>
 #include <vector>
@@ -41,14 +43,18 @@ struct PackTrial {
 
 /// A trial's examples of one step or of an evaluation, in order. They stay where they are.
 struct Batch {
-  std::vector<const Example*> examples;
+  std::vector<ExampleView> examples;
   std::int64_t tokens = 0, loss_tokens = 0;
   std::int64_t first_rows = 0;  ///< loss tokens of each example's first sequence
   std::int64_t desirable = 0;   ///< examples whose label is true
 
   Batch() = default;
-  explicit Batch(std::span<const Example> all);
-  void add(const Example& example);
+  /// Of any list of examples.
+  template <std::ranges::input_range Range>
+  requires std::convertible_to<std::ranges::range_reference_t<Range>, ExampleView> Batch(const Range& all) {
+    for (const ExampleView example : all) add(example);
+  }
+  void add(const ExampleView& example);
   std::vector<std::int64_t> lengths() const;
 };
 

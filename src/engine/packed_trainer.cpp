@@ -33,12 +33,6 @@ RoundOptions round_options(ParameterStore& store, const TrainerOptions& options)
           .parts = options.parts};
 }
 
-std::int64_t longest_of(std::span<const Example> examples) {
-  std::int64_t longest = 1;
-  for (const Example& example : examples) longest = std::max(longest, static_cast<std::int64_t>(example.ids.size()));
-  return longest;
-}
-
 PassOptions pass_options(ParameterStore& store, const PackShape& largest, const TrainerOptions& options) {
   PassOptions pass{.graphs = captures(store, options), .largest = largest, .objective = options.objective};
   if (const AdapterBank* bank = store.trainables(0).bank) {
@@ -50,16 +44,15 @@ PassOptions pass_options(ParameterStore& store, const PackShape& largest, const 
 
 }  // namespace
 
-PackedTrainer::PackedTrainer(ParameterStore& store, std::span<const Example> train, std::span<const Example> valid,
-                             const TrainerOptions& options)
+PackedTrainer::PackedTrainer(ParameterStore& store, Examples train, Batch valid, const TrainerOptions& options)
     : store_(store),
-      valid_(valid),
+      valid_(std::move(valid)),
       options_(options),
       device_(store.params_SP().device()),
       reproducible_(options.reproducible && !device_.is_cpu() ? std::make_unique<const ops::ReproducibleSums>()
                                                               : nullptr),
       planner_(train, round_options(store, options)),
-      longest_(longest_of(train)),
+      longest_(std::max<std::int64_t>(1, train.longest())),
       runner_(device_, pass_options(store, largest_pass(options.tokens_per_pass), options)),
       ring_(device_) {
   if (!options_.turns) options_.turns = std::make_shared<MemoryTurns>();

@@ -15,7 +15,7 @@
 #include <vector>
 
 #include "core/error.h"
-#include "data/example.h"
+#include "data/examples.h"
 #include "engine/divergence.h"
 #include "engine/evaluators/open_evaluators.h"
 #include "engine/lane.h"
@@ -34,8 +34,8 @@ class ReferenceModel;
 
 /// What trials are measured on.
 struct EvaluationData {
-  std::span<const Example> examples;  ///< whose losses are summed; may be empty
-  Evaluators evaluators;              ///< of metrics that need more
+  Batch examples;         ///< whose losses are summed; may be empty
+  Evaluators evaluators;  ///< of metrics that need more
 };
 
 struct TrainerOptions {
@@ -66,9 +66,8 @@ struct TorchImage : TrialImage {
 
 class PackedTrainer : public Lane {
  public:
-  /// Data and store must outlive the trainer; `valid` may be empty.
-  PackedTrainer(ParameterStore& store, std::span<const Example> train, std::span<const Example> valid,
-                const TrainerOptions& options);
+  /// The store must outlive the trainer, and so must what `valid`, which may be empty, and the data of measure() view.
+  PackedTrainer(ParameterStore& store, Examples train, Batch valid, const TrainerOptions& options);
   /// Evaluators of the validation data, everything of data.test, and the metric whose figures by example are asked for.
   void measure(Evaluators valid, EvaluationData test, const Metric& metric);
   /// By file of the validation data: the name under which its loss is measured too, as valid_loss.NAME.

@@ -55,7 +55,7 @@ std::vector<ops::RowRange> example_ranges(const Pass& pass, const PackData& data
     const Chunk& chunk = pass.chunks[c];
     std::int64_t row = data.rows[c].first;
     for (std::size_t i = chunk.first; i < chunk.first + chunk.count; ++i) {
-      const std::int64_t rows = batch.examples[i]->loss_tokens();
+      const std::int64_t rows = batch.examples[i].loss_tokens();
       if (rows > 0) ranges.push_back({row, row + rows, static_cast<std::int64_t>(chunk.trial * examples + i)});
       row += rows;
     }
@@ -75,7 +75,7 @@ std::vector<ExampleFigure> example_figures(const Metric& metric, const Batch& ba
   const bool by_byte = std::string(metric.name) == "bits_per_byte";
   std::vector<ExampleFigure> figures;
   for (std::size_t i = 0; i < batch.examples.size(); ++i) {
-    const Example& example = *batch.examples[i];
+    const ExampleView& example = batch.examples[i];
     const double weight = by_example ? 1 : static_cast<double>(by_byte ? example.loss_bytes : example.loss_tokens());
     figures.push_back({values[i], weight});
   }
@@ -92,7 +92,7 @@ std::string figure_of(const Metric& metric) {
 
 void PackedTrainer::measure(Evaluators valid, EvaluationData test, const Metric& metric) {
   evaluators_ = std::move(valid);
-  test_ = Batch(test.examples);
+  test_ = std::move(test.examples);
   test_evaluators_ = std::move(test.evaluators);
   metric_ = metric;
 }
@@ -139,7 +139,7 @@ std::vector<EvalResult> PackedTrainer::losses(std::span<Resident* const> trials,
     sums.add(runner_.evaluate(base, trainables.bank, data, *options_.objective), example_ranges(pass, data, batch));
   }
   std::int64_t bytes = 0;
-  for (const Example* example : batch.examples) bytes += example->loss_bytes;
+  for (const ExampleView& example : batch.examples) bytes += example.loss_bytes;
   const double divisor = divisor_of(batch);
   const bool by_example = options_.objective->by_example();
   const auto loss = sums.of("loss"), correct = sums.of("token_accuracy"), figures = sums.of(figure_of(metric_));

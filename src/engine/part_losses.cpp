@@ -9,7 +9,7 @@ void add_part_losses(const std::vector<std::string>& names, const Batch& batch, 
   if (names.empty()) return;
   std::map<std::string, ExampleFigure> sums;  // of losses, and of their tokens
   for (std::size_t i = 0; i < batch.examples.size(); ++i) {
-    const Example& example = *batch.examples[i];
+    const ExampleView& example = batch.examples[i];
     const std::string& name = names.at(static_cast<std::size_t>(example.file));
     ExampleFigure& sum = sums.try_emplace(name, ExampleFigure{0, 0}).first->second;
     sum.value += nll[i];

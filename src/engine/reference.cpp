@@ -21,18 +21,16 @@ double sum_of_rows(const at::Tensor& nll_N, const SequenceRows& sequence) {
 
 }  // namespace
 
-std::vector<std::vector<double>> ReferenceModel::answer_losses(std::span<const Example> examples,
-                                                               std::int64_t tokens_per_pass,
+std::vector<std::vector<double>> ReferenceModel::answer_losses(const Batch& examples, std::int64_t tokens_per_pass,
                                                                const std::function<bool()>& interrupted) const {
-  const Batch all(examples);
-  const std::vector<std::vector<std::int64_t>> lengths{all.lengths()};
+  const std::vector<std::vector<std::int64_t>> lengths{examples.lengths()};
   const PackTrial& trial = adapter_.trial();
   std::vector<std::vector<double>> losses;
   DecoderWorkspace workspace;
   for (const Pass& pass : plan_passes(lengths, tokens_per_pass)) {
     if (interrupted && interrupted()) throw Interrupted();
-    const BuiltPack built =
-        build_pack(pass, std::span(&trial, 1), std::span(&all, 1), base_.embed_VD.device(), pack_model(base_.options));
+    const BuiltPack built = build_pack(pass, std::span(&trial, 1), std::span(&examples, 1), base_.embed_VD.device(),
+                                       pack_model(base_.options));
     const at::Tensor nll_N = evaluate_pack(base_, built.pack, adapter_.bank(), workspace).nll_N.cpu();
     std::int64_t example = -1;
     for (const SequenceRows& sequence : built.pack.sequences) {
@@ -54,10 +52,8 @@ void set_references(Session& session) {
   std::int64_t answers = 0, tokens = 0;
   for (Dataset* data : {&session.data.train, &session.data.valid, &session.data.test}) {
     const auto losses = reference.answer_losses(data->examples, session.tokens_per_pass, session.interrupted);
-    for (std::size_t i = 0; i < losses.size(); ++i) {
-      data->examples[i].reference = losses[i];
-      answers += std::ssize(losses[i]);
-    }
+    data->examples.set_reference(losses);
+    for (const std::vector<double>& of_example : losses) answers += std::ssize(of_example);
     tokens += data->tokens;
   }
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();

@@ -3,11 +3,9 @@
 
 #include <cstdint>
 #include <functional>
-#include <span>
 #include <string>
 #include <vector>
 
-#include "data/example.h"
 #include "engine/evaluate.h"
 #include "engine/session.h"
 
@@ -20,7 +18,7 @@ class ReferenceModel {
 
   /// Of each example, of each of its sequences: the answer's summed nll. Throws Interrupted where `interrupted` says so
   /// between two passes.
-  std::vector<std::vector<double>> answer_losses(std::span<const Example> examples, std::int64_t tokens_per_pass,
+  std::vector<std::vector<double>> answer_losses(const Batch& examples, std::int64_t tokens_per_pass,
                                                  const std::function<bool()>& interrupted = {}) const;
 
  private:
@@ -28,8 +26,8 @@ class ReferenceModel {
   SingleAdapter adapter_;
 };
 
-/// Sets Example::reference of all examples of the session where train.objective needs it, with all processors or on the
-/// first device, and says what that took. Once, before the lanes are made: it serves all trials.
+/// Sets ExampleView::reference of all examples of the session where train.objective needs it, with all processors or on
+/// the first device, and says what that took. Once, before the lanes are made: it serves all trials.
 void set_references(Session& session);
 
 }  // namespace finetune

@@ -2,12 +2,14 @@
 
 #include <algorithm>
 #include <iterator>
+#include <span>
 #include <system_error>
+#include <utility>
 
 namespace finetune {
 
-RoundPlanner::RoundPlanner(std::span<const Example> examples, const RoundOptions& options)
-    : examples_(examples), options_(options) {}
+RoundPlanner::RoundPlanner(Examples examples, const RoundOptions& options)
+    : examples_(std::move(examples)), options_(options) {}
 
 RoundPlan RoundPlanner::take(std::vector<PackTrial> trials) {
   if (prepared_.valid()) {

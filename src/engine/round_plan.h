@@ -5,12 +5,11 @@
 #include <cstdint>
 #include <future>
 #include <map>
-#include <span>
 #include <tuple>
 #include <vector>
 
 #include "data/batch_order.h"
-#include "data/example.h"
+#include "data/examples.h"
 #include "engine/pack_data.h"
 #include "engine/planner.h"
 
@@ -44,8 +43,7 @@ struct RoundPlan {
 /// Plans rounds, one at a time, on the thread that asks or ahead of it on another.
 class RoundPlanner {
  public:
-  /// The examples must outlive the planner.
-  RoundPlanner(std::span<const Example> examples, const RoundOptions& options);
+  RoundPlanner(Examples examples, const RoundOptions& options);
 
   /// The plan of these trials: the one prepared if it is of them, else made now.
   RoundPlan take(std::vector<PackTrial> trials);
@@ -65,7 +63,7 @@ class RoundPlanner {
   RoundPlan plan(std::vector<PackTrial> trials, std::int64_t tokens_per_pass, bool together);
   Batch batch_of(const PackTrial& trial);
 
-  std::span<const Example> examples_;
+  Examples examples_;
   RoundOptions options_;
   // Orders of examples; trials of one seed, batch size and mixture share theirs. Those that a round does not use are
   // dropped.

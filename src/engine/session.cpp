@@ -101,14 +101,15 @@ void note_searched_measure(Session& session) {
 
 // kto compares answers of other rows, and a margin has two sides.
 void check_labels_of(const Session& session) {
-  const std::vector<Example>& valid = session.data.valid.examples;
+  const Examples& valid = session.data.valid.examples;
   if (session.config.train.objective != ObjectiveName::kto || valid.empty()) return;
   const std::string where = join(session.data.valid.files, ", ");
   if (valid.size() < 2)
     throw bad_input(where,
                     "kto needs at least 2 validation examples, since it compares each with another's answer; "
                     "there is 1: give data.valid, or a larger data.valid_fraction");
-  const auto desirable = std::ranges::count_if(valid, [](const Example& example) { return example.desirable; });
+  const auto desirable =
+      std::count_if(valid.begin(), valid.end(), [](const ExampleView& example) { return example.desirable; });
   const bool one_sided = desirable == 0 || desirable == std::ssize(valid);
   for (const Metric& metric : wanted_metrics(session.config)) {
     if (one_sided && std::string(metric.name) == "reward_margin")

@@ -18,7 +18,7 @@ constexpr std::int64_t kMostTokens = 48;
 PromptSet sampled_prompts(const Session& session) {
   const Dataset& valid = session.data.valid;
   std::vector<std::pair<std::int32_t, std::int64_t>> places;
-  for (const Example& example : valid.examples) {
+  for (const ExampleView& example : valid.examples) {
     if (places.size() < kSamples) places.emplace_back(example.file, example.line);
   }
   const auto wanted = [&](std::int32_t file, std::int64_t line) {

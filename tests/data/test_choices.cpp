@@ -144,11 +144,12 @@ TEST(Choices, TheRightLabelIsTheTrainingExample) {
   const std::string line = R"({"prompt":"good","completion":" pos"})";
   const ChoiceSet set = load(line + "\n", {"neg", "pos"});
   const File file(line + "\n");
-  const Example example = load_dataset(file.files(), {}, *letters_tokenizer()).examples.front();
+  const Dataset data = load_dataset(file.files(), {}, *letters_tokenizer());
+  const ExampleView example = data.examples.front();
   ASSERT_EQ(set.rows.size(), 1u);
   std::vector<std::int32_t> whole = set.rows[0].prompt;
   whole.insert(whole.end(), set.rows[0].continuations[1].begin(), set.rows[0].continuations[1].end());
-  EXPECT_EQ(whole, example.ids);
+  EXPECT_EQ(example.ids, whole);
   EXPECT_EQ(set.rows[0].right, 1u);
 }
 

@@ -1,11 +1,13 @@
 // From records to examples: formats, the completion rule, truncation, what is counted, splits.
 #include <gtest/gtest.h>
+#include <sched.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <filesystem>
 #include <memory>
 #include <set>
+#include <sstream>
 
 #include "core/error.h"
 #include "core/files.h"
@@ -42,7 +44,7 @@ Dataset load(const std::string& ending, const std::string& content, const DataOp
   write_file_atomically(path, content);
   const auto remove =
       std::unique_ptr<const fs::path, void (*)(const fs::path*)>(&path, [](auto* p) { fs::remove(*p); });
-  return load_dataset({path.string()}, options, *with_marks(), collect);
+  return load_dataset({path.string()}, options, *with_marks(), {.collect_rejects = collect});
 }
 
 std::string error_of(const std::string& ending, const std::string& content, const DataOptions& options = {}) {
@@ -168,7 +170,8 @@ TEST(Conversations, TakeASystemColumnWhereTheyHaveNoSystemTurn) {
         load(".jsonl",
              R"({"conversations":[)" + rest.substr(0, rest.find('|')) + turns + rest.substr(rest.find('|') + 1) + "}",
              {.chat_template = "plain"});
-    return data.examples[0].ids;
+    const ExampleView example = data.examples[0];
+    return Ids(example.ids.begin(), example.ids.end());
   };
   const Ids alone = ids_of("|"), with_system = ids_of(R"({"from":"system","value":"aa"},|)");
   EXPECT_NE(alone, with_system);
@@ -200,7 +203,73 @@ TEST(BadLines, AreNamedFirstAndCounted) {
   const Dataset collected = load(".jsonl", bad, {}, true);
   EXPECT_EQ(collected.rejects.size(), 3u);
   EXPECT_EQ(collected.records, 4);
-  EXPECT_TRUE(collected.rejects[2].where.ends_with(":5"));
+  EXPECT_EQ(collected.rejects[2].line, 5);
+  EXPECT_TRUE(place_of(collected, 0, 5).ends_with(".jsonl:5"));
+}
+
+// More than is worked on at once, with long lines, bad ones and ones that are cut.
+std::string many_records() {
+  std::string content;
+  for (int i = 0; i < 60'000; ++i) {
+    const std::string word(static_cast<std::size_t>(1 + i % 97), static_cast<char>('a' + i % 26));
+    content += i == 5'000    ? "{}\n"
+               : i == 50'000 ? "no json\n"
+                             : R"({"text":")" + word + "\",\"c" + std::to_string(i / 20'000) + "\":1}\n";
+  }
+  return content;
+}
+
+// Everything that is said of it, with the examples as text.
+std::string all_of(const Dataset& data) {
+  std::ostringstream out;
+  for (const ExampleView example : data.examples) {
+    out << example.file << ":" << example.line << ":" << example.loss_bytes;
+    for (std::size_t i = 0; i < example.ids.size(); ++i) out << " " << example.ids[i] << (example.loss[i] ? "*" : "");
+    out << "\n";
+  }
+  for (const Reject& reject : data.rejects) out << place_of(data, reject.file, reject.line) << reject.reason << "\n";
+  for (const std::string& column : data.unused_columns) out << column << "\n";
+  for (const std::int64_t count : {data.records, data.tokens, data.loss_tokens, data.truncated, data.straddling})
+    out << count << "\n";
+  return out.str();
+}
+
+// Runs it on one processor.
+template <typename Work>
+auto on_one_core(const Work& work) {
+  cpu_set_t all, one;
+  sched_getaffinity(0, sizeof all, &all);
+  CPU_ZERO(&one);
+  CPU_SET(sched_getcpu(), &one);
+  sched_setaffinity(0, sizeof one, &one);
+  auto result = work();
+  sched_setaffinity(0, sizeof all, &all);
+  return result;
+}
+
+TEST(Load, TheNumberOfCoresDecidesNothing) {
+  const std::string content = many_records();
+  DataOptions options;
+  options.max_length = 40;
+  const Dataset data = load(".jsonl", content, options, true);
+  EXPECT_EQ(data.records, 60'000);
+  ASSERT_EQ(data.rejects.size(), 2u);
+  EXPECT_EQ(data.rejects[0].line, 5'001);
+  EXPECT_EQ(data.rejects[1].line, 50'001);
+  EXPECT_EQ(data.unused_columns, (std::vector<std::string>{"c0", "c1", "c2"}));
+  std::int64_t before = 0;
+  for (const ExampleView example : data.examples) {
+    ASSERT_EQ(example.line, before + (before == 5'000 || before == 50'000 ? 2 : 1));
+    before = example.line;
+  }
+  const std::string alone = on_one_core([&] { return all_of(load(".jsonl", content, options, true)); });
+  EXPECT_TRUE(all_of(data) == alone);
+}
+
+TEST(Load, TheFirstBadLineIsTheFirstInTheFile) {
+  const std::string message = error_of(".jsonl", many_records());
+  EXPECT_NE(message.find(".jsonl:5001: "), std::string::npos) << message;
+  EXPECT_NE(message.find("(and 1 more bad lines"), std::string::npos) << message;
 }
 
 std::vector<Example> numbered(int count) {
@@ -209,15 +278,16 @@ std::vector<Example> numbered(int count) {
   return examples;
 }
 
-std::set<std::int64_t> lines_of(const std::vector<Example>& examples) {
+std::set<std::int64_t> lines_of(const Examples& examples) {
   std::set<std::int64_t> lines;
-  for (const auto& example : examples) lines.insert(example.line);
+  for (const ExampleView example : examples) lines.insert(example.line);
   return lines;
 }
 
 TEST(Split, DoesNotDependOnTheOrderOfTheExamples) {
-  auto one = numbered(400), other = numbered(400);
-  std::reverse(other.begin(), other.end());
+  auto reversed = numbered(400);
+  std::reverse(reversed.begin(), reversed.end());
+  Examples one = numbered(400), other = reversed;
   const auto held = split_by_hash(one, 0.1);
   EXPECT_EQ(held.size(), 40u);
   EXPECT_EQ(one.size(), 360u);
@@ -225,7 +295,7 @@ TEST(Split, DoesNotDependOnTheOrderOfTheExamples) {
 }
 
 TEST(Split, KeepsMostOfItsChoiceWhenExamplesAreAdded) {
-  auto few = numbered(400), more = numbered(440);
+  Examples few = numbered(400), more = numbered(440);
   const auto before = lines_of(split_by_hash(few, 0.1)), after = lines_of(split_by_hash(more, 0.1));
   std::size_t kept = 0;
   for (const auto line : before) kept += after.count(line);
@@ -234,7 +304,7 @@ TEST(Split, KeepsMostOfItsChoiceWhenExamplesAreAdded) {
 }
 
 TEST(Split, HoldsOutAtLeastOneAndAtMost2000) {
-  auto two = numbered(2), many = numbered(30000), single = numbered(1);
+  Examples two = numbered(2), many = numbered(30000), single = numbered(1);
   EXPECT_EQ(split_by_hash(two, 0.05).size(), 1u);
   EXPECT_EQ(split_by_hash(many, 0.5).size(), 2000u);
   EXPECT_TRUE(split_by_hash(single, 0.5).empty());

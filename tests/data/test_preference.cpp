@@ -46,7 +46,7 @@ std::string refusal(const std::string& rows, const DataOptions& options) {
 }
 
 // The sequences of an example as texts, [brackets] around what carries loss.
-std::vector<std::string> shown(const Example& example) {
+std::vector<std::string> shown(const ExampleView& example) {
   const auto tokenizer = letters_tokenizer();
   std::vector<std::string> texts;
   std::size_t begin = 0;
@@ -72,7 +72,7 @@ TEST(Preference, APairIsOneExampleOfTwoSequences) {
   const Dataset data = load(kPair, options_for("dpo"));
   EXPECT_EQ(data.format, "preference");
   ASSERT_EQ(data.examples.size(), 1u);
-  const Example& example = data.examples[0];
+  const ExampleView example = data.examples[0];
   EXPECT_EQ(shown(example), (Texts{"<s>ab[c</s>]", "<s>ab[dd</s>]"}));
   EXPECT_EQ(example.ends, (std::vector<std::int64_t>{5, 11}));
   EXPECT_EQ(example.answers, (std::vector<std::int64_t>{3, 8}));
@@ -81,7 +81,8 @@ TEST(Preference, APairIsOneExampleOfTwoSequences) {
 
 // The chosen sequence is learned whole; where its answer begins is known all the same.
 TEST(Preference, OrpoLearnsTheChosenPromptToo) {
-  const Example example = load(kPair, options_for("orpo")).examples.at(0);
+  const Dataset data = load(kPair, options_for("orpo"));
+  const ExampleView example = data.examples[0];
   EXPECT_EQ(shown(example), (Texts{"<s>[abc</s>]", "<s>ab[dd</s>]"}));
   EXPECT_EQ(example.answers, (std::vector<std::int64_t>{3, 8}));
 }
@@ -97,7 +98,8 @@ TEST(Preference, ConversationsComeToTheSameInEveryForm) {
       R"({"instruction": "q", "input": "", "output": "a", "chosen": "a", "rejected": "b"})"};
   for (const std::string& form : forms) {
     SCOPED_TRACE(form);
-    const Example example = load(form, options_for("dpo")).examples.at(0);
+    const Dataset data = load(form, options_for("dpo"));
+    const ExampleView example = data.examples[0];
     const std::string prompt = "<s><|im_start|>user\nq<|im_end|>\n<|im_start|>assistant\n";
     // Cut behind the answer: what a template writes after it is of no use.
     EXPECT_EQ(shown(example), (Texts{prompt + "[a<|im_end|>]", prompt + "[b<|im_end|>]"}));
@@ -106,11 +108,10 @@ TEST(Preference, ConversationsComeToTheSameInEveryForm) {
 
 // Earlier answers are a part of the prompt.
 TEST(Preference, OnlyTheLastAnswerIsCompared) {
-  const Example example =
-      load(
-          R"({"conversations": [{"from": "human", "value": "q"}, {"from": "gpt", "value": "r"}, {"from": "human", "value": "s"}], "chosen": {"from": "gpt", "value": "a"}, "rejected": {"from": "gpt", "value": "b"}})",
-          options_for("dpo"))
-          .examples.at(0);
+  const Dataset data = load(
+      R"({"conversations": [{"from": "human", "value": "q"}, {"from": "gpt", "value": "r"}, {"from": "human", "value": "s"}], "chosen": {"from": "gpt", "value": "a"}, "rejected": {"from": "gpt", "value": "b"}})",
+      options_for("dpo"));
+  const ExampleView example = data.examples[0];
   for (const std::string& text : shown(example))
     EXPECT_EQ(text.find('['), text.find("[" + text.substr(text.find('[') + 1)));
   EXPECT_EQ(example.loss_tokens(), 4) << "a letter and the end of the turn, twice";
@@ -121,9 +122,9 @@ TEST(Preference, LabelledAnswersInEveryForm) {
                            "\n"
                            R"({"prompt": "ab", "completion": "d", "label": false})";
   const Dataset texts = load(rows, options_for("kto"));
-  EXPECT_EQ(shown(texts.examples.at(0)), (Texts{"<s>ab[c</s>]"}));
-  EXPECT_TRUE(texts.examples.at(0).desirable);
-  EXPECT_FALSE(texts.examples.at(1).desirable);
+  EXPECT_EQ(shown(texts.examples[0]), (Texts{"<s>ab[c</s>]"}));
+  EXPECT_TRUE(texts.examples[0].desirable);
+  EXPECT_FALSE(texts.examples[1].desirable);
   for (
       const char* row :
       {R"({"messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}], "label": false})",
@@ -131,7 +132,8 @@ TEST(Preference, LabelledAnswersInEveryForm) {
        R"({"prompt": [{"role": "user", "content": "q"}], "completion": [{"role": "assistant", "content": "a"}], "label": false})",
        R"({"instruction": "q", "output": "a", "label": false})"}) {
     SCOPED_TRACE(row);
-    const Example example = load(row, options_for("kto")).examples.at(0);
+    const Dataset data = load(row, options_for("kto"));
+    const ExampleView example = data.examples[0];
     EXPECT_EQ(shown(example), (Texts{"<s><|im_start|>user\nq<|im_end|>\n<|im_start|>assistant\n[a<|im_end|>]"}));
     EXPECT_FALSE(example.desirable);
   }
@@ -142,7 +144,7 @@ TEST(Preference, SequencesAreCutOneByOne) {
   DataOptions options = options_for("dpo");
   options.max_length = 5;
   const Dataset cut = load(R"({"prompt": "ab", "chosen": "cccc", "rejected": "d"})", options);
-  EXPECT_EQ(shown(cut.examples.at(0)), (Texts{"<s>ab[cc]", "<s>ab[d</s>]"}));
+  EXPECT_EQ(shown(cut.examples[0]), (Texts{"<s>ab[cc]", "<s>ab[d</s>]"}));
   EXPECT_EQ(cut.truncated, 1);
   options.max_length = 3;
   const Dataset none = load(std::string(kPair), options);

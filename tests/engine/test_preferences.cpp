@@ -41,7 +41,7 @@ struct GoldenRun {
         reference(std::make_shared<const ReferenceModel>(base, &start)) {
     for (auto* data : {&train, &valid}) {
       const auto losses = reference->answer_losses(*data, 64);
-      for (std::size_t i = 0; i < data->size() && objective.needs_reference(); ++i) (*data)[i].reference = losses[i];
+      if (objective.needs_reference()) data->set_reference(losses);
     }
   }
 
@@ -75,7 +75,7 @@ struct GoldenRun {
   BaseModel model;
   PeftAdapter start;
   DecoderBase base;
-  std::vector<Example> train, valid;
+  Examples train, valid;
   const Objective& objective;
   std::shared_ptr<const ReferenceModel> reference;
 };

@@ -2,6 +2,7 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include "data/examples.h"
 #include "engine/pack_builder.h"
 #include "models/decoder.h"
 #include "support/compare.h"
@@ -266,8 +267,9 @@ TEST(ObjectiveTest, WeightsThatDependOnAPartnersAndAReferencesLossesEqualAutogra
     example.ids.insert(example.ids.end(), parts[i].ids.begin(), parts[i].ids.end());
     example.loss.insert(example.loss.end(), parts[i].loss.begin(), parts[i].loss.end());
     example.ends.push_back(std::ssize(example.ids));
-    example.reference.push_back(1.5 * static_cast<double>(i));
   }
+  Examples all(examples);
+  all.set_reference({{0, 1.5}, {3, 4.5}});
   FullGradients gradients = base;
   std::vector<std::pair<at::Tensor, at::Tensor>> pairs;
   for_each_tensor(o, gradients, [&](const TensorRows&, at::Tensor& tensor) {
@@ -275,7 +277,7 @@ TEST(ObjectiveTest, WeightsThatDependOnAPartnersAndAReferencesLossesEqualAutogra
     tensor = pairs.back().second;
   });
   const PackTrial trial;
-  const Batch batch(examples);
+  const Batch batch(all);
   const std::vector<std::vector<std::int64_t>> lengths{batch.lengths()};
   const BuiltPack built =
       build_pack(plan_passes(lengths, 100)[0], std::span(&trial, 1), std::span(&batch, 1), at::kCPU);

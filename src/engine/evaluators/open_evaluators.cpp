@@ -52,7 +52,7 @@ Places places_of(const Dataset& data, std::size_t most) {
   const std::int64_t count = std::ssize(data.examples);
   const std::vector<std::int64_t> order = permutation(count, Random(0, Purpose::split));
   for (std::size_t i = 0; i < std::min(most, data.examples.size()); ++i) {
-    const Example& example = data.examples[static_cast<std::size_t>(order[i])];
+    const ExampleView example = data.examples[static_cast<std::size_t>(order[i])];
     places.emplace(example.file, example.line);
   }
   return places;
@@ -240,9 +240,14 @@ void limit_examples(Dataset& data, std::size_t most, std::vector<std::string>& n
   if (data.examples.size() <= most) return;
   const Places places = places_of(data, most);
   const std::size_t all = data.examples.size();
-  std::erase_if(data.examples, [&](const Example& e) { return !places.contains({e.file, e.line}); });
+  std::vector<std::uint32_t> kept;
+  for (std::size_t i = 0; i < all; ++i) {
+    const ExampleView example = data.examples[i];
+    if (places.contains({example.file, example.line})) kept.push_back(static_cast<std::uint32_t>(i));
+  }
+  data.examples = data.examples.choose(std::move(kept));
   data.tokens = data.loss_tokens = 0;
-  for (const Example& example : data.examples) {
+  for (const ExampleView& example : data.examples) {
     data.tokens += std::ssize(example.ids);
     data.loss_tokens += example.loss_tokens();
   }

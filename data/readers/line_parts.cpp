@@ -1,0 +1,74 @@
+#include "data/readers/line_parts.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <utility>
+
+#include "core/error.h"
+#include "data/readers/lines.h"
+#include "data/readers/readers.h"
+
+namespace finetune {
+namespace {
+
+constexpr std::size_t kPiece = std::size_t{256} << 10;
+
+// Behind the last line end that is known to be whole (a CR at the very end may be half of one), 0 for none. There is
+// none before `from`.
+std::size_t whole_lines(std::string_view text, std::size_t from) {
+  for (std::size_t i = text.size(); i-- > from;) {
+    if (text[i] == '\n' || (text[i] == '\r' && i + 1 < text.size())) return i + 1;
+  }
+  return 0;
+}
+
+std::int64_t count_lines(std::string_view text) {
+  const auto feeds = std::ranges::count(text, '\n');
+  if (text.find('\r') == std::string_view::npos) return feeds;
+  std::int64_t lines = 0;
+  for_each_line(text, [&](std::int64_t, std::string_view) { ++lines; });
+  return lines;
+}
+
+}  // namespace
+
+LineParts::LineParts(std::string path) : path_(std::move(path)) {
+  if (std::filesystem::exists(path_) && !std::filesystem::is_regular_file(path_))
+    throw bad_input(path_, "is not a regular file");
+  auto file = std::make_shared<std::ifstream>(path_, std::ios::binary);
+  if (!*file) throw bad_input(path_, std::string("cannot be opened: ") + std::strerror(errno));
+  file_ = file;
+}
+
+bool LineParts::read_piece() {
+  auto& file = *static_cast<std::ifstream*>(file_.get());
+  const std::size_t before = rest_.size();
+  rest_.resize(before + kPiece);
+  file.read(rest_.data() + before, static_cast<std::streamsize>(kPiece));
+  const auto got = static_cast<std::size_t>(file.gcount());
+  if (file.bad()) throw bad_input(path_, "cannot be read");
+  rest_.resize(before + got);
+  return got > 0;
+}
+
+bool LineParts::next(LinePart& part) {
+  std::size_t cut = 0, searched = 0;
+  while (cut == 0 && !ended_) {
+    ended_ = !read_piece();
+    if (!std::exchange(begun_, true)) rest_.erase(0, byte_order_mark(path_, rest_));
+    cut = whole_lines(rest_, searched);
+    searched = rest_.size() - (rest_.ends_with('\r') ? 1 : 0);
+  }
+  if (ended_) cut = rest_.size();
+  if (cut == 0) return false;
+  std::string behind = rest_.substr(cut);
+  rest_.resize(cut);
+  part = {std::make_shared<const std::string>(std::exchange(rest_, std::move(behind))), line_};
+  line_ += count_lines(*part.text);
+  return true;
+}
+
+}  // namespace finetune
