@@ -1,6 +1,7 @@
 #include "report/facts.h"
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
 
 #include "report/bootstrap.h"
 #include "report/correlation.h"
@@ -8,6 +9,15 @@
 #include "report/parameters.h"
 
 namespace finetune {
+namespace {
+
+// What a model writes may end within a character, which neither JSON nor a page holds.
+std::string as_unicode(const std::string& text) {
+  using nlohmann::json;
+  return json::parse(json(text).dump(-1, ' ', false, json::error_handler_t::replace)).get<std::string>();
+}
+
+}  // namespace
 
 bool all_failed(const ReportFacts& study) {
   return !study.trials.empty() &&
@@ -23,6 +33,9 @@ void analyze(ReportFacts& study) {
   if (!study.judged.empty()) {
     study.judged_examples = std::ssize(study.judged.front().examples);
     study.comparisons = compare_judged(study);
+  }
+  for (SampleFact& sample : study.samples) {
+    for (std::string* text : {&sample.prompt, &sample.reference, &sample.base, &sample.best}) *text = as_unicode(*text);
   }
   study.hints = hints_of(study);  // last: they read all of the above
 }

@@ -177,7 +177,7 @@ struct ReportFacts {
   std::vector<SampleFact> samples;
   std::string look_failure;                  ///< why the best could not be measured at the end; "": they were
   std::vector<JudgedFact> judged;            ///< the winner first, then the next best, then the default configuration
-  std::optional<double> evaluation_seconds;  ///< of `seconds`, in evaluations; not in report.json
+  std::optional<double> evaluation_seconds;  ///< of `seconds`, in evaluations
   std::vector<std::int64_t> guarded_levels;  ///< rungs where nobody was stopped, since later values contradict them
   std::string rung_metric;                   ///< what rungs compare; "" = metric
   std::optional<CorrelationFact> rung_agreement;  ///< of rung_metric at a rung and metric at the end

@@ -18,7 +18,7 @@ namespace finetune {
 /// - validation examples that are too few to tell the winner from the next best, and how many would do.
 std::vector<HintFact> hints_of(const ReportFacts& study);
 
-/// study.hints, and what times say (report.json has those under `cost` alone): most of the time went into evaluation.
+/// study.hints, and what times say (report.json has the times, under `cost`): most of the time went into evaluation.
 std::vector<HintFact> hints_to_show(const ReportFacts& study);
 
 }  // namespace finetune

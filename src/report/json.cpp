@@ -181,6 +181,7 @@ void read_about(const Json& json, ReportFacts& study) {
 // What a clock measured stands here alone, so that a study that was gone on with has the same report but for this.
 Json cost_json(const ReportFacts& study) {
   Json json = {{"seconds", study.seconds}};
+  if (study.evaluation_seconds) json["evaluation_seconds"] = *study.evaluation_seconds;
   json["steps"] = study.steps;
   json["tokens"] = study.tokens;
   json["saved_steps"] = study.saved_steps;
@@ -188,6 +189,7 @@ Json cost_json(const ReportFacts& study) {
 }
 void read_cost(const Json& json, ReportFacts& study) {
   study.seconds = json.at("seconds").get<double>();
+  if (json.contains("evaluation_seconds")) study.evaluation_seconds = json["evaluation_seconds"].get<double>();
   study.steps = json.at("steps").get<std::int64_t>();
   study.tokens = json.at("tokens").get<std::int64_t>();
   study.saved_steps = json.at("saved_steps").get<std::int64_t>();

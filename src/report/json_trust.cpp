@@ -67,16 +67,8 @@ AblationFact ablation_from(const TrustJson& json) {
   return fact;
 }
 
-// What a model writes may end within a character, which JSON does not hold.
-TrustJson as_unicode(const std::string& text) {
-  return TrustJson::parse(TrustJson(text).dump(-1, ' ', false, TrustJson::error_handler_t::replace));
-}
-
 TrustJson sample_json(const SampleFact& fact) {
-  return {{"prompt", as_unicode(fact.prompt)},
-          {"reference", as_unicode(fact.reference)},
-          {"base", as_unicode(fact.base)},
-          {"best", as_unicode(fact.best)}};
+  return {{"prompt", fact.prompt}, {"reference", fact.reference}, {"base", fact.base}, {"best", fact.best}};
 }
 SampleFact sample_from(const TrustJson& json) {
   SampleFact fact;

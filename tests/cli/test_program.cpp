@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
+#include <map>
 #include <set>
 #include <sstream>
 
@@ -27,7 +28,26 @@ TEST(Program, TheFixtureItselfTrainsAndGivesTheSameBytesAgain) {
                              "' --out '" + fixture.path("merged") + "'");
   EXPECT_EQ(merged.code, 0) << merged.text;
   EXPECT_TRUE(fs::exists(fixture.path("merged/tokenizer.json")));
-  EXPECT_EQ(run("report '" + fixture.path("out") + "'").code, 0);
+}
+
+// What the run wrote and said comes out again, hints on time included.
+TEST(Program, AReportWrittenAgainIsTheSame) {
+  const Fixture fixture;
+  const Outcome tuned =
+      run(fixture.tune("--trials 4 --set data.valid_fraction=0.5 --set run.metrics=[token_accuracy] "
+                       "--set tune.audit=0.5 --set run.eval_every=1"));
+  ASSERT_EQ(tuned.code, 0) << tuned.text;
+  std::map<std::string, std::string> written;
+  for (const char* name : {"report.json", "report.md", "report.html"}) {
+    written[name] = fixture.read(std::string("out/") + name);
+    fixture.write(std::string("out/") + name, name == std::string("report.json") ? written[name] : "");
+  }
+  // However long it took, the hint is there or not both times.
+  EXPECT_NE(written["report.json"].find("\"evaluation_seconds\""), std::string::npos);
+  const Outcome again = run("report '" + fixture.path("out") + "'");
+  ASSERT_EQ(again.code, 0) << again.text;
+  for (const auto& [name, content] : written) EXPECT_TRUE(fixture.read("out/" + name) == content) << name;
+  EXPECT_NE(tuned.text.find(again.text), std::string::npos) << again.text << "\n---\n" << tuned.text;
 }
 
 // Every verb takes a quantised base, the same bytes come out again, and what is merged is said.

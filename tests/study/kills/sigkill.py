@@ -50,7 +50,8 @@ def what_is_left(run: Path) -> dict:
             continue
         left[name] = path.stat().st_size if name.startswith("tensorboard/") else path.read_bytes()
     report = json.loads(left["report.json"])
-    del report["cost"]["seconds"]
+    for time in ("seconds", "evaluation_seconds"):
+        report["cost"].pop(time, None)
     left["report.json"] = report
     left["study.db"] = rows_of(run / "study.db")
     return left
