@@ -34,6 +34,7 @@ Played play(const RecordedStudy& study, StudyOptions options, Tuner& tuner, cons
   if (study.from) {
     saved = read_save(study.run, *study.from, lanes);
     require_recorded(study.run / "study.db", saved->state);
+    if (!study.writer) require_trial_files(study.run, saved->state);
   }
   const auto seconds = [before = saved ? saved->seconds : 0, started = Clock::now()] {
     return before + std::chrono::duration<double>(Clock::now() - started).count();

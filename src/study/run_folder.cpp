@@ -33,6 +33,26 @@ std::string schedule_json(const Trial& trial) {
   return list.dump(1) + "\n";
 }
 
+std::string trial_json(const Trial& trial) {
+  const Json json = {{"id", trial.id.value},
+                     {"params", to_json(trial.params)},
+                     {"state", to_text(trial.state)},
+                     {"reason", trial.reason},
+                     {"lineage", lineage_json(trial)}};
+  return json.dump(1) + "\n";
+}
+
+bool has_ended(const Trial& trial) {
+  return trial.state != TrialState::running && trial.state != TrialState::paused;
+}
+
+// What stands there of a trial that has ended is nothing but a function of the trial, so no hash is needed.
+void require_same(const std::filesystem::path& path, const std::string& content) {
+  if (!std::filesystem::exists(path)) throw bad_input(path.string(), "is gone, though the trial has ended");
+  if (std::filesystem::file_size(path) != content.size() || read_file(path) != content)
+    throw bad_input(path.string(), "is no longer what was saved of the trial");
+}
+
 }  // namespace
 
 nlohmann::ordered_json lineage_json(const Trial& trial) {
@@ -94,7 +114,7 @@ void TrialWriter::on_resume(const StudyState& state) {
   const auto is_new = [&](std::int64_t id) { return id >= std::ssize(state.trials); };
   remove_trials(run / "trials", {kMetrics, kTrial, kSchedule}, is_new, files_.on_fault());
   for (const Trial& trial : state.trials) {
-    if (trial.state != TrialState::running && trial.state != TrialState::paused) continue;
+    if (has_ended(trial)) continue;
     for (const char* name : {kTrial, kSchedule}) remove_file(run / name_of(trial, name), files_.on_fault());
   }
 }
@@ -113,16 +133,23 @@ void TrialWriter::on_evaluation(const Trial& trial, const EvalResult& result, co
 void TrialWriter::on_end(const Trial& trial) {
   if (!is_listed(trial.id)) return;
   files_.close(name_of(trial, kMetrics));
-  const Json json = {{"id", trial.id.value},
-                     {"params", to_json(trial.params)},
-                     {"state", to_text(trial.state)},
-                     {"reason", trial.reason},
-                     {"lineage", lineage_json(trial)}};
   const auto write = [&](const char* name, const std::string& content) {
     write_file_atomically(files_.run() / name_of(trial, name), content, files_.on_fault());
   };
   if (!trial.schedule.empty()) write(kSchedule, schedule_json(trial));
-  write(kTrial, json.dump(1) + "\n");
+  write(kTrial, trial_json(trial));
+}
+
+void require_trial_files(const std::filesystem::path& run, const StudyState& state) {
+  for (const Trial& trial : state.trials) {
+    if (!has_ended(trial)) continue;
+    require_same(run / name_of(trial, kTrial), trial_json(trial));
+    const auto schedule = run / name_of(trial, kSchedule);
+    if (!trial.schedule.empty())
+      require_same(schedule, schedule_json(trial));
+    else if (std::filesystem::exists(schedule))
+      throw bad_input(schedule.string(), "was not there when the trial ended: its hyperparameters never changed");
+  }
 }
 
 namespace {

@@ -37,6 +37,10 @@ class TrialWriter : public StudyObserver {
   std::vector<Metric> wanted_;
 };
 
+/// Throws Error (bad_input) naming the trial.json or schedule.json that is not what a TrialWriter left of a trial that
+/// has ended in `state`.
+void require_trial_files(const std::filesystem::path& run, const StudyState& state);
+
 /// What happened to a trial besides plain steps, as trial.json has it: [{"step": 4, "do": "copy", "from": 3, "params":
 /// {...}}, ...]; a change has no `from`.
 nlohmann::ordered_json lineage_json(const Trial& trial);

@@ -55,6 +55,16 @@ class Refused : public ::testing::Test {
     return list;
   }
 
+  /// The folder of a trial that has ended in the save.
+  fs::path ended_trial() const {
+    const auto json = nlohmann::json::parse(read_file(save()));
+    for (const auto& trial : json.at("study").at("trials")) {
+      if (trial.at("state") != "running" && trial.at("state") != "paused")
+        return run_ / "trials" / ("00000" + std::to_string(trial.at("id").get<int>()));
+    }
+    throw std::runtime_error("no trial has ended yet");
+  }
+
   /// In one line that has these words; nothing in the folder is changed by it.
   void refuse(const std::vector<std::string>& words, const std::string& more = "") const {
     const Left before = what_lies_in(run_);
@@ -312,6 +322,23 @@ TEST_F(Refused, ARecordThatWasChanged) {
     refuse({file.string(), "no longer what was saved of it"});
     write_file_atomically(file, whole);
   }
+}
+
+// trial.json and schedule.json are written once, when a trial has ended.
+TEST_F(Refused, ATrialThatWasChanged) {
+  const fs::path record = ended_trial() / "trial.json", schedule = record.parent_path() / "schedule.json";
+  const std::string whole = read_file(record);
+  write_file_atomically(record, flipped(record, 0.2));
+  refuse({record.string(), "no longer what was saved of the trial"});
+  write_file_atomically(record, whole + "\n");
+  refuse({record.string(), "no longer what was saved of the trial"});
+  fs::remove(record);
+  refuse({record.string(), "is gone"});
+  write_file_atomically(record, whole);
+  write_file_atomically(schedule, "[]\n");
+  refuse({schedule.string(), "was not there"});
+  fs::remove(schedule);
+  accept();
 }
 
 TEST_F(Refused, AnotherProcessorUnlessItIsAskedFor) {

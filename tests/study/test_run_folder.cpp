@@ -299,5 +299,42 @@ TEST_F(RunFolder, ResumingUndoesWhatCameAfterTheSave) {
   EXPECT_FALSE(fs::exists(trial_folder(run_.path(), 2)));
 }
 
+// What it left of trials that have ended is still what it was; the others write theirs again.
+TEST_F(RunFolder, MustHoldOfEndedTrialsWhatWasSaved) {
+  StudyState state;
+  for (const TrialState end : {TrialState::completed, TrialState::stopped, TrialState::running}) {
+    Trial trial = trial_of(std::ssize(state.trials));
+    writer_.on_start(trial);
+    trial.state = end;
+    if (end == TrialState::completed) trial.schedule = {{2, {{"train.learning_rate", 1e-3}}}};
+    if (end != TrialState::running) writer_.on_end(trial);
+    state.trials.push_back(trial);
+  }
+  EXPECT_NO_THROW(require_trial_files(run_.path(), state));
+  write_text(trial_folder(run_.path(), 2) / "trial.json", "anything");
+  EXPECT_NO_THROW(require_trial_files(run_.path(), state));
+  const auto refused = [&](const fs::path& name, const std::string& content, const std::string& words) {
+    const fs::path file = run_.path() / "trials" / name;
+    const std::string whole = fs::exists(file) ? read_text(file) : "";
+    if (content.empty()) fs::remove(file);
+    if (!content.empty()) write_text(file, content);
+    try {
+      require_trial_files(run_.path(), state);
+      ADD_FAILURE() << name;
+    } catch (const Error& error) {
+      EXPECT_EQ(error.what(), file.string() + ": " + words);
+    }
+    if (whole.empty()) fs::remove(file);
+    if (!whole.empty()) write_text(file, whole);
+  };
+  refused("000000/trial.json", read_text(run_.path() / "trials/000001/trial.json"),
+          "is no longer what was saved of the trial");
+  refused("000001/trial.json", "", "is gone, though the trial has ended");
+  refused("000000/schedule.json", "[]\n", "is no longer what was saved of the trial");
+  refused("000000/schedule.json", "", "is gone, though the trial has ended");
+  refused("000001/schedule.json", "[]\n", "was not there when the trial ended: its hyperparameters never changed");
+  EXPECT_NO_THROW(require_trial_files(run_.path(), state));
+}
+
 }  // namespace
 }  // namespace finetune::testing
