@@ -87,7 +87,8 @@ class Lane {
   virtual void change(TrialId trial, const TrainConfig& config) = 0;
   /// Weights and moments of `from` replace those of `to`, which keeps its step count and data position.
   virtual void copy(TrialId from, TrialId to, const TrainConfig& config) = 0;
-  /// A copy of everything, for pause and for moves between lanes.
+  /// A copy of everything, for pause and for moves between lanes. Null where there is no memory for it, though the
+  /// lanes of that memory have given theirs back; no lane works meanwhile.
   virtual std::shared_ptr<const TrialImage> capture(TrialId trial) const = 0;
   /// Goes on from an image of a trial, in all respects (resume, move; needs a free slot), or takes its weights and
   /// moments only (`to` is resident; copies between lanes).

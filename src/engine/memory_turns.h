@@ -18,8 +18,8 @@ class MemoryTurns {
   /// `on_taken` is called once, when the first turn is taken.
   explicit MemoryTurns(std::function<void()> on_taken = [] {}) : on_taken_(std::move(on_taken)) {}
 
-  /// A lane, before any of them works: its number. `give_back` is called on another lane's thread, while no step of
-  /// this one is under way.
+  /// A lane, before any of them works: its number. `give_back` is called on any thread, while no step of this one is
+  /// under way.
   std::size_t join(std::function<void()> give_back) {
     lanes_.push_back(std::move(give_back));
     return lanes_.size() - 1;
@@ -52,6 +52,12 @@ class MemoryTurns {
     turn.beside_.unlock();  // first: two that want to be alone must not wait for each other
     wait_alone(turn, lane);
     return true;
+  }
+
+  /// For work beside the steps. Not for who has a turn.
+  void give_back_all() {
+    const std::unique_lock alone(mutex_);
+    for (const auto& give_back : lanes_) give_back();
   }
 
  private:

@@ -124,8 +124,8 @@ void PackedTrainer::admit(TrialId trial, const TrainConfig& config) {
       .batch_size = config.batch_size, .order_seed = static_cast<std::uint64_t>(config.seed), .shares = config.shares};
   const std::int64_t slot = place(trial, config, begun).packed.slot;
   try {
-    with_buffers_back([&] { store_.initialize(slot, config); },
-                      [&] { return bad_input(device_.str(), "out of memory for its weights"); });
+    if (!with_buffers_back([&] { store_.initialize(slot, config); }))
+      throw bad_input(device_.str(), "out of memory for its weights");
   } catch (...) {
     release(trial);
     throw;
@@ -261,11 +261,7 @@ void PackedTrainer::copy(TrialId from, TrialId to, const TrainConfig& config) {
 std::shared_ptr<const TrialImage> PackedTrainer::capture(TrialId trial) const {
   const Resident& resident = find(trial);
   auto image = std::make_shared<TorchImage>();
-  with_buffers_back([&] { image->slot = store_.capture(resident.packed.slot); },
-                    [&] {
-                      return failed(device_.str(), "out of memory for a copy of trial " + std::to_string(trial.value) +
-                                                       "; lower tune.concurrent or the rank");
-                    });
+  if (!with_buffers_back([&] { image->slot = store_.capture(resident.packed.slot); })) return nullptr;
   image->optimizer_steps = store_.optimizer_steps(resident.packed.slot);
   image->trial = resident.packed;
   return image;
@@ -275,8 +271,8 @@ void PackedTrainer::restore(TrialId trial, const TrainConfig& config, const Tria
   const auto& torch_image = dynamic_cast<const TorchImage&>(image);
   const std::int64_t slot = place(trial, config, torch_image.trial).packed.slot;
   try {
-    with_buffers_back([&] { store_.restore(slot, torch_image.slot); },
-                      [&] { return bad_input(device_.str(), "out of memory for its weights"); });
+    if (!with_buffers_back([&] { store_.restore(slot, torch_image.slot); }))
+      throw bad_input(device_.str(), "out of memory for its weights");
   } catch (...) {
     release(trial);
     throw;

@@ -161,7 +161,7 @@ class PackedTrainer : public Lane {
   bool shrink_passes();
   void make_room(const std::string& what);
   void give_buffers_back() const;
-  void with_buffers_back(const std::function<void()>& work, const std::function<Error()>& no_memory) const;
+  bool with_buffers_back(const std::function<void()>& work) const;
   void say_if_fewer(std::int64_t tokens_before) const;
 
   ParameterStore& store_;

@@ -84,14 +84,18 @@ void PackedTrainer::give_buffers_back() const {
   if (!device_.is_cpu()) at::getDeviceAllocator(device_.type())->emptyCache();
 }
 
-// Work beside the passes: once more without their buffers, then it is an error.
-void PackedTrainer::with_buffers_back(const std::function<void()>& work,
-                                      const std::function<Error()>& no_memory) const {
-  bool given_back = false;
-  with_memory(work, [&] {
-    if (std::exchange(given_back, true)) throw no_memory();
-    give_buffers_back();
-  });
+// Work beside the passes: once more without the buffers of all lanes. False where there is not enough even then.
+bool PackedTrainer::with_buffers_back(const std::function<void()>& work) const {
+  bool given_back = false, fits = true;
+  with_memory(
+      [&] {
+        if (fits) work();
+      },
+      [&] {
+        fits = !std::exchange(given_back, true);
+        if (fits) options_.turns->give_back_all();
+      });
+  return fits;
 }
 
 void PackedTrainer::set_pass_size(const PassSize& size) {

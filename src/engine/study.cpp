@@ -146,7 +146,8 @@ void Study::even_out() {
     for (Trial* trial : running()) {
       if (trial->lane == from) last = trial;
     }
-    const auto image = lanes_[from]->capture(last->id);
+    const auto image = try_capture(*last);
+    if (!image) return;  // nobody has to move
     lanes_[from]->release(last->id);
     lanes_[to]->restore(last->id, last->config, *image);
     last->lane = to;
@@ -322,7 +323,7 @@ void Study::carry_out(const StudyRound& round, std::vector<Action> actions) {
 
 void Study::end(Trial& trial, TrialState state, const std::string& reason) {
   if (trial.resident) {
-    if (options_.keep_last) trial.last_image = lanes_[trial.lane]->capture(trial.id);
+    if (options_.keep_last) trial.last_image = capture(trial);
     lanes_[trial.lane]->release(trial.id);
     --resident_[trial.lane];
   }

@@ -62,6 +62,10 @@ class StudySaver {
   /// asked the study to end. Not asked where the study has ended by itself.
   virtual bool wants_save(std::int64_t round, bool evaluated, bool last) = 0;
   virtual void save(const StudyState& snapshot) = 0;
+  /// Instead of save(): there was no memory for a snapshot after that round. The study goes on.
+  virtual void not_saved(std::int64_t round) = 0;
+  /// Returns once it holds no snapshot any more: there is no memory beside it.
+  virtual void let_go() {}
 };
 
 struct StudyOptions {
@@ -114,7 +118,11 @@ class Study {
   StudyResult play();
   void search();
   void take_up(StudyState snapshot);
-  StudyState snapshot();
+  std::optional<StudyState> snapshot();
+  std::optional<StudyState> fitting_snapshot();
+  std::shared_ptr<const TrialImage> capture(const Trial& trial);
+  std::shared_ptr<const TrialImage> try_capture(const Trial& trial);
+  void keep_best(Trial& trial);
   void save_where_wanted(bool evaluated);
   void start_default();
   void admit_new();

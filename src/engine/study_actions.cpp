@@ -37,7 +37,7 @@ void Study::apply_copies(std::span<const Action> copies) {
     if (!from.resident)
       donor.image = from.image;
     else if (overwritten || from.lane != to.lane)
-      donor.image = lanes_[from.lane]->capture(from.id);
+      donor.image = capture(from);
     donors.push_back(std::move(donor));
   }
   for (std::size_t i = 0; i < copies.size(); ++i) {
@@ -61,7 +61,7 @@ void Study::apply_copies(std::span<const Action> copies) {
 // Who is stopped because the study ends was not judged.
 void Study::keep_for_audit(Trial& trial) {
   if (!tuner_.ended_by().empty() || !is_audited(trial.id, options_.after.audit)) return;
-  trial.audit_image = trial.resident ? lanes_[trial.lane]->capture(trial.id) : trial.image;
+  trial.audit_image = trial.resident ? capture(trial) : trial.image;
 }
 
 void Study::apply_one(const Action& action) {
@@ -77,7 +77,7 @@ void Study::apply_one(const Action& action) {
       return end(trial, TrialState::stopped, action.reason);
     case Action::Do::pause:
       if (trial.state != TrialState::running) return;
-      trial.image = lane.capture(trial.id);
+      trial.image = capture(trial);
       lane.release(trial.id);
       --resident_[trial.lane];
       trial.resident = false;

@@ -84,7 +84,7 @@ void Study::note_evaluation(Trial& trial, const EvalResult& result, const Metric
   trial.best_origin = trial.origin;
   trial.best_schedule = trial.schedule;
   const bool keeps = is_listed(trial.id) || (trial.id == kDefaultRun && options_.after.kept_images() > 0);
-  if (keeps) trial.best_image = lanes_[trial.lane]->capture(trial.id);
+  if (keeps) keep_best(trial);
 }
 
 // A fresh adapter changes nothing, so the default run before its first step is the untouched base.

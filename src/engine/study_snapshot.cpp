@@ -30,10 +30,12 @@ const ExtraRun& StudyState::extra(TrialId id) const {
 
 // The results of steps under way belong to it: waiting for them changes no decision, since each round is judged in its
 // turn.
-StudyState Study::snapshot() {
+std::optional<StudyState> Study::snapshot() {
   collect_all();
   StudyState snapshot = state_;
-  for (const Trial* trial : running()) snapshot.trial(trial->id).image = lanes_[trial->lane]->capture(trial->id);
+  for (const Trial* trial : running()) {
+    if (!(snapshot.trial(trial->id).image = try_capture(*trial))) return std::nullopt;
+  }
   snapshot.tuner = tuner_.save();
   if (options_.save_callback) snapshot.callback = options_.save_callback();
   for (const Lane* lane : lanes_) snapshot.tokens_per_pass.push_back(lane->tokens_per_pass());
@@ -47,8 +49,8 @@ void Study::save_where_wanted(bool evaluated) {
     if (saver->wants_save(state_.rounds, evaluated, ended_.has_value())) savers.push_back(saver);
   }
   if (savers.empty()) return;
-  const StudyState now = snapshot();
-  for (StudySaver* saver : savers) saver->save(now);
+  const std::optional<StudyState> now = fitting_snapshot();
+  for (StudySaver* saver : savers) now ? saver->save(*now) : saver->not_saved(state_.rounds);
 }
 
 void Study::take_up(StudyState snapshot) {

@@ -48,11 +48,11 @@ bool Saver::wants_save(std::int64_t round, bool evaluated, bool last) {
 }
 
 bool Saver::decide(std::int64_t round, bool evaluated, bool last) {
+  if (!is_busy()) wait();  // what was written is let go
   if (options_.every == 0) return false;
   if (last) return true;
   if (options_.every) return round % *options_.every == 0;
   if (is_busy()) return false;
-  wait();
   return is_save_due(
       {.since = options_.seconds() - asked_, .cost = cost_, .first = !saved_round_, .evaluated = evaluated});
 }
@@ -72,15 +72,25 @@ void Saver::save(const StudyState& snapshot) {
   if (!options_.beside) wait();
 }
 
+void Saver::say_not_saved(std::int64_t round, const std::string& why) const {
+  options_.say(
+      fmt::format("round {} could not be saved: {}; {}", round, why,
+                  saved_round_ ? fmt::format("the save of round {} stays", *saved_round_) : "there is no save yet"));
+}
+
+void Saver::not_saved(std::int64_t round) {
+  wait();
+  asked_ = options_.seconds();
+  say_not_saved(round, "out of memory for a copy of its trials");
+}
+
 void Saver::write(const SavedStudy& study, const std::vector<std::filesystem::path>& changed) {
   try {
     writer_.write(study, changed);
     saved_round_ = study.state.rounds;
     options_.on_saved();
   } catch (const std::exception& error) {  // memory that is over as well as a disk
-    options_.say(
-        fmt::format("round {} could not be saved: {}; {}", study.state.rounds, error.what(),
-                    saved_round_ ? fmt::format("the save of round {} stays", *saved_round_) : "there is no save yet"));
+    say_not_saved(study.state.rounds, error.what());
   }
   cost_ = std::chrono::duration<double>(std::chrono::steady_clock::now() - begun_).count();
 }

@@ -49,6 +49,9 @@ class Saver : public StudySaver {
   bool wants_save(std::int64_t round, bool evaluated, bool last) override;
   /// A save that fails is said, and the study goes on: the last valid one stays.
   void save(const StudyState& snapshot) override;
+  /// Said too.
+  void not_saved(std::int64_t round) override;
+  void let_go() override { wait(); }
   /// Returns when nothing is under way.
   void wait();
   /// The round of the last valid save.
@@ -57,6 +60,7 @@ class Saver : public StudySaver {
  private:
   bool is_busy() const;
   bool decide(std::int64_t round, bool evaluated, bool last);
+  void say_not_saved(std::int64_t round, const std::string& why) const;
   void write(const SavedStudy& study, const std::vector<std::filesystem::path>& changed);
 
   RunFiles& files_;

@@ -124,7 +124,7 @@ void SaveWriter::write(const SavedStudy& study, const std::vector<fs::path>& cha
 const SaveWriter::OnDisk& SaveWriter::keep(const std::shared_ptr<const TrialImage>& image) {
   const auto [place, is_new] = used_.try_emplace(image.get());
   if (!is_new) return place->second;
-  if (const auto found = on_disk_.find(image.get()); found != on_disk_.end()) {
+  if (const auto found = on_disk_.find(image.get()); found != on_disk_.end() && found->second.image.lock() == image) {
     place->second = found->second;
   } else {
     const std::string name = image_name(next_image_++);

@@ -52,7 +52,7 @@ class SaveWriter {
  private:
   void remove_all_but_last();
   struct OnDisk {
-    std::shared_ptr<const TrialImage> image;  // kept, so that no other image has its address
+    std::weak_ptr<const TrialImage> image;  // gone: another may have its address, and its memory is the study's
     std::string name;
     WrittenFile written;
   };

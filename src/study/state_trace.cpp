@@ -5,6 +5,7 @@
 #include <string>
 
 #include "core/content_hash.h"
+#include "core/error.h"
 #include "engine/study_json.h"
 
 namespace finetune {
@@ -36,6 +37,10 @@ std::string trace_line(const StudyState& state) {
 void StateTrace::save(const StudyState& snapshot) {
   file_.add(trace_line(snapshot));
   file_.flush();
+}
+
+void StateTrace::not_saved(std::int64_t round) {
+  throw failed(file_.path().string(), "out of memory for the state after round " + std::to_string(round));
 }
 
 }  // namespace finetune

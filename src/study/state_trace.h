@@ -19,6 +19,8 @@ class StateTrace : public StudySaver {
   explicit StateTrace(const std::filesystem::path& file) : file_(file) {}
   bool wants_save(std::int64_t, bool, bool) override { return true; }
   void save(const StudyState& snapshot) override;
+  /// Throws Error (failed): a trace with a hole is none.
+  void not_saved(std::int64_t round) override;
 
  private:
   AppendFile file_;

@@ -60,6 +60,7 @@ std::ostream& operator<<(std::ostream& out, const Setup& setup) {
 struct Trace : StudySaver {
   bool wants_save(std::int64_t, bool, bool) override { return true; }
   void save(const StudyState& snapshot) override { rounds.push_back(keep(snapshot)); }
+  void not_saved(std::int64_t round) override { ADD_FAILURE() << round; }
   std::vector<Kept> rounds;
 };
 

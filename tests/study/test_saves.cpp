@@ -242,6 +242,37 @@ TEST_F(Saves, AFailureIsSaidAndTheLastOneStays) {
   EXPECT_EQ(SaveRows(run_.path()).saves().at(0).round, 1);
 }
 
+// What is saved is the study's: the saver holds none of it once it is written, nor after let_go().
+TEST_F(Saves, NothingIsHeldOnceItIsWritten) {
+  RunFiles files(run_.path());
+  Saver saver(files, {.every = 1, .seconds = [] { return 0.0; }});
+  std::vector<std::weak_ptr<const TrialImage>> images;
+  const auto save = [&](std::int64_t round) {
+    const SavedStudy study = study_of(round, {0.25, 0.5});
+    for (const Trial& trial : study.state.trials) images.emplace_back(trial.image);
+    saver.save(study.state);
+  };
+  save(1);
+  saver.let_go();
+  for (const auto& image : images) EXPECT_TRUE(image.expired());
+  save(2);
+  saver.wait();
+  EXPECT_EQ(on_disk().size(), 6u) << "an address that is used again is another image";
+}
+
+TEST_F(Saves, WhatDidNotFitIsSaidAndTheLastOneStays) {
+  RunFiles files(run_.path());
+  std::vector<std::string> said;
+  Saver saver(files,
+              {.every = 1, .seconds = [] { return 0.0; }, .say = [&](const auto& line) { said.push_back(line); }});
+  saver.not_saved(1);
+  saver.save(study_of(2, {0.25}).state);
+  saver.not_saved(3);
+  ASSERT_EQ(said.size(), 2u);
+  EXPECT_EQ(said[0], "round 1 could not be saved: out of memory for a copy of its trials; there is no save yet");
+  EXPECT_EQ(said[1], "round 3 could not be saved: out of memory for a copy of its trials; the save of round 2 stays");
+}
+
 // Memory may end while an image is written, on the saver's thread: that too is only said.
 TEST_F(Saves, MemoryThatEndsIsSaidAndTheLastOneStays) {
   struct TooLarge : FakeImage {

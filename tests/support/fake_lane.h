@@ -24,6 +24,7 @@ struct FakeImage : TrialImage {
   double state = 0;
   std::int64_t step = 0;
   std::vector<float> weights = {0, 1, 2};  // something to be kept in a file
+  std::shared_ptr<const void> room;        // that it takes as long as it is there
 };
 
 // A trial's loss is |state - 1| where each step moves the state by the learning rate towards 1. Copies take the state.
@@ -90,7 +91,9 @@ class FakeLane : public Lane {
     trials_.at(to).config = config;
   }
   std::shared_ptr<const TrialImage> capture(TrialId id) const override {
+    if (images.use_count() > most_images) return nullptr;
     auto image = std::make_shared<FakeImage>();
+    image->room = images;
     image->state = trials_.at(id).state;
     image->step = trials_.at(id).step;
     image->weights[1] = static_cast<float>(image->state);
@@ -120,7 +123,9 @@ class FakeLane : public Lane {
   std::map<TrialId, std::int64_t> misfit_at;  // the step of a trial from which on there is no memory for it
   std::set<TrialId> cannot_evaluate, refused;
   bool no_room_to_restore = false, fails_to_look = false;
-  std::optional<TrialId> breaks_at_admission;  // the lane, not the trial
+  long most_images = 1 << 20;                                          // of this lane that there is memory for
+  std::shared_ptr<const int> images = std::make_shared<const int>(0);  // everyone holds it
+  std::optional<TrialId> breaks_at_admission;                          // the lane, not the trial
 
  private:
   struct State {

@@ -1,0 +1,38 @@
+// Where a copy of a trial finds no memory, though its lane took back what there was: what is being saved holds copies
+// too, and is waited for. A save can be done without, which is said; the copy that a decision needs cannot.
+#include <new>
+
+#include "core/error.h"
+#include "engine/study.h"
+
+namespace finetune {
+
+std::shared_ptr<const TrialImage> Study::try_capture(const Trial& trial) {
+  if (auto image = lanes_[trial.lane]->capture(trial.id)) return image;
+  for (StudySaver* saver : options_.savers) saver->let_go();
+  return lanes_[trial.lane]->capture(trial.id);
+}
+
+std::shared_ptr<const TrialImage> Study::capture(const Trial& trial) {
+  if (auto image = try_capture(trial)) return image;
+  throw failed("", "out of memory for a copy of trial " + std::to_string(trial.id.value) +
+                       "; lower tune.concurrent or the rank");
+}
+
+// Two copies of one trial are one too many.
+void Study::keep_best(Trial& trial) {
+  auto image = try_capture(trial);
+  trial.best_image.reset();
+  trial.best_image = image ? std::move(image) : capture(trial);
+}
+
+// The state beside the copies takes memory too.
+std::optional<StudyState> Study::fitting_snapshot() {
+  try {
+    return snapshot();
+  } catch (const std::bad_alloc&) {
+    return std::nullopt;
+  }
+}
+
+}  // namespace finetune
