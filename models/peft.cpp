@@ -85,7 +85,7 @@ std::string shape_text(const std::vector<std::int64_t>& shape) {
   return "[" + join(sizes, ", ") + "]";
 }
 
-at::Tensor read_matrix(const SafetensorsFile& file, const std::string& name, std::vector<std::int64_t> shape) {
+at::Tensor read_matrix(const SafetensorsFile& file, const std::string& name, const std::vector<std::int64_t>& shape) {
   const TensorEntry* entry = file.find(name);
   if (entry == nullptr) throw bad_input(file.path(), "tensor " + name + " is missing");
   if (entry->shape != shape) {

@@ -44,7 +44,7 @@ PassOptions pass_options(ParameterStore& store, const PackShape& largest, const 
 
 }  // namespace
 
-PackedTrainer::PackedTrainer(ParameterStore& store, Examples train, Batch valid, const TrainerOptions& options)
+PackedTrainer::PackedTrainer(ParameterStore& store, const Examples& train, Batch valid, const TrainerOptions& options)
     : store_(store),
       valid_(std::move(valid)),
       options_(options),

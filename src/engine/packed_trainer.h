@@ -67,7 +67,7 @@ struct TorchImage : TrialImage {
 class PackedTrainer : public Lane {
  public:
   /// The store must outlive the trainer, and so must what `valid`, which may be empty, and the data of measure() view.
-  PackedTrainer(ParameterStore& store, Examples train, Batch valid, const TrainerOptions& options);
+  PackedTrainer(ParameterStore& store, const Examples& train, Batch valid, const TrainerOptions& options);
   /// Evaluators of the validation data, everything of data.test, and the metric whose figures by example are asked for.
   void measure(Evaluators valid, EvaluationData test, const Metric& metric);
   /// By file of the validation data: the name under which its loss is measured too, as valid_loss.NAME.
