@@ -6,6 +6,7 @@
 #include "core/error.h"
 #include "core/number.h"
 #include "core/text.h"
+#include "engine/parameter_store.h"
 
 namespace finetune {
 namespace {
