@@ -90,7 +90,7 @@ int run_check(const Arguments& arguments) {
   make_tuner(config, std::nullopt);
   check_paths(config, false, false);
   const PastTrials past = read_past_trials(config);
-  Session session = open_session(std::move(config), {.collect_rejects = true});
+  Session session = open_session(std::move(config), {.collect_rejects = true, .say = say_on_stderr});
   std::ostream& out = arguments.json() ? std::cerr : std::cout;
   show_notes(out, session);
   const OpenedData& data = session.data;

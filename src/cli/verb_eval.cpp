@@ -124,7 +124,7 @@ int run_eval(const Arguments& given) {
   if (preferences && !per_example.empty())
     throw bad_input("", std::string("--per-example has no meaning with train.objective: ") +
                             to_text(config.train.objective) + "; it lists losses of tokens");
-  Session session = open_session(config, {.trains = false, .holds_out = false});
+  Session session = open_session(config, {.trains = false, .holds_out = false, .say = say_on_stderr});
   for (const auto& note : session.notes) std::cerr << note << "\n";
   if (preferences) return eval_preferences(std::move(session), arguments);
   const std::vector<ExampleLoss> losses =

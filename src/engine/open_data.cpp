@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 #include <ctime>
 
 #include "core/error.h"
@@ -85,6 +86,18 @@ void hold_out(OpenedData& data, double fraction) {
   data.valid_source = number_to_text(fraction * 100) + " % of data.train, chosen by hash";
 }
 
+// Silent where it is soon done.
+std::function<void(const LoadProgress&)> progress_lines(const std::function<void(const std::string&)>& say) {
+  using Clock = std::chrono::steady_clock;
+  static constexpr std::chrono::seconds kFirst{5}, kEach{10};
+  if (!say) return {};
+  return [say, next = Clock::now() + kFirst](const LoadProgress& progress) mutable {
+    if (progress.share >= 1 || Clock::now() < next) return;
+    say("reading " + progress.file + ": " + std::to_string(static_cast<int>(100 * progress.share)) + " %");
+    next = Clock::now() + kEach;
+  };
+}
+
 // Reads what keys of data.* name, and says what happened to it.
 struct DataReader {
   const DataOptions& options;
@@ -94,7 +107,7 @@ struct DataReader {
 
   Dataset read(const std::vector<std::string>& paths, Split split, const std::string& key) const {
     Dataset data = load_dataset(data_files(paths, split, key, notes), options, tokenizer,
-                                {.collect_rejects = use.collect_rejects});
+                                {.collect_rejects = use.collect_rejects, .progress = progress_lines(use.say)});
     for (auto& line : dataset_notes(data, key, options)) notes.push_back(std::move(line));
     if (use.trains) require_shares(data, options);
     if (!use.collect_rejects) require_examples(data, key);

@@ -1,6 +1,7 @@
 // data.*: from the keys to examples, with what is held out of them. Needs no weights and no LibTorch.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -16,6 +17,7 @@ struct DataUse {
   bool holds_out = true;  ///< where neither data.valid nor data.valid_fraction is given, 5 % of data.train are held out
   bool collect_rejects = false;  ///< bad lines go to Dataset::rejects, tokens are counted by role; else the first bad
                                  ///< line is an error
+  std::function<void(const std::string&)> say = {};  ///< how far much data has been read, a line now and then
 };
 
 struct OpenedData {

@@ -21,7 +21,7 @@ using Clock = std::chrono::steady_clock;
 double seconds_since(Clock::time_point start);
 
 /// open_session, with its messages going to `say`; `stop` ends a round under way (both may be empty).
-Session open_study(RunConfig config, const DataUse& use, const Say& say, const std::function<bool()>& stop);
+Session open_study(RunConfig config, DataUse use, const Say& say, const std::function<bool()>& stop);
 
 /// Throws Error (bad_input) where there is nothing to measure on. `why`: "tune compares trials on".
 void require_validation(const OpenedData& data, const std::string& why);

@@ -3,6 +3,7 @@
 
 #include "core/error.h"
 #include "engine/adopt_adapter.h"
+#include "engine/parameter_store.h"
 
 namespace finetune::testing {
 namespace {
@@ -48,6 +49,13 @@ TEST(AdoptAdapter, EqualNumbersAreNoConflictAndOthersAreNamed) {
   EXPECT_TRUE(said({"mlp"}, {.rank = 16}, {"rank"}).starts_with("train.lora.rank conflicts"));
   EXPECT_TRUE(said({"mlp"}, {.alpha = 16}, {"alpha"}).starts_with("train.lora.alpha conflicts"));
   EXPECT_TRUE(said({"mlp"}, {.rslora = false}, {"rslora"}).starts_with("train.lora.rslora conflicts"));
+}
+
+TEST(AdoptAdapter, PatternsAndWholeModulesAreTakenOver) {
+  RunConfig config;
+  adopt_adapter(config, {.saved = {.lm_head = true}, .patterns = {{{"q_proj", 4}}, {{"o_proj", 2.5}}}}, {});
+  EXPECT_EQ(config.train.lora.modules_to_save, std::vector<std::string>{"lm_head"});
+  EXPECT_EQ(patterns_of(config.train.lora), (AdapterPatterns{{{"q_proj", 4}}, {{"o_proj", 2.5}}}));
 }
 
 // What an adapter has is the same for all trials.
