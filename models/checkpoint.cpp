@@ -115,12 +115,32 @@ void read_packed(BaseModel& model, const Shards& shards) {
   }
 }
 
-void take_text(BaseModel& model, Shards& shards) {
-  const std::int64_t left_out = take_text_half(shards, model.options.root);
+void take_text(BaseModel& model, const std::string& left_out) {
   model.config = text_half_config(model.config);
-  model.notes.push_back("the model is the text half of the checkpoint: " + std::to_string(left_out) +
+  model.notes.push_back("the model is the text half of the checkpoint: " + left_out +
                         " tensors of images are left out, and what is merged is a " +
                         model.config["model_type"].get<std::string>() + " checkpoint");
+}
+
+BaseModel open_config(const std::filesystem::path& folder, at::ScalarType dtype, const Quantization& quantization) {
+  const std::string path = (folder / "config.json").string();
+  BaseModel model;
+  model.config = parse_strict_json(path, read_file(path, kLargestConfig));
+  model.options = decoder_options(path, model.config);
+  model.notes = model.options.notes;
+  model.dtype = dtype;
+  model.quantization = quantization;
+  return model;
+}
+
+// Older files have torch_dtype.
+at::ScalarType named_dtype(const nlohmann::ordered_json& config) {
+  for (const char* key : {"dtype", "torch_dtype"}) {
+    if (!config.contains(key)) continue;
+    if (config[key] == "bfloat16") return at::kBFloat16;
+    if (config[key] == "float16") return at::kHalf;
+  }
+  return at::kFloat;
 }
 
 }  // namespace
@@ -144,20 +164,22 @@ void dequantize(BaseModel& model) {
   model.quantization = {};
 }
 
+BaseModel read_sizes(const std::filesystem::path& folder, at::ScalarType dtype, const Quantization& quantization) {
+  BaseModel model = open_config(folder, dtype, quantization);
+  if (model.config.contains("text_config")) take_text(model, "all");
+  model.file_dtype = named_dtype(model.config);
+  return model;
+}
+
 BaseModel load_checkpoint(const std::filesystem::path& folder, at::ScalarType dtype, const Quantization& quantization) {
-  const std::string config_path = (folder / "config.json").string();
-  BaseModel model;
-  model.config = parse_strict_json(config_path, read_file(config_path, kLargestConfig));
-  model.options = decoder_options(config_path, model.config);
-  model.notes = model.options.notes;
+  BaseModel model = open_config(folder, dtype, quantization);
   model.weights.blocks.resize(static_cast<std::size_t>(model.options.layers));
   Shards shards = open_shards(folder);
-  if (model.config.contains("text_config")) take_text(model, shards);
+  if (model.config.contains("text_config"))
+    take_text(model, std::to_string(take_text_half(shards, model.options.root)));
   check_names(folder, shards, places_in(shards, model), model);
   if (model.options.tied_head) check_tied(shards, model.options);
   model.file_dtype = dtype_of(shards, model.options);
-  model.dtype = dtype;
-  model.quantization = quantization;
   for_each_tensor(model.options, model.weights, [&](const TensorRows& rows, at::Tensor& tensor) {
     if (!rows.projection || !quantization.code) tensor = at::empty(rows.shape(), dtype);
   });

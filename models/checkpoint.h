@@ -31,6 +31,10 @@ struct BaseModel {
 BaseModel load_checkpoint(const std::filesystem::path& folder, at::ScalarType dtype,
                           const Quantization& quantization = {});
 
+/// What config.json alone says of a model: everything but the tensors. `file_dtype` is the one that it names, float32
+/// where it names none. Throws Error (bad_input) naming the key.
+BaseModel read_sizes(const std::filesystem::path& folder, at::ScalarType dtype, const Quantization& quantization = {});
+
 /// The quantised projections as tensors of the model's dtype again.
 void dequantize(BaseModel& model);
 

@@ -1,5 +1,7 @@
 #include "models/shards.h"
 
+#include <algorithm>
+#include <array>
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -11,6 +13,8 @@ namespace finetune {
 namespace {
 
 constexpr std::uint64_t kLargestIndex = 256 << 20;
+constexpr const char *kSingle = "model.safetensors", *kIndex = "model.safetensors.index.json",
+                     *kPickle = "pytorch_model.bin";
 
 void add_file(Shards& shards, const std::filesystem::path& path) {
   shards.files.push_back(std::make_unique<SafetensorsFile>(path));
@@ -53,20 +57,25 @@ Shards open_sharded(const std::filesystem::path& folder, const std::string& inde
 }  // namespace
 
 Shards open_shards(const std::filesystem::path& folder) {
-  const auto single = folder / "model.safetensors", index = folder / "model.safetensors.index.json";
+  const auto single = folder / kSingle, index = folder / kIndex;
   if (std::filesystem::exists(single)) {
     Shards shards;
     add_file(shards, single);
     return shards;
   }
   if (std::filesystem::exists(index)) return open_sharded(folder, index.string());
-  if (std::filesystem::exists(folder / "pytorch_model.bin")) {
+  if (std::filesystem::exists(folder / kPickle)) {
     throw bad_input(
-        (folder / "pytorch_model.bin").string(),
+        (folder / kPickle).string(),
         "is a pickle, which is not read; convert it: python -c \"from transformers import AutoModelForCausalLM "
         "as M; M.from_pretrained('DIR').save_pretrained('OUT')\"");
   }
   throw bad_input(folder.string(), "has neither model.safetensors nor model.safetensors.index.json");
+}
+
+bool has_weights(const std::filesystem::path& folder) {
+  return std::ranges::any_of(std::array{kSingle, kIndex, kPickle},
+                             [&](const char* name) { return std::filesystem::exists(folder / name); });
 }
 
 std::int64_t take_text_half(Shards& shards, const std::string& root) {

@@ -28,6 +28,9 @@ struct Shards {
 /// (bad_input) naming file or tensor.
 Shards open_shards(const std::filesystem::path& folder);
 
+/// Whether the folder has files of weights, readable or not: otherwise its config.json is all there is of a model.
+bool has_weights(const std::filesystem::path& folder);
+
 /// Of a model of texts and images the tensors of the text half, under the names that they have in transformers 5
 /// (ROOT.layers. ...); older files begin them with language_model. Returns how many tensors were left out.
 std::int64_t take_text_half(Shards& shards, const std::string& root);

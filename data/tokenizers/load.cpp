@@ -102,6 +102,10 @@ std::string json_from_vocabulary(const fs::path& folder, const Json& config) {
   return json.dump();
 }
 
+bool has_vocabulary(const fs::path& folder) {
+  return fs::exists(folder / "vocab.json") && fs::exists(folder / "merges.txt");
+}
+
 std::unique_ptr<Tokenizer> open_tokenizer(const fs::path& folder, const Json& config) {
   const fs::path json = folder / "tokenizer.json", model = folder / "tokenizer.model";
   if (fs::exists(json)) return parse_json_tokenizer(json.string(), read_file(json, std::uint64_t{1} << 30));
@@ -111,7 +115,7 @@ std::unique_ptr<Tokenizer> open_tokenizer(const fs::path& folder, const Json& co
     options.added = added_tokens_of(folder, config);
     return make_sentencepiece_tokenizer(model.string(), read_file(model, std::uint64_t{1} << 30), options);
   }
-  if (fs::exists(folder / "vocab.json") && fs::exists(folder / "merges.txt")) {
+  if (has_vocabulary(folder)) {
     return parse_json_tokenizer((folder / "vocab.json").string(), json_from_vocabulary(folder, config));
   }
   throw bad_input(folder.string(), "has no tokenizer.json, tokenizer.model, or vocab.json with merges.txt");
@@ -169,6 +173,10 @@ void set_special_tokens(Tokenizer& tokenizer, const fs::path& folder, const Json
 }
 
 }  // namespace
+
+bool has_tokenizer(const fs::path& folder) {
+  return fs::exists(folder / "tokenizer.json") || fs::exists(folder / "tokenizer.model") || has_vocabulary(folder);
+}
 
 std::unique_ptr<Tokenizer> load_tokenizer(const fs::path& folder) {
   if (!fs::is_directory(folder)) throw bad_input(folder.string(), "is not a folder");

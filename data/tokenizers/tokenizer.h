@@ -38,6 +38,9 @@ class Tokenizer {
   std::vector<std::pair<std::string, std::string>> special_tokens;
 };
 
+/// Whether the folder has files that load_tokenizer would read.
+bool has_tokenizer(const std::filesystem::path& folder);
+
 /// From a checkpoint folder: tokenizer.json where there is one, else tokenizer.model, else vocab.json + merges.txt.
 /// Throws Error (bad_input) naming the file and the part it cannot read.
 std::unique_ptr<Tokenizer> load_tokenizer(const std::filesystem::path& folder);

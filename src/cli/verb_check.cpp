@@ -3,21 +3,25 @@
 
 #include <iostream>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "cli/flags.h"
 #include "cli/prepare.h"
 #include "cli/show_data.h"
+#include "cli/show_fits.h"
 #include "config/config.h"
 #include "core/error.h"
 #include "core/text.h"
 #include "data/shared_examples.h"
 #include "engine/admission.h"
+#include "engine/lane_count.h"
 #include "engine/session.h"
 #include "host/forecast.h"
 #include "host/replay_source.h"
 #include "host/run_paths.h"
 #include "host/start_trial.h"
 #include "host/tuner_setup.h"
+#include "models/shards.h"
 
 namespace finetune {
 namespace {
@@ -82,6 +86,66 @@ void refuse_rejects(std::ostream& out, const OpenedData& data) {
   throw bad_input(where, first->reason + " (" + with_commas(static_cast<long long>(rejected)) + " bad lines in all)");
 }
 
+// Weights are read where there are some and data to try them on.
+Weights weights_to_read(const RunConfig& config) {
+  return has_weights(config.model.path) && !config.data.train.empty() ? Weights::read : Weights::sizes_only;
+}
+
+// What is not checked, and why.
+void show_gaps(std::ostream& out, const Session& session) {
+  const std::string& model = session.config.model.path;
+  if (!session.model.sizes_only) return;
+  if (!has_weights(model))
+    out << model
+        << " has no weights: memory follows from its config.json, and nothing is measured, so no time is said\n";
+  if (session.config.data.train.empty())
+    out << "no data are given: memory is that of full passes; --train FILE checks data"
+        << (has_weights(model) ? ", reads the weights and measures time\n" : "\n");
+  else if (!session.model.tokenizer)
+    out << model
+        << " has no tokenizer: data.* are not read, so neither examples nor lengths are checked, and memory is "
+        << "that of full passes\n";
+}
+
+void check_data(std::ostream& out, const Session& session, bool colours) {
+  if (session.model.tokenizer == nullptr || session.config.data.train.empty()) return;
+  show_data(out, session.data, *session.model.tokenizer, colours);
+  refuse_rejects(out, session.data);
+}
+
+std::optional<LaneCosts> costs_of(Session& session) {
+  const std::int64_t wanted = wanted_trials(session.config);
+  if (!session.model.sizes_only) return settle_lanes(session, wanted, kCheckSeconds);
+  suppose_lanes(session, wanted);
+  return std::nullopt;
+}
+
+nlohmann::ordered_json check_json(const Session& session, const Forecast& forecast,
+                                  const std::optional<Params>& start) {
+  const OpenedData& data = session.data;
+  nlohmann::ordered_json json;
+  if (session.has_data())
+    json = {{"train", data_json(data.train)},
+            {"valid", data_json(data.valid)},
+            {"shared_examples", count_shared(data.train.examples, data.valid.examples)}};
+  json["memory_bytes"] = memory_bytes(forecast);
+  json["memory"] = memory_parts(forecast);
+  json["save_bytes"] = forecast.save_bytes;
+  if (forecast.is_timed) {
+    json["seconds"] = forecast.seconds;
+    json["round_seconds"] = forecast.round_seconds;
+  }
+  json["lanes"] = *session.config.run.lanes;
+  json["concurrent"] = forecast.resident;
+  if (!data.test.files.empty()) {
+    json["test"] = data_json(data.test);
+    json["shared_test_examples"] = count_shared(data.train.examples, data.test.examples);
+  }
+  if (start) json["start"] = to_json(*start);
+  if (session.model.sizes_only) json.update(fits_json(session));
+  return json;
+}
+
 int run_check(const Arguments& arguments) {
   RunConfig config = prepare_config(arguments);
   resolve_replay(config);
@@ -90,14 +154,13 @@ int run_check(const Arguments& arguments) {
   make_tuner(config, std::nullopt);
   check_paths(config, false, false);
   const PastTrials past = read_past_trials(config);
-  Session session = open_session(std::move(config), {.collect_rejects = true, .say = say_on_stderr});
+  const Weights weights = weights_to_read(config);
+  Session session = open_session(std::move(config), {.collect_rejects = true, .say = say_on_stderr}, weights);
   std::ostream& out = arguments.json() ? std::cerr : std::cout;
+  show_gaps(out, session);
   show_notes(out, session);
-  const OpenedData& data = session.data;
-  const std::int64_t shared = count_shared(data.train.examples, data.valid.examples);
-  show_data(out, data, *session.model.tokenizer, !arguments.json() && isatty(STDOUT_FILENO) != 0);
-  refuse_rejects(out, data);
-  const LaneCosts costs = settle_lanes(session, wanted_trials(session.config), kCheckSeconds);
+  check_data(out, session, !arguments.json() && isatty(STDOUT_FILENO) != 0);
+  const std::optional<LaneCosts> costs = costs_of(session);
   const std::int64_t resident = resident_trials(session);
   show_notes(out, session);
   const auto start = start_trial(session.config, search_space(session.config));
@@ -111,18 +174,8 @@ int run_check(const Arguments& arguments) {
   out << fmt::format("sampler {}, scheduler {}\n", session.config.tune.sampler->name,
                      session.config.tune.scheduler->name);
   for (const auto& line : forecast_lines(forecast)) out << line << "\n";
-  if (arguments.json()) {
-    nlohmann::ordered_json json{
-        {"train", data_json(data.train)},          {"valid", data_json(data.valid)},     {"shared_examples", shared},
-        {"memory_bytes", memory_bytes(forecast)},  {"save_bytes", forecast.save_bytes},  {"seconds", forecast.seconds},
-        {"round_seconds", forecast.round_seconds}, {"lanes", *session.config.run.lanes}, {"concurrent", resident}};
-    if (!data.test.files.empty()) {
-      json["test"] = data_json(data.test);
-      json["shared_test_examples"] = count_shared(data.train.examples, data.test.examples);
-    }
-    if (start) json["start"] = to_json(*start);
-    std::cout << json.dump() << "\n";
-  }
+  if (session.model.sizes_only) show_fits(out, session);
+  if (arguments.json()) std::cout << check_json(session, forecast, start).dump() << "\n";
   return 0;
 }
 
@@ -133,7 +186,7 @@ Verb check_verb() {
           .help = "read everything, train nothing: what will be trained on, rejects, memory, time",
           .example = "finetune_tune check --model models/qwen --train train.jsonl",
           .flags = training_flags() + out_flags(),
-          .required = {"model.path", "data.train"},
+          .required = {"model.path"},
           .run = run_check};
 }
 

@@ -9,6 +9,15 @@
 
 namespace finetune {
 
+/// What memory depends on besides slots: as the session is, or as it might be.
+struct MemoryCase {
+  at::ScalarType dtype = at::kFloat;
+  Quantization quantization;
+  bool full = false;
+  std::int64_t tokens_per_pass = 0;
+};
+MemoryCase case_of(const Session& session);
+
 /// What a device needs for `slots` slots of the run.
 MemoryEstimate session_memory(const Session& session, std::int64_t slots, at::Device device);
 
@@ -22,9 +31,11 @@ struct MemoryNeed {
 };
 /// One entry a memory, in the order of the devices.
 std::vector<MemoryNeed> memory_needs(const Session& session, std::int64_t slots);
+std::vector<MemoryNeed> memory_needs(const Session& session, std::int64_t slots, const MemoryCase& one);
 
 /// Trials side by side where memory allows: tune.concurrent or a rule of thumb, at most tune.trials.
 std::int64_t wanted_trials(const RunConfig& config);
+std::int64_t wanted_trials(const RunConfig& config, bool full);
 
 /// How many trials to keep resident: wanted_trials, and no more than the free memory of every device holds beside the
 /// default run (a tune.concurrent that is lowered is said in session.notes).
@@ -32,6 +43,6 @@ std::int64_t resident_trials(Session& session);
 
 /// Tokens of a pass where run.tokens_per_pass does not say; one size for all devices, so that a trial's numbers do not
 /// depend on where it runs.
-std::int64_t choose_tokens_per_pass(const Session& session);
+std::int64_t choose_tokens_per_pass(const Session& session, const MemoryCase& one);
 
 }  // namespace finetune

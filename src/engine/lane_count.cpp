@@ -31,18 +31,23 @@ std::vector<std::int64_t> lanes_to_try(int threads, std::int64_t trials) {
   return numbers;
 }
 
+void suppose_lanes(Session& session, std::int64_t trials) {
+  OpenedModel& model = session.model;
+  const std::int64_t lanes = std::min(session.config.run.lanes.value_or(1), trials);  // a trial is on one lane
+  const bool gpu = std::any_of(model.devices.begin(), model.devices.end(),
+                               [](const at::Device& device) { return !device.is_cpu(); });
+  if (gpu && lanes > 1) throw bad_input("", fmt::format("run.lanes = {}: a GPU has one lane; give 1 or auto", lanes));
+  multiply_lanes(model, lanes);
+  session.config.run.lanes = lanes;
+}
+
 LaneCosts settle_lanes(Session& session, std::int64_t trials, double seconds) {
   OpenedModel& model = session.model;
   const auto on_lane = [&](std::int64_t lanes) { return (trials + lanes - 1) / lanes; };
   const bool may_choose =
       !session.config.run.lanes && model.devices.size() == 1 && model.devices.front().is_cpu() && trials > 1;
   if (!may_choose) {
-    const std::int64_t lanes = std::min(session.config.run.lanes.value_or(1), trials);  // a trial is on one lane
-    const bool gpu = std::any_of(model.devices.begin(), model.devices.end(),
-                                 [](const at::Device& device) { return !device.is_cpu(); });
-    if (gpu && lanes > 1) throw bad_input("", fmt::format("run.lanes = {}: a GPU has one lane; give 1 or auto", lanes));
-    multiply_lanes(model, lanes);
-    session.config.run.lanes = lanes;
+    suppose_lanes(session, trials);
     return measure_costs(session, on_lane(std::ssize(model.devices)), seconds);
   }
   const std::vector<at::Device> devices = model.devices;

@@ -20,4 +20,7 @@ std::vector<std::int64_t> lanes_to_try(int threads, std::int64_t trials);
 /// tried. Says what it chose in session.notes.
 LaneCosts settle_lanes(Session& session, std::int64_t trials, double seconds);
 
+/// Where nothing can be measured: run.lanes lanes a device where given, else one.
+void suppose_lanes(Session& session, std::int64_t trials);
+
 }  // namespace finetune

@@ -92,7 +92,8 @@ void multiply_lanes(OpenedModel& model, std::int64_t count) {
   std::vector<DecoderBase> bases;
   for (std::size_t lane = 0; lane < model.devices.size(); ++lane) {
     devices.insert(devices.end(), static_cast<std::size_t>(count), model.devices[lane]);
-    bases.insert(bases.end(), static_cast<std::size_t>(count), model.bases[lane]);  // the tensors are shared
+    if (!model.sizes_only)  // the tensors are shared
+      bases.insert(bases.end(), static_cast<std::size_t>(count), model.bases[lane]);
   }
   model.devices = std::move(devices);
   model.bases = std::move(bases);

@@ -22,10 +22,35 @@ std::int64_t resident_bytes() {
   return pages * sysconf(_SC_PAGESIZE);
 }
 
+// Cosines and sines (models/weights.h).
+static std::int64_t rotary_bytes(const DecoderOptions& m) {
+  const auto columns = [](const RotaryOptions& r) {
+    return std::ssize(r.inverse_frequencies) + std::ssize(r.long_frequencies);
+  };
+  const bool local = std::ranges::find(m.rope, Rope::local) != m.rope.end();
+  return 2 * 4 * m.max_positions * (columns(m.rotary) + (local ? columns(m.local_rotary) : 0));
+}
+
+std::int64_t loaded_bytes(const DecoderOptions& m, const Quantization& quantization, std::int64_t element_bytes) {
+  return base_bytes(m, quantization, element_bytes) + rotary_bytes(m);
+}
+
 std::int64_t adapter_parameters(const DecoderOptions& m, std::int64_t rank, ProjectionSet targets) {
   std::int64_t features = 0;
   for (const Projection p : targets.members()) features += projection_in(m, p) + projection_out(m, p);
   return m.layers * rank * features;
+}
+
+// Of one slot's projections over all layers.
+static std::int64_t adapted_outputs(const DecoderOptions& m, ProjectionSet targets) {
+  std::int64_t outputs = 0;
+  for (const Projection p : targets.members()) outputs += projection_out(m, p);
+  return m.layers * outputs;
+}
+
+// Vectors and singular values in fp32 (models/pissa.h).
+static std::int64_t principal_bytes(const DecoderOptions& m, std::int64_t rank, ProjectionSet targets) {
+  return 4 * (adapter_parameters(m, rank, targets) + m.layers * std::ssize(targets.members()) * rank);
 }
 
 std::int64_t activation_bytes_per_token(const DecoderOptions& m, const MemoryPlan& plan) {
@@ -60,13 +85,14 @@ static std::int64_t composition_bytes(const DecoderOptions& m, const MemoryPlan&
 
 MemoryEstimate estimate_memory(const DecoderOptions& m, const MemoryPlan& plan) {
   MemoryEstimate estimate;
-  estimate.base = base_bytes(m, plan.quantization, plan.element_bytes) + m.max_positions * m.head_dim * 4;
-  std::int64_t parameters = plan.full ? base_parameters(m) : adapter_parameters(m, plan.rank, plan.targets);
-  if (plan.magnitudes) {
-    for (const Projection p : plan.targets.members()) parameters += m.layers * projection_out(m, p);
-  }
-  if (!plan.full) parameters += saved_parameters(m, plan.saved);
-  estimate.slots = plan.slots * 4 * 4 * parameters;  // parameters, gradients, two moments in fp32
+  estimate.base = loaded_bytes(m, plan.quantization, plan.element_bytes);
+  const std::int64_t magnitudes = plan.magnitudes ? adapted_outputs(m, plan.targets) : 0;
+  const std::int64_t parameters =
+      plan.full ? base_parameters(m)
+                : adapter_parameters(m, plan.rank, plan.targets) + magnitudes + saved_parameters(m, plan.saved);
+  estimate.slots = plan.slots * 4 * 4 * parameters;   // parameters, gradients, two moments in fp32
+  estimate.slots += plan.slots * 2 * 4 * magnitudes;  // inverse norms and factors (models/dora.h)
+  if (plan.principal > 0) estimate.slots += principal_bytes(m, plan.principal, plan.targets);
   if (plan.full && plan.element_bytes != 4) estimate.slots += plan.slots * parameters * plan.element_bytes;
   estimate.images = plan.images * 3 * 4 * parameters;
   const std::int64_t chunk = std::max<std::int64_t>(64, plan.logits_per_chunk / m.vocab_size);  // models/head.cpp

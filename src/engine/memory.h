@@ -16,9 +16,10 @@ struct MemoryPlan {
   std::int64_t slots = 1;
   std::int64_t rank = 16;  ///< computed rank
   ProjectionSet targets;
-  bool magnitudes = false;         ///< some trial is DoRA
-  SavedModules saved;              ///< of which some trial has a copy
-  bool full = false;               ///< full fine-tuning
+  bool magnitudes = false;     ///< some trial is DoRA
+  std::int64_t principal = 0;  ///< rank of the principal parts kept for trials that begin as PiSSA; 0: there are none
+  SavedModules saved;          ///< of which some trial has a copy
+  bool full = false;           ///< full fine-tuning
   std::int64_t element_bytes = 4;  ///< of base weights and activations
   Quantization quantization;       ///< of the base's projections
   std::int64_t tokens_per_pass = 4096;
@@ -32,7 +33,9 @@ struct MemoryPlan {
 };
 
 struct MemoryEstimate {
-  std::int64_t base = 0, slots = 0, images = 0, activations = 0, caches = 0;
+  std::int64_t base = 0;
+  std::int64_t slots = 0;  ///< with what all of them share: principal parts
+  std::int64_t images = 0, activations = 0, caches = 0;
   std::int64_t program = 0;  ///< libraries, tokenizer, buffers that do not grow with the plan
   std::int64_t total() const { return base + slots + images + activations + caches + program; }
   /// What a device still has to give once the base is on it. `host`: it is the machine's own memory, where the images
@@ -43,6 +46,9 @@ struct MemoryEstimate {
 std::int64_t adapter_parameters(const DecoderOptions& model, std::int64_t rank, ProjectionSet targets);
 /// Bytes of activations that one token keeps until its backward pass, plus the shared buffers of a pass.
 std::int64_t activation_bytes_per_token(const DecoderOptions& model, const MemoryPlan& plan);
+
+/// Tensors and rotary tables.
+std::int64_t loaded_bytes(const DecoderOptions& model, const Quantization& quantization, std::int64_t element_bytes);
 
 /// Bytes of this process that are in memory now.
 std::int64_t resident_bytes();

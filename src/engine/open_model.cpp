@@ -28,11 +28,13 @@ Quantization quantization_of(const ModelConfig& config) {
           .doubled = config.double_quantize};
 }
 
-OpenedModel open_model(RunConfig& config, std::vector<std::string>& notes) {
+OpenedModel open_model(RunConfig& config, std::vector<std::string>& notes, Weights weights) {
   OpenedModel model;
   const Precision precision = settle_devices(model, config, notes);
-  model.tokenizer = load_tokenizer(config.model.path);
-  model.checkpoint = load_checkpoint(config.model.path, precision.dtype, quantization_of(config.model));
+  model.sizes_only = weights == Weights::sizes_only;
+  if (!model.sizes_only || has_tokenizer(config.model.path)) model.tokenizer = load_tokenizer(config.model.path);
+  const auto read = model.sizes_only ? read_sizes : load_checkpoint;
+  model.checkpoint = read(config.model.path, precision.dtype, quantization_of(config.model));
   std::ranges::copy(model.checkpoint.notes, std::back_inserter(notes));
   for (auto& note : precision_notes(precision, model.checkpoint.file_dtype)) notes.push_back(std::move(note));
   if (config.model.adapter) {

@@ -22,20 +22,24 @@ namespace finetune {
 /// model.quantize and model.double_quantize.
 Quantization quantization_of(const ModelConfig& config);
 
+/// How much of a checkpoint is read: all of it, or config.json and, where there is one, the tokenizer.
+enum class Weights { read, sizes_only };
+
 struct OpenedModel {
   std::vector<at::Device> devices;  ///< one lane each
   ops::KernelChoice kernels = ops::KernelChoice::automatic;
-  std::unique_ptr<Tokenizer> tokenizer;
-  BaseModel checkpoint;                ///< its tensors only until copy_to_devices
-  std::optional<PeftAdapter> adapter;  ///< model.adapter
-  std::vector<DecoderBase> bases;      ///< one per lane; lanes on the same device share storage
+  bool sizes_only = false;               ///< nothing can be computed with it
+  std::unique_ptr<Tokenizer> tokenizer;  ///< null only with `sizes_only`, where the checkpoint has none
+  BaseModel checkpoint;                  ///< its tensors only until copy_to_devices
+  std::optional<PeftAdapter> adapter;    ///< model.adapter
+  std::vector<DecoderBase> bases;        ///< one per lane; lanes on the same device share storage
   /// Per lane; empty unless some trial begins as pissa.
   std::vector<std::shared_ptr<const PrincipalParts>> principal;
 };
 
 /// Reads everything to the host. Sets model.dtype and run.kernels to what they came to; adds to `notes` what is said
 /// once: why no GPU is used, the precision, tensors of the adapter that match nothing. Throws Error (bad_input).
-OpenedModel open_model(RunConfig& config, std::vector<std::string>& notes);
+OpenedModel open_model(RunConfig& config, std::vector<std::string>& notes, Weights weights = Weights::read);
 
 /// Makes the bases. On its own, so that whatever else may be wrong is found before a device is filled.
 void copy_to_devices(OpenedModel& model);

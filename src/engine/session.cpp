@@ -129,10 +129,22 @@ void settle_sizes(Session& session) {
   session.threads = at::get_num_threads();
   session.config.run.threads = session.threads;
   if (some_cpu) session.short_waits = std::make_shared<const ShortWaits>();
-  const std::int64_t base = base_bytes(model.checkpoint.options, model.checkpoint.quantization,
-                                       static_cast<std::int64_t>(at::elementSize(model.checkpoint.dtype)));
-  session.program_bytes = std::max<std::int64_t>(0, resident_bytes() - (some_cpu ? base : 0));
-  session.tokens_per_pass = session.config.run.tokens_per_pass.value_or(choose_tokens_per_pass(session));
+  const std::int64_t base = loaded_bytes(model.checkpoint.options, model.checkpoint.quantization,
+                                         static_cast<std::int64_t>(at::elementSize(model.checkpoint.dtype)));
+  session.program_bytes =
+      std::max<std::int64_t>(0, resident_bytes() - (some_cpu && !session.model.sizes_only ? base : 0));
+  session.tokens_per_pass =
+      session.config.run.tokens_per_pass.value_or(choose_tokens_per_pass(session, case_of(session)));
+}
+
+void read_data(Session& session, const DataUse& use) {
+  session.data =
+      open_data(session.config, *session.model.tokenizer, session.model.checkpoint.options, use, session.notes);
+  resolve_steps(session.config, session.data.train.examples.size());
+  for (std::string& line : part_lines(session.config, session.data)) session.notes.push_back(std::move(line));
+  open_metrics(session, use);
+  check_labels_of(session);
+  if (use.trains) note_searched_measure(session);
 }
 
 }  // namespace
@@ -141,18 +153,13 @@ void say_on_stderr(const std::string& line) {
   std::fprintf(stderr, "%s\n", line.c_str());
 }
 
-Session open_session(RunConfig config, const DataUse& use) {
+Session open_session(RunConfig config, const DataUse& use, Weights weights) {
   Session session{.config = std::move(config)};
-  session.model = open_model(session.config, session.notes);
+  session.model = open_model(session.config, session.notes, weights);
   resolve_lora(session.config, session.model, use.trains);
-  session.data =
-      open_data(session.config, *session.model.tokenizer, session.model.checkpoint.options, use, session.notes);
-  resolve_steps(session.config, session.data.train.examples.size());
-  for (std::string& line : part_lines(session.config, session.data)) session.notes.push_back(std::move(line));
-  open_metrics(session, use);
-  check_labels_of(session);
-  if (use.trains) note_searched_measure(session);
-  copy_to_devices(session.model);
+  const bool sizes_only = session.model.sizes_only;
+  if (!sizes_only || (session.model.tokenizer && !session.config.data.train.empty())) read_data(session, use);
+  if (!sizes_only) copy_to_devices(session.model);
   settle_sizes(session);
   return session;
 }

@@ -34,10 +34,13 @@ struct Session {
   FreeMemory free_memory = available_bytes;
   std::function<bool()> interrupted;  ///< asked between passes by every lane, on its thread: true ends the call
   std::function<void(const std::string&)> say = say_on_stderr;  ///< lines for people while a run is under way
+
+  bool has_data() const { return !data.train.examples.empty() || !data.valid.examples.empty(); }
 };
 
-/// The model first, since its limits are the data's. Throws Error (bad_input).
-Session open_session(RunConfig config, const DataUse& use = {});
+/// The model first, since its limits are the data's. With Weights::sizes_only nothing can be computed, and data are
+/// read only where data.train names some and the checkpoint has a tokenizer. Throws Error (bad_input).
+Session open_session(RunConfig config, const DataUse& use = {}, Weights weights = Weights::read);
 
 /// Sizes of the store that every configuration of the study fits in: largest rank, union of targets.
 StoreOptions store_options(const Session& session, std::int64_t slots);

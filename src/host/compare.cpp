@@ -9,6 +9,7 @@
 #include "core/error.h"
 #include "engine/admission.h"
 #include "engine/devices.h"
+#include "engine/lane_count.h"
 #include "engine/starts.h"
 #include "host/forecast.h"
 #include "host/recorded_study.h"

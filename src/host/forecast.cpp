@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <cmath>
+#include <nlohmann/json.hpp>
 
 #include "config/metric_rules.h"
 #include "core/text.h"
@@ -64,31 +65,39 @@ std::string need_text(const MemoryNeed& need, bool name_device) {
 
 }  // namespace
 
-Forecast make_forecast(const Session& session, const LaneCosts& costs, std::int64_t resident, bool baselines,
-                       const std::optional<WorkLeft>& left) {
+static void add_times(Forecast& forecast, const Session& session, const LaneCosts& costs, bool baselines,
+                      bool is_rest) {
+  const auto seconds = [&](const Evaluations& evaluated, bool with_baselines) {
+    return run_seconds(session, costs, forecast.trials, forecast.resident, evaluated, with_baselines);
+  };
+  const Evaluations all = evaluations(session.config);
+  forecast.is_timed = true;
+  forecast.round_seconds = round_seconds(session, costs, forecast.resident);
+  forecast.evaluation_seconds = seconds(all, false) - seconds({}, false);
+  forecast.reference_seconds = is_rest ? 0 : reference_seconds(session, costs);
+  forecast.seconds = seconds(all, baselines) + forecast.reference_seconds;
+}
+
+Forecast make_forecast(const Session& session, const std::optional<LaneCosts>& costs, std::int64_t resident,
+                       bool baselines, const std::optional<WorkLeft>& left) {
   const RunConfig& config = session.config;
-  const double trials = left ? left->trials : static_cast<double>(config.tune.trials);
-  const double evaluated = run_seconds(session, costs, trials, resident, evaluations(config), false);
-  return {.trials = trials,
-          .all_trials = config.tune.trials,
-          .steps = last_step(config.train),
-          .is_single = config.tune.trials == 1,
-          .is_rest = left.has_value(),
-          .resident = resident,
-          .round_seconds = round_seconds(session, costs, resident),
-          .evaluation_seconds = evaluated - run_seconds(session, costs, trials, resident, {}, false),
-          .asks_all_rows = !config.tune.eval_share && takes_one_pass(metric_named(config.tune.metric)),
-          .reference_seconds = left ? 0 : reference_seconds(session, costs),
-          .seconds =
-              run_seconds(session, costs, trials, resident, evaluations(config), left ? left->baselines : baselines) +
-              (left ? 0 : reference_seconds(session, costs)),
-          .stops = config.tune.scheduler && !stops_none(config.tune.scheduler->name),
-          .memory = memory_needs(session, resident + (baselines ? 1 : 0)),
-          .save_bytes = save_bytes(session, resident + (baselines ? 1 : 0))};
+  Forecast forecast{.trials = left ? left->trials : static_cast<double>(config.tune.trials),
+                    .all_trials = config.tune.trials,
+                    .steps = last_step(config.train),
+                    .is_single = config.tune.trials == 1,
+                    .is_rest = left.has_value(),
+                    .resident = resident,
+                    .asks_all_rows = !config.tune.eval_share && takes_one_pass(metric_named(config.tune.metric)),
+                    .stops = config.tune.scheduler && !stops_none(config.tune.scheduler->name),
+                    .memory = memory_needs(session, resident + (baselines ? 1 : 0)),
+                    .save_bytes = save_bytes(session, resident + (baselines ? 1 : 0))};
+  if (costs) add_times(forecast, session, *costs, left ? left->baselines : baselines, forecast.is_rest);
+  return forecast;
 }
 
 std::vector<std::string> forecast_lines(const Forecast& f) {
-  std::vector<std::string> lines{time_text(f)};
+  std::vector<std::string> lines;
+  if (f.is_timed) lines.push_back(time_text(f));
   if (f.reference_seconds > 0)
     lines.push_back(
         fmt::format("before the first step the model as it starts goes over all answers, once for all trials: about {}",
@@ -116,6 +125,21 @@ std::int64_t memory_bytes(const Forecast& f) {
   std::int64_t bytes = 0;
   for (const MemoryNeed& need : f.memory) bytes += need.estimate.total();
   return bytes;
+}
+
+nlohmann::ordered_json memory_parts(const Forecast& f) {
+  auto parts = nlohmann::ordered_json::array();
+  for (const MemoryNeed& need : f.memory) {
+    const MemoryEstimate& memory = need.estimate;
+    parts.push_back({{"device", need.share.device.str()},
+                     {"base", memory.base},
+                     {"trials", memory.slots},
+                     {"kept_states", memory.images},
+                     {"activations", memory.activations},
+                     {"evaluation", memory.caches},
+                     {"program", memory.program}});
+  }
+  return parts;
 }
 
 }  // namespace finetune

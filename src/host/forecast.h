@@ -2,12 +2,13 @@
 #pragma once
 
 #include <cstdint>
+#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "engine/admission.h"
-#include "engine/lane_count.h"
+#include "engine/measure.h"
 
 namespace finetune {
 
@@ -26,6 +27,7 @@ struct Forecast {
   std::int64_t steps = 1;          ///< of one trial that nobody stops
   bool is_single = false;          ///< one configuration, no search
   bool is_rest = false;            ///< of a run that is gone on with
+  bool is_timed = false;           ///< what lanes cost was measured; else the seconds are 0
   std::int64_t resident = 1;       ///< trials side by side
   double round_seconds = 0;        ///< a step of all of them
   double evaluation_seconds = 0;   ///< of `seconds`
@@ -38,14 +40,17 @@ struct Forecast {
 };
 
 /// For `resident` trials side by side on the session's lanes. With `baselines` the base is evaluated and the default
-/// configuration trained besides. `left`: of a run that is gone on with.
-Forecast make_forecast(const Session& session, const LaneCosts& costs, std::int64_t resident, bool baselines,
-                       const std::optional<WorkLeft>& left = {});
+/// configuration trained besides. `left`: of a run that is gone on with. Without `costs` it says nothing of time.
+Forecast make_forecast(const Session& session, const std::optional<LaneCosts>& costs, std::int64_t resident,
+                       bool baselines, const std::optional<WorkLeft>& left = {});
 
 /// Time and memory for people, and what makes a run of more than an hour shorter. Lines without line ends.
 std::vector<std::string> forecast_lines(const Forecast& forecast);
 
 /// Of all devices.
 std::int64_t memory_bytes(const Forecast& forecast);
+
+/// The same in bytes, a device each: base, trials, kept_states, activations, evaluation, program.
+nlohmann::ordered_json memory_parts(const Forecast& forecast);
 
 }  // namespace finetune

@@ -10,6 +10,7 @@
 #include "core/folders.h"
 #include "core/strict_json.h"
 #include "core/text.h"
+#include "engine/lane_count.h"
 #include "engine/schedule.h"
 #include "engine/starts.h"
 #include "host/conduct.h"

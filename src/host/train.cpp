@@ -1,6 +1,7 @@
 #include "host/train.h"
 
 #include "core/error.h"
+#include "engine/lane_count.h"
 #include "engine/starts.h"
 #include "host/conduct.h"
 #include "host/forecast.h"

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "engine/admission.h"
+#include "engine/lane_count.h"
 #include "engine/starts.h"
 #include "host/conduct.h"
 #include "host/forecast.h"

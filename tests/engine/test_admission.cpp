@@ -15,6 +15,7 @@
 #include "engine/out_of_memory.h"
 #include "engine/packed_trainer.h"
 #include "engine/session.h"
+#include "models/pissa.h"
 #include "support/tiny_models.h"
 
 namespace finetune::testing {
@@ -79,6 +80,30 @@ TEST(Admission, AQuantisedBaseIsSmaller) {
   EXPECT_NEAR(base({.code = kernels::Code::int8}), projections, 0.002 * projections);
   // The numbers of one gate|up beside the activations.
   EXPECT_EQ(with({.code = kernels::Code::nf4}).activations - dense.activations, 2LL * 2 * 14336 * 4096);
+}
+
+// The same bytes as the tensors that models/ makes.
+TEST(Admission, WhatDoraAndPissaKeepIsCounted) {
+  const DecoderOptions options = tiny_options();
+  const ProjectionSet targets = ProjectionSet::all();
+  const std::int64_t slots = 3, rank = 4;
+  MemoryPlan plan{.slots = slots, .rank = rank, .targets = targets, .images = 0};
+  const std::int64_t plain = estimate_memory(options, plan).slots;
+
+  plan.principal = 2;
+  std::int64_t parts = 0;
+  for (const auto& layer : principal_parts(tiny_base(options, at::kFloat), targets, plan.principal)) {
+    for (const Projection p : targets.members())
+      parts += static_cast<std::int64_t>(layer[p].u_OR.nbytes() + layer[p].s_R.nbytes() + layer[p].v_RI.nbytes());
+  }
+  EXPECT_EQ(estimate_memory(options, plan).slots - plain, parts);
+
+  plan.principal = 0;
+  plan.magnitudes = true;
+  std::int64_t outputs = 0;
+  for (const Projection p : targets.members()) outputs += options.layers * projection_out(options, p);
+  // A magnitude with its gradient and two moments, its factor and its inverse norm.
+  EXPECT_EQ(estimate_memory(options, plan).slots - plain, slots * 4 * (4 + 2) * outputs);
 }
 
 // Free memory is a stand-in, so the devices need not be there.

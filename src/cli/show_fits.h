@@ -1,0 +1,15 @@
+// What `check` says where weights are not read: the model as config.json describes it, and what of it fits here.
+#pragma once
+
+#include <iosfwd>
+#include <nlohmann/json_fwd.hpp>
+
+#include "engine/session.h"
+
+namespace finetune {
+
+/// Parameters and sizes, what config.json leaves open, and a line for each way to keep the base.
+void show_fits(std::ostream& out, const Session& session);
+nlohmann::ordered_json fits_json(const Session& session);
+
+}  // namespace finetune

@@ -1,0 +1,149 @@
+// `check` of a config.json without weights: memory by arithmetic, the same as with the weights there.
+#include <set>
+
+#include "cli/program.h"
+#include "models/families/family.h"
+
+namespace finetune::testing {
+namespace {
+
+nlohmann::json checked(const std::string& arguments) {
+  const Outcome check = run("check --json " + arguments + " 2>/dev/null");
+  EXPECT_EQ(check.code, 0) << check.text;
+  return check.code == 0 ? nlohmann::json::parse(check.text) : nlohmann::json::object();
+}
+
+// What is common to the published configurations; `more` replaces and adds.
+std::string config_of(const std::string& family, const nlohmann::json& more) {
+  nlohmann::json config{{"model_type", family},
+                        {"rms_norm_eps", 1e-5},
+                        {"rope_theta", 500000.0},
+                        {"hidden_act", "silu"},
+                        {"max_position_embeddings", 8192},
+                        {"tie_word_embeddings", false},
+                        {"torch_dtype", "bfloat16"}};
+  config.update(more);
+  return config.dump();
+}
+
+nlohmann::json sizes(int vocabulary, int width, int mlp_width, int layers, int heads, int kv_heads) {
+  return {{"vocab_size", vocabulary},    {"hidden_size", width},         {"intermediate_size", mlp_width},
+          {"num_hidden_layers", layers}, {"num_attention_heads", heads}, {"num_key_value_heads", kv_heads}};
+}
+
+nlohmann::json with(nlohmann::json sizes, const nlohmann::json& more) {
+  sizes.update(more);
+  return sizes;
+}
+
+struct Shape {
+  std::string family;
+  nlohmann::json config;
+  std::int64_t parameters;  // of transformers' model on the meta device
+};
+
+std::vector<Shape> published_shapes() {
+  const nlohmann::json gemma{
+      {"hidden_act", "gelu_pytorch_tanh"}, {"hidden_activation", "gelu_pytorch_tanh"}, {"tie_word_embeddings", true}};
+  nlohmann::json text_half = with(with(sizes(262208, 2560, 10240, 34, 8, 4), gemma),
+                                  {{"head_dim", 256}, {"query_pre_attn_scalar", 256}, {"sliding_window", 1024}});
+  text_half = nlohmann::json::parse(config_of("gemma3_text", text_half));
+  return {
+      {"llama", sizes(128256, 8192, 28672, 80, 64, 8), 70553706496},
+      {"qwen2", with(sizes(152064, 5120, 27648, 64, 40, 8), {{"use_sliding_window", false}}), 32763876352},
+      {"qwen3", with(sizes(151936, 4096, 12288, 36, 32, 8), {{"head_dim", 128}}), 8190735360},
+      {"mistral", with(sizes(32768, 4096, 14336, 32, 32, 8), {{"sliding_window", nullptr}}), 7248023552},
+      {"gemma", with(with(sizes(256000, 3072, 24576, 28, 16, 16), gemma), {{"head_dim", 256}}), 8537680896},
+      {"gemma2",
+       with(with(sizes(256000, 4608, 36864, 46, 32, 16), gemma),
+            {{"head_dim", 128}, {"query_pre_attn_scalar", 144}, {"sliding_window", 4096}}),
+       27227128320},
+      {"gemma3_text",
+       with(with(sizes(262144, 1152, 6912, 26, 4, 1), gemma),
+            {{"head_dim", 256}, {"query_pre_attn_scalar", 256}, {"sliding_window", 512}}),
+       999885952},
+      {"gemma3", {{"text_config", text_half}}, 3880263168},
+      {"phi3", sizes(32064, 3072, 8192, 32, 32, 32), 3821079552},
+      {"olmo2", sizes(100352, 4096, 11008, 32, 32, 32), 7298617344},
+      {"smollm3", with(sizes(128256, 2048, 11008, 36, 16, 4), {{"tie_word_embeddings", true}}), 3075098624},
+      {"granite",
+       with(sizes(49152, 4096, 12800, 40, 32, 8), {{"embedding_multiplier", 12.0}, {"logits_scaling", 16.0}}),
+       8372162560},
+  };
+}
+
+TEST(CheckSizes, CountsTheParametersOfPublishedShapes) {
+  const Fixture fixture;
+  fs::create_directories(fixture.path("sizes"));
+  std::set<std::string> counted;
+  for (const Shape& shape : published_shapes()) {
+    counted.insert(shape.family);
+    fixture.write("sizes/config.json", config_of(shape.family, shape.config));
+    const nlohmann::json check = checked("--model '" + fixture.path("sizes") + "'");
+    EXPECT_EQ(check.value("parameters", std::int64_t{0}), shape.parameters) << shape.family;
+  }
+  for (const std::string& name : family_names()) EXPECT_TRUE(counted.contains(name)) << name << " has no shape here";
+}
+
+// All that follows from sizes; the program's own bytes are measured.
+TEST(CheckSizes, NeedsAsMuchAsWithTheWeights) {
+  const Fixture fixture;
+  const std::string whole = fixture.path("model"), sizes = fixture.path("sizes");
+  fs::copy(whole, sizes);
+  fs::remove(fs::path(sizes) / "model.safetensors");
+  for (const std::string how :
+       {"", " --set model.quantize=nf4", " --set train.method=full", " --set train.lora.dora=true",
+        " --set train.lora.init=pissa --set train.lora.rank=4"}) {
+    const std::string data = " --trials 3 --set run.lanes=1 --train '" + fixture.path("train.jsonl") + "'" + how;
+    nlohmann::json with = checked("--model '" + whole + "'" + data).at("memory"),
+                   without = checked("--model '" + sizes + "'" + data).at("memory");
+    ASSERT_EQ(with.size(), 1);
+    with[0].erase("program");
+    without[0].erase("program");
+    EXPECT_GT(with[0].at("trials"), 0);
+    EXPECT_EQ(with, without) << how;
+  }
+}
+
+TEST(CheckSizes, WithoutDataSaysWhatFits) {
+  const Fixture fixture;
+  const nlohmann::json fits = checked("--model '" + fixture.path("model") + "'").at("fits");
+  ASSERT_EQ(fits.size(), 5);
+  const auto bytes = [&](std::size_t i) { return fits[i].at("base_bytes").get<std::int64_t>(); };
+  EXPECT_LT(bytes(1), bytes(0)) << "bfloat16 and float32";
+  EXPECT_LT(bytes(2), bytes(3)) << "nf4 and int8";
+  EXPECT_LT(bytes(3), bytes(0));
+  for (const auto& fit : fits) {
+    EXPECT_TRUE(fit.at("trains").get<bool>()) << fit;
+    EXPECT_GT(fit.at("train_bytes"), fit.at("base_bytes"));
+  }
+}
+
+// 876 billion weights fit into no memory that this is tested in, whatever it is kept as.
+TEST(CheckSizes, WhatDoesNotFitIsSaid) {
+  const Fixture fixture;
+  fs::create_directories(fixture.path("sizes"));
+  const Shape large = published_shapes().front();
+  fixture.write("sizes/config.json", config_of(large.family, with(large.config, {{"num_hidden_layers", 1024}})));
+  const Outcome check = run("check --model '" + fixture.path("sizes") + "'");
+  EXPECT_EQ(check.code, 0) << check.text;
+  EXPECT_NE(check.text.find("does not fit"), std::string::npos) << check.text;
+  EXPECT_EQ(check.text.find("side by side\n"), std::string::npos) << check.text;
+}
+
+TEST(CheckSizes, SaysWhatItCouldNotCheck) {
+  const Fixture fixture;
+  fs::create_directories(fixture.path("sizes"));
+  fs::copy(fs::path(fixture.path("model")) / "config.json", fs::path(fixture.path("sizes")) / "config.json");
+  const std::string common =
+      " --model '" + fixture.path("sizes") + "' --train '" + fixture.path("train.jsonl") + "' --trials 2";
+  const Outcome check = run("check" + common);
+  EXPECT_EQ(check.code, 0) << check.text;
+  for (const char* line : {"has no weights", "has no tokenizer", "not known without weights", "LoRA over nf4"})
+    EXPECT_NE(check.text.find(line), std::string::npos) << line << "\n" << check.text;
+  EXPECT_EQ(run("tune" + common + " --out '" + fixture.path("out") + "'").code, 2);
+  EXPECT_FALSE(fs::exists(fixture.path("out")));
+}
+
+}  // namespace
+}  // namespace finetune::testing
