@@ -2,6 +2,7 @@
 
 #include <numeric>
 
+#include "core/error.h"
 #include "core/random.h"
 
 namespace finetune {
@@ -18,8 +19,11 @@ BatchOrder::BatchOrder(std::int64_t examples, std::int64_t batch_size, bool shuf
 BatchOrder::BatchOrder(const std::vector<std::int64_t>& sizes, const std::vector<double>& shares,
                        std::int64_t batch_size, bool shuffle, std::uint64_t seed)
     : batch_size_(batch_size), shuffle_(shuffle), seed_(seed) {
+  const std::int64_t examples = std::accumulate(sizes.begin(), sizes.end(), std::int64_t{0});
+  if (examples > std::int64_t{1} << 32)
+    throw bad_input("", "more than 4,294,967,296 examples: no order is made of so many");
   if (sizes.size() != shares.size()) {
-    parts_.push_back({.size = std::accumulate(sizes.begin(), sizes.end(), std::int64_t{0})});
+    parts_.push_back({.size = examples});
     return;
   }
   std::int64_t first = 0;
@@ -70,7 +74,8 @@ std::int64_t BatchOrder::draw(Part& part) {
   if (epoch != part.cached_epoch) {
     const auto number = static_cast<std::uint64_t>(&part - parts_.data());
     const std::uint64_t key = number << kEpochBits | static_cast<std::uint64_t>(epoch);
-    part.cached = permutation(part.size, Random(seed_, Purpose::order, key));
+    const std::vector<std::int64_t> order = permutation(part.size, Random(seed_, Purpose::order, key));
+    part.cached.assign(order.begin(), order.end());
     part.cached_epoch = epoch;
   }
   return part.first + part.cached[static_cast<std::size_t>(place)];

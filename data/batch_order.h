@@ -14,6 +14,7 @@ namespace finetune {
 /// in its own epochs.
 class BatchOrder {
  public:
+  /// Throws Error (bad_input) where there are more than 2^32 examples.
   BatchOrder(std::int64_t examples, std::int64_t batch_size, bool shuffle, std::uint64_t seed);
   /// `sizes`: examples of each part, which lie one part behind the other; none is 0. `shares`: as many, above 0, of sum
   /// 1; other than as many: one part of all examples.
@@ -30,7 +31,7 @@ class BatchOrder {
     double share = 1;
     std::int64_t drawn = 0;  // before position_
     std::int64_t cached_epoch = -1;
-    std::vector<std::int64_t> cached;
+    std::vector<std::uint32_t> cached;
   };
   void seek(std::int64_t position);
   Part& next_part();

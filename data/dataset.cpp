@@ -9,6 +9,7 @@
 #include "core/error.h"
 #include "core/text.h"
 #include "data/all_cores.h"
+#include "data/cache/token_cache.h"
 #include "data/dataset_sum.h"
 #include "data/part_examples.h"
 #include "data/reader.h"
@@ -20,8 +21,8 @@ namespace {
 // Cuts files into parts, lets all cores work on some at a time, and adds up what came of them in their order.
 class Loader {
  public:
-  Loader(const DataOptions& options, const Tokenizer& tokenizer, const LoadOptions& how)
-      : options_(options), format_(options, tokenizer), how_(how) {}
+  Loader(const DataOptions& options, const Tokenizer& tokenizer, const LoadOptions& how, TokenCache& cache)
+      : options_(options), format_(options, tokenizer), how_(how), cache_(cache) {}
 
   void load_file(const std::string& path) {
     data_.files.push_back(path);
@@ -95,7 +96,7 @@ class Loader {
     on_all_cores(parts.size(), [&](std::size_t i) { worked[i] = work_on(parts[i]); });
     for (std::size_t i = 0; i < parts.size(); ++i) {
       if (worked[i].thrown) std::rethrow_exception(worked[i].thrown);
-      data_.examples.append(worked[i].data.examples, 0);
+      cache_.add(data_.examples, worked[i].data.examples);
       add_counts(data_, worked[i].data, 0);
       done_ += parts[i].bytes;
     }
@@ -106,6 +107,7 @@ class Loader {
   const DataOptions& options_;
   RecordFormat format_;
   const LoadOptions& how_;
+  TokenCache& cache_;
   std::vector<FilePart> parts_;
   std::uint64_t bytes_ = 0, done_ = 0;  // of the file
   Dataset data_;
@@ -119,7 +121,9 @@ std::string place_of(const Dataset& data, std::int32_t file, std::int64_t line) 
 
 Dataset load_dataset(const std::vector<std::string>& files, const DataOptions& options, const Tokenizer& tokenizer,
                      const LoadOptions& how) {
-  Loader loader(options, tokenizer, how);
+  TokenCache cache(how.cache, files, options, tokenizer, how.say);
+  if (auto kept = cache.find()) return std::move(*kept);
+  Loader loader(options, tokenizer, how, cache);
   for (const auto& file : files) loader.load_file(file);
   Dataset data = loader.take();
   if (!data.rejects.empty() && !how.collect_rejects) {
@@ -130,6 +134,7 @@ Dataset load_dataset(const std::vector<std::string>& files, const DataOptions& o
                                                    " more bad lines; finetune_tune check lists them)"
                                              : ""));
   }
+  cache.finish(data);
   return data;
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <functional>
 #include <string>
 #include <vector>
@@ -82,13 +83,23 @@ struct LoadProgress {
   double share = 0;  ///< of its bytes that have been worked on
 };
 
+/// Of a token cache (data/cache/token_cache.h).
+struct CacheOptions {
+  std::filesystem::path folder;                         ///< "": there is none to have, which is said
+  std::filesystem::path checkpoint;                     ///< the folder that the tokenizer was loaded from
+  std::uint64_t least_bytes = std::uint64_t{64} << 20;  ///< of the files together; smaller data is read each time
+  std::uint64_t most_bytes = std::uint64_t{64} << 30;   ///< of the folder: what was used longest ago goes first
+};
+
 struct LoadOptions {
   bool collect_rejects = false;  ///< go on after bad lines and list them all (verb check); otherwise the first bad line
                                  ///< throws Error naming it and how many there are
   std::function<void(const LoadProgress&)> progress;  ///< called now and then, on this thread; may throw
+  const CacheOptions* cache = nullptr;                ///< null: none
+  std::function<void(const std::string&)> say;        ///< what is done with the cache, a line each
 };
 
-/// With all cores; what comes of it does not depend on how many there are.
+/// With all cores; what comes of it does not depend on how many there are, nor on the cache.
 Dataset load_dataset(const std::vector<std::string>& files, const DataOptions& options, const Tokenizer& tokenizer,
                      const LoadOptions& how = {});
 

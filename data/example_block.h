@@ -59,7 +59,7 @@ std::uint64_t hash_of(std::span<const std::int32_t> ids);
 std::shared_ptr<const ExampleBlock> make_block(std::span<const Example> examples);
 
 /// Whether columns that somebody else wrote fit together: each has its length, places lie in what they point into, ids
-/// are below `vocabulary`. Sets what follows from them.
+/// are below `vocabulary`. Sets what follows from them. Goes through all of them.
 bool settle(ExampleBlock& block, std::int64_t vocabulary);
 
 }  // namespace finetune

@@ -32,6 +32,13 @@ class Examples {
   /// Of all blocks, chosen or not.
   std::int32_t highest_id() const;
 
+  /// Calls work(block) for each block, in order. Nothing has been chosen, and nothing appended whose files were
+  /// changed.
+  template <typename Work>
+  void for_each_block(const Work& work) const {
+    for (const Piece& piece : pieces_) work(*piece.block);
+  }
+
   /// Come behind those that are there. Nothing has been chosen and no reference set, of neither. `files`: is added to
   /// their files.
   void add(std::shared_ptr<const ExampleBlock> block);

@@ -1,13 +1,8 @@
 #include "models/safetensors.h"
 
 #include <ATen/ATen.h>
-#include <fcntl.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
@@ -38,40 +33,11 @@ const char* dtype_name(at::ScalarType dtype) {
   }
 }
 
-// Gives back the whole pages of a part of a mapping that has been copied: they would count as this process's memory as
-// long as the file is open, so a model of several gigabytes would be there twice. Read again, they come from the file.
-void drop_pages(const char* from, std::size_t bytes) {
-  const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
-  const std::uintptr_t begin = (reinterpret_cast<std::uintptr_t>(from) + page - 1) / page * page;
-  const std::uintptr_t end = (reinterpret_cast<std::uintptr_t>(from) + bytes) / page * page;
-  if (begin < end) ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
-}
-
 }  // namespace
 
-SafetensorsFile::SafetensorsFile(const std::filesystem::path& path) : path_(path.string()) {
-  descriptor_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (descriptor_ < 0) throw bad_input(path_, std::string("cannot be opened: ") + std::strerror(errno));
-  struct stat info = {};
-  const bool regular = ::fstat(descriptor_, &info) == 0 && S_ISREG(info.st_mode);
-  size_ = regular ? static_cast<std::uint64_t>(info.st_size) : 0;
-  void* mapped = size_ > 0 ? ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, descriptor_, 0) : MAP_FAILED;
-  if (mapped != MAP_FAILED) data_ = static_cast<const char*>(mapped);
-  try {
-    if (!regular) throw bad_input(path_, "is not a regular file");
-    if (size_ > 0 && data_ == nullptr) throw bad_input(path_, std::string("cannot be mapped: ") + std::strerror(errno));
-    header_ = parse_safetensors_header(path_, std::string_view(data_, size_), size_);
-  } catch (...) {
-    if (data_ != nullptr) ::munmap(const_cast<char*>(data_), size_);
-    ::close(descriptor_);
-    throw;
-  }
+SafetensorsFile::SafetensorsFile(const std::filesystem::path& path) : path_(path.string()), file_(path) {
+  header_ = parse_safetensors_header(path_, file_.bytes(), file_.bytes().size());
   for (std::size_t i = 0; i < header_.tensors.size(); ++i) index_[header_.tensors[i].name] = i;
-}
-
-SafetensorsFile::~SafetensorsFile() {
-  ::munmap(const_cast<char*>(data_), size_);
-  ::close(descriptor_);
 }
 
 const TensorEntry* SafetensorsFile::find(const std::string& name) const {
@@ -81,10 +47,10 @@ const TensorEntry* SafetensorsFile::find(const std::string& name) const {
 
 at::Tensor SafetensorsFile::read(const TensorEntry& entry) const {
   at::Tensor tensor = at::empty(entry.shape, torch_dtype(path_, entry));
-  const char* from = data_ + header_.data_offset + entry.begin;
+  const std::string_view from = file_.bytes().substr(header_.data_offset + entry.begin, entry.end - entry.begin);
   // The format promises no alignment, hence a copy of bytes.
-  std::memcpy(tensor.data_ptr(), from, entry.end - entry.begin);
-  drop_pages(from, entry.end - entry.begin);
+  std::memcpy(tensor.data_ptr(), from.data(), from.size());
+  MappedFile::drop_pages(from);  // a model of several gigabytes would be there twice
   return tensor;
 }
 

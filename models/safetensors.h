@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/mapped_file.h"
 #include "models/safetensors_header.h"
 
 namespace finetune {
@@ -17,10 +18,8 @@ namespace finetune {
 /// An open file; tensors are copied out, so nothing points into it afterwards.
 class SafetensorsFile {
  public:
+  /// Throws Error (bad_input) naming the path, or what of its header is wrong.
   explicit SafetensorsFile(const std::filesystem::path& path);
-  ~SafetensorsFile();
-  SafetensorsFile(const SafetensorsFile&) = delete;
-  SafetensorsFile& operator=(const SafetensorsFile&) = delete;
 
   const SafetensorsHeader& header() const { return header_; }
   const std::string& path() const { return path_; }
@@ -31,9 +30,7 @@ class SafetensorsFile {
 
  private:
   std::string path_;
-  int descriptor_ = -1;
-  std::uint64_t size_ = 0;
-  const char* data_ = nullptr;  // the mapping
+  MappedFile file_;
   SafetensorsHeader header_;
   std::map<std::string, std::size_t> index_;
 };

@@ -67,7 +67,7 @@ void show_data(std::ostream& out, const OpenedData& data, const Tokenizer& token
 }
 
 // Lists every bad line and ends with the first.
-void refuse_rejects(std::ostream& out, const OpenedData& data) {
+void refuse_rejects(std::ostream& out, const OpenedData& data, bool by_shares) {
   std::size_t rejected = 0;
   const Reject* first = nullptr;
   std::string where;
@@ -82,6 +82,7 @@ void refuse_rejects(std::ostream& out, const OpenedData& data) {
     throw bad_input(join(data.train.files, ", "), "data.train has no usable example");
   if (first == nullptr && !data.test.files.empty() && data.test.examples.empty())
     throw bad_input(join(data.test.files, ", "), "data.test has no usable example");
+  if (first == nullptr && by_shares) require_parts(data.train);
   if (first == nullptr) return;
   throw bad_input(where, first->reason + " (" + with_commas(static_cast<long long>(rejected)) + " bad lines in all)");
 }
@@ -110,7 +111,7 @@ void show_gaps(std::ostream& out, const Session& session) {
 void check_data(std::ostream& out, const Session& session, bool colours) {
   if (session.model.tokenizer == nullptr || session.config.data.train.empty()) return;
   show_data(out, session.data, *session.model.tokenizer, colours);
-  refuse_rejects(out, session.data);
+  refuse_rejects(out, session.data, !session.config.train.shares.empty());
 }
 
 std::optional<LaneCosts> costs_of(Session& session) {

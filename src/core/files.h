@@ -28,6 +28,8 @@ class AtomicFile {
   AtomicFile& operator=(const AtomicFile&) = delete;
   void write(std::string_view bytes);
   void commit();
+  /// Where it is until commit(), to be read.
+  const std::filesystem::path& temporary() const { return temporary_; }
 
  private:
   friend void write_file_atomically(const std::filesystem::path&, const std::function<void(AtomicFile&)>&,

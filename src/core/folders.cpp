@@ -58,6 +58,11 @@ void remove_file(const fs::path& path, const OnDiskFault& on_fault) {
   disk_call(path, "removed", on_fault, [&] { return ::unlink(path.c_str()) == 0 || errno == ENOENT ? 0 : -1; });
 }
 
+void touch_file(const fs::path& path) {
+  std::error_code ignored;
+  fs::last_write_time(path, fs::file_time_type::clock::now(), ignored);
+}
+
 void remove_tree(const fs::path& path, const OnDiskFault& on_fault) {
   disk_call(path, "removed", on_fault, [&] {
     std::error_code error;

@@ -18,6 +18,9 @@ void make_folders(const std::filesystem::path& path, const OnDiskFault& on_fault
 /// A file or a link itself; none there is fine. It may be back after a power cut until its folder is synced.
 void remove_file(const std::filesystem::path& path, const OnDiskFault& on_fault = {});
 
+/// A file was used now: the time of its last change is this. One that cannot be changed keeps its own.
+void touch_file(const std::filesystem::path& path);
+
 /// Whatever is there with everything in it; links are removed, not followed; nothing there is fine. As durable as
 /// remove_file.
 void remove_tree(const std::filesystem::path& path, const OnDiskFault& on_fault = {});

@@ -18,7 +18,8 @@ enum class Purpose : std::uint32_t {
   split = 6,
   test = 7,
   report = 8,
-  noise = 9
+  noise = 9,
+  forecast = 10
 };
 
 /// One block of four 32-bit words.

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "data/batch_order.h"
+#include "core/random.h"
 #include "data/dataset.h"
 #include "engine/planner.h"
 #include "engine/schedule.h"
@@ -17,6 +17,22 @@ constexpr std::int64_t kSampledSteps = 32;  // batches differ in length; this ma
 std::int64_t fullest_lane(const Session& session, std::int64_t trials) {
   const auto lanes = static_cast<std::int64_t>(session.model.devices.size());
   return (trials + lanes - 1) / lanes;
+}
+
+// As training draws them on average; its own order would be made for all examples, however many there are.
+// `sizes`: of the parts that the shares are of.
+ExampleView any_example(const Examples& examples, const std::vector<std::int64_t>& sizes,
+                        const std::vector<double>& shares, Random& random) {
+  std::size_t first = 0, size = examples.size();
+  if (!shares.empty()) {
+    std::size_t part = 0;
+    for (double left = random.uniform(); part + 1 < sizes.size() && left >= shares[part]; ++part) {
+      left -= shares[part];
+      first += static_cast<std::size_t>(sizes[part]);
+    }
+    size = static_cast<std::size_t>(sizes[part]);
+  }
+  return examples[first + random.below(size)];
 }
 
 }  // namespace
@@ -35,19 +51,18 @@ RoundWork planned_work(const Session& session, const Batch& batch, std::int64_t 
 }
 
 RoundWork average_round(const Session& session, std::int64_t trials) {
-  const Examples& examples = session.data.train.examples;
   const TrainConfig& config = session.config.train;
-  BatchOrder order(part_sizes(session.data.train), config.shares, config.batch_size, session.config.data.shuffle,
-                   static_cast<std::uint64_t>(config.seed));
-  const std::int64_t steps = last_step(config), sampled = std::min(steps, kSampledSteps);
+  const Dataset& data = session.data.train;
+  const std::vector<std::int64_t> sizes = config.shares.empty() ? std::vector<std::int64_t>{} : part_sizes(data);
+  Random random(static_cast<std::uint64_t>(config.seed), Purpose::forecast);
   RoundWork sum;
-  for (std::int64_t i = 0; i < sampled; ++i) {
+  for (std::int64_t i = 0; i < kSampledSteps; ++i) {
     Batch batch;
-    for (const std::int64_t index : order.batch(1 + i * steps / sampled))
-      batch.add(examples[static_cast<std::size_t>(index)]);
+    for (std::int64_t k = 0; k < config.batch_size; ++k)
+      batch.add(any_example(data.examples, sizes, config.shares, random));
     sum = sum + planned_work(session, batch, trials);
   }
-  return 1.0 / static_cast<double>(sampled) * sum;
+  return 1.0 / static_cast<double>(kSampledSteps) * sum;
 }
 
 double round_seconds(const Session& session, const LaneCosts& costs, std::int64_t resident) {

@@ -9,6 +9,7 @@
 #include "core/error.h"
 #include "core/number.h"
 #include "core/text.h"
+#include "data/cache/token_cache.h"
 #include "data/data_files.h"
 #include "data/dataset_notes.h"
 
@@ -56,14 +57,6 @@ void require_examples(const Dataset& data, const std::string& key) {
                               data.records, data.dropped_no_loss, data.dropped_long));
 }
 
-// Who is drawn by a share has something to draw.
-void require_parts(const Dataset& data) {
-  const std::vector<std::int64_t> sizes = part_sizes(data);
-  for (std::size_t i = 0; i < sizes.size(); ++i) {
-    if (sizes[i] == 0) throw bad_input(data.parts[i].path, "has a weight in data.train, and no example to draw");
-  }
-}
-
 void require_shares(const Dataset& data, const DataOptions& options) {
   const std::string problem = share_problem(data, options);
   if (!problem.empty() && data.rejects.empty()) throw bad_input(join(data.files, ", "), problem);
@@ -103,11 +96,15 @@ struct DataReader {
   const DataOptions& options;
   const Tokenizer& tokenizer;
   const DataUse& use;
+  const CacheOptions& cache;
   std::vector<std::string>& notes;
 
   Dataset read(const std::vector<std::string>& paths, Split split, const std::string& key) const {
     Dataset data = load_dataset(data_files(paths, split, key, notes), options, tokenizer,
-                                {.collect_rejects = use.collect_rejects, .progress = progress_lines(use.say)});
+                                {.collect_rejects = use.collect_rejects,
+                                 .progress = progress_lines(use.say),
+                                 .cache = &cache,
+                                 .say = [&](const std::string& line) { notes.push_back(line); }});
     for (auto& line : dataset_notes(data, key, options)) notes.push_back(std::move(line));
     if (use.trains) require_shares(data, options);
     if (!use.collect_rejects) require_examples(data, key);
@@ -141,6 +138,13 @@ void check_ids(const Dataset& data, std::int64_t vocabulary) {
 
 }  // namespace
 
+void require_parts(const Dataset& data) {
+  const std::vector<std::int64_t> sizes = part_sizes(data);
+  for (std::size_t i = 0; i < data.parts.size(); ++i) {
+    if (sizes[i] == 0) throw bad_input(data.parts[i].path, "has a weight in data.train, and no example to draw");
+  }
+}
+
 DataOptions data_options(const RunConfig& config, const DataUse& use) {
   const DataConfig& data = config.data;
   DataOptions options;
@@ -171,7 +175,8 @@ OpenedData open_data(RunConfig& config, const Tokenizer& tokenizer, const Decode
   limit_length(config, model.max_positions, notes);
   DateOfRun date(keys);
   const DataOptions options = data_options(config, use);
-  const DataReader reader{options, tokenizer, use, notes};
+  const CacheOptions cache{.folder = token_cache_folder(), .checkpoint = config.model.path};
+  const DataReader reader{options, tokenizer, use, cache, notes};
   OpenedData data;
   if (use.trains) data.train = reader.read(keys.train, Split::train, "data.train", !config.train.shares.empty());
   if (!keys.valid.empty()) {

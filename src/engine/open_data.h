@@ -26,12 +26,16 @@ struct OpenedData {
   std::string chat_template;  ///< name, or file and hash, of what the conversations are rendered with; "" = none
 };
 
-/// Of `model` the largest position and the vocabulary count. Sets data.max_length, data.valid_fraction and data.date to
-/// what is used; adds to `notes` what is said once: limits lowered, examples truncated or dropped. Throws Error
-/// (bad_input) naming file and line, or file and key.
+/// Throws Error (bad_input) naming a part that has no example: who is drawn by a share must have something to draw.
+/// Where rejects are collected that is left to the caller, who says them first.
+void require_parts(const Dataset& data);
+
 /// What data.* and train.objective say, for `use`; without data.date a template is told today's.
 DataOptions data_options(const RunConfig& config, const DataUse& use);
 
+/// Of `model` the largest position and the vocabulary count. Sets data.max_length, data.valid_fraction and data.date to
+/// what is used; adds to `notes` what is said once: limits lowered, examples truncated or dropped, and what is done
+/// with the token cache. Throws Error (bad_input) naming file and line, or file and key.
 OpenedData open_data(RunConfig& config, const Tokenizer& tokenizer, const DecoderOptions& model, const DataUse& use,
                      std::vector<std::string>& notes);
 

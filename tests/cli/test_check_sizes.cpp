@@ -85,6 +85,17 @@ TEST(CheckSizes, CountsTheParametersOfPublishedShapes) {
   for (const std::string& name : family_names()) EXPECT_TRUE(counted.contains(name)) << name << " has no shape here";
 }
 
+TEST(CheckSizes, OfTextsAndImagesTheTextHalf) {
+  const Fixture fixture;
+  fs::create_directories(fixture.path("sizes"));
+  for (const Shape& shape : published_shapes()) {
+    if (!shape.config.contains("text_config")) continue;
+    fixture.write("sizes/config.json", config_of(shape.family, shape.config));
+    const Outcome check = run("check --model '" + fixture.path("sizes") + "'");
+    EXPECT_NE(check.text.find("the model is the text half of the checkpoint"), std::string::npos) << check.text;
+  }
+}
+
 // All that follows from sizes; the program's own bytes are measured.
 TEST(CheckSizes, NeedsAsMuchAsWithTheWeights) {
   const Fixture fixture;

@@ -372,6 +372,44 @@ TEST(Program, JsonIsOneObjectOnStdout) {
 }
 
 // The reader of Parquet stands beside the program; one that lies elsewhere has none.
+TEST(Program, CheckRefusesASourceWithNothingToDraw) {
+  const Fixture fixture;
+  fixture.write("empty.jsonl", R"({"prompt":"a","completion":""})"
+                               "\n");
+  fixture.write("mixed.yaml", "data: {append_eos: false, train: [{path: " + fixture.path("train.jsonl") +
+                                  ", weight: 1}, {path: " + fixture.path("empty.jsonl") + ", weight: 1}]}\n");
+  const Outcome check =
+      run("check --model '" + fixture.path("model") + "' --config '" + fixture.path("mixed.yaml") + "'");
+  EXPECT_EQ(check.code, 2) << check.text;
+  EXPECT_NE(check.text.find("empty.jsonl: has a weight in data.train, and no example to draw"), std::string::npos)
+      << check.text;
+}
+
+// 64 MiB are enough to be kept; the lines are cut to a few tokens, so that training takes no time.
+TEST(Program, TokensOfLargeDataAreKeptAndChangeNothing) {
+  const Fixture fixture;
+  std::string lines;
+  for (int i = 0; i < 1'100; ++i)
+    lines += R"({"text":")" + std::string(62'000, static_cast<char>('a' + i % 26)) + "\"}\n";
+  fixture.write("large.jsonl", lines);
+  const auto train = [&](const std::string& cache, const std::string& out) {
+    return run_command("XDG_CACHE_HOME='" + cache + "' HOME=nowhere '" + program_path() + "' train --model '" +
+                       fixture.path("model") + "' --train '" + fixture.path("large.jsonl") +
+                       "' --steps 3 --set data.max_length=20 --out '" + fixture.path(out) + "'");
+  };
+  const Outcome none = train("nowhere", "none"), first = train(fixture.path("cache"), "first"),
+                second = train(fixture.path("cache"), "second");
+  for (const Outcome& one : {none, first, second}) ASSERT_EQ(one.code, 0) << one.text;
+  EXPECT_NE(none.text.find("neither XDG_CACHE_HOME nor HOME is an absolute path"), std::string::npos) << none.text;
+  EXPECT_NE(first.text.find("large.jsonl are kept for the next run in "), std::string::npos) << first.text;
+  EXPECT_NE(second.text.find("large.jsonl come from "), std::string::npos) << second.text;
+  for (const char* file : {"metrics.jsonl", "adapter/adapter_model.safetensors"})
+    for (const char* out : {"first", "second"})
+      EXPECT_TRUE(read_file(fixture.path(std::string(out) + "/" + file)) ==
+                  read_file(fixture.path(std::string("none/") + file)))
+          << out << "/" << file;
+}
+
 TEST(Program, WithoutItsReaderParquetIsRefusedByTheWordThatFetchesIt) {
   const Fixture fixture;
   fixture.write("rows.parquet", "PAR1");

@@ -82,6 +82,25 @@ TEST(Admission, AQuantisedBaseIsSmaller) {
   EXPECT_EQ(with({.code = kernels::Code::nf4}).activations - dense.activations, 2LL * 2 * 14336 * 4096);
 }
 
+TEST(Admission, ABaseIsItsTensorsAndRotaryTables) {
+  DecoderOptions options = tiny_options();
+  options.local_rotary = options.rotary;
+  for (const bool local : {false, true}) {
+    options.rope.assign(static_cast<std::size_t>(options.layers), Rope::global);
+    if (local) options.rope.front() = Rope::local;
+    DecoderBase base = tiny_base(options, at::kFloat);
+    const auto tables = [&](const RotaryOptions& rotary) {
+      const auto [cos, sin] = rotary_tables(rotary, options.max_positions, at::kCPU);
+      return static_cast<std::int64_t>(cos.nbytes() + sin.nbytes());
+    };
+    std::int64_t bytes = tables(options.rotary) + (local ? tables(options.local_rotary) : 0);
+    for_each_tensor(options, base, [&](const TensorRows&, const at::Tensor& tensor) {
+      bytes += static_cast<std::int64_t>(tensor.nbytes());
+    });
+    EXPECT_EQ(loaded_bytes(options, {}, 4), bytes);
+  }
+}
+
 // The same bytes as the tensors that models/ makes.
 TEST(Admission, WhatDoraAndPissaKeepIsCounted) {
   const DecoderOptions options = tiny_options();
@@ -133,6 +152,30 @@ TEST(Admission, ASessionKeepsAsManyTrialsAsItsDevicesHold) {
     session.free_memory = [](at::Device) { return std::int64_t{1} << 40; };
     EXPECT_EQ(resident_trials(session), 16);
   }
+}
+
+// A base of which only sizes are known is still to come, in whatever form; one that is there is exchanged.
+TEST(Admission, ABaseInAnotherForm) {
+  Session session;
+  session.model.checkpoint.options = tiny_options();
+  session.model.checkpoint.dtype = at::kFloat;
+  session.model.devices = {at::kCPU};
+  session.tokens_per_pass = 2048;
+  const MemoryCase own = case_of(session);
+  MemoryCase half = own;
+  half.dtype = at::kBFloat16;
+  const auto base_to_come = [&](const MemoryCase& one) {
+    const MemoryNeed need = memory_needs(session, 1, one).front();
+    return need.to_come - need.estimate.to_come(true);
+  };
+  const std::int64_t bytes = memory_needs(session, 1, own).front().estimate.base;
+  const std::int64_t half_bytes = memory_needs(session, 1, half).front().estimate.base;
+  EXPECT_LT(half_bytes, bytes);
+  EXPECT_EQ(base_to_come(own), 0);
+  EXPECT_EQ(base_to_come(half), half_bytes - bytes);
+  session.model.sizes_only = true;
+  EXPECT_EQ(base_to_come(own), bytes);
+  EXPECT_EQ(base_to_come(half), half_bytes);
 }
 
 // The one with the least memory counts, wherever it stands in the list.
