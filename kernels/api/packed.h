@@ -56,4 +56,8 @@ namespace cpu {
 Status dequantize(const Dequantize& args, Stream stream);
 }  // namespace cpu
 
+namespace cuda {
+Status dequantize(const Dequantize& args, Stream stream);
+}  // namespace cuda
+
 }  // namespace finetune::kernels

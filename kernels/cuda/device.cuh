@@ -25,6 +25,11 @@ __device__ inline void store(Bf16* to, float value) {
   *to = __float2bfloat16_rn(value);
 }
 
+/// Rounded on its own: never fused with the sum behind it.
+__device__ inline float rounded_product(float a, float b) {
+  return __fmul_rn(a, b);
+}
+
 template <typename... Parameters, typename... Arguments>
 Status launch(void (*kernel)(Parameters...), dim3 grid, int threads, Stream stream, const Arguments&... arguments) {
   if (grid.x == 0 || grid.y == 0 || grid.z == 0) return {};

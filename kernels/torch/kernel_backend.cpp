@@ -249,7 +249,6 @@ const Backend& cuda_backend() {
     backend.cached_attention = composed::cached_attention;
     backend.row_product = composed::row_product;
     backend.packed_row_product = composed::packed_row_product;
-    backend.dequantize = composed::dequantize;
     return backend;
   }();
   return kBackend;

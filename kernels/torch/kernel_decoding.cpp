@@ -103,7 +103,7 @@ void by_kernel::dequantize(const PackedMatrix& from, at::Tensor& w) {
   const Launch launch(w);
   TORCH_CHECK(w.is_contiguous(), "kernel: dequantised weights lie without gaps");
   launch.run<kernels::Dequantize>(
-      kernels::cpu::dequantize, nullptr,
+      kernels::cpu::dequantize, kernels::cuda::dequantize,
       {.type = type_of(w), .from = packed(from, w), .w = activation(w, w, {from.rows, from.columns})});
 }
 

@@ -35,7 +35,7 @@ constexpr Row kCuda[] = {
     {dropped_adapter, Source::kernel, kNone, Source::kernel},
     {optimizer, kNone, kNone, Source::kernel},
     {decoding, kNone, kNone, kNone},  // no kernel yet
-    {unpacking, kNone, kNone, kNone},
+    {unpacking, kNone, kNone, Source::kernel},
 };
 
 thread_local KernelChoice thread_choice = KernelChoice::automatic;

@@ -8,6 +8,7 @@
 #include "kernels/api/adapter.h"
 #include "kernels/api/cross_entropy.h"
 #include "kernels/api/glu.h"
+#include "kernels/api/packed.h"
 #include "kernels/api/rmsnorm.h"
 #include "kernels/api/rotary.h"
 

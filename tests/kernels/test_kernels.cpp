@@ -99,6 +99,40 @@ TEST_P(Kernels, GatedUnits) {
     }
 }
 
+template <typename T>
+std::vector<T> any_bytes(std::int64_t count, std::uint64_t seed) {
+  std::vector<T> bytes;
+  Random random(seed, Purpose::test);
+  for (std::int64_t i = 0; i < count; ++i) bytes.push_back(static_cast<T>(random.below(256)));
+  return bytes;
+}
+
+// Rounded product by product, so the bits are the oracle's.
+TEST_P(Kernels, Dequantize) {
+  const Type type = GetParam();
+  for (const auto [rows, width] : {Size{1, 1}, {3, 19}, {5, 111}, {33, 256}, {70, 300}}) {
+    const std::int64_t elements = rows * width, blocks = (elements + kNf4Block - 1) / kNf4Block;
+    Buffer<std::uint8_t> codes(any_bytes<std::uint8_t>(elements, 1)), absmax_codes(any_bytes<std::uint8_t>(blocks, 2));
+    Buffer<float> absmax(normals(std::max(blocks, rows), 3)), map(normals(256, 4)), offset(normals(1, 5));
+    const auto packed = [&](Code code, bool doubled, bool host) {
+      Packed p{.code = code, .rows = rows, .columns = width};
+      p.codes = host ? codes.host.data() : codes.device();
+      p.absmax = host ? absmax.host.data() : absmax.device();
+      if (!doubled) return p;
+      p.absmax_codes = host ? absmax_codes.host.data() : absmax_codes.device();
+      p.map = host ? map.host.data() : map.device();
+      p.offset = host ? offset.host.data() : offset.device();
+      return p;
+    };
+    for (const auto& [code, doubled] : {std::pair{Code::nf4, false}, {Code::nf4, true}, {Code::int8, false}}) {
+      Activations w(type, rows + 1, width, 6);  // the last row is not to be touched
+      ASSERT_TRUE(ref::dequantize({type, packed(code, doubled, true), w.host()}, {}).ok());
+      ASSERT_TRUE(cuda::dequantize({type, packed(code, doubled, false), w.device()}, {}).ok());
+      EXPECT_EQ(w.actual(), w.expected()) << rows << " x " << width;
+    }
+  }
+}
+
 TEST_P(Kernels, CrossEntropy) {
   const Type type = GetParam();
   for (const std::int64_t vocabulary : {1, 19, 255, 1111}) {

@@ -84,6 +84,11 @@ inline void store(Bf16* to, float value) {
   to->bits = ref::to_bf16(value);
 }
 
+inline float rounded_product(float a, float b) {
+  volatile float product = a * b;
+  return product;
+}
+
 template <typename... Parameters, typename... Arguments>
 Status launch(void (*kernel)(Parameters...), dim3 grid, int threads, Stream, const Arguments&... arguments) {
   constexpr std::size_t kStack = 64 << 10;
