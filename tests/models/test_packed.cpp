@@ -1,10 +1,17 @@
 // Quantised matrices beside bitsandbytes' own (tests/golden/quantize.py), and checkpoints that are quantised while they
 // are read.
 #include <ATen/ATen.h>
+#include <c10/core/CPUAllocator.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
+#include <algorithm>
+#include <atomic>
+#include <filesystem>
 #include <map>
+#include <memory>
 
+#include "core/files.h"
 #include "models/checkpoint.h"
 #include "models/model_files.h"
 #include "models/safetensors.h"
@@ -12,6 +19,8 @@
 
 namespace finetune::testing {
 namespace {
+
+namespace fs = std::filesystem;
 
 const std::map<std::string, Quantization> kKinds{{"nf4", {.code = kernels::Code::nf4}},
                                                  {"nf4_doubled", {.code = kernels::Code::nf4, .doubled = true}},
@@ -77,6 +86,73 @@ TEST_P(Packed, ACheckpointsProjectionsAreQuantisedWhileItIsRead) {
       EXPECT_NE(at::equal(numbers[i].second, original), projection) << numbers[i].first;
     }
   }
+}
+
+// Counts the bytes that LibTorch holds on the processor.
+class Counting : public at::Allocator {
+ public:
+  struct Bytes {
+    std::atomic<std::int64_t> now = 0, most = 0;
+  };
+  Counting() : real_(*c10::GetAllocator(at::kCPU)) { c10::SetAllocator(at::kCPU, this, 10); }
+  ~Counting() override { c10::SetAllocator(at::kCPU, &real_, 10); }
+  at::DataPtr allocate(std::size_t size) override {
+    const auto held = new Held{real_.allocate(size), static_cast<std::int64_t>(size), bytes};
+    bytes->now += held->size;
+    bytes->most = std::max<std::int64_t>(bytes->most, bytes->now);
+    return {held->data.get(), held, &release, at::kCPU};
+  }
+  at::DeleterFnPtr raw_deleter() const override { return nullptr; }
+  void copy_data(void* to, const void* from, std::size_t size) const override { real_.copy_data(to, from, size); }
+  const std::shared_ptr<Bytes> bytes = std::make_shared<Bytes>();  // constants outlive the allocator
+
+ private:
+  struct Held {
+    at::DataPtr data;
+    std::int64_t size;
+    std::shared_ptr<Bytes> bytes;
+  };
+  static void release(void* context) {
+    const std::unique_ptr<Held> held(static_cast<Held*>(context));
+    held->bytes->now -= held->size;
+  }
+  at::Allocator& real_;
+};
+
+// The result and one tensor, in the file's dtype and in fp32, with what the quantiser works in: 1 << 20 elements.
+TEST(PackedMatrix, WhileItIsReadThereIsOneDenseTensor) {
+  const fs::path folder = fs::temp_directory_path() / ("finetune_packed_" + std::to_string(getpid()));
+  fs::create_directories(folder);
+  const std::int64_t width = 512, mlp_width = 4096, layers = 6, vocabulary = 64;
+  write_file_atomically(
+      folder / "config.json",
+      std::string_view(R"({"model_type":"llama","vocab_size":64,"hidden_size":512,"intermediate_size":4096,
+    "num_hidden_layers":6,"num_attention_heads":4,"num_key_value_heads":4,"max_position_embeddings":64,
+    "rms_norm_eps":1e-5,"rope_theta":10000.0,"hidden_act":"silu","tie_word_embeddings":true})"));
+  std::vector<std::pair<std::string, at::Tensor>> tensors;
+  const auto add = [&](const std::string& name, std::vector<std::int64_t> shape) {
+    tensors.emplace_back("model." + name + ".weight", at::full(shape, 0.5, at::kBFloat16));
+  };
+  add("embed_tokens", {vocabulary, width});
+  add("norm", {width});
+  for (std::int64_t layer = 0; layer < layers; ++layer) {
+    const std::string block = "layers." + std::to_string(layer) + ".";
+    for (const char* norm : {"input_layernorm", "post_attention_layernorm"}) add(block + norm, {width});
+    for (const char* p : {"q", "k", "v", "o"}) add(block + "self_attn." + p + "_proj", {width, width});
+    for (const char* p : {"gate", "up"}) add(block + "mlp." + p + "_proj", {mlp_width, width});
+    add(block + "mlp.down_proj", {width, mlp_width});
+  }
+  write_safetensors(folder / "model.safetensors", tensors);
+  tensors.clear();
+  for (const char* kind : {"nf4", "int8"}) {
+    const Counting counting;
+    const BaseModel model = load_checkpoint(folder, at::kFloat, kKinds.at(kind));
+    EXPECT_GT(model.packed.size(), 0u);
+    const std::int64_t largest = width * mlp_width, dense = layers * (3 * largest + 4 * width * width) * 2;
+    EXPECT_LT(counting.bytes->most - counting.bytes->now, largest * (2 + 4) + (std::int64_t{8} << 20)) << kind;
+    EXPECT_LT(counting.bytes->most - counting.bytes->now, dense / 3) << kind << ": the bound tells something";
+  }
+  fs::remove_all(folder);
 }
 
 TEST(PackedMatrix, ANumberBeyondFloat16CannotBeScaled) {
