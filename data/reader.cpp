@@ -82,11 +82,9 @@ void read_parts(const std::string& path, const std::string& separator, const Par
     if (read_json_lines(path, take)) return;
     return gather([&](const RecordSink& sink) { read_json(path, read_text(path), sink); });
   }
-  if (ending == ".csv") return gather([&](const RecordSink& sink) { read_csv(path, read_text(path), sink); });
-  if (ending == ".tsv") return gather([&](const RecordSink& sink) { read_tsv(path, read_text(path), sink); });
-  if (ending == ".txt" && separator.empty()) return read_text_lines(path, take);
-  if (ending == ".txt")
-    return gather([&](const RecordSink& sink) { read_txt(path, read_text(path), separator, sink); });
+  if (ending == ".csv") return read_csv(path, take);
+  if (ending == ".tsv") return read_tsv(path, take);
+  if (ending == ".txt") return separator.empty() ? read_text_lines(path, take) : read_txt(path, separator, take);
   if (ending == ".parquet") return gather([&](const RecordSink& sink) { read_parquet(path, sink); });
   throw bad_input(path, "has no known ending; .jsonl, .json, .csv, .tsv, .txt and .parquet are read");
 }

@@ -28,7 +28,7 @@ using PartSink = std::function<void(FilePart)>;
 
 /// Reads .jsonl and .json (a list of objects or one per line), .csv (RFC 4180, header), .tsv (header, no quoting) or
 /// .txt, and .parquet where setup.sh --parquet has been run, told by the name's end. `separator`: for .txt; "" = one
-/// record per non-empty line. Where a line is a record, the file is in memory a part at a time. Throws Error
+/// record per non-empty line. All but a list in .json are in memory a few parts at a time. Throws Error
 /// (bad_input) for a file that cannot be read at all, after what came before has been taken.
 void read_parts(const std::string& path, const std::string& separator, const PartSink& take);
 

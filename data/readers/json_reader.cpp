@@ -5,7 +5,7 @@
 #include "core/error.h"
 #include "core/strict_json.h"
 #include "core/text.h"
-#include "data/readers/line_parts.h"
+#include "data/readers/file_parts.h"
 #include "data/readers/lines.h"
 #include "data/readers/readers.h"
 
@@ -32,7 +32,7 @@ void put(Json value, std::int64_t number, const RecordSink& sink) {
     sink.reject(number, "is not a JSON object");
 }
 
-void put_lines(const LinePart& part, const RecordSink& sink) {
+void put_json_lines(const FileText& part, const RecordSink& sink) {
   for_each_line(*part.text, [&](std::int64_t number, std::string_view line) {
     if (is_blank(line)) return;
     const std::int64_t in_file = part.first_line + number - 1;
@@ -83,19 +83,19 @@ std::string keys_of(const Json& object) {
 }  // namespace
 
 bool read_json_lines(const std::string& path, const PartSink& take) {
-  LineParts parts(path);
-  std::vector<LinePart> first;
+  FileParts parts(path, whole_lines());
+  std::vector<FileText> first;
   std::string beginning;
-  for (LinePart part; first_two_lines(beginning).size() < 2 && parts.next(part);) {
+  for (FileText part; first_two_lines(beginning).size() < 2 && parts.next(part);) {
     beginning += *part.text;
     first.push_back(part);
   }
   if (shape_of(beginning) != Shape::lines) return false;
-  const auto hand_over = [&](const LinePart& part) {
-    take({[part](const RecordSink& sink) { put_lines(part, sink); }, part.text->size()});
+  const auto hand_over = [&](const FileText& part) {
+    take({[part](const RecordSink& sink) { put_json_lines(part, sink); }, part.text->size()});
   };
-  for (const LinePart& part : first) hand_over(part);
-  for (LinePart part; parts.next(part);) hand_over(part);
+  for (const FileText& part : first) hand_over(part);
+  for (FileText part; parts.next(part);) hand_over(part);
   return true;
 }
 

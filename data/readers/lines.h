@@ -1,8 +1,10 @@
 // Lines of a text as every system ends them.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 namespace finetune {
@@ -25,6 +27,18 @@ void for_each_line(std::string_view text, const Work& work) {
     if (end == std::string_view::npos) break;
     begin = end + line_end_at(text, end);
   }
+}
+
+/// Every line end as LF.
+inline std::string with_plain_ends(std::string_view text) {
+  std::string out;
+  out.reserve(text.size());
+  for (std::size_t i = 0; i < text.size();) {
+    const std::size_t end = line_end_at(text, i);
+    out += end > 0 ? '\n' : text[i];
+    i += std::max<std::size_t>(end, 1);
+  }
+  return out;
 }
 
 inline bool is_blank(std::string_view text) {

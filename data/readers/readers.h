@@ -1,5 +1,6 @@
-// One function per kind of file. Those that take a text (without a byte order mark) go through it from beginning to
-// end; the others cut a file of lines into parts. `path` is for messages.
+// One function per kind of file. All but two cut it into parts of whole records, which are in memory a few at a time;
+// read_json takes the whole text (without a byte order mark), read_parquet a row group at a time. `path` is for
+// messages.
 #pragma once
 
 #include <string>
@@ -18,12 +19,11 @@ bool read_json_lines(const std::string& path, const PartSink& take);
 /// A list of objects.
 void read_json(const std::string& path, const std::string& content, const RecordSink& sink);
 /// RFC 4180 with a header; CR alone ends a row too.
-void read_csv(const std::string& path, const std::string& content, const RecordSink& sink);
+void read_csv(const std::string& path, const PartSink& take);
 /// Tab-separated with a header, no quoting; the last column takes the rest of the line.
-void read_tsv(const std::string& path, const std::string& content, const RecordSink& sink);
+void read_tsv(const std::string& path, const PartSink& take);
 /// {"text": ...} per part between separators (line ends inside a part become LF).
-void read_txt(const std::string& path, const std::string& content, const std::string& separator,
-              const RecordSink& sink);
+void read_txt(const std::string& path, const std::string& separator, const PartSink& take);
 /// A column is a key, a row a record, as data/parquet/cell_json.h says; a row group is in memory at a time. Throws
 /// Error (bad_input) naming file and row for what is damaged, and where this build has no such reader.
 void read_parquet(const std::string& path, const RecordSink& sink);

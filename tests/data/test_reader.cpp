@@ -2,10 +2,12 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 
 #include "core/error.h"
 #include "core/files.h"
+#include "core/random.h"
 #include "data/reader.h"
 
 namespace finetune::testing {
@@ -150,13 +152,89 @@ TEST(Txt, IsALineOrAPartEach) {
   EXPECT_EQ(read(".txt", "one\r\n\n  \ntwo\n\xC0\n"),
             (Lines{"1 {\"text\":\"one\"}", "4 {\"text\":\"two\"}", "5! is not valid UTF-8"}));
   EXPECT_EQ(read(".txt", "a\nb\n---\n\n\nc\n---\n", "---"), (Lines{"1 {\"text\":\"a\\nb\"}", "6 {\"text\":\"c\"}"}));
-  EXPECT_EQ(read(".txt", "\xFF---", "---"), (Lines{"error: is not valid UTF-8"}));
+  EXPECT_EQ(read(".txt", "\xFF---", "---"), (Lines{"1! is not valid UTF-8"}));
 }
 
 TEST(AnyFile, IsToldByItsEnding) {
   EXPECT_TRUE(read(".xml", "")[0].starts_with("error: has no known ending"));
   EXPECT_TRUE(read(".parquet", "")[0].find("Parquet") != std::string::npos);
   for (const char* ending : {".jsonl", ".csv", ".tsv", ".txt"}) EXPECT_TRUE(read(ending, "").empty()) << ending;
+}
+
+// Files of several pieces, in which rows and separators lie across every place where they are cut.
+class Pieces : public ::testing::Test {
+ protected:
+  // Up to 30 of these, one behind the other.
+  std::string any_of(const std::vector<std::string>& parts) {
+    std::string text;
+    for (auto count = random_.below(30); count > 0; --count) text += parts[random_.below(parts.size())];
+    return text;
+  }
+  static std::string record(std::int64_t line, const nlohmann::ordered_json& value) {
+    return std::to_string(line) + " " + value.dump();
+  }
+  Random random_{7, Purpose::test};
+};
+
+TEST_F(Pieces, OfCsv) {
+  for (const std::string end : {"\n", "\r\n", "\r"}) {
+    std::string content = "a,b" + end;
+    Lines expected;
+    std::int64_t line = 2;
+    while (content.size() < 1'500'000) {
+      const std::string plain = any_of({"x", "y\"", " z"});
+      const std::string quoted = any_of({"\"\"", ",", "word", end, "'"});
+      if (plain.starts_with('"')) continue;
+      content += plain + ",\"" + quoted + "\"" + end;
+      std::string value = quoted;
+      for (std::size_t at = 0; (at = value.find("\"\"", at)) != std::string::npos; ++at) value.erase(at, 1);
+      expected.push_back(record(line, {{"a", plain}, {"b", value}}));
+      line += 1;
+      for (std::size_t at = 0; (at = quoted.find(end, at)) != std::string::npos; at += end.size()) ++line;
+    }
+    EXPECT_TRUE(read(".csv", content) == expected) << ::testing::PrintToString(end);
+  }
+}
+
+TEST_F(Pieces, OfTsv) {
+  std::string content = "\n a\tb\r\n";
+  Lines expected;
+  for (std::int64_t line = 3; content.size() < 1'500'000; ++line) {
+    const std::string first = any_of({"x", "\"", " "}) + "1", second = any_of({"\t", "y", "\""}) + "2";
+    content += first + "\t" + second + "\n";
+    expected.push_back(record(line, {{" a", first}, {"b", second}}));
+  }
+  EXPECT_TRUE(read(".tsv", content) == expected);
+}
+
+TEST_F(Pieces, OfMarkedText) {
+  for (const std::string mark : {"---", "\n\n", "<sep>"}) {
+    const std::string content = any_of({"a"}) + [&] {
+      std::string text;
+      while (text.size() < 1'500'000) text += any_of({"-", "--", "\r\n", "\n", "<", "sep>", "w", mark});
+      return text;
+    }();
+    std::string text = content;  // as one text
+    for (std::size_t at = 0; (at = text.find('\r', at)) != std::string::npos;) text.erase(at, 1);
+    Lines expected;
+    for (std::size_t begin = 0, line = 1; begin < text.size();) {
+      const std::size_t end = std::min(text.find(mark, begin), text.size());
+      const std::size_t from = std::min(text.find_first_not_of('\n', begin), end);
+      std::size_t to = end;
+      while (to > from && text[to - 1] == '\n') --to;
+      const auto feeds = [&](std::size_t a, std::size_t b) {
+        return static_cast<std::size_t>(std::count(text.begin() + static_cast<std::ptrdiff_t>(a),
+                                                   text.begin() + static_cast<std::ptrdiff_t>(b), '\n'));
+      };
+      if (to > from)
+        expected.push_back(
+            record(static_cast<std::int64_t>(line + feeds(begin, from)), {{"text", text.substr(from, to - from)}}));
+      const std::size_t next = std::min(end + mark.size(), text.size());
+      line += feeds(begin, next);
+      begin = next;
+    }
+    EXPECT_TRUE(read(".txt", content, mark) == expected) << ::testing::PrintToString(mark);
+  }
 }
 
 }  // namespace

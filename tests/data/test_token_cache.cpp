@@ -4,6 +4,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cctype>
 #include <chrono>
 #include <csignal>
 #include <filesystem>
@@ -182,6 +183,24 @@ TEST(TokenCache, AForgedFileIsNoDanger) {
     }
   }
   EXPECT_GT(taken, 0) << "an id that becomes another one cannot be seen";
+  // Every number of where the blocks lie, changed to one that is far too large.
+  const std::size_t blocks = whole.find("\"blocks\":[["), json_end = whole.rfind('}') + 1;
+  ASSERT_NE(blocks, std::string::npos);
+  for (std::size_t at = blocks + 11; at < json_end; ++at) {
+    if (std::isdigit(static_cast<unsigned char>(whole[at - 1])) != 0 ||
+        std::isdigit(static_cast<unsigned char>(whole[at])) == 0)
+      continue;
+    for (const std::string& number : {std::string("1000000000000"), std::string("18446744073709551608")}) {
+      const std::size_t end = whole.find_first_not_of("0123456789", at);
+      std::string json = whole.substr(blocks, at - blocks) + number + whole.substr(end, json_end - end);
+      const std::uint64_t begin = whole.rfind('{', blocks), length = blocks - begin + json.size();
+      std::string bytes = whole.substr(0, blocks) + json + std::string(reinterpret_cast<const char*>(&length), 8);
+      bytes += content_hash(bytes);
+      write_file_atomically(of.kept().front(), bytes);
+      of.load();
+      EXPECT_TRUE(of.says("is damaged")) << json;
+    }
+  }
 }
 
 TEST(TokenCache, AFolderThatTakesNothingIsSaid) {

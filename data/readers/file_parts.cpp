@@ -1,4 +1,4 @@
-#include "data/readers/line_parts.h"
+#include "data/readers/file_parts.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -18,7 +18,7 @@ constexpr std::size_t kPiece = std::size_t{256} << 10;
 
 // Behind the last line end that is known to be whole (a CR at the very end may be half of one), 0 for none. There is
 // none before `from`.
-std::size_t whole_lines(std::string_view text, std::size_t from) {
+std::size_t last_line_end(std::string_view text, std::size_t from) {
   for (std::size_t i = text.size(); i-- > from;) {
     if (text[i] == '\n' || (text[i] == '\r' && i + 1 < text.size())) return i + 1;
   }
@@ -35,7 +35,16 @@ std::int64_t count_lines(std::string_view text) {
 
 }  // namespace
 
-LineParts::LineParts(std::string path) : path_(std::move(path)) {
+WholeRecords whole_lines() {
+  return [searched = std::size_t{0}](std::string_view text) mutable {
+    const std::size_t cut = last_line_end(text, searched);
+    searched = cut > 0 ? 0 : text.size() - (text.ends_with('\r') ? 1 : 0);
+    return cut;
+  };
+}
+
+FileParts::FileParts(std::string path, WholeRecords whole, bool plain_ends)
+    : path_(std::move(path)), whole_(std::move(whole)), plain_ends_(plain_ends) {
   if (std::filesystem::exists(path_) && !std::filesystem::is_regular_file(path_))
     throw bad_input(path_, "is not a regular file");
   auto file = std::make_shared<std::ifstream>(path_, std::ios::binary);
@@ -43,24 +52,32 @@ LineParts::LineParts(std::string path) : path_(std::move(path)) {
   file_ = file;
 }
 
-bool LineParts::read_piece() {
+bool FileParts::read_piece() {
   auto& file = *static_cast<std::ifstream*>(file_.get());
-  const std::size_t before = rest_.size();
-  rest_.resize(before + kPiece);
-  file.read(rest_.data() + before, static_cast<std::streamsize>(kPiece));
-  const auto got = static_cast<std::size_t>(file.gcount());
+  std::string piece(kPiece, '\0');
+  file.read(piece.data(), static_cast<std::streamsize>(kPiece));
+  piece.resize(static_cast<std::size_t>(file.gcount()));
   if (file.bad()) throw bad_input(path_, "cannot be read");
-  rest_.resize(before + got);
-  return got > 0;
+  const bool got = !piece.empty();
+  if (!plain_ends_) {
+    rest_ += piece;
+    return got;
+  }
+  if (std::exchange(ends_cr_, false)) piece.insert(piece.begin(), '\r');
+  if (got && piece.ends_with('\r')) {  // the next piece may begin with its LF
+    piece.pop_back();
+    ends_cr_ = true;
+  }
+  rest_ += with_plain_ends(piece);
+  return got;
 }
 
-bool LineParts::next(LinePart& part) {
-  std::size_t cut = 0, searched = 0;
+bool FileParts::next(FileText& part) {
+  std::size_t cut = 0;
   while (cut == 0 && !ended_) {
     ended_ = !read_piece();
     if (!std::exchange(begun_, true)) rest_.erase(0, byte_order_mark(path_, rest_));
-    cut = whole_lines(rest_, searched);
-    searched = rest_.size() - (rest_.ends_with('\r') ? 1 : 0);
+    cut = whole_(rest_);
   }
   if (ended_) cut = rest_.size();
   if (cut == 0) return false;
