@@ -1,5 +1,7 @@
 #include "data/dataset_notes.h"
 
+#include <algorithm>
+
 #include "core/text.h"
 
 namespace finetune {
@@ -15,6 +17,9 @@ std::vector<std::string> dataset_notes(const Dataset& data, const std::string& w
   note(data.dropped_no_loss, options.keep_without_loss
                                  ? "examples have no token that carries loss and count for nothing"
                                  : "examples have no token that carries loss and were dropped");
+  const auto is_text = [](const std::string& file) { return file.ends_with(".txt"); };
+  if (!options.separator.empty() && data.records == std::ssize(data.files) && std::ranges::all_of(data.files, is_text))
+    notes.push_back(what + ": data.separator occurs in no file, so each is one example");
   if (data.straddling > 0 && data.chat_template.empty()) {
     notes.push_back(
         what + ": " + with_commas(data.straddling) +
@@ -26,6 +31,11 @@ std::vector<std::string> dataset_notes(const Dataset& data, const std::string& w
                     (data.unused_columns.size() > 1 ? "s " : " ") + join(data.unused_columns, ", "));
   }
   return notes;
+}
+
+std::string chat_template_note(const std::string& used, const DataOptions& options) {
+  const bool assumed = options.chat_template == "auto" && used == options.assumed_template;
+  return "chat template " + used + (assumed ? ", assumed: the checkpoint has none" : "");
 }
 
 }  // namespace finetune

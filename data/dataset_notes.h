@@ -12,4 +12,7 @@ namespace finetune {
 /// that were not used. `what`: the key that names the files. Nothing where nothing happened.
 std::vector<std::string> dataset_notes(const Dataset& data, const std::string& what, const DataOptions& options);
 
+/// "chat template chatml, assumed: the checkpoint has none"; `used`: Dataset::chat_template.
+std::string chat_template_note(const std::string& used, const DataOptions& options);
+
 }  // namespace finetune

@@ -52,7 +52,8 @@ struct Parts {
 void split_shared(Parts& parts) {
   std::size_t shared = 0, shortest = SIZE_MAX;
   for (const auto& [column, answer] : parts.answers) {
-    if (!answer.is_array() || answer.empty()) throw bad_input("", "field " + column + " is not a list of messages");
+    if (!answer.is_array() || answer.empty())
+      throw bad_input("", "field " + column + " is not a list of messages, which another answer of the row is");
     shortest = std::min(shortest, answer.size());
   }
   const Json& first = parts.answers.front().second;
@@ -151,13 +152,16 @@ PreferenceAnswer answer_of(const Json& record, const Parts& parts, const std::st
   return {.conversation = conversation_with(record, parts.prompt, column, answer, options)};
 }
 
-// A table has no booleans, so the words count too.
+// A table has no booleans: they are words there, as pandas or others write them, or numbers.
 bool label_of(const Json& record, const DataOptions& options) {
   const Json& label = field(record, options, "label");
   if (label.is_boolean()) return label.get<bool>();
-  if (label == "true" || label == "false") return label == "true";
-  throw bad_input(
-      "", "field " + column_of(options, "label") + " is " + label.dump().substr(0, 40) + "; it must be true or false");
+  for (const Json& yes : {Json("true"), Json("True"), Json("TRUE"), Json("1"), Json(1)})
+    if (label == yes) return true;
+  for (const Json& no : {Json("false"), Json("False"), Json("FALSE"), Json("0"), Json(0)})
+    if (label == no) return false;
+  throw bad_input("", "field " + column_of(options, "label") + " is " + label.dump().substr(0, 40) +
+                          "; it must be true or false, or 1 or 0");
 }
 
 bool has_pair(const Json& record, const DataOptions& options) {

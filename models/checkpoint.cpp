@@ -133,6 +133,17 @@ BaseModel open_config(const std::filesystem::path& folder, at::ScalarType dtype,
   return model;
 }
 
+// Files whose tensors have the names and shapes that config.json asks for. No number is read.
+Shards open_weights(const std::filesystem::path& folder, BaseModel& model) {
+  model.weights.blocks.resize(static_cast<std::size_t>(model.options.layers));
+  Shards shards = open_shards(folder);
+  if (model.config.contains("text_config"))
+    take_text(model, std::to_string(take_text_half(shards, model.options.root)));
+  check_names(folder, shards, places_in(shards, model), model);
+  model.file_dtype = dtype_of(shards, model.options);
+  return shards;
+}
+
 // Older files have torch_dtype.
 at::ScalarType named_dtype(const nlohmann::ordered_json& config) {
   for (const char* key : {"dtype", "torch_dtype"}) {
@@ -166,6 +177,10 @@ void dequantize(BaseModel& model) {
 
 BaseModel read_sizes(const std::filesystem::path& folder, at::ScalarType dtype, const Quantization& quantization) {
   BaseModel model = open_config(folder, dtype, quantization);
+  if (has_weights(folder)) {
+    open_weights(folder, model);
+    return model;
+  }
   if (model.config.contains("text_config")) take_text(model, "all");
   model.file_dtype = named_dtype(model.config);
   return model;
@@ -173,13 +188,8 @@ BaseModel read_sizes(const std::filesystem::path& folder, at::ScalarType dtype, 
 
 BaseModel load_checkpoint(const std::filesystem::path& folder, at::ScalarType dtype, const Quantization& quantization) {
   BaseModel model = open_config(folder, dtype, quantization);
-  model.weights.blocks.resize(static_cast<std::size_t>(model.options.layers));
-  Shards shards = open_shards(folder);
-  if (model.config.contains("text_config"))
-    take_text(model, std::to_string(take_text_half(shards, model.options.root)));
-  check_names(folder, shards, places_in(shards, model), model);
+  const Shards shards = open_weights(folder, model);
   if (model.options.tied_head) check_tied(shards, model.options);
-  model.file_dtype = dtype_of(shards, model.options);
   for_each_tensor(model.options, model.weights, [&](const TensorRows& rows, at::Tensor& tensor) {
     if (!rows.projection || !quantization.code) tensor = at::empty(rows.shape(), dtype);
   });

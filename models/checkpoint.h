@@ -31,8 +31,9 @@ struct BaseModel {
 BaseModel load_checkpoint(const std::filesystem::path& folder, at::ScalarType dtype,
                           const Quantization& quantization = {});
 
-/// What config.json alone says of a model: everything but the tensors. `file_dtype` is the one that it names, float32
-/// where it names none. Throws Error (bad_input) naming the key.
+/// What config.json alone says of a model: everything but the tensors. Where there are weights their names and shapes
+/// are looked at; else `file_dtype` is the one that config.json names, float32 where it names none. Throws Error
+/// (bad_input) naming key or tensor.
 BaseModel read_sizes(const std::filesystem::path& folder, at::ScalarType dtype, const Quantization& quantization = {});
 
 /// The quantised projections as tensors of the model's dtype again.

@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <iostream>
+#include <set>
 
 #include "cli/flags.h"
 #include "config/fields.h"
@@ -70,6 +71,17 @@ void take_settings(ConfigSources& sources, const std::vector<std::string>& setti
     if (equals == std::string::npos || equals == 0) throw bad_input("", "--set " + setting + ": expected KEY=VALUE");
     sources.settings.emplace_back(setting.substr(0, equals), setting.substr(equals + 1));
   }
+}
+
+// Of a flag and a --set, or two of the latter, one would be passed over.
+void refuse_repeated(const ConfigSources& sources) {
+  std::set<std::string> seen;
+  const auto add = [&](const std::string& key) {
+    if (!seen.insert(key).second)
+      throw bad_input("", key + " is given twice on the command line; one of them is possible");
+  };
+  for (const auto& [key, texts] : sources.lists) add(key);
+  for (const auto& [key, text] : sources.settings) add(key);
 }
 
 // Takes the verb off the words.
@@ -164,6 +176,7 @@ Arguments parse_arguments(int argc, char** argv, std::span<const Verb> verbs) {
   refuse_leftovers(app);
   take_settings(arguments.sources, settings);
   for (const Given& one : given) take(arguments, one);
+  refuse_repeated(arguments.sources);
   return arguments;
 }
 

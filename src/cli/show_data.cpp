@@ -28,7 +28,7 @@ std::string visible(const std::string& text) {
 }
 
 // Runs of tokens of one kind are decoded together: single tokens may be parts of characters.
-void show_one(std::ostream& out, const ExampleView& example, const Tokenizer& tokenizer, bool colour) {
+void show_sequence(std::ostream& out, const ExampleView& example, const Tokenizer& tokenizer, bool colour) {
   const std::size_t shown = std::min(example.ids.size(), kLongestShown);
   for (std::size_t begin = 0; begin < shown;) {
     std::size_t end = begin;
@@ -48,6 +48,22 @@ void show_one(std::ostream& out, const ExampleView& example, const Tokenizer& to
   }
   if (shown < example.ids.size()) out << " ... (" << example.ids.size() << " tokens)";
   out << "\n";
+}
+
+// Two sequences are a pair of answers, each behind the prompt (data/sequences.h).
+void show_one(std::ostream& out, const ExampleView& example, const Tokenizer& tokenizer, bool colour) {
+  if (!example.desirable) out << "undesirable: ";
+  if (example.ends.size() < 2) return show_sequence(out, example, tokenizer, colour);
+  std::size_t begin = 0;
+  for (std::size_t s = 0; s < example.ends.size(); ++s) {
+    const auto end = static_cast<std::size_t>(example.ends[s]);
+    ExampleView one;
+    one.ids = example.ids.subspan(begin, end - begin);
+    one.loss = example.loss.subspan(begin, end - begin);
+    out << (s == 0 ? "chosen: " : "  rejected: ");
+    show_sequence(out, one, tokenizer, colour);
+    begin = end;
+  }
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include "engine/fits.h"
 #include "engine/lanes.h"
 #include "engine/precision.h"
+#include "models/shards.h"
 
 namespace finetune {
 namespace {
@@ -55,7 +56,8 @@ std::string adapters_text(const Session& session) {
 }  // namespace
 
 void show_fits(std::ostream& out, const Session& session) {
-  out << model_text(session.model.checkpoint.options) << "\n" << open_text(session.model.checkpoint) << "\n";
+  out << model_text(session.model.checkpoint.options) << "\n";
+  if (!has_weights(session.config.model.path)) out << open_text(session.model.checkpoint) << "\n";
   for (const MemoryShare& share : memory_shares(session.model.devices, session.free_memory))
     out << fmt::format("{} has {:.2f} GiB free", share.device.str(), gib(share.free)) << "\n";
   if (!session.config.train.full()) out << adapters_text(session) << "\n";

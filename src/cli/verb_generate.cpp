@@ -12,6 +12,7 @@
 #include "core/number.h"
 #include "data/answer.h"
 #include "data/data_files.h"
+#include "data/dataset_notes.h"
 #include "engine/generate_text.h"
 #include "engine/open_data.h"
 #include "engine/session.h"
@@ -50,10 +51,14 @@ void require_one_source(const Arguments& arguments, const RunConfig& config) {
   if (!typed && config.data.valid.empty()) throw bad_input("", "--prompt TEXT or --data FILE is missing");
 }
 
+DataOptions prompt_options(const RunConfig& config) {
+  return data_options(config, {.trains = false, .holds_out = false});
+}
+
 PromptSet open_prompts(const Arguments& arguments, RunConfig& config, const Tokenizer& tokenizer,
                        std::vector<std::string>& notes) {
   const bool chat = arguments.has("--chat");
-  const DataOptions options = data_options(config, {.trains = false, .holds_out = false});
+  const DataOptions options = prompt_options(config);
   if (arguments.has("--prompt")) return prompt_of(arguments.option("--prompt"), options, tokenizer, chat);
   return load_prompts(data_files(paths_of(config.data.valid), Split::valid, "--data", notes), options, tokenizer, chat);
 }
@@ -62,8 +67,9 @@ std::string where_of(const PromptSet& prompts, std::size_t row) {
   return prompts.files.empty() ? "--prompt" : place_of(prompts, row);
 }
 
-void say_what_is_assumed(const PromptSet& prompts, const std::vector<std::int32_t>& end_ids) {
-  if (!prompts.chat_template.empty()) std::cerr << "chat template " << prompts.chat_template << "\n";
+void say_what_is_assumed(const PromptSet& prompts, const DataOptions& options,
+                         const std::vector<std::int32_t>& end_ids) {
+  if (!prompts.chat_template.empty()) std::cerr << chat_template_note(prompts.chat_template, options) << "\n";
   if (end_ids.empty()) std::cerr << "the checkpoint names no end token: texts end at --max-new-tokens, or at --stop\n";
 }
 
@@ -104,7 +110,7 @@ int run_generate(const Arguments& arguments) {
   options.end_ids = end_ids_for(config.model.path, model.checkpoint.options.vocab_size, *model.tokenizer, prompts);
   copy_to_devices(model);
   for (const auto& note : notes) std::cerr << note << "\n";
-  say_what_is_assumed(prompts, options.end_ids);
+  say_what_is_assumed(prompts, prompt_options(config), options.end_ids);
 
   const auto where = [&](std::size_t row) { return where_of(prompts, row); };
   options.grows = !arguments.json() && isatty(STDOUT_FILENO) != 0;

@@ -50,10 +50,11 @@ std::int64_t largest_batch(const RunConfig& config) {
 }
 
 // Tokens and loss tokens of the largest pass that a round of `slots` trials fills; a full one, all of it trained, where
-// there is no data.
+// there is no data. A pass holds at least one example, however long.
 std::pair<std::int64_t, std::int64_t> largest_pass(const Session& session, std::int64_t slots,
                                                    std::int64_t tokens_per_pass) {
-  if (!session.has_data()) return {tokens_per_pass, tokens_per_pass};
+  const std::int64_t least = tokens_of_longest(session);
+  if (!session.has_data()) return {std::max(tokens_per_pass, least), std::max(tokens_per_pass, least)};
   const std::int64_t batch = largest_batch(session.config);
   const auto per_example = [](std::int64_t tokens, const Dataset& data) {
     return static_cast<double>(tokens) / static_cast<double>(std::max<std::size_t>(1, data.examples.size()));
@@ -64,7 +65,7 @@ std::pair<std::int64_t, std::int64_t> largest_pass(const Session& session, std::
   };
   const double tokens = std::max(1.0, in_round(session.data.train.tokens, session.data.valid.tokens));
   const double rows = in_round(session.data.train.loss_tokens, session.data.valid.loss_tokens);
-  const double share = std::min(1.0, static_cast<double>(tokens_per_pass) / tokens);
+  const double share = std::min(1.0, static_cast<double>(std::max(tokens_per_pass, least)) / tokens);
   return {static_cast<std::int64_t>(share * tokens), static_cast<std::int64_t>(share * rows)};
 }
 
@@ -121,6 +122,11 @@ MemoryCase case_of(const Session& session) {
           .quantization = session.model.checkpoint.quantization,
           .full = session.config.train.full(),
           .tokens_per_pass = session.tokens_per_pass};
+}
+
+std::int64_t tokens_of_longest(const Session& session) {
+  if (!session.has_data()) return session.config.data.max_length;
+  return std::max(session.data.train.examples.longest(), session.data.valid.examples.longest());
 }
 
 std::int64_t choose_tokens_per_pass(const Session& session, const MemoryCase& one) {

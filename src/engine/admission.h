@@ -41,6 +41,9 @@ std::int64_t wanted_trials(const RunConfig& config, bool full);
 /// default run (a tune.concurrent that is lowered is said in session.notes).
 std::int64_t resident_trials(Session& session);
 
+/// Of the longest example, which a pass must hold; without data of as long a one as there may be.
+std::int64_t tokens_of_longest(const Session& session);
+
 /// Tokens of a pass where run.tokens_per_pass does not say; one size for all devices, so that a trial's numbers do not
 /// depend on where it runs.
 std::int64_t choose_tokens_per_pass(const Session& session, const MemoryCase& one);

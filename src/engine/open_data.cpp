@@ -18,14 +18,6 @@ namespace {
 
 constexpr double kDefaultValidFraction = 0.05;
 
-void limit_length(RunConfig& config, std::int64_t limit, std::vector<std::string>& notes) {
-  std::int64_t& max_length = config.data.max_length;
-  if (max_length <= limit) return;
-  if (config.is_given("data.max_length"))
-    notes.push_back(fmt::format("data.max_length = {} lowered to the model's {} positions", max_length, limit));
-  max_length = limit;
-}
-
 std::string todays_date() {
   const std::time_t now = std::time(nullptr);
   std::tm today{};
@@ -79,6 +71,14 @@ void hold_out(OpenedData& data, double fraction) {
   data.valid_source = number_to_text(fraction * 100) + " % of data.train, chosen by hash";
 }
 
+// Nothing can be measured where no token is.
+void require_loss(const Dataset& data, const std::string& key) {
+  if (data.loss_tokens > 0) return;
+  throw bad_input(
+      join(data.files, ", "),
+      fmt::format("{} has no token that carries loss: prompts fill data.max_length, or nothing is an answer", key));
+}
+
 // Silent where it is soon done.
 std::function<void(const LoadProgress&)> progress_lines(const std::function<void(const std::string&)>& say) {
   using Clock = std::chrono::steady_clock;
@@ -108,6 +108,7 @@ struct DataReader {
     for (auto& line : dataset_notes(data, key, options)) notes.push_back(std::move(line));
     if (use.trains) require_shares(data, options);
     if (!use.collect_rejects) require_examples(data, key);
+    if (!use.trains) require_loss(data, key);
     return data;
   }
 
@@ -137,6 +138,14 @@ void check_ids(const Dataset& data, std::int64_t vocabulary) {
 }
 
 }  // namespace
+
+void limit_length(RunConfig& config, std::int64_t positions, std::vector<std::string>& notes) {
+  std::int64_t& max_length = config.data.max_length;
+  if (max_length <= positions) return;
+  if (config.is_given("data.max_length"))
+    notes.push_back(fmt::format("data.max_length = {} lowered to the model's {} positions", max_length, positions));
+  max_length = positions;
+}
 
 void require_parts(const Dataset& data) {
   const std::vector<std::int64_t> sizes = part_sizes(data);
@@ -193,7 +202,7 @@ OpenedData open_data(RunConfig& config, const Tokenizer& tokenizer, const Decode
   if (use.trains && !keys.test.empty()) data.test = reader.read(keys.test, Split::test, "data.test");
   date.keep_if(data.train.reads_date || data.valid.reads_date);
   data.chat_template = data.train.chat_template.empty() ? data.valid.chat_template : data.train.chat_template;
-  if (!data.chat_template.empty()) notes.push_back("chat template " + data.chat_template);
+  if (!data.chat_template.empty()) notes.push_back(chat_template_note(data.chat_template, options));
   check_ids(data.train, model.vocab_size);
   check_ids(data.valid, model.vocab_size);
   check_ids(data.test, model.vocab_size);

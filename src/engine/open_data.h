@@ -26,6 +26,9 @@ struct OpenedData {
   std::string chat_template;  ///< name, or file and hash, of what the conversations are rendered with; "" = none
 };
 
+/// Lowers data.max_length to the model's positions, and says so where it was given.
+void limit_length(RunConfig& config, std::int64_t positions, std::vector<std::string>& notes);
+
 /// Throws Error (bad_input) naming a part that has no example: who is drawn by a share must have something to draw.
 /// Where rejects are collected that is left to the caller, who says them first.
 void require_parts(const Dataset& data);

@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <cmath>
@@ -54,11 +55,39 @@ ProjectionSet targets_of_all(const RunConfig& config, const DecoderOptions& mode
   return targets;
 }
 
+// Of any trial and any module.
+std::int64_t largest_rank(const RunConfig& config) {
+  std::int64_t rank = config.train.lora.rank;
+  for (const auto& parameter : config.search) {
+    if (parameter.name != "train.lora.rank") continue;
+    if (parameter.choices.empty()) rank = std::max(rank, static_cast<std::int64_t>(parameter.high));
+    for (const auto& choice : parameter.choices) rank = std::max(rank, static_cast<std::int64_t>(as_number(choice)));
+  }
+  return patterns_of(config.train.lora).largest_rank(rank);
+}
+
+// A matrix has as many singular values as its smaller side.
+void check_pissa_rank(const RunConfig& config, const DecoderOptions& options) {
+  const std::int64_t rank = largest_rank(config);
+  for (const Projection p : targets_of_all(config, options).members()) {
+    const std::int64_t values = std::min(projection_in(options, p), projection_out(options, p));
+    if (rank > values)
+      throw bad_input("", fmt::format("train.lora.init: pissa needs {} singular values of {}, which has {}; lower "
+                                      "train.lora.rank or leave it out of train.lora.targets",
+                                      rank, name_of(p), values));
+  }
+}
+
 // What train.lora says of a model: the shape of the adapter it starts from, and projections that it has.
 void resolve_lora(RunConfig& config, const OpenedModel& model, bool trains) {
   const DecoderOptions& options = model.checkpoint.options;
   if (trains && model.adapter) adopt_adapter(config, model.adapter->spec, options);
+  if (config.train.full() && trains && model.adapter)
+    throw bad_input("",
+                    "model.adapter has no meaning with train.method: full, which trains a whole model; merge it into "
+                    "one with export, or use train.method: lora");
   if (config.train.full()) return;
+  if (trains && some_trial_is_pissa(config)) check_pissa_rank(config, options);
   check_saved_modules("", kSavedKey, saved_by_some(config), options);
   const auto idle =
       idle_patterns("train.lora", patterns_of(config.train.lora), targets_of_all(config, options), options);
@@ -158,7 +187,10 @@ Session open_session(RunConfig config, const DataUse& use, Weights weights) {
   session.model = open_model(session.config, session.notes, weights);
   resolve_lora(session.config, session.model, use.trains);
   const bool sizes_only = session.model.sizes_only;
-  if (!sizes_only || (session.model.tokenizer && !session.config.data.train.empty())) read_data(session, use);
+  if (!sizes_only || (session.model.tokenizer && !session.config.data.train.empty()))
+    read_data(session, use);
+  else
+    limit_length(session.config, session.model.checkpoint.options.max_positions, session.notes);
   if (!sizes_only) copy_to_devices(session.model);
   settle_sizes(session);
   return session;
@@ -167,19 +199,10 @@ Session open_session(RunConfig config, const DataUse& use, Weights weights) {
 StoreOptions store_options(const Session& session, std::int64_t slots) {
   const RunConfig& config = session.config;
   const DecoderOptions& model = session.model.checkpoint.options;
-  StoreOptions options{.slots = slots, .max_rank = config.train.lora.rank};
+  StoreOptions options{.slots = slots, .max_rank = largest_rank(config)};
   options.targets = targets_of_all(config, model);
-  for (const auto& parameter : config.search) {
-    if (parameter.name != "train.lora.rank") continue;
-    if (parameter.choices.empty())
-      options.max_rank = std::max(options.max_rank, static_cast<std::int64_t>(parameter.high));
-    for (const auto& choice : parameter.choices) {
-      options.max_rank = std::max(options.max_rank, static_cast<std::int64_t>(as_number(choice)));
-    }
-  }
   options.magnitudes = some_trial_is_dora(config);
   options.saved = saved_by_some(config);
-  options.max_rank = patterns_of(config.train.lora).largest_rank(options.max_rank);
   options.scales = !patterns_of(config.train.lora).empty();
   if (some_trial_is_pissa(config)) options.max_rank *= 2;
   return options;

@@ -89,10 +89,14 @@ class Fixture {
   }
   std::string tune(const std::string& more = "") const { return tune_with("train.jsonl", "out", more); }
   std::string tune_with(const std::string& train, const std::string& out, const std::string& more = "") const {
-    const bool steps = more.find("train.steps") == std::string::npos;
-    return "--model '" + path("model") + "' --train '" + path(train) + "' --out '" + path(out) +
-           "' --set train.batch_size=2 " + (steps ? "--steps 4 " : "") +
-           (more.find("--trials") == std::string::npos ? "--trials 2 " : "") + more;
+    // What `more` says is not said twice.
+    const auto unless = [&](const char* said, const std::string& text) {
+      return more.find(said) == std::string::npos ? text : "";
+    };
+    return "--model '" + path("model") + "' --out '" + path(out) + "' " +
+           unless("data.train=", "--train '" + path(train) + "' ") +
+           unless("train.batch_size=", "--set train.batch_size=2 ") + unless("train.steps", "--steps 4 ") +
+           unless("--trials", "--trials 2 ") + more;
   }
 
  private:

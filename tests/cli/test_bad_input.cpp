@@ -433,6 +433,43 @@ std::vector<Case> all_cases() {
          return f.tune("--set train.lora.init=pissa --set 'train.lora.rank_pattern={q_proj: 4}'");
        },
        "train.lora.init: pissa and train.lora.rank_pattern do not go together"},
+      setting("rank_with_full", "train.method=full' --set 'train.lora.rank=4",
+              "train.lora.rank has no meaning with train.method: full"),
+      setting("dora_with_full", "train.method=full' --set 'train.lora.dora=true",
+              "train.lora.dora has no meaning with train.method: full"),
+      {"adapter_with_full",
+       [](const Fixture& f) {
+         return f.tune("--set train.method=full --set model.adapter='" + f.path("adapter") + "'");
+       },
+       "model.adapter has no meaning with train.method: full"},
+      setting("pissa_rank", "train.lora.init=pissa' --set 'train.lora.rank=16", "train.lora.init: pissa needs 16"),
+      setting("pissa_some_rank", "train.lora.init=pissa' --set 'search.train.lora.rank={choices: [2, 16]}",
+              "train.lora.init: pissa needs 16"),
+      setting("set_twice", "train.seed=1' --set 'train.seed=2", "train.seed is given twice on the command line"),
+      {"set_and_flag", [](const Fixture& f) { return f.tune("--set tune.trials=3 --trials 2"); },
+       "tune.trials is given twice"},
+      {"eval_without_loss",
+       [](const Fixture& f) {
+         f.write("prompts.jsonl", R"({"prompt": "abcdefghijklmnop", "completion": "q"})");
+         return "eval --model '" + f.path("model") + "' --data '" + f.path("prompts.jsonl") +
+                "' --set data.max_length=4";
+       },
+       "prompts.jsonl: data.valid has no token that carries loss"},
+      {"check_of_cut_weights",
+       [](const Fixture& f) {
+         fs::resize_file(f.path("model/model.safetensors"), 2000);
+         return "check --model '" + f.path("model") + "'";
+       },
+       "model.safetensors"},
+      {"check_of_other_weights",
+       [](const Fixture& f) {
+         std::string config = read_file(f.path("model/config.json"));
+         const auto at = config.find("\"num_hidden_layers\": ") + 21;
+         config[at] = static_cast<char>(config[at] - 1);
+         f.write("model/config.json", config);
+         return "check --model '" + f.path("model") + "'";
+       },
+       "does not belong to a llama model of this config.json"},
       {"adapter_conflict",
        [](const Fixture& f) {
          return f.tune("--set model.adapter='" + f.path("adapter") + "' --set train.lora.rank=4");

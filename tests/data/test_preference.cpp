@@ -171,7 +171,7 @@ TEST(Preference, WhatIsNotUnderstoodIsRefusedByName) {
       {"dpo", R"({"prompt": "a", "completion": "b"})", "chosen and rejected"},
       {"kto", kPair, "pairs are data for dpo"},
       {"kto", R"({"prompt": "a", "completion": "b"})", "column label"},
-      {"kto", R"({"prompt": "a", "completion": "b", "label": 1})", "label is 1; it must be true or false"},
+      {"kto", R"({"prompt": "a", "completion": "b", "label": 2})", "label is 2; it must be true or false, or 1 or 0"},
       {"kto", R"({"prompt": "a", "completion": "b", "label": "yes"})", "it must be true or false"},
       {"kto", R"({"prompt": "a", "completion": " ", "label": true})", "completion is empty"},
       {"dpo", R"({"prompt": "a", "chosen": "", "rejected": "b"})", "chosen is empty"},

@@ -178,6 +178,25 @@ TEST(Admission, ABaseInAnotherForm) {
   EXPECT_EQ(base_to_come(half), half_bytes);
 }
 
+// An example is never cut, whatever fits into a pass.
+TEST(Admission, APassHoldsTheLongestExample) {
+  Session session;
+  session.model.checkpoint.options = tiny_options();
+  session.model.checkpoint.dtype = at::kFloat;
+  session.model.devices = {at::kCPU};
+  session.tokens_per_pass = 512;
+  session.config.data.max_length = 512;
+  const auto activations = [&] { return session_memory(session, 1, at::kCPU).activations; };
+  const std::int64_t of_512 = activations();
+  session.config.data.max_length = 5120;
+  EXPECT_NEAR(static_cast<double>(activations()), 10.0 * static_cast<double>(of_512), 0.05 * 10 * of_512)
+      << "without data";
+  session.data.train.examples = tiny_examples({5120}, 37);
+  session.data.train.tokens = 5120;
+  session.data.train.loss_tokens = 5119;
+  EXPECT_NEAR(static_cast<double>(activations()), 10.0 * static_cast<double>(of_512), 0.05 * 10 * of_512);
+}
+
 // The one with the least memory counts, wherever it stands in the list.
 TEST(Admission, EveryDeviceIsLookedAt) {
   for (const bool first_is_small : {true, false}) {

@@ -124,6 +124,23 @@ TEST(Estimate, TheRunIsItsRoundsAndEvaluations) {
   EXPECT_DOUBLE_EQ(evaluation_seconds(session, costs, 4), 2 * 30 * 0.01);
 }
 
+// A tenth of the examples has half of the draws, and is ten times as long.
+TEST(Estimate, ARoundOfAMixtureIsDrawnByItsShares) {
+  Session session = small_session(8);
+  std::vector<Example> all = tiny_examples(std::vector<std::int64_t>(90, 10), 2048, 1);
+  for (Example& example : tiny_examples(std::vector<std::int64_t>(10, 100), 2048, 2)) {
+    example.file = 1;
+    all.push_back(std::move(example));
+  }
+  session.data.train.examples = all;
+  session.data.train.parts = {{.name = "a", .end_file = 1}, {.name = "b", .end_file = 2}};
+  session.config.train.shares = {0.5, 0.5};
+  // 32 batches of 8 draws: one of 10 or 100 tokens each, so the mean of 8 is 440 with a deviation of 22.
+  EXPECT_NEAR(average_round(session, 1).tokens, 8 * 55, 4 * 22.5);
+  session.config.train.shares.clear();
+  EXPECT_NEAR(average_round(session, 1).tokens, 8 * 19, 4 * 13.5);
+}
+
 TEST(LaneCount, TriesPowersOfTwoUpToOneAProcessor) {
   using Numbers = std::vector<std::int64_t>;
   EXPECT_EQ(lanes_to_try(1, 16), Numbers({1}));
