@@ -15,6 +15,7 @@
 #include "core/files.h"
 #include "core/metric.h"
 #include "core/text.h"
+#include "core/usual_rates.h"
 
 namespace finetune {
 namespace {
@@ -114,6 +115,8 @@ RunConfig load_config(const ConfigSources& sources) {
   }
   resolve_alpha(config.train.lora);
   resolve_shares(config);
+  if (!config.is_given("train.learning_rate"))
+    config.train.learning_rate = usual_rates(config.train.full(), config.train.objective != ObjectiveName::sft).one;
   if (!config.is_given("tune.direction")) config.tune.direction = metric_named(config.tune.metric).direction;
   return config;
 }

@@ -159,6 +159,7 @@ ReportFacts known_before(const Session& session) {
   }
   study.direction = config.tune.direction;
   study.full = config.train.full();
+  study.objective = to_text(config.train.objective);
   study.full_steps = last_step(config.train);
   study.search = search_facts(search_space(config));
   study.default_params = searched_defaults(config);

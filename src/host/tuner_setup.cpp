@@ -6,6 +6,7 @@
 #include "core/error.h"
 #include "core/number.h"
 #include "core/text.h"
+#include "core/usual_rates.h"
 #include "host/start_trial.h"
 #include "tuners/method.h"
 #include "tuners/registry.h"
@@ -106,12 +107,11 @@ void refuse_deaf_sampler(const TuneConfig& tune) {
 
 void choose_defaults(RunConfig& config, const MethodContext& context) {
   TuneConfig& tune = config.tune;
-  // LoRA's best rates lie about ten times above full fine-tuning's; alpha stays twice the rank, so that changing the
-  // rank does not change the scale too.
+  // Alpha stays twice the rank, so that changing the rank does not change the scale too.
   if (config.search.empty() && !context.asktell) {
     const bool full = config.train.full();
-    config.search.push_back(
-        {.name = "train.learning_rate", .low = full ? 2e-6 : 2e-5, .high = full ? 2e-4 : 2e-3, .log = true});
+    const UsualRates rates = usual_rates(full, config.train.objective != ObjectiveName::sft);
+    config.search.push_back({.name = "train.learning_rate", .low = rates.low, .high = rates.high, .log = true});
     if (!full && !config.model.adapter && !config.is_given("train.lora.rank")) {
       config.search.push_back(
           {.name = "train.lora.rank", .choices = {std::int64_t{8}, std::int64_t{16}, std::int64_t{32}}});

@@ -152,6 +152,7 @@ struct ReportFacts {
   std::vector<std::string> further;  ///< metrics that are logged besides
   Direction direction = Direction::minimize;
   bool full = false;                   ///< full fine-tuning, not LoRA
+  std::string objective = "sft";       ///< train.objective
   std::int64_t full_steps = 0;         ///< budget of one trial
   std::vector<std::int64_t> rungs;     ///< steps at which the scheduler compares trials
   std::vector<ParameterFacts> search;  ///< in the configuration's order

@@ -7,6 +7,8 @@
 #include <utility>
 #include <vector>
 
+#include "core/usual_rates.h"
+
 namespace finetune {
 namespace {
 
@@ -43,22 +45,16 @@ std::optional<double> rate_of(const TrialFacts& trial) {
   return rate ? std::optional(as_number(*rate)) : std::nullopt;
 }
 
-// What tune searches where nothing is said.
-std::pair<double, double> usual_rates(bool full) {
-  return full ? std::pair(2e-6, 2e-4) : std::pair(2e-5, 2e-3);
-}
-
 std::string advice_on_rates(const ReportFacts& study, const Trials& trials) {
   const auto lower = [](const auto* a, const auto* b) { return rate_of(*a) < rate_of(*b); };
   const auto [least, most] = std::minmax_element(trials.begin(), trials.end(), lower);
   const auto rate = rate_of(**least);
-  const auto [low, high] = usual_rates(study.full);
-  const std::string usual =
-      fmt::format("; {:.3g} to {:.3g} is usual for {}", low, high, study.full ? "full fine-tuning" : "LoRA");
+  const UsualRates rates = usual_rates(study.full, study.objective != "sft");
+  const std::string usual = fmt::format("; {:.3g} to {:.3g} is usual for {}", rates.low, rates.high, rates.of);
   if (!rate) return fmt::format(": lower {}{}", kRate, usual);
   return fmt::format("; their rates were {:.3g} to {:.3g}, and {:.3g} failed at step {}: lower search.{}{}", *rate,
                      *rate_of(**most), *rate, (*least)->steps, kRate,
-                     *rate > high ? usual : ", or lengthen train.warmup_ratio");
+                     *rate > rates.high ? usual : ", or lengthen train.warmup_ratio");
 }
 
 }  // namespace

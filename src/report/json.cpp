@@ -147,6 +147,7 @@ Json about_json(const ReportFacts& study) {
                {"metric", study.metric},
                {"direction", to_text(study.direction)},
                {"method", study.full ? "full" : "lora"},
+               {"objective", study.objective},
                {"full_steps", study.full_steps},
                {"rungs", study.rungs},
                {"interrupted", study.interrupted},
@@ -172,6 +173,7 @@ void read_about(const Json& json, ReportFacts& study) {
   study.metric = text("metric");
   study.direction = text("direction") == "maximize" ? Direction::maximize : Direction::minimize;
   study.full = json.value("method", std::string("lora")) == "full";
+  study.objective = json.value("objective", std::string("sft"));
   study.full_steps = json.at("full_steps").get<std::int64_t>();
   read_list(json, "rungs", study.rungs, [](const Json& rung) { return rung.get<std::int64_t>(); });
   study.interrupted = json.at("interrupted").get<bool>();

@@ -3,6 +3,7 @@
 
 #include <map>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "cli/resume.h"
 #include "core/file_lock.h"
@@ -28,11 +29,15 @@ class Refused : public ::testing::Test {
     place_ = new Place;
     const std::string study = place_->study(kStudy);
     complete_ = place_->untouched(study);
-    // Not in the middle of a save, so that two are there.
-    for (double share = 0.4; share < 0.7 && saves_in(place_->out()).size() < 2; share += 0.02) {
+    // Not in the middle of a save, so that two are there, and not before a trial has ended.
+    const auto is_late_enough = [] {
+      return saves_in(place_->out()).size() == 2 && ended_trial_of(place_->out()).has_value();
+    };
+    for (double share = 0.4; share < 0.9 && !is_late_enough(); share += 0.02) {
       fs::remove_all(place_->out());
       place_->killed(study, share);
     }
+    ASSERT_TRUE(is_late_enough());
   }
   static void TearDownTestSuite() { delete place_; }
 
@@ -56,14 +61,16 @@ class Refused : public ::testing::Test {
   }
 
   /// The folder of a trial that has ended in the save.
-  fs::path ended_trial() const {
-    const auto json = nlohmann::json::parse(read_file(save()));
+  /// In the newest save of a run.
+  static std::optional<fs::path> ended_trial_of(const fs::path& run) {
+    const auto json = nlohmann::json::parse(read_file(run / "saves" / saved_state(run)));
     for (const auto& trial : json.at("study").at("trials")) {
       if (trial.at("state") != "running" && trial.at("state") != "paused")
-        return run_ / "trials" / ("00000" + std::to_string(trial.at("id").get<int>()));
+        return run / "trials" / ("00000" + std::to_string(trial.at("id").get<int>()));
     }
-    throw std::runtime_error("no trial has ended yet");
+    return std::nullopt;
   }
+  fs::path ended_trial() const { return *ended_trial_of(run_); }
 
   /// In one line that has these words; nothing in the folder is changed by it.
   void refuse(const std::vector<std::string>& words, const std::string& more = "") const {

@@ -103,6 +103,13 @@ TEST(Config, SettingsWinOverTheFileAndTheLaterOverTheEarlier) {
   EXPECT_FALSE(config.is_given("train.learning_rate"));
 }
 
+TEST(Config, ARateThatIsNotGivenIsTheUsualOne) {
+  EXPECT_EQ(load("train: {method: full}\n").train.learning_rate, 3e-5);
+  EXPECT_EQ(load("train: {objective: dpo}\n").train.learning_rate, 3e-5);
+  EXPECT_EQ(load("train: {objective: kto, method: full}\n").train.learning_rate, 3e-6);
+  EXPECT_EQ(load("train: {objective: kto, method: full, learning_rate: 1}\n").train.learning_rate, 1);
+}
+
 TEST(Config, ASettingIsTextUnlessItLooksLikeAList) {
   const auto config = load("", {{"model.path", "010"},
                                 {"train.lora.targets", "[q_proj, v_proj]"},
