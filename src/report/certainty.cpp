@@ -84,6 +84,10 @@ std::string list_of(const std::vector<std::int64_t>& trials) {
   return text;
 }
 
+std::string named_trials(const std::vector<std::int64_t>& trials) {
+  return (trials.size() == 1 ? "trial " : "trials ") + list_of(trials);
+}
+
 }  // namespace
 
 const ConfirmedFact* confirmed_of(const ReportFacts& study, std::int64_t trial) {
@@ -140,11 +144,11 @@ std::string first_three_text(const ReportFacts& study) {
   }
   const std::int64_t best = study.trials[*study.best].id;
   if (behind.empty() && alike.empty()) return "";
-  if (alike.empty()) return fmt::format(" Trial {} is better than {}.", best, list_of(behind));
+  if (alike.empty()) return fmt::format(" Trial {} is better than {}.", best, named_trials(behind));
   const std::string why = chance_text(doubt) + " may turn their order around";
   if (!behind.empty())
-    return fmt::format(" Trial {} is better than {}, but cannot be told apart from {}: {}.", best, list_of(behind),
-                       list_of(alike), why);
+    return fmt::format(" Trial {} is better than {}, but cannot be told apart from {}: {}.", best, named_trials(behind),
+                       named_trials(alike), why);
   alike.insert(alike.begin(), best);
   return fmt::format(" Trials {} cannot be told apart: {}.", list_of(alike), why);
 }

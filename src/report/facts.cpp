@@ -24,6 +24,11 @@ bool all_failed(const ReportFacts& study) {
          std::ranges::all_of(study.trials, [](const TrialFacts& trial) { return trial.state == "failed"; });
 }
 
+bool base_is_reference(const ReportFacts& study) {
+  const bool has_reference = study.objective == "dpo" || study.objective == "kto";
+  return has_reference && (study.metric == "preference_accuracy" || study.metric == "reward_margin");
+}
+
 void analyze(ReportFacts& study) {
   study.compared_step = comparable_step(study.trials);
   compare_parameters(study);

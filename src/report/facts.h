@@ -204,6 +204,9 @@ struct ReportFacts {
 /// True when there were trials and none did anything but fail.
 bool all_failed(const ReportFacts& study);
 
+/// The metric compares a model with the untouched base, which has 0 then.
+bool base_is_reference(const ReportFacts& study);
+
 /// Fills in what is computed from the curves (report/parameters.h, report/correlation.h), from the examples' figures
 /// (report/bootstrap.h; without any, comparisons stay as they are) and from all of it (report/hints.h).
 void analyze(ReportFacts& study);

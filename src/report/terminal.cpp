@@ -27,10 +27,18 @@ std::string best_text(const ReportFacts& study) {
   return "";
 }
 
-// A file that is there, as a shell reads it, and what scoring it says.
+constexpr std::size_t kMostFiles = 4;  // of one command
+
+// Files that are there, as a shell reads them, and what scoring them says.
 std::pair<std::string, std::string> data_to_score(const ReportFacts& study) {
-  if (!study.valid_files.empty())
-    return {shell_word(study.valid_files.front()), "score it on all of its validation data, or on data of yours"};
+  const std::size_t files = study.valid_files.size();
+  if (files > kMostFiles)
+    return {shell_word(study.valid_files.front()), "score it on the first file of its validation data, or on yours"};
+  if (files > 0) {
+    std::vector<std::string> words;
+    for (const std::string& file : study.valid_files) words.push_back(shell_word(file));
+    return {join(words, " --data "), "score it on all of its validation data, or on data of yours"};
+  }
   if (!study.train_files.empty())
     return {shell_word(study.train_files.front()), "score it on the file it was trained on, or on data of yours"};
   return {"FILE", "score it on other data"};

@@ -32,7 +32,9 @@ std::string on_baselines(const ReportFacts& study) {
   const double metric = confirmed != nullptr ? confirmed->mean : *best.metric;
   std::string text;
   const bool base_is_better = study.base_metric && sign * (*study.base_metric - metric) <= 0;
-  if (study.base_metric) text += fmt::format(" The untouched base has {:.5g}.", *study.base_metric);
+  if (study.base_metric)
+    text += fmt::format(" The untouched base has {:.5g}{}.", *study.base_metric,
+                        base_is_reference(study) ? ", being its own reference" : "");
   if (base_is_better) text += " Training did not improve it: look at learning rates, steps and data.";
   if (!study.default_failure.empty()) text += " The default configuration failed: " + study.default_failure + ".";
   if (!study.default_metric) return text;

@@ -54,8 +54,9 @@ TEST(Certainty, MeansDifferWhereSeedsChangeLess) {
   EXPECT_EQ(standing_against(study, 7).seeds, Lead::sure);
   EXPECT_EQ(standing_against(study, 1).seeds, Lead::chance);
   EXPECT_EQ(standing_against(study, 5).seeds, Lead::unknown);
-  EXPECT_TRUE(says(
-      study, "Trial 3 is better than 7, but cannot be told apart from 1: other seeds may turn their order around."))
+  EXPECT_TRUE(says(study,
+                   "Trial 3 is better than trial 7, but cannot be told apart from trial 1: other seeds may turn their "
+                   "order around."))
       << verdict(study);
   study.direction = Direction::maximize;
   EXPECT_EQ(standing_against(study, 7).seeds, Lead::chance) << "it is ahead";
@@ -77,7 +78,7 @@ TEST(Certainty, ManySeedsNeedALesserLead) {
 TEST(Certainty, WhateverWasMeasuredHasToSaySo) {
   ReportFacts study = three_trials();
   study.comparisons = {{7, 0.1, 0.05, 0.15, 200}, {1, 0.2, 0.1, 0.3, 200}};
-  EXPECT_TRUE(says(study, " Trial 3 is better than 7 and 1.")) << verdict(study);
+  EXPECT_TRUE(says(study, " Trial 3 is better than trials 7 and 1.")) << verdict(study);
   study.comparisons[0].low = -0.01;
   study.comparisons[1].low = 0;
   EXPECT_TRUE(

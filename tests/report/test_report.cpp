@@ -39,6 +39,36 @@ ReportFacts study() {
   return study;
 }
 
+TEST(Verdict, ABaseThatIsItsOwnReferenceIsCalledSo) {
+  ReportFacts made = study();
+  made.base_metric = 0;
+  for (const auto& [objective, metric, own] : {std::tuple{"dpo", "preference_accuracy", true},
+                                               {"kto", "reward_margin", true},
+                                               {"dpo", "valid_loss", false},
+                                               {"orpo", "preference_accuracy", false},
+                                               {"sft", "valid_loss", false}}) {
+    made.objective = objective;
+    made.metric = metric;
+    const std::string expected =
+        own ? "The untouched base has 0, being its own reference." : "The untouched base has 0.";
+    EXPECT_NE(verdict(made).find(expected), std::string::npos) << objective << " " << verdict(made);
+  }
+}
+
+TEST(NextSteps, ScoreOnAllFilesOfTheValidationData) {
+  ReportFacts made = study();
+  made.best_weights = BestWeights::adapter;
+  const auto scored = [&] {
+    for (const NextStep& step : next_steps(made))
+      if (step.command.starts_with("finetune_tune eval")) return step.command + " # " + step.what;
+    return std::string();
+  };
+  made.valid_files = {"a.jsonl", "b c.jsonl"};
+  EXPECT_NE(scored().find("--data a.jsonl --data 'b c.jsonl' # score it on all of"), std::string::npos) << scored();
+  made.valid_files.resize(5, "more.jsonl");
+  EXPECT_NE(scored().find("--data a.jsonl # score it on the first file of"), std::string::npos) << scored();
+}
+
 TEST(Verdict, SaysWhenTrainingHelpedNobody) {
   ReportFacts made = study();
   EXPECT_EQ(verdict(made).find("did not improve"), std::string::npos) << verdict(made);

@@ -45,7 +45,11 @@ std::string labels(const char* side, const std::vector<Scale::Tick>& ticks, cons
 }  // namespace
 
 Scale::Scale(double low, double high, bool log) : low_(low), high_(high), log_(log) {
-  if (!(high_ > low_)) high_ = low_ + 1e-9 + std::fabs(low_) * 1e-3;
+  if (!(high_ > low_)) {  // a single value stands in the middle
+    const double room = 1e-9 + std::fabs(low_) * 0.05;
+    high_ = low_ + room;
+    low_ -= room;
+  }
   if (log_) low_ = std::log10(low_), high_ = std::log10(high_);
 }
 

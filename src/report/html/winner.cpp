@@ -41,7 +41,9 @@ std::string figures(const ReportFacts& study) {
                      card(short_number(*best.metric),
                           fmt::format("best {}, trial {} at step {}", escape(study.metric), best.id, best.step), true);
   if (study.default_metric) html += card(short_number(*study.default_metric), "default configuration");
-  if (study.base_metric) html += card(short_number(*study.base_metric), "untouched base");
+  if (study.base_metric)
+    html += card(short_number(*study.base_metric),
+                 base_is_reference(study) ? "untouched base, its own reference" : "untouched base");
   if (const auto second = runner_up(study)) {
     // With confirmation the winner is the best mean over seeds, not the best of the search.
     const bool ahead =
