@@ -1,11 +1,17 @@
 // Where a copy of a trial finds no memory, though its lane took back what there was: what is being saved holds copies
 // too, and is waited for. A save can be done without, which is said; the copy that a decision needs cannot.
 #include <new>
+#include <string>
 
 #include "core/error.h"
 #include "engine/study.h"
 
 namespace finetune {
+
+static std::string name_of(TrialId id) {
+  if (id == kDefaultRun) return "the default configuration";
+  return id.value < 0 ? "a run after the search" : "trial " + std::to_string(id.value);
+}
 
 std::shared_ptr<const TrialImage> Study::try_capture(const Trial& trial) {
   if (auto image = lanes_[trial.lane]->capture(trial.id)) return image;
@@ -15,8 +21,7 @@ std::shared_ptr<const TrialImage> Study::try_capture(const Trial& trial) {
 
 std::shared_ptr<const TrialImage> Study::capture(const Trial& trial) {
   if (auto image = try_capture(trial)) return image;
-  throw failed("", "out of memory for a copy of trial " + std::to_string(trial.id.value) +
-                       "; lower tune.concurrent or the rank");
+  throw failed("", "out of memory for a copy of " + name_of(trial.id) + "; lower tune.concurrent or the rank");
 }
 
 // Two copies of one trial are one too many.

@@ -110,7 +110,8 @@ std::vector<T> any_bytes(std::int64_t count, std::uint64_t seed) {
 // Rounded product by product, so the bits are the oracle's.
 TEST_P(Kernels, Dequantize) {
   const Type type = GetParam();
-  for (const auto [rows, width] : {Size{1, 1}, {3, 19}, {5, 111}, {33, 256}, {70, 300}}) {
+  for (const Size size : {Size{1, 1}, {3, 19}, {5, 111}, {33, 256}, {70, 300}}) {
+    const std::int64_t rows = size.rows, width = size.width;
     const std::int64_t elements = rows * width, blocks = (elements + kNf4Block - 1) / kNf4Block;
     Buffer<std::uint8_t> codes(any_bytes<std::uint8_t>(elements, 1)), absmax_codes(any_bytes<std::uint8_t>(blocks, 2));
     Buffer<float> absmax(normals(std::max(blocks, rows), 3)), map(normals(256, 4)), offset(normals(1, 5));

@@ -130,7 +130,7 @@ TEST(PackedMatrix, WhileItIsReadThereIsOneDenseTensor) {
     "num_hidden_layers":6,"num_attention_heads":4,"num_key_value_heads":4,"max_position_embeddings":64,
     "rms_norm_eps":1e-5,"rope_theta":10000.0,"hidden_act":"silu","tie_word_embeddings":true})"));
   std::vector<std::pair<std::string, at::Tensor>> tensors;
-  const auto add = [&](const std::string& name, std::vector<std::int64_t> shape) {
+  const auto add = [&](const std::string& name, const std::vector<std::int64_t>& shape) {
     tensors.emplace_back("model." + name + ".weight", at::full(shape, 0.5, at::kBFloat16));
   };
   add("embed_tokens", {vocabulary, width});
