@@ -9,5 +9,5 @@ ninja -C build-tsan "${tests[@]/#/test_}" test_study_state
 export TSAN_OPTIONS="halt_on_error=1 second_deadlock_stack=1${TSAN_OPTIONS:+ $TSAN_OPTIONS}"
 # -R: it does not know where addresses lie that are drawn at random.
 setarch -R tests/ctest.sh build-tsan -R "^($(IFS='|'; echo "${tests[*]}"))\$"
-# Of the states that are saved and gone on with two with two lanes; all of them take half an hour here.
+# Of the states that are saved and gone on with two with two lanes; all of them take minutes.
 setarch -R build-tsan/test_study_state --gtest_brief=1 --gtest_filter='*random_pbt_2_1:*random_asha_promotion_2_1'

@@ -211,11 +211,12 @@ TEST_F(Pieces, OfMarkedText) {
   for (const std::string mark : {"---", "\n\n", "<sep>"}) {
     const std::string content = any_of({"a"}) + [&] {
       std::string text;
-      while (text.size() < 1'500'000) text += any_of({"-", "--", "\r\n", "\n", "<", "sep>", "w", mark});
+      while (text.size() < 1'500'000) text += any_of({"-", "--", "\r\n", "\n", "\r", "<", "sep>", "w", mark});
       return text;
     }();
     std::string text = content;  // as one text
-    for (std::size_t at = 0; (at = text.find('\r', at)) != std::string::npos;) text.erase(at, 1);
+    for (std::size_t at = 0; (at = text.find('\r', at)) != std::string::npos;)
+      text.replace(at, text.compare(at, 2, "\r\n") == 0 ? 2 : 1, "\n");
     Lines expected;
     for (std::size_t begin = 0, line = 1; begin < text.size();) {
       const std::size_t end = std::min(text.find(mark, begin), text.size());
@@ -235,6 +236,20 @@ TEST_F(Pieces, OfMarkedText) {
     }
     EXPECT_TRUE(read(".txt", content, mark) == expected) << ::testing::PrintToString(mark);
   }
+}
+
+// Pieces have a length that is a power of two, so each ends with a CR.
+TEST_F(Pieces, EndWithHalfALineEnd) {
+  std::string content, expected = "a";
+  for (int i = 0; i < 300'000; ++i) content += "a\r";
+  for (int i = 1; i < 300'000; ++i) expected += "\na";
+  EXPECT_TRUE(read(".txt", content, "---") == Lines{record(1, {{"text", expected}})});
+  EXPECT_EQ(read(".txt", content).size(), 300'000u);
+  std::string rows;
+  for (int i = 0; i < 150'000; ++i) rows += "ab\r\n";
+  EXPECT_EQ(read(".txt", rows).size(), 150'000u);
+  EXPECT_EQ(read(".csv", rows).size(), 149'999u);
+  EXPECT_EQ(read(".tsv", "x" + rows).size(), 149'999u);
 }
 
 }  // namespace
