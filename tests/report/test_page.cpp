@@ -197,6 +197,14 @@ TEST(Page, ASingleEvaluationIsSeen) {
 }
 
 // A trial at the good end must stay inside the plot, whichever end that is.
+TEST(Plots, ASingleValueStandsInTheMiddle) {
+  for (const double value : {0.625, 5.0, -3.0, 0.0}) {
+    for (const Direction direction : {Direction::minimize, Direction::maximize})
+      EXPECT_NEAR(html::fit_metric({value, value, value}, direction).at(value), 500, 1) << value;
+    EXPECT_NEAR(html::Scale(value, value).at(value), 500, 1) << value;
+  }
+}
+
 TEST(Page, TheBestPointIsNotClipped) {
   for (const Direction direction : {Direction::minimize, Direction::maximize}) {
     const double sign = direction == Direction::minimize ? 1 : -1;

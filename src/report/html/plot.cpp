@@ -110,8 +110,9 @@ Scale fit_metric(std::vector<double> values, Direction direction) {
   double low = values[low_is_bad ? tenth : 0], high = values[last - (low_is_bad ? 0 : tenth)];
   if (!(high > low)) {  // nearly all are equal
     low = values.front();
-    high = std::max(values.back(), low + 1e-9 + std::fabs(low) * 1e-3);
+    high = values.back();
   }
+  if (!(high > low)) return {low, low};
   if (low > 0 && high > kLogFrom * low) return {low / 1.1, high * 1.1, true};
   const double margin = 0.05 * (high - low);
   return {low - margin, high + margin};

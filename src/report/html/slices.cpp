@@ -50,20 +50,6 @@ std::vector<Scale::Tick> ticks_of_choices(const ParameterFacts& parameter) {
   return ticks;
 }
 
-// Whether the best of the compared trials lies at an end of the range: then better ones may lie beyond.
-std::string edge(const Slice& slice) {
-  if (!slice.parameter.choices.empty() || slice.compared.size() < 5) return "";
-  const Compared* best = nullptr;
-  const auto minimized = [&](const Compared& trial) { return to_minimized(trial.metric, slice.study.direction); };
-  for (const Compared& trial : slice.compared) {
-    if (position(slice, trial) && (best == nullptr || minimized(trial) < minimized(*best))) best = &trial;
-  }
-  if (best == nullptr) return "";
-  const double at = Scale(slice.parameter.low, slice.parameter.high, slice.parameter.log).at(*position(slice, *best));
-  if (at > 30 && at < 970) return "";
-  return fmt::format(" The best lies at the {} end of the range: try a wider one.", at > 500 ? "upper" : "lower");
-}
-
 std::string picture(const Slice& slice) {
   const ParameterFacts& parameter = slice.parameter;
   const bool chosen = !parameter.choices.empty();
@@ -85,7 +71,7 @@ std::string picture(const Slice& slice) {
     (best ? winner : plot.marks) += mark;
   }
   plot.marks += winner;
-  plot.caption = "<b>" + escape(parameter.name) + "</b>" + (parameter.log ? " (log)" : "") + edge(slice);
+  plot.caption = "<b>" + escape(parameter.name) + "</b>" + (parameter.log ? " (log)" : "");
   return draw(plot);
 }
 
