@@ -196,7 +196,6 @@ TEST(Page, ASingleEvaluationIsSeen) {
   EXPECT_NE(page.find("h.1\""), std::string::npos) << "a line of one point would not be seen";
 }
 
-// A trial at the good end must stay inside the plot, whichever end that is.
 TEST(Plots, ASingleValueStandsInTheMiddle) {
   for (const double value : {0.625, 5.0, -3.0, 0.0}) {
     for (const Direction direction : {Direction::minimize, Direction::maximize})
@@ -205,6 +204,7 @@ TEST(Plots, ASingleValueStandsInTheMiddle) {
   }
 }
 
+// A trial at the good end must stay inside the plot, whichever end that is.
 TEST(Page, TheBestPointIsNotClipped) {
   for (const Direction direction : {Direction::minimize, Direction::maximize}) {
     const double sign = direction == Direction::minimize ? 1 : -1;
