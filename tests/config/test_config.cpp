@@ -103,6 +103,24 @@ TEST(Config, SettingsWinOverTheFileAndTheLaterOverTheEarlier) {
   EXPECT_FALSE(config.is_given("train.learning_rate"));
 }
 
+// A key that is searched only where the other has another value is not in its way.
+TEST(Config, WhatDoesNotGoTogetherMayBeSearchedInTurns) {
+  const auto problem = [](const std::string& when, const std::string& first = "[true, false]") {
+    try {
+      validate(load("search:\n  train.lora.dora: {choices: " + first +
+                    "}\n  train.lora.init: {choices: [default, pissa]" + when + "}\n"));
+    } catch (const Error& error) {
+      return std::string(error.what());
+    }
+    return std::string();
+  };
+  EXPECT_HOLDS(problem(""), "train.lora.dora and train.lora.init: pissa do not go together");
+  EXPECT_HOLDS(problem(", when: {train.lora.dora: [true]}"), "do not go together");
+  EXPECT_HOLDS(problem(", when: {train.lora.dora: [true, false]}"), "do not go together");
+  EXPECT_EQ(problem(", when: {train.lora.dora: [false]}"), "");
+  EXPECT_EQ(problem("", "[false]"), "");
+}
+
 TEST(Config, ARateThatIsNotGivenIsTheUsualOne) {
   EXPECT_EQ(load("train: {method: full}\n").train.learning_rate, 3e-5);
   EXPECT_EQ(load("train: {objective: dpo}\n").train.learning_rate, 3e-5);
