@@ -148,6 +148,7 @@ TEST(PackedMatrix, WhileItIsReadThereIsOneDenseTensor) {
     const Counting counting;
     const BaseModel model = load_checkpoint(folder, at::kFloat, kKinds.at(kind));
     EXPECT_GT(model.packed.size(), 0u);
+    EXPECT_LT(counting.bytes->now, base_bytes(model.options, kKinds.at(kind), 4) + (std::int64_t{1} << 20)) << kind;
     const std::int64_t largest = width * mlp_width, dense = layers * (3 * largest + 4 * width * width) * 2;
     EXPECT_LT(counting.bytes->most - counting.bytes->now, largest * (2 + 4) + (std::int64_t{8} << 20)) << kind;
     EXPECT_LT(counting.bytes->most - counting.bytes->now, dense / 3) << kind << ": the bound tells something";
