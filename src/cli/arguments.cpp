@@ -53,6 +53,8 @@ std::vector<std::string> split_all(const std::vector<std::string>& lists) {
 void take(Arguments& arguments, const Given& given) {
   const Flag& flag = given.flag;
   const bool list = flag.takes == Flag::Takes::many || flag.takes == Flag::Takes::many_commas;
+  for (const std::string& text : given.texts)
+    if (text.empty()) throw bad_input("", flag.name + " is given, and empty");
   if (flag.keys.empty()) {
     const std::string text = given.on ? "on" : given.texts.empty() ? flag.standard : given.texts.back();
     arguments.options[flag.name] = text;
@@ -60,7 +62,7 @@ void take(Arguments& arguments, const Given& given) {
     for (const auto& key : flag.keys)
       arguments.sources.lists.emplace_back(
           key, flag.takes == Flag::Takes::many_commas ? split_all(given.texts) : given.texts);
-  } else if (!given.texts.empty() && !given.texts.back().empty()) {
+  } else if (!given.texts.empty()) {
     for (const auto& key : flag.keys) arguments.sources.settings.emplace_back(key, given.texts.back());
   }
 }
