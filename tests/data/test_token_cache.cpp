@@ -215,12 +215,12 @@ TEST(TokenCache, AFolderThatTakesNothingIsSaid) {
 
 // The file may grow to so many bytes, as on a disk that is full then; blocks are smaller.
 TEST(TokenCache, AFullDiskIsSaid) {
-  Cached of(40'000);
+  Cached of(12'000);
   const std::string plain = of.plain();
   const auto before = std::signal(SIGXFSZ, SIG_IGN);
   rlimit limit{}, small{};
   getrlimit(RLIMIT_FSIZE, &limit);
-  for (const rlim_t bytes : {0, 1'000, 1'000'000, 2'000'000}) {
+  for (const rlim_t bytes : {0, 1'000, 300'000, 800'000}) {
     small = {bytes, limit.rlim_max};
     setrlimit(RLIMIT_FSIZE, &small);
     const std::string read = all_of(of.load());
@@ -235,7 +235,7 @@ TEST(TokenCache, AFullDiskIsSaid) {
 }
 
 TEST(TokenCache, AKilledRunLeavesNothingForLong) {
-  Cached of(40'000);
+  Cached of(12'000);
   const std::string plain = of.plain();
   if (const pid_t child = fork(); child == 0) {
     of.progress = [](const LoadProgress&) { raise(SIGKILL); };
