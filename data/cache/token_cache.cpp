@@ -65,7 +65,8 @@ TokenCache::TokenCache(const CacheOptions* cache, const std::vector<std::string>
       say_(std::move(say)) {}
 
 void TokenCache::say(const std::string& line) const {
-  if (say_) say_("tokens of " + join(files_, ", ") + " " + line);
+  const std::string more = files_.size() == 1 ? "" : " and " + std::to_string(files_.size() - 1) + " more";
+  if (say_) say_("tokens of " + files_.front() + more + " " + line);
 }
 
 void TokenCache::say_not_kept(const std::string& why) const {

@@ -96,6 +96,8 @@ Weights weights_to_read(const RunConfig& config) {
 void show_gaps(std::ostream& out, const Session& session) {
   const std::string& model = session.config.model.path;
   if (!session.model.sizes_only) return;
+  if (session.config.train.epochs && !session.has_data())
+    out << "train.epochs tells no steps without data: " << session.config.train.steps << " are assumed\n";
   if (!has_weights(model))
     out << model
         << " has no weights: memory follows from its config.json, and nothing is measured, so no time is said\n";

@@ -152,6 +152,9 @@ TEST(CheckSizes, SaysWhatItCouldNotCheck) {
   EXPECT_EQ(check.code, 0) << check.text;
   for (const char* line : {"has no weights", "has no tokenizer", "not known without weights", "LoRA over nf4"})
     EXPECT_NE(check.text.find(line), std::string::npos) << line << "\n" << check.text;
+  EXPECT_NE(
+      run("check --model '" + fixture.path("sizes") + "' --set train.epochs=3").text.find("train.epochs tells no"),
+      std::string::npos);
   EXPECT_EQ(run("tune" + common + " --out '" + fixture.path("out") + "'").code, 2);
   EXPECT_FALSE(fs::exists(fixture.path("out")));
 }

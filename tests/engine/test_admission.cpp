@@ -154,12 +154,17 @@ TEST(Admission, ASessionKeepsAsManyTrialsAsItsDevicesHold) {
   }
 }
 
-// A base of which only sizes are known is still to come, in whatever form; one that is there is exchanged.
-TEST(Admission, ABaseInAnotherForm) {
+Session session_without_data() {
   Session session;
   session.model.checkpoint.options = tiny_options();
   session.model.checkpoint.dtype = at::kFloat;
   session.model.devices = {at::kCPU};
+  return session;
+}
+
+// A base of which only sizes are known is still to come, in whatever form; one that is there is exchanged.
+TEST(Admission, ABaseInAnotherForm) {
+  Session session = session_without_data();
   session.tokens_per_pass = 2048;
   const MemoryCase own = case_of(session);
   MemoryCase half = own;
@@ -180,10 +185,7 @@ TEST(Admission, ABaseInAnotherForm) {
 
 // An example is never cut, whatever fits into a pass.
 TEST(Admission, APassHoldsTheLongestExample) {
-  Session session;
-  session.model.checkpoint.options = tiny_options();
-  session.model.checkpoint.dtype = at::kFloat;
-  session.model.devices = {at::kCPU};
+  Session session = session_without_data();
   session.tokens_per_pass = 512;
   session.config.data.max_length = 512;
   const auto activations = [&] { return session_memory(session, 1, at::kCPU).activations; };
