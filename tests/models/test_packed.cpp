@@ -1,20 +1,17 @@
 // Quantised matrices beside bitsandbytes' own (tests/golden/quantize.py), and checkpoints that are quantised while they
 // are read.
 #include <ATen/ATen.h>
-#include <c10/core/CPUAllocator.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
 
-#include <algorithm>
-#include <atomic>
 #include <filesystem>
 #include <map>
-#include <memory>
 
 #include "core/files.h"
 #include "models/checkpoint.h"
 #include "models/model_files.h"
 #include "models/safetensors.h"
+#include "support/counting_allocator.h"
 #include "support/goldens.h"
 
 namespace finetune::testing {
@@ -88,37 +85,6 @@ TEST_P(Packed, ACheckpointsProjectionsAreQuantisedWhileItIsRead) {
   }
 }
 
-// Counts the bytes that LibTorch holds on the processor.
-class Counting : public at::Allocator {
- public:
-  struct Bytes {
-    std::atomic<std::int64_t> now = 0, most = 0;
-  };
-  Counting() : real_(*c10::GetAllocator(at::kCPU)) { c10::SetAllocator(at::kCPU, this, 10); }
-  ~Counting() override { c10::SetAllocator(at::kCPU, &real_, 10); }
-  at::DataPtr allocate(std::size_t size) override {
-    const auto held = new Held{real_.allocate(size), static_cast<std::int64_t>(size), bytes};
-    bytes->now += held->size;
-    bytes->most = std::max<std::int64_t>(bytes->most, bytes->now);
-    return {held->data.get(), held, &release, at::kCPU};
-  }
-  at::DeleterFnPtr raw_deleter() const override { return nullptr; }
-  void copy_data(void* to, const void* from, std::size_t size) const override { real_.copy_data(to, from, size); }
-  const std::shared_ptr<Bytes> bytes = std::make_shared<Bytes>();  // constants outlive the allocator
-
- private:
-  struct Held {
-    at::DataPtr data;
-    std::int64_t size;
-    std::shared_ptr<Bytes> bytes;
-  };
-  static void release(void* context) {
-    const std::unique_ptr<Held> held(static_cast<Held*>(context));
-    held->bytes->now -= held->size;
-  }
-  at::Allocator& real_;
-};
-
 // The result and one tensor, in the file's dtype and in fp32, with what the quantiser works in: 1 << 20 elements.
 TEST(PackedMatrix, WhileItIsReadThereIsOneDenseTensor) {
   const fs::path folder = fs::temp_directory_path() / ("finetune_packed_" + std::to_string(getpid()));
@@ -145,13 +111,16 @@ TEST(PackedMatrix, WhileItIsReadThereIsOneDenseTensor) {
   write_safetensors(folder / "model.safetensors", tensors);
   tensors.clear();
   for (const char* kind : {"nf4", "int8"}) {
-    const Counting counting;
+    const CountingAllocator counting;
     const BaseModel model = load_checkpoint(folder, at::kFloat, kKinds.at(kind));
     EXPECT_GT(model.packed.size(), 0u);
-    EXPECT_LT(counting.bytes->now, base_bytes(model.options, kKinds.at(kind), 4) + (std::int64_t{1} << 20)) << kind;
+    EXPECT_LT(static_cast<std::int64_t>(counting.bytes->used),
+              base_bytes(model.options, kKinds.at(kind), 4) + (std::int64_t{1} << 20))
+        << kind;
+    const auto beside = static_cast<std::int64_t>(counting.bytes->peak - counting.bytes->used);
     const std::int64_t largest = width * mlp_width, dense = layers * (3 * largest + 4 * width * width) * 2;
-    EXPECT_LT(counting.bytes->most - counting.bytes->now, largest * (2 + 4) + (std::int64_t{8} << 20)) << kind;
-    EXPECT_LT(counting.bytes->most - counting.bytes->now, dense / 3) << kind << ": the bound tells something";
+    EXPECT_LT(beside, largest * (2 + 4) + (std::int64_t{8} << 20)) << kind;
+    EXPECT_LT(beside, dense / 3) << kind << ": the bound tells something";
   }
   fs::remove_all(folder);
 }
