@@ -45,12 +45,12 @@ const Library& library() {
 }  // namespace
 
 const char* graphs_problem(at::Device device) {
-  if (device.is_cpu() || library().make != nullptr) return nullptr;
+  if (!device.is_cuda() || library().make != nullptr) return nullptr;
   return library().problem.c_str();
 }
 
 std::unique_ptr<Graph> make_graph(at::Device device) {
-  if (device.is_cpu()) return std::make_unique<Again>();
+  if (!device.is_cuda()) return std::make_unique<Again>();
   if (const char* problem = graphs_problem(device)) throw failed("CUDA graphs", problem);
   return std::unique_ptr<Graph>(library().make(device.index()));
 }

@@ -20,12 +20,12 @@ struct Row {
   Source automatic, composition, written;
 };
 
-// On CUDA, in fp32 and bf16. A row's first entry changes when its kernel has been timed on a device and is the faster
+// On a GPU, in fp32 and bf16. A row's first entry changes when its kernel has been timed on a device and is the faster
 // one. Two are not a question of timing: flash attention is ATen's own, and its composition holds whole matrices of
 // scores; the composition of dropout makes its masks on the host.
 using enum Operation;
 constexpr auto kNone = Source::composite;
-constexpr Row kCuda[] = {
+constexpr Row kGpu[] = {
     {rmsnorm, kNone, kNone, Source::kernel},
     {rotary_embedding, kNone, kNone, Source::kernel},
     {attention, Source::flash, Source::flash, Source::flash},
@@ -40,9 +40,11 @@ constexpr Row kCuda[] = {
 
 thread_local KernelChoice thread_choice = KernelChoice::automatic;
 
-// Asked once for all devices: the driver is not to be asked in every operation.
+// Asked once for all devices: the driver is not to be asked in every operation. Of a device of another kind, which only
+// tests have, the kernels alone are asked.
 DeviceTraits traits_of(at::Device device) {
-  if (!device.is_cuda()) return {};
+  if (device.is_cpu()) return {};
+  if (!device.is_cuda()) return {.kernels = kernels::cuda::available(device.index()).ok()};
   static const std::vector<DeviceTraits> kAll = [] {
     std::vector<DeviceTraits> all;
     const int count = at::detail::getCUDAHooks().deviceCount();
@@ -62,13 +64,13 @@ const Backend& backend(Source source, at::DeviceType device, const DeviceTraits&
   return source == Source::kernel && traits.kernels ? cuda_backend() : composite_backend();
 }
 
-// The composition where there is nothing else: in fp64, on other devices, in bf16 on a CPU.
+// The composition where there is nothing else: in fp64, and in bf16 on a CPU.
 Source source_of(Operation operation, at::DeviceType device, at::ScalarType dtype, KernelChoice choice) {
   const bool composed = choice == KernelChoice::composition;
   if (device == at::kCPU) return composed || dtype != at::kFloat ? kNone : Source::kernel;
   const bool wide = dtype == at::kFloat;
-  if (device != at::kCUDA || (!wide && dtype != at::kBFloat16) || (wide && operation == attention)) return kNone;
-  const Row& row = *std::ranges::find(kCuda, operation, &Row::operation);
+  if ((!wide && dtype != at::kBFloat16) || (wide && operation == attention)) return kNone;
+  const Row& row = *std::ranges::find(kGpu, operation, &Row::operation);
   if (choice == KernelChoice::automatic) return row.automatic;
   return composed ? row.composition : row.written;
 }
@@ -87,7 +89,7 @@ bool has_kernels(at::DeviceType device, at::ScalarType dtype) {
 }
 
 const char* kernels_problem(at::Device device, at::ScalarType dtype) {
-  if (device.is_cuda()) return kernels::cuda::available(device.index()).problem;
+  if (!device.is_cpu()) return kernels::cuda::available(device.index()).problem;
   return has_kernels(device.type(), dtype) ? nullptr : "the kernels for a CPU are float32 only";
 }
 

@@ -81,6 +81,7 @@ void PackArena::fill(const PackData& data) {
   pack_.own_embeddings = data.own_embeddings;
   pack_.own_heads = data.own_heads;
   pack_.groups.list = std::move(groups.list);
+  pack_.groups.dropout = groups.dropout;
   if (fixed_) return;
   pack_.groups.projections = groups.projections;
   pack_.groups.tiles = groups.tiles;
