@@ -56,6 +56,8 @@ void embed_backward(const DecoderBase& base, const Pack& pack, const Trainables&
 // All blocks; returns the last residual stream.
 at::Tensor forward(const DecoderBase& base, const Pack& pack, const Trainables& trainables, DecoderWorkspace& workspace,
                    bool keep) {
+  const bool ring = uses_ring(base, pack);
+  if (ring) workspace.ring().begin();
   at::Tensor x_TD = residual(base, pack, workspace, 0, keep);
   embed(base, pack, trainables.bank, x_TD);
   add_noise(base, pack, false, x_TD);
@@ -63,7 +65,9 @@ at::Tensor forward(const DecoderBase& base, const Pack& pack, const Trainables& 
   add_noise(base, pack, true, x_TD);
   for (std::int64_t layer = 0; layer < base.options.layers; ++layer) {
     at::Tensor y_TD = residual(base, pack, workspace, layer + 1, keep);
-    block_forward({base, pack, trainables, workspace, layer, keep}, x_TD, y_TD);
+    const BlockContext context{base, pack, trainables, workspace, layer, keep};
+    if (ring) take_weights(context, layer + 1 < base.options.layers ? std::optional(layer + 1) : std::nullopt);
+    block_forward(context, x_TD, y_TD);
     x_TD = y_TD;
   }
   return x_TD;
@@ -111,11 +115,12 @@ PackLosses train_pack(const DecoderBase& base, const Pack& pack, const Trainable
   const at::Tensor x_TD = forward(base, pack, trainables, workspace, true);
   at::Tensor dx_TD = workspace.get(kGradient, 0, pack.tokens, base.options.width, x_TD.scalar_type(), x_TD.device());
   const PackLosses losses = head_losses_backward(base, pack, x_TD, objective, trainables, workspace, dx_TD);
-  const bool embeddings = trainables.full != nullptr || !pack.own_embeddings.empty();
+  const bool embeddings = trainables.full != nullptr || !pack.own_embeddings.empty(), ring = uses_ring(base, pack);
   for (std::int64_t layer = base.options.layers - 1; layer >= 0; --layer) {
     // Adapters sit in every layer, so the first block is the lowest one: below it are only embeddings.
-    block_backward({base, pack, trainables, workspace, layer, true}, residual(base, pack, workspace, layer, true),
-                   dx_TD, embeddings || layer > 0);
+    const BlockContext context{base, pack, trainables, workspace, layer, true};
+    if (ring) take_weights(context, layer > 0 ? std::optional(layer - 1) : std::nullopt);
+    block_backward(context, residual(base, pack, workspace, layer, true), dx_TD, embeddings || layer > 0);
   }
   if (embeddings) embed_backward(base, pack, trainables, dx_TD);
   return losses;

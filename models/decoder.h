@@ -16,6 +16,7 @@
 #include "models/objective.h"
 #include "models/own_rows.h"
 #include "models/sequence_rows.h"
+#include "models/weight_ring.h"
 #include "models/weights.h"
 
 namespace finetune {
@@ -72,10 +73,13 @@ class DecoderWorkspace {
   std::int64_t bytes() const;
   /// Grows with every allocation: while it stays, tensors that get() gave stay where they are.
   std::int64_t generation() const { return generation_; }
+  /// Of a quantised base on a device with streams.
+  WeightRing& ring() { return ring_; }
 
  private:
   std::int64_t generation_ = 0;
   std::vector<std::vector<at::Tensor>> buffers_;  // [name][layer]
+  WeightRing ring_;
 };
 
 /// Forward only, nothing kept: losses of every loss row.

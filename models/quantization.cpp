@@ -43,6 +43,12 @@ std::int64_t largest_stack(const DecoderOptions& model) {
   return most;
 }
 
+std::int64_t layer_projections(const DecoderOptions& model) {
+  std::int64_t elements = 0;
+  for (const Stack stack : kStacks) elements += weight_rows(model, 0, stack).elements();
+  return elements;
+}
+
 std::string quantization_name(const Quantization& quantization) {
   if (!quantization.code) return "";
   if (*quantization.code == kernels::Code::int8) return "int8";

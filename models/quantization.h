@@ -26,6 +26,8 @@ std::int64_t base_bytes(const DecoderOptions& model, const Quantization& quantiz
 
 /// Elements of the largest matrix that projections with one input make.
 std::int64_t largest_stack(const DecoderOptions& model);
+/// Elements of all projections of a layer.
+std::int64_t layer_projections(const DecoderOptions& model);
 
 /// "nf4", "nf4 (doubly quantised)" or "int8"; "" without any.
 std::string quantization_name(const Quantization& quantization);

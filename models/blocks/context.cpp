@@ -36,15 +36,38 @@ bool some_have_magnitudes(const BlockContext& c) {
   return std::ranges::any_of(c.pack.groups.list, [](const ops::AdapterGroup& group) { return group.magnitudes; });
 }
 
-// The numbers have room in one buffer of the pass, for all projections in turn; row by row none is needed.
+bool by_row(const Pack& pack) {
+  return pack.cached != nullptr && pack.cached->by_row;
+}
+
+at::Tensor dense_buffer(const BlockContext& c, Stack stack, std::int64_t place, std::int64_t rows,
+                        std::int64_t columns) {
+  return c.workspace.get(kDense + static_cast<int>(stack), place, rows, columns, c.dtype(), c.base.embed_VD.device());
+}
+
+// Row by row the numbers need no room. On the processor one buffer serves all projections in turn.
 void set_packed(const BlockContext& c, Stack stack, Linear& linear) {
+  if (uses_ring(c.base, c.pack)) {
+    linear.weight_OI = c.workspace.ring().weight(stack);
+    return;
+  }
   linear.packed = &packed_stack(c.base.packed[static_cast<std::size_t>(c.layer)], stack);
-  if (linear.by_row) return;
-  linear.weight_OI =
-      c.workspace.get(kDense, 0, linear.outputs(), linear.packed->front().columns, c.dtype(), c.base.embed_VD.device());
+  if (!linear.by_row)
+    linear.weight_OI = dense_buffer(c, Stack::qkv, 0, linear.outputs(), linear.packed->front().columns);
 }
 
 }  // namespace
+
+bool uses_ring(const DecoderBase& base, const Pack& pack) {
+  return !base.packed.empty() && !base.embed_VD.is_cpu() && !by_row(pack);
+}
+
+void take_weights(const BlockContext& c, std::optional<std::int64_t> next) {
+  c.workspace.ring().take(c.base.packed, c.layer, next,
+                          [&c](Stack stack, int place, std::int64_t rows, std::int64_t columns) {
+                            return dense_buffer(c, stack, place, rows, columns);
+                          });
+}
 
 Linear projections(const BlockContext& c, Stack stack) {
   const std::span<const Projection> modules = modules_of(c.options(), stack);
@@ -57,7 +80,7 @@ Linear projections(const BlockContext& c, Stack stack) {
                 .dweight_OI = dweight,
                 .dbias_O = dbias,
                 .groups = &c.pack.groups,
-                .by_row = c.pack.cached != nullptr && c.pack.cached->by_row};
+                .by_row = by_row(c.pack)};
   if (!c.base.packed.empty()) set_packed(c, stack, linear);
   for (const Projection p : modules) {
     if (is_adapted(c, p)) linear.adapters.push_back(place_of(c, p));

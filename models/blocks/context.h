@@ -7,6 +7,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <optional>
 
 #include "models/blocks/linear.h"
 #include "models/decoder.h"
@@ -47,8 +48,8 @@ enum BlockBuffer : int {
   kDK,
   kZ,  // these only with magnitudes: a name for each stack
   kDZ = kZ + static_cast<int>(kStacks.size()),
-  kDense,  // numbers of quantised weights
-  kBlockBuffers
+  kDense = kDZ + static_cast<int>(kStacks.size()),  // numbers of quantised weights, a name for each stack
+  kBlockBuffers = kDense + static_cast<int>(kStacks.size())
 };
 static_assert(kBlockBuffers <= kFirstHeadBuffer);
 
@@ -90,6 +91,11 @@ struct BlockContext {
     return workspace.get(name, 0, pack.tokens, columns, dtype(), base.embed_VD.device());
   }
 };
+
+/// Whether a pass computes with the numbers in the workspace's ring.
+bool uses_ring(const DecoderBase& base, const Pack& pack);
+/// In such a pass, before a layer's blocks are built: its numbers are there, and those of `next` begun.
+void take_weights(const BlockContext& context, std::optional<std::int64_t> next);
 
 /// Projections that share an input: weights, gradients and the adapters of the pack's trials.
 Linear projections(const BlockContext& context, Stack stack);

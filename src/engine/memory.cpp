@@ -83,6 +83,13 @@ static std::int64_t composition_bytes(const DecoderOptions& m, const MemoryPlan&
   return 4 * std::max({9 * t * m.mlp_width, 3 * t * m.heads * m.head_dim, 4 * scores, 4 * logits, 8 * slice, head});
 }
 
+// Numbers of quantised weights: on the processor of a stack at a time, on a GPU of two layers (models/weight_ring.h),
+// and what composing those of a stack takes, codes and products in fp32.
+static std::int64_t number_bytes(const DecoderOptions& m, const MemoryPlan& plan) {
+  if (!plan.composed) return largest_stack(m) * plan.element_bytes;
+  return 2 * layer_projections(m) * plan.element_bytes + 12 * largest_stack(m);
+}
+
 MemoryEstimate estimate_memory(const DecoderOptions& m, const MemoryPlan& plan) {
   MemoryEstimate estimate;
   estimate.base = loaded_bytes(m, plan.quantization, plan.element_bytes);
@@ -99,9 +106,7 @@ MemoryEstimate estimate_memory(const DecoderOptions& m, const MemoryPlan& plan) 
   const std::int64_t logits = std::min(chunk, plan.loss_rows_per_pass) * m.vocab_size;
   estimate.activations = plan.tokens_per_pass * activation_bytes_per_token(m, plan) +
                          plan.loss_rows_per_pass * 3 * m.width * plan.element_bytes + logits * plan.element_bytes;
-  // Numbers of quantised weights, and where they are composed codes and products in fp32.
-  if (plan.quantization.code)
-    estimate.activations += largest_stack(m) * (plan.element_bytes + (plan.composed ? 12 : 0));
+  if (plan.quantization.code) estimate.activations += number_bytes(m, plan);
   if (plan.saved.lm_head && plan.element_bytes != 4)  // a copy in the activations' type
     estimate.activations += m.vocab_size * m.width * plan.element_bytes;
   if (plan.composed) estimate.activations += composition_bytes(m, plan, logits, parameters);

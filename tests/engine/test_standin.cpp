@@ -19,12 +19,34 @@ constexpr std::int64_t kSteps = 2;
 
 DecoderBase on(const DecoderBase& base, at::Device device) {
   DecoderBase moved = base;
-  for_each_tensor(moved.options, moved, [&](const TensorRows&, at::Tensor& tensor) { tensor = tensor.to(device); });
+  for_each_tensor(moved.options, moved, [&](const TensorRows&, at::Tensor& tensor) {
+    if (tensor.defined()) tensor = tensor.to(device);
+  });
   if (moved.options.tied_head) moved.head_VD = moved.embed_VD;
   for (at::Tensor* table : {&moved.cos_PK, &moved.sin_PK, &moved.local_cos_PK, &moved.local_sin_PK}) {
     if (table->defined()) *table = table->to(device);
   }
+  for (PackedBlock& block : moved.packed) {
+    for (PackedStack& stack : block) {
+      for (ops::PackedMatrix& matrix : stack) matrix = to_device(matrix, device);
+    }
+  }
   return moved;
+}
+
+DecoderBase quantized(DecoderBase base, kernels::Code code) {
+  for (BlockTensors<at::Tensor>& block : base.blocks) {
+    PackedBlock& packed = base.packed.emplace_back();
+    for (const Stack stack : kStacks) {
+      at::Tensor& weight = std::get<0>(stacked_tensors(block, stack));
+      for (const Projection p : modules_of(base.options, stack)) {
+        const auto [first, count] = stacked_rows(base.options, p);
+        packed_stack(packed, stack).push_back(quantize(weight.narrow(0, first, count), {.code = code}, ""));
+      }
+      weight = at::Tensor();
+    }
+  }
+  return base;
 }
 
 TrainConfig config(std::size_t i) {
@@ -110,6 +132,37 @@ TEST_F(OnStandins, StepsAreThoseOfTheProcessorAndNothingWaitsInOne) {
       EXPECT_EQ(waits_, Waits());
     }
   }
+}
+
+// The numbers of a layer are written on a stream of their own while the one before it is computed with.
+TEST_F(OnStandins, AQuantisedBaseIsDequantisedAheadOfItsLayers) {
+  using enum ops::KernelChoice;
+  for (const kernels::Code code : {kernels::Code::nf4, kernels::Code::int8}) {
+    const DecoderBase base = quantized(base_, code), moved = on(base, standin::device(0));
+    const Curves expected = train(base, {.kernels = composition});
+    for (const bool graphs : {false, true}) {
+      expect_near(train(moved, {.ahead = graphs, .graphs = graphs}), expected, 1e-5);
+      EXPECT_EQ(waits_, Waits());
+    }
+  }
+}
+
+// A captured pass is replayed after others, so it has to contain all that it needs.
+TEST_F(OnStandins, APassFindsNothingInTheRing) {
+  const DecoderBase base = on(quantized(base_, kernels::Code::nf4), standin::device(0));
+  DecoderWorkspace workspace;
+  const auto operations = [&](std::int64_t layer) {
+    standin::clear();
+    workspace.ring().take(base.packed, layer, std::nullopt, [](Stack, int, std::int64_t rows, std::int64_t columns) {
+      return at::empty({rows, columns}, at::TensorOptions().device(standin::device(0)));
+    });
+    return standin::counts().operations;
+  };
+  workspace.ring().begin();
+  EXPECT_GT(operations(1), 0);
+  EXPECT_EQ(operations(1), 0) << "the backward pass begins where the forward pass ended";
+  workspace.ring().begin();
+  EXPECT_GT(operations(1), 0);
 }
 
 // It waits for each of its figures, once, however many passes there are.
