@@ -25,7 +25,7 @@ class FullStore : public ParameterStore {
 
   std::int64_t slots() const override { return params_.size(0); }
   void initialize(std::int64_t slot, const TrainConfig&) override {
-    set_optimizer_steps(slot, 0);
+    steps_S_.select(0, slot).zero_();
     std::int64_t offset = 0;
     for_each_tensor(base_.options, base_, [&](const TensorRows&, const at::Tensor& tensor) {
       next_of(params_, slot, tensor, offset).copy_(tensor);

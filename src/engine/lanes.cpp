@@ -40,7 +40,7 @@ static std::shared_ptr<const ReferenceModel> reference_on(const Session& session
 }
 
 std::unique_ptr<PackedTrainer> make_trainer(const Session& session, ParameterStore& store, const Examples& train,
-                                            const Examples& valid, std::shared_ptr<MemoryTurns> turns,
+                                            const Examples& valid, SharedMemory memory,
                                             std::vector<std::int64_t> parts) {
   const at::Device device = store.params_SP().device();
   const Objective& objective = objective_named(to_text(session.config.train.objective));
@@ -57,22 +57,23 @@ std::unique_ptr<PackedTrainer> make_trainer(const Session& session, ParameterSto
                      .kernels = session.model.kernels,
                      .parts = std::move(parts),
                      .threads = session.threads,
-                     .turns = std::move(turns),
+                     .memory = std::move(memory),
                      .interrupted = session.interrupted,
                      .say = session.say});
 }
 
 std::vector<LaneParts> make_lanes(const Session& session, std::int64_t slots) {
   std::vector<LaneParts> lanes;
-  std::map<std::string, std::shared_ptr<MemoryTurns>> turns;  // of each device
+  std::map<std::string, SharedMemory> memories;  // of each device
   const auto count = static_cast<std::int64_t>(session.model.devices.size());
   for (std::size_t lane = 0; lane < session.model.devices.size(); ++lane) {
     LaneParts parts;
     parts.store = make_store(session, lane, (slots + count - 1) / count);
     const std::string device = session.model.devices[lane].str();
-    auto& own = turns[device];
-    if (!own) {
-      own = std::make_shared<MemoryTurns>([&session, device] {
+    SharedMemory& own = memories[device];
+    if (!own.turns) {
+      own.images = std::make_shared<DeviceImages>();
+      own.turns = std::make_shared<MemoryTurns>([&session, device] {
         session.say(device + ": out of memory; lanes take turns from here on (the same numbers, slower); run.lanes=1 " +
                     "spares the try");
       });

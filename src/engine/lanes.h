@@ -24,7 +24,7 @@ std::vector<LaneParts> make_lanes(const Session& session, std::int64_t slots);
 /// `parts`: TrainerOptions::parts of `train`.
 std::unique_ptr<ParameterStore> make_store(const Session& session, std::size_t lane, std::int64_t slots);
 std::unique_ptr<PackedTrainer> make_trainer(const Session& session, ParameterStore& store, const Examples& train,
-                                            const Examples& valid, std::shared_ptr<MemoryTurns> turns = nullptr,
+                                            const Examples& valid, SharedMemory memory = {},
                                             std::vector<std::int64_t> parts = {});
 
 /// Lets every device have `count` lanes: they share its base.

@@ -23,7 +23,7 @@ class LoraStore : public ParameterStore {
 
   std::int64_t slots() const override { return bank_.slots(); }
   void initialize(std::int64_t slot, const TrainConfig& config) override {
-    set_optimizer_steps(slot, 0);
+    steps_S_.select(0, slot).zero_();
     const SlotOptions own = slot_options(config);
     TORCH_CHECK(!own.pissa || options_.principal, "a trial that begins as pissa, and no principal parts");
     if (start_)

@@ -55,8 +55,9 @@ PackedTrainer::PackedTrainer(ParameterStore& store, const Examples& train, Batch
       longest_(std::max<std::int64_t>(1, train.longest())),
       runner_(device_, pass_options(store, largest_pass(options.tokens_per_pass), options)),
       ring_(device_) {
-  if (!options_.turns) options_.turns = std::make_shared<MemoryTurns>();
-  lane_ = options_.turns->join([this] { give_buffers_back(); });
+  if (!options_.memory.turns) options_.memory.turns = std::make_shared<MemoryTurns>();
+  if (!options_.memory.images) options_.memory.images = std::make_shared<DeviceImages>();
+  lane_ = options_.memory.turns->join([this] { give_buffers_back(); });
   for (std::int64_t slot = store_.slots(); slot > 0; --slot) free_.push_back(slot - 1);
 }
 
@@ -260,31 +261,28 @@ void PackedTrainer::copy(TrialId from, TrialId to, const TrainConfig& config) {
 
 std::shared_ptr<const TrialImage> PackedTrainer::capture(TrialId trial) const {
   const Resident& resident = find(trial);
-  auto image = std::make_shared<TorchImage>();
-  if (!with_buffers_back([&] { image->slot = store_.capture(resident.packed.slot); })) return nullptr;
-  image->optimizer_steps = store_.optimizer_steps(resident.packed.slot);
-  image->trial = resident.packed;
+  SlotImage slot;
+  if (!with_buffers_back([&] { slot = store_.capture(resident.packed.slot); })) return nullptr;
+  auto image = std::make_shared<const TorchImage>(std::move(slot), resident.packed);
+  if (!device_.is_cpu()) options_.memory.images->add(image);
   return image;
 }
 
 void PackedTrainer::restore(TrialId trial, const TrainConfig& config, const TrialImage& image) {
   const auto& torch_image = dynamic_cast<const TorchImage&>(image);
-  const std::int64_t slot = place(trial, config, torch_image.trial).packed.slot;
+  const std::int64_t slot = place(trial, config, torch_image.trial()).packed.slot;
   try {
-    if (!with_buffers_back([&] { store_.restore(slot, torch_image.slot); }))
+    if (!with_buffers_back([&] { store_.restore(slot, torch_image.slot()); }))
       throw bad_input(device_.str(), "out of memory for its weights");
   } catch (...) {
     release(trial);
     throw;
   }
-  store_.set_optimizer_steps(slot, torch_image.optimizer_steps);
 }
 
 void PackedTrainer::copy_from_image(const TrialImage& image, TrialId to, const TrainConfig& config) {
-  const auto& torch_image = dynamic_cast<const TorchImage&>(image);
   Resident& trial = find(to);
-  store_.restore(trial.packed.slot, torch_image.slot);
-  store_.set_optimizer_steps(trial.packed.slot, torch_image.optimizer_steps);
+  store_.restore(trial.packed.slot, dynamic_cast<const TorchImage&>(image).slot());
   configure(trial, config);
 }
 

@@ -23,6 +23,7 @@
 #include "engine/parameter_store.h"
 #include "engine/pass_runner.h"
 #include "engine/round_plan.h"
+#include "engine/torch_image.h"
 #include "kernels/torch/backend.h"
 #include "kernels/torch/reproducible.h"
 #include "kernels/torch/ring.h"
@@ -38,6 +39,12 @@ struct EvaluationData {
   Evaluators evaluators;  ///< of metrics that need more
 };
 
+/// What the lanes of one memory have in common.
+struct SharedMemory {
+  std::shared_ptr<MemoryTurns> turns;
+  std::shared_ptr<DeviceImages> images;
+};
+
 struct TrainerOptions {
   std::int64_t tokens_per_pass = 4096;  ///< a forward/backward works on about this many; bounds activations
   const Objective* objective = &sft();
@@ -49,19 +56,10 @@ struct TrainerOptions {
   bool reproducible = true;  ///< run.numerics: the same bits in every run on a GPU
   ops::KernelChoice kernels = ops::KernelChoice::automatic;  ///< run.kernels
   std::vector<std::int64_t> parts = {};  ///< sizes of the parts of `train`, of which trials have shares; empty: none
-  int threads = 0;  ///< CPU: processors that the lanes divide among them; 0 = leave the setting alone
-  std::shared_ptr<MemoryTurns> turns;  ///< with other lanes of this memory; none: it has it to itself
-  std::function<bool()> interrupted;   ///< asked between passes, on the lane's thread: true ends the call
+  int threads = 0;                    ///< CPU: processors that the lanes divide among them; 0 = leave the setting alone
+  SharedMemory memory;                ///< with other lanes; none: it has it to itself
+  std::function<bool()> interrupted;  ///< asked between passes, on the lane's thread: true ends the call
   std::function<void(const std::string&)> say = [](const std::string&) {};  ///< one line for people; any thread
-};
-
-/// What PackedTrainer::capture returns.
-struct TorchImage : TrialImage {
-  ImageParts parts() const override;
-
-  SlotImage slot;
-  std::int64_t optimizer_steps = 0;
-  PackTrial trial;  // as it was; the slot it stood in means nothing any more
 };
 
 class PackedTrainer : public Lane {
@@ -158,6 +156,7 @@ class PackedTrainer : public Lane {
   bool find_room(const PassSize& before, MemoryTurns::Turn& turn);
   PassSize pass_size() const { return {planner_.tokens_per_pass(), planner_.together()}; }
   void set_pass_size(const PassSize& size);
+  bool images_left() const;
   bool shrink_passes();
   void make_room(const std::string& what);
   void give_buffers_back() const;
@@ -180,7 +179,7 @@ class PackedTrainer : public Lane {
   ops::ResultRing ring_;
   std::deque<Submitted> submitted_;
   UnderWay under_way_;
-  std::size_t lane_ = 0;           // its number among those of options_.turns
+  std::size_t lane_ = 0;           // its number among those of options_.memory.turns
   std::vector<NormKey> norm_key_;  // what norm_plan_ was made for
   ops::NormPlan norm_plan_;
   std::map<TrialId, Resident> residents_;

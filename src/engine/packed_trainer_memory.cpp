@@ -92,10 +92,18 @@ bool PackedTrainer::with_buffers_back(const std::function<void()>& work) const {
         if (fits) work();
       },
       [&] {
+        if (images_left()) return;
         fits = !std::exchange(given_back, true);
-        if (fits) options_.turns->give_back_all();
+        if (fits) options_.memory.turns->give_back_all();
       });
   return fits;
+}
+
+// Copies of trials leave the device before anything else is tried, since no number hangs on where they lie.
+bool PackedTrainer::images_left() const {
+  if (!options_.memory.images->leave()) return false;
+  at::getDeviceAllocator(device_.type())->emptyCache();
+  return true;
 }
 
 void PackedTrainer::set_pass_size(const PassSize& size) {
@@ -112,22 +120,22 @@ bool PackedTrainer::shrink_passes() {
 }
 
 MemoryTurns::Turn PackedTrainer::begin_turn() {
-  MemoryTurns::Turn turn = options_.turns->begin(lane_);
+  MemoryTurns::Turn turn = options_.memory.turns->begin(lane_);
   if (turn.alone()) share(1);
   return turn;
 }
 
 // Smaller passes; then the memory to itself, and passes as they were. False where there is nothing left.
 bool PackedTrainer::find_room(const PassSize& before, MemoryTurns::Turn& turn) {
-  if (shrink_passes()) return true;
-  if (!options_.turns->go_alone(turn, lane_)) return false;
+  if (images_left() || shrink_passes()) return true;
+  if (!options_.memory.turns->go_alone(turn, lane_)) return false;
   share(1);
   set_pass_size(before);
   return true;
 }
 
 void PackedTrainer::make_room(const std::string& what) {
-  if (shrink_passes()) return;
+  if (images_left() || shrink_passes()) return;
   throw failed(device_.str(), "out of memory for " + what + "; lower tune.concurrent or the rank");
 }
 

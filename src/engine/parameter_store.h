@@ -18,9 +18,10 @@
 
 namespace finetune {
 
-/// Rows of a slot, copied off: what pause, clone and best/ need.
+/// Rows of a slot, copied off: what pause, clone and best/ need. On any device.
 struct SlotImage {
   at::Tensor params_P, first_P, second_P;
+  at::Tensor steps;  ///< int64, no dimensions: optimizer steps behind the moments
 };
 
 class ParameterStore {
@@ -49,8 +50,6 @@ class ParameterStore {
   /// int64, on the device: optimizer steps behind each slot's moments.
   at::Tensor steps_S() const { return steps_S_; }
   ops::OptimizerState optimizer_state() const { return {params_SP(), grads_SP(), first_SP(), second_SP(), steps_S()}; }
-  std::int64_t optimizer_steps(std::int64_t slot) const;
-  void set_optimizer_steps(std::int64_t slot, std::int64_t steps);
 
   virtual at::Tensor params_SP() const = 0;
   virtual at::Tensor grads_SP() const = 0;
@@ -60,7 +59,9 @@ class ParameterStore {
   /// LoRA: the adapter inside an image, trimmed to its rank.
   virtual AdapterTensors adapter_of(const SlotImage& image, const TrainConfig& config) const = 0;
 
+  /// A copy on the store's device; nothing waits for it.
   SlotImage capture(std::int64_t slot) const;
+  /// From wherever it lies; waits for nothing but memory of the host that is not pinned.
   void restore(std::int64_t slot, const SlotImage& image);
   /// Parameters, moments and their step count.
   void copy(std::int64_t from, std::int64_t to);

@@ -4,6 +4,7 @@
 
 #include "core/error.h"
 #include "engine/packed_trainer.h"
+#include "engine/torch_image.h"
 
 namespace finetune {
 namespace {
@@ -14,11 +15,12 @@ std::span<const float> floats(const at::Tensor& row_P) {
 
 // What follows from a trial's configuration (rank, scale, targets) is set anew by restore.
 nlohmann::json values_of(const TorchImage& image) {
-  return {{"optimizer_steps", image.optimizer_steps},
-          {"step", image.trial.step},
-          {"batch_size", image.trial.batch_size},
-          {"order_seed", image.trial.order_seed},
-          {"shares", image.trial.shares}};
+  const PackTrial& trial = image.trial();
+  return {{"optimizer_steps", image.on_host().steps.item<std::int64_t>()},
+          {"step", trial.step},
+          {"batch_size", trial.batch_size},
+          {"order_seed", trial.order_seed},
+          {"shares", trial.shares}};
 }
 
 std::vector<double> shares_of(const nlohmann::json& values) {
@@ -55,7 +57,9 @@ Whole whole_of(const nlohmann::json& values, const char* name, Whole least) {
 
 }  // namespace
 
+// Points into what on_host left there for good.
 ImageParts TorchImage::parts() const {
+  const SlotImage slot = on_host();
   return {
       .arrays = {{"params", floats(slot.params_P)}, {"first", floats(slot.first_P)}, {"second", floats(slot.second_P)}},
       .values = values_of(*this)};
@@ -63,14 +67,15 @@ ImageParts TorchImage::parts() const {
 
 std::shared_ptr<const TrialImage> PackedTrainer::image_of(const ImageParts& parts) const {
   const std::int64_t length = store_.params_SP().size(1);
-  auto image = std::make_shared<TorchImage>();
-  image->slot = {row_of(parts, "params", length), row_of(parts, "first", length), row_of(parts, "second", length)};
-  image->optimizer_steps = whole_of<std::int64_t>(parts.values, "optimizer_steps", 0);
-  image->trial.step = whole_of<std::int64_t>(parts.values, "step", 1);
-  image->trial.batch_size = whole_of<std::int64_t>(parts.values, "batch_size", 1);
-  image->trial.order_seed = whole_of<std::uint64_t>(parts.values, "order_seed", 0);
-  image->trial.shares = shares_of(parts.values);
-  return image;
+  PackTrial trial;
+  trial.step = whole_of<std::int64_t>(parts.values, "step", 1);
+  trial.batch_size = whole_of<std::int64_t>(parts.values, "batch_size", 1);
+  trial.order_seed = whole_of<std::uint64_t>(parts.values, "order_seed", 0);
+  trial.shares = shares_of(parts.values);
+  const auto steps = whole_of<std::int64_t>(parts.values, "optimizer_steps", 0);
+  return std::make_shared<TorchImage>(SlotImage{row_of(parts, "params", length), row_of(parts, "first", length),
+                                                row_of(parts, "second", length), at::scalar_tensor(steps, at::kLong)},
+                                      std::move(trial));
 }
 
 }  // namespace finetune

@@ -101,13 +101,13 @@ PeftAdapter adapter_of(ParameterStore& store, const Trial& trial, const TrialIma
                    .dora = slot.dora,
                    .saved = slot.saved,
                    .patterns = patterns_of(lora)},
-          .tensors = store.adapter_of(dynamic_cast<const TorchImage&>(image).slot, trial.config)};
+          .tensors = store.adapter_of(dynamic_cast<const TorchImage&>(image).on_host(), trial.config)};
 }
 
 void write_weights(const Session& session, ParameterStore& store, const Trial& trial, const TrialImage& image,
                    const std::filesystem::path& folder) {
   if (session.config.train.full()) {
-    store.restore(0, dynamic_cast<const TorchImage&>(image).slot);  // every trial has ended: the slots are free
+    store.restore(0, dynamic_cast<const TorchImage&>(image).slot());  // every trial has ended: the slots are free
     BaseModel model = session.model.checkpoint;
     model.weights = store.base(0);
     write_checkpoint(model, session.model.checkpoint.file_dtype, session.config.model.path, folder);

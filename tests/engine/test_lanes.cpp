@@ -95,7 +95,7 @@ TEST_F(Lanes, AnyNumberOfThemGivesTheSameStudyBitForBit) {
         EXPECT_EQ(many.result.trials[i].step, one.result.trials[i].step);
       }
       const auto image = [](const Outcome& outcome) {
-        return dynamic_cast<const TorchImage&>(*outcome.result.trials[*outcome.result.best].best_image).slot.params_P;
+        return dynamic_cast<const TorchImage&>(*outcome.result.trials[*outcome.result.best].best_image).slot().params_P;
       };
       EXPECT_TRUE(at::equal(image(many), image(one)));
     }

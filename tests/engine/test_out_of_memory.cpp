@@ -256,7 +256,8 @@ TwoLanes train_two_lanes(CountingAllocator::Bytes& memory, std::vector<std::size
   for (std::size_t lane = 0; lane < 2; ++lane) {
     stores.push_back(make_lora_store(base, {.slots = 2, .targets = ProjectionSet::all()}, nullptr));
     trainers.push_back(std::make_unique<PackedTrainer>(
-        *stores[lane], examples, examples, TrainerOptions{.tokens_per_pass = 8, .threads = 2, .turns = turns}));
+        *stores[lane], examples, examples,
+        TrainerOptions{.tokens_per_pass = 8, .threads = 2, .memory = {.turns = turns}}));
     for (const TrialId id : ids) trainers[lane]->admit(id, {.seed = static_cast<std::int64_t>(lane)});
   }
   LaneThreads threads(2);
@@ -306,7 +307,7 @@ TEST(MemoryTurns, ACopyTakesTheBuffersOfAllLanes) {
     const DecoderBase base = tiny_base(tiny_options(), at::kFloat);
     const auto examples = tiny_examples(std::vector<std::int64_t>(8, 60), 37, 3);
     const auto turns = std::make_shared<MemoryTurns>();
-    const TrainerOptions options{.tokens_per_pass = 64, .turns = turns};
+    const TrainerOptions options{.tokens_per_pass = 64, .memory = {.turns = turns}};
     const auto store = make_lora_store(base, {.slots = 1, .targets = ProjectionSet::all()}, nullptr);
     const auto other = make_lora_store(base, {.slots = 1, .targets = ProjectionSet::all()}, nullptr);
     PackedTrainer trainer(*store, examples, {}, options), beside(*other, examples, {}, options);

@@ -180,7 +180,8 @@ TEST_P(LoraParity, TwentySteps) {
   if (merged.quantization.code) dequantize(merged);
   merge_adapter(merged, expected);
   EXPECT_TRUE(near(probe_loss(merged, nullptr, held_out), valid_loss, kParity));
-  const AdapterTensors actual = store->adapter_of(dynamic_cast<const TorchImage&>(*trainer.capture({0})).slot, config);
+  const AdapterTensors actual =
+      store->adapter_of(dynamic_cast<const TorchImage&>(*trainer.capture({0})).slot(), config);
   if (initial.spec.saved.embed_tokens) {
     EXPECT_TRUE(tensors_agree(actual.embed_VD, expected.tensors.embed_VD));
   }

@@ -3,9 +3,11 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include <deque>
 #include <map>
 
 #include "engine/packed_trainer.h"
+#include "support/standin/models.h"
 #include "support/standin/standin.h"
 #include "support/tiny_models.h"
 
@@ -16,23 +18,6 @@ using Waits = std::map<std::string, std::int64_t>;
 using Curves = std::map<std::size_t, std::vector<StepResult>>;
 
 constexpr std::int64_t kSteps = 2;
-
-DecoderBase on(const DecoderBase& base, at::Device device) {
-  DecoderBase moved = base;
-  for_each_tensor(moved.options, moved, [&](const TensorRows&, at::Tensor& tensor) {
-    if (tensor.defined()) tensor = tensor.to(device);
-  });
-  if (moved.options.tied_head) moved.head_VD = moved.embed_VD;
-  for (at::Tensor* table : {&moved.cos_PK, &moved.sin_PK, &moved.local_cos_PK, &moved.local_sin_PK}) {
-    if (table->defined()) *table = table->to(device);
-  }
-  for (PackedBlock& block : moved.packed) {
-    for (PackedStack& stack : block) {
-      for (ops::PackedMatrix& matrix : stack) matrix = to_device(matrix, device);
-    }
-  }
-  return moved;
-}
 
 DecoderBase quantized(DecoderBase base, kernels::Code code) {
   for (BlockTensors<at::Tensor>& block : base.blocks) {
@@ -183,6 +168,82 @@ TEST_F(OnStandins, AnEvaluationIsThatOfTheProcessor) {
     EXPECT_EQ(got[i].token_accuracy, expected[i].token_accuracy);
   }
   EXPECT_LE(standin::counts().waits, 3);
+}
+
+class Images : public OnStandins {
+ protected:
+  Images() {
+    for (int index : {0, 1}) {
+      bases_.push_back(on(base_, standin::device(index)));
+      const ProjectionSet all = ProjectionSet::all();
+      stores_.push_back(make_lora_store(bases_.back(), {.slots = 3, .max_rank = 32, .targets = all}, nullptr));
+    }
+    for (auto& store : stores_)
+      trainers_.push_back(
+          std::make_unique<PackedTrainer>(*store, train_, valid_, TrainerOptions{.tokens_per_pass = 64}));
+  }
+  static const TorchImage& of(const std::shared_ptr<const TrialImage>& image) {
+    return dynamic_cast<const TorchImage&>(*image);
+  }
+  // The loss of the next step of a trial.
+  static double next_loss(PackedTrainer& trainer, TrialId id) { return trainer.step({{id}}).front().train_loss; }
+
+  std::deque<DecoderBase> bases_;  // stores view them
+  std::vector<std::unique_ptr<ParameterStore>> stores_;
+  std::vector<std::unique_ptr<PackedTrainer>> trainers_;
+};
+
+// What was found: each copy of a trial was three blocking copies to pageable memory and a number that was waited for.
+TEST_F(Images, ACopyOfATrialStaysOnItsDeviceAndNothingWaitsForIt) {
+  PackedTrainer& trainer = *trainers_[0];
+  trainer.admit({0}, config(0));
+  trainer.step({{TrialId{0}}});
+  standin::clear();
+  const auto image = trainer.capture({0});
+  EXPECT_EQ(standin::waits(), Waits());
+  EXPECT_EQ(of(image).slot().params_P.device(), standin::device(0));
+  const double loss = next_loss(trainer, {0});
+  trainer.release({0});
+  standin::clear();
+  trainer.restore({0}, config(0), *image);
+  EXPECT_EQ(standin::waits(), Waits());
+  EXPECT_EQ(next_loss(trainer, {0}), loss);
+  // Somebody reads it: from then on it is the host's.
+  const ImageParts parts = image->parts();
+  EXPECT_EQ(parts.values.at("optimizer_steps"), 1);
+  EXPECT_TRUE(of(image).slot().params_P.is_cpu());
+  EXPECT_EQ(parts.arrays.front().second.data(), of(image).slot().params_P.const_data_ptr<float>());
+  trainer.release({0});
+  trainer.restore({0}, config(0), *image);
+  EXPECT_EQ(next_loss(trainer, {0}), loss);
+}
+
+// What was found: a trial that moved went through the host both ways.
+TEST_F(Images, ATrialMovesFromDeviceToDevice) {
+  trainers_[0]->admit({0}, config(0));
+  trainers_[0]->step({{TrialId{0}}});
+  standin::clear();
+  const auto image = trainers_[0]->capture({0});
+  trainers_[1]->restore({0}, config(0), *image);
+  EXPECT_EQ(standin::waits(), Waits());
+  EXPECT_EQ(standin::counts().between, 4);  // parameters, two moments, steps
+  EXPECT_EQ(next_loss(*trainers_[1], {0}), next_loss(*trainers_[0], {0}));
+}
+
+TEST_F(Images, TheyLeaveADeviceWhoseMemoryEnds) {
+  PackedTrainer& trainer = *trainers_[0];
+  trainer.admit({0}, config(0));
+  trainer.step({{TrialId{0}}});
+  const auto image = trainer.capture({0});
+  const at::Tensor values = of(image).slot().params_P.cpu();
+  standin::fail_allocation(1);
+  standin::clear();
+  trainer.submit({{TrialId{0}}});
+  EXPECT_EQ(standin::waits(), Waits()) << "copies to the host go beside the step";
+  EXPECT_EQ(trainer.tokens_per_pass(), 64) << "and passes stay as they are";
+  trainer.collect();
+  EXPECT_TRUE(of(image).slot().params_P.is_cpu());
+  EXPECT_TRUE(at::equal(of(image).slot().params_P, values));
 }
 
 }  // namespace

@@ -89,7 +89,7 @@ void Machine::count_operation(const std::string& name) {
 
 Block* Machine::allocate(std::size_t bytes, const StreamKey& stream) {
   ++counts.allocations;
-  const bool refused = failing_from && counts.allocations >= *failing_from;
+  const bool refused = until_failure >= 0 && until_failure-- == 0;
   auto& same = free_[{stream, bytes}];
   if (!refused && !same.empty()) {
     Block* block = same.back();
@@ -188,16 +188,10 @@ void set_memory(std::int64_t bytes) {
   machine.memory = bytes;
 }
 
-void fail_allocations_from(std::int64_t number) {
+void fail_allocation(std::int64_t number) {
   Machine& machine = Machine::instance();
   const std::lock_guard lock(machine.mutex);
-  machine.failing_from = machine.counts.allocations + number;
-}
-
-void allow_allocations() {
-  Machine& machine = Machine::instance();
-  const std::lock_guard lock(machine.mutex);
-  machine.failing_from.reset();
+  machine.until_failure = number - 1;
 }
 
 std::vector<std::string> faults() {

@@ -81,8 +81,8 @@ class Machine {
   std::vector<std::string> faults;
   std::set<std::string> operations;
   std::map<std::string, std::int64_t> waits;
-  std::int64_t memory = 0;  ///< bytes of each device; 0: no limit
-  std::optional<std::int64_t> failing_from;
+  std::int64_t memory = 0;          ///< bytes of each device; 0: no limit
+  std::int64_t until_failure = -1;  ///< allocations; below 0: none fails
 
  private:
   struct Pending {

@@ -25,7 +25,7 @@
 
 namespace finetune::standin {
 
-/// Registers `devices` of them with LibTorch: once in a process, before anything else of ATen.
+/// Registers `devices` of them with LibTorch, before anything else of ATen; later calls do nothing.
 void install(int devices);
 at::Device device(int index);
 
@@ -44,9 +44,8 @@ void clear();
 
 /// Bytes that each device has from now on; 0: no limit.
 void set_memory(std::int64_t bytes);
-/// The allocation with this number, counted from 1 on, and all after it until `allow_allocations` fail.
-void fail_allocations_from(std::int64_t number);
-void allow_allocations();
+/// The allocation with this number, counted from the next one, which is 1, fails; 0: none does.
+void fail_allocation(std::int64_t number);
 
 /// What was found that a GPU would not have forgiven, a line each; forgotten by `clear`. Where it is found inside of an
 /// operation, that one throws too.

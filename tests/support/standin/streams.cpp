@@ -126,6 +126,7 @@ StreamKey current_stream(int of) {
 }
 
 void install(int devices) {
+  if (Machine::instance().devices > 0) return;
   Machine::instance().devices = devices;
   c10::register_privateuse1_backend("standin");
   c10::impl::registerDeviceGuard(at::kPrivateUse1, new Guard);

@@ -24,7 +24,7 @@ class Standin : public ::testing::Test {
   void SetUp() override { clear(); }
   void TearDown() override {
     set_memory(0);
-    allow_allocations();
+    fail_allocation(0);
     clear();
   }
   static at::Tensor pinned(double value) {
@@ -155,9 +155,10 @@ TEST_F(Standin, MemoryEndsWhereItIsSaid) {
   EXPECT_NO_THROW(bytes(1 << 19));
   EXPECT_NO_THROW(bytes((1 << 19) - 4096));  // what was freed is given back for it
   set_memory(0);
-  fail_allocations_from(2);
+  fail_allocation(2);
   EXPECT_NO_THROW(bytes(16));
   EXPECT_THROW(bytes(16), c10::OutOfMemoryError);
+  EXPECT_NO_THROW(bytes(16));
 }
 
 TEST_F(Standin, WhatIsNotWrittenIsNotANumber) {
