@@ -1,5 +1,6 @@
 // CUDA graphs by LibTorch's CUDAGraph, which keeps the memory of a capture apart in the caching allocator. The only
 // file that links the CUDA half of LibTorch: a library of its own that graph.cpp loads.
+#include <ATen/cuda/CUDAEvent.h>
 #include <ATen/cuda/CUDAGraph.h>
 #include <c10/cuda/CUDACachingAllocator.h>
 #include <c10/cuda/CUDAGuard.h>
@@ -20,7 +21,9 @@ std::mutex capturing;
 // One stream per device for all captures, since libraries keep a workspace per stream; the default stream cannot be
 // captured.
 c10::cuda::CUDAStream capture_stream(c10::DeviceIndex device) {
+  static std::mutex mutex;
   static std::map<c10::DeviceIndex, c10::cuda::CUDAStream> streams;
+  const std::lock_guard lock(mutex);
   return streams.try_emplace(device, c10::cuda::getStreamFromPool(false, device)).first->second;
 }
 
@@ -36,9 +39,25 @@ Pool pool_of(c10::DeviceIndex device) {
   return pool;
 }
 
+void wait_for(const c10::cuda::CUDAStream& later, const c10::cuda::CUDAStream& earlier) {
+  at::cuda::CUDAEvent event;
+  event.record(earlier);
+  event.block(later);
+}
+
 class CudaGraph : public Graph {
  public:
   explicit CudaGraph(c10::DeviceIndex device) : device_(device) {}
+  void warm_up(const std::function<void()>& work) override {
+    const c10::cuda::CUDAGuard here(device_);
+    const c10::cuda::CUDAStream current = c10::cuda::getCurrentCUDAStream(device_), own = capture_stream(device_);
+    wait_for(own, current);
+    {
+      const c10::cuda::CUDAStreamGuard guard(own);
+      work();
+    }
+    wait_for(current, own);
+  }
   void capture(std::function<void()> work) override {
     work_ = std::move(work);
     const std::lock_guard lock(capturing);

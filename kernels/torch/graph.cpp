@@ -3,19 +3,30 @@
 #include <dlfcn.h>
 
 #include <filesystem>
+#include <optional>
 #include <system_error>
 
 #include "core/error.h"
+#include "kernels/torch/side_stream.h"
 
 namespace finetune::ops {
 namespace {
 
 class Again : public Graph {
  public:
+  explicit Again(at::Device device) {
+    if (!device.is_cpu()) stream_.emplace(device);
+  }
+  void warm_up(const std::function<void()>& work) override {
+    if (!stream_) return work();
+    c10::Event done = stream_->run(work);
+    stream_->join(done);
+  }
   void capture(std::function<void()> work) override { work_ = std::move(work); }
   void replay() override { work_(); }
 
  private:
+  std::optional<SideStream> stream_;
   std::function<void()> work_;
 };
 
@@ -50,7 +61,7 @@ const char* graphs_problem(at::Device device) {
 }
 
 std::unique_ptr<Graph> make_graph(at::Device device) {
-  if (!device.is_cuda()) return std::make_unique<Again>();
+  if (!device.is_cuda()) return std::make_unique<Again>(device);
   if (const char* problem = graphs_problem(device)) throw failed("CUDA graphs", problem);
   return std::unique_ptr<Graph>(library().make(device.index()));
 }

@@ -12,16 +12,19 @@ namespace finetune::ops {
 class Graph {
  public:
   virtual ~Graph() = default;
-  /// Records what `work` enqueues on the current stream, without running it. `work` must have run once before
-  /// (libraries set themselves up on their first call) and must not wait for the device. It is kept until the graph is
-  /// destroyed.
+  /// Runs `work` once on the stream that captures, behind what the current stream has got, which goes on behind it:
+  /// libraries set themselves up on their first call on a stream, and their workspaces must not come to lie in the
+  /// memory of a capture.
+  virtual void warm_up(const std::function<void()>& work) = 0;
+  /// Records what `work` enqueues, without running it. It was warmed up, and must not wait for the device. It is kept
+  /// until the graph is destroyed.
   virtual void capture(std::function<void()> work) = 0;
   /// Enqueues the recorded work on the current stream.
   virtual void replay() = 0;
 };
 
 /// On a GPU a CUDA graph, all of whose memory comes from one pool per process: graphs may be replayed in any order, one
-/// after the other, but what one leaves in memory of its own is gone when the next runs. On the CPU a stand-in that
+/// after the other, but what one leaves in memory of its own is gone when the next runs. Elsewhere a stand-in that
 /// replays by calling `work` again. Throws Error where graphs cannot be had; `graphs_problem` says why, null if they
 /// can.
 std::unique_ptr<Graph> make_graph(at::Device device);

@@ -1,7 +1,8 @@
-// Captured passes by shape, and how often one was captured: the number that shows that nothing a tuner does needs a new
-// capture. Torch-free; what is captured, and how, is the caller's.
+// Captured passes by shape, those used last, and how often one was captured: the number that shows that nothing a tuner
+// does needs a new capture. Torch-free; what is captured, and how, is the caller's.
 #pragma once
 
+#include <algorithm>
 #include <compare>
 #include <cstdint>
 #include <map>
@@ -19,6 +20,9 @@ struct CaptureKey {
   auto operator<=>(const CaptureKey&) const = default;
 };
 
+/// A captured pass takes memory of the device, whatever it computes: some thousand nodes. As many as this are kept.
+inline constexpr std::size_t kMostGraphs = 32;
+
 template <typename Key, typename Captured>
 class GraphCache {
  public:
@@ -27,10 +31,12 @@ class GraphCache {
   Captured& get(const Key& key, const Make& make) {
     auto found = passes_.find(key);
     if (found == passes_.end()) {
-      found = passes_.emplace(key, make()).first;
+      if (passes_.size() >= kMostGraphs) passes_.erase(unused_longest());
+      found = passes_.emplace(key, Kept{make(), 0}).first;
       ++captures_;
     }
-    return *found->second;
+    found->second.used = ++uses_;
+    return *found->second.pass;
   }
   /// Drops all: the memory that they work on has moved.
   void clear() { passes_.clear(); }
@@ -38,8 +44,16 @@ class GraphCache {
   std::size_t size() const { return passes_.size(); }
 
  private:
-  std::map<Key, std::unique_ptr<Captured>> passes_;
-  std::int64_t captures_ = 0;
+  struct Kept {
+    std::unique_ptr<Captured> pass;
+    std::int64_t used = 0;
+  };
+  auto unused_longest() {
+    return std::ranges::min_element(passes_, {}, [](const auto& entry) { return entry.second.used; });
+  }
+
+  std::map<Key, Kept> passes_;
+  std::int64_t captures_ = 0, uses_ = 0;
 };
 
 }  // namespace finetune

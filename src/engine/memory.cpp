@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <fstream>
 
+#include "engine/graph_cache.h"
 #include "kernels/torch/composite.h"
 
 namespace finetune {
@@ -90,6 +91,12 @@ static std::int64_t number_bytes(const DecoderOptions& m, const MemoryPlan& plan
   return 2 * layer_projections(m) * plan.element_bytes + 12 * largest_stack(m);
 }
 
+// Captured passes: some 60 launches a layer, of which the driver keeps arguments and a record. Reckoned, not measured.
+static std::int64_t graph_bytes(const DecoderOptions& m) {
+  constexpr std::int64_t kNodesOfALayer = 60, kBytesOfANode = 4096;
+  return static_cast<std::int64_t>(kMostGraphs) * m.layers * kNodesOfALayer * kBytesOfANode;
+}
+
 MemoryEstimate estimate_memory(const DecoderOptions& m, const MemoryPlan& plan) {
   MemoryEstimate estimate;
   estimate.base = loaded_bytes(m, plan.quantization, plan.element_bytes);
@@ -110,6 +117,7 @@ MemoryEstimate estimate_memory(const DecoderOptions& m, const MemoryPlan& plan) 
   if (plan.saved.lm_head && plan.element_bytes != 4)  // a copy in the activations' type
     estimate.activations += m.vocab_size * m.width * plan.element_bytes;
   if (plan.composed) estimate.activations += composition_bytes(m, plan, logits, parameters);
+  if (plan.composed) estimate.activations += graph_bytes(m);
   estimate.activations *= plan.lanes;
   estimate.caches = plan.cache * plan.lanes;
   estimate.program = plan.program + kFirstStep;

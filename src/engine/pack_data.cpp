@@ -186,14 +186,14 @@ void set_divergences(const Pass& pass, std::span<const double> values, PackData&
   for (std::size_t c = 0; c < pass.chunks.size(); ++c) data.trials[c].divergence = values[pass.chunks[c].trial];
 }
 
-PackShape bucket_of(const PackShape& shape, std::int64_t tokens_per_pass) {
+PackShape bucket_of(const PackShape& shape, std::int64_t tokens_per_pass, const PackShape& run) {
   PackShape bucket{.noise = shape.noise};
   const std::int64_t size = std::min(power_of_two(shape.tokens), tokens_per_pass);
-  bucket.tokens = up_to(shape.tokens, std::max<std::int64_t>(32, size / 8));
-  bucket.loss_rows = std::min(bucket.tokens, up_to(shape.loss_rows, std::max<std::int64_t>(1, bucket.tokens / 4)));
-  const std::int64_t longest = std::max<std::int64_t>(1, shape.longest);
-  bucket.segments = power_of_two(shape.segments + (bucket.tokens - shape.tokens + longest - 1) / longest);
-  bucket.longest = power_of_two(longest);
+  bucket.tokens = up_to(shape.tokens, std::clamp<std::int64_t>(size / 8, 32, 512));
+  bucket.loss_rows = std::min(bucket.tokens, up_to(shape.loss_rows, std::max<std::int64_t>(1, bucket.tokens / 16)));
+  bucket.longest = power_of_two(std::max(shape.longest, run.longest));
+  const std::int64_t padding = bucket.tokens - shape.tokens, longest = std::max<std::int64_t>(1, shape.longest);
+  bucket.segments = std::max(run.segments, power_of_two(shape.segments + (padding + longest - 1) / longest));
   return bucket;
 }
 

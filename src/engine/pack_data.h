@@ -102,9 +102,10 @@ std::vector<kernels::RowRange> row_ranges(const Pass& pass, const PackData& data
 void set_divergences(const Pass& pass, std::span<const double> values, PackData& data);
 
 /// The shape that a pass is padded to so that few shapes occur: tokens up to the next eighth of the power of two above
-/// them (of a full pass at most), loss rows up to the next quarter of the tokens, segments and the longest one up to a
-/// power of two.
-PackShape bucket_of(const PackShape& shape, std::int64_t tokens_per_pass);
+/// them or the next 512 (of a full pass at most), loss rows up to the next sixteenth of the tokens. Segments and the
+/// longest one cost next to nothing where they are empty: they are those of `run`, the largest so far, or powers of two
+/// above.
+PackShape bucket_of(const PackShape& shape, std::int64_t tokens_per_pass, const PackShape& run);
 
 /// Pads to a shape that bucket_of gave and to `groups` groups; trials' numbers stay what they are. The padding is
 /// segments without loss, empty segments, rows of scale zero and idle groups.

@@ -76,7 +76,7 @@ std::string PackedTrainer::misfit() const {
 // The largest pass that training is cut into.
 PackShape PackedTrainer::largest_pass(std::int64_t tokens_per_pass) const {
   const std::int64_t tokens = std::max({tokens_per_pass, ops::fewest_product_rows(device_), longest_});
-  return bucket_of({tokens, tokens, (tokens + longest_ - 1) / longest_, longest_}, tokens_per_pass);
+  return bucket_of({tokens, tokens, (tokens + longest_ - 1) / longest_, longest_}, tokens_per_pass, {});
 }
 
 void PackedTrainer::give_buffers_back() const {

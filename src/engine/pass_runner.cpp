@@ -57,10 +57,10 @@ std::unique_ptr<PassRunner::Captured> PassRunner::capture(const DecoderBase& bas
   const PackData padding = empty_pass(data, data.shape());
   pass->arena.fill(padding);
   pass->arena.fix_launches(options_.rank, options_.projections);
-  // On padding: libraries choose their algorithms.
-  train_pack(base, pass->arena.pack(), trainables, workspace_, *options_.objective);
-  drop_stale_captures();
   pass->graph = ops::make_graph(device_);
+  // On padding: libraries choose their algorithms.
+  pass->graph->warm_up([&] { train_pack(base, pass->arena.pack(), trainables, workspace_, *options_.objective); });
+  drop_stale_captures();
   pass->graph->capture([this, &base, trainables, captured = pass.get()] {
     captured->losses = train_pack(base, captured->arena.pack(), trainables, workspace_, *options_.objective);
   });

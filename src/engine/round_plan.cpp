@@ -9,7 +9,9 @@
 namespace finetune {
 
 RoundPlanner::RoundPlanner(Examples examples, const RoundOptions& options)
-    : examples_(std::move(examples)), options_(options) {}
+    : examples_(std::move(examples)), options_(options) {
+  largest_.longest = examples_.longest();
+}
 
 RoundPlan RoundPlanner::take(std::vector<PackTrial> trials) {
   if (prepared_.valid()) {
@@ -51,6 +53,11 @@ Batch RoundPlanner::batch_of(const PackTrial& trial) {
   return batch;
 }
 
+void RoundPlanner::pad(PackData& data, std::int64_t tokens_per_pass) {
+  largest_ = bucket_of(data.shape(), tokens_per_pass, largest_);
+  pad_pack(data, largest_, options_.groups);
+}
+
 RoundPlan RoundPlanner::plan(std::vector<PackTrial> trials, std::int64_t tokens_per_pass, bool together) {
   RoundPlan plan{.trials = std::move(trials), .tokens_per_pass = tokens_per_pass, .together = together};
   std::vector<std::vector<std::int64_t>> lengths;
@@ -69,7 +76,7 @@ RoundPlan RoundPlanner::plan(std::vector<PackTrial> trials, std::int64_t tokens_
       PackData data =
           build_pack_data(pass, std::span(plan.trials).subspan(first, group),
                           std::span(plan.batches).subspan(first, group), options_.fewest_rows, options_.model);
-      if (options_.buckets) pad_pack(data, bucket_of(data.shape(), tokens_per_pass), options_.groups);
+      if (options_.buckets) pad(data, tokens_per_pass);
       plan.passes.push_back({std::move(pass), std::move(data), first});
     }
   }

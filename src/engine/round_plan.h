@@ -62,6 +62,7 @@ class RoundPlanner {
  private:
   RoundPlan plan(std::vector<PackTrial> trials, std::int64_t tokens_per_pass, bool together);
   Batch batch_of(const PackTrial& trial);
+  void pad(PackData& data, std::int64_t tokens_per_pass);
 
   Examples examples_;
   RoundOptions options_;
@@ -71,6 +72,7 @@ class RoundPlanner {
   static OrderKey order_key(const PackTrial& trial);
   std::map<OrderKey, BatchOrder> orders_;
   std::int64_t used_ = 0;
+  PackShape largest_;                // segments and longest of any pass so far
   std::future<RoundPlan> prepared_;  // last: its thread works on the members above
 };
 

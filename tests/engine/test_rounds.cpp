@@ -141,9 +141,8 @@ TEST(Rounds, APlanMadeAheadHasTheSameBytes) {
   const auto data = examples(23, 9);
   for (const bool buckets : {false, true}) {
     const RoundOptions options{.tokens_per_pass = 40, .buckets = buckets, .groups = 3};
-    RoundPlanner ahead(data, options);
+    RoundPlanner ahead(data, options), now(data, options);
     for (std::int64_t step = 1; step <= 20; ++step) {
-      RoundPlanner now(data, options);
       expect_same_bytes(ahead.take(round(step)), now.take(round(step)));
       ahead.prepare(round(step + 1));
     }
@@ -184,23 +183,27 @@ TEST(Rounds, TrialsThatCannotShareAPassTakeTurns) {
 }
 
 TEST(Rounds, FewShapesHoldEveryPass) {
+  constexpr std::int64_t kFull = 16384;
+  const PackShape run{.segments = 256, .longest = 600};
   std::set<std::int64_t> tokens;
-  for (std::int64_t n = 1; n <= 4096; n += 7) {
+  for (std::int64_t n = 1; n <= kFull; n += 7) {
     for (const std::int64_t longest : {1, 37, 512}) {
       if (longest > n) continue;
       const PackShape exact{n, n / 3, (n + longest - 1) / longest, longest};
-      const PackShape bucket = bucket_of(exact, 4096);
+      const PackShape bucket = bucket_of(exact, kFull, run);
       tokens.insert(bucket.tokens);
       EXPECT_GE(bucket.tokens, exact.tokens);
-      EXPECT_LT(bucket.tokens, exact.tokens + std::max<std::int64_t>(32, exact.tokens / 4 + 1)) << "a quarter at most";
-      EXPECT_LE(bucket.tokens, 4096) << "never above a full pass";
+      EXPECT_LT(bucket.tokens, exact.tokens + std::clamp<std::int64_t>(exact.tokens / 4 + 1, 32, 512));
+      EXPECT_LE(bucket.tokens, kFull) << "never above a full pass";
       EXPECT_GE(bucket.loss_rows, exact.loss_rows);
-      EXPECT_GE(bucket.segments * bucket.longest, bucket.tokens);
-      EXPECT_GE(bucket.longest, exact.longest);
-      EXPECT_EQ(bucket_of(bucket, 4096).tokens, bucket.tokens);
+      EXPECT_LE(bucket.loss_rows, exact.loss_rows + bucket.tokens / 16);
+      EXPECT_GE(bucket.segments * exact.longest, bucket.tokens);
+      EXPECT_EQ(bucket.longest, 1024);
+      EXPECT_TRUE(longest < 512 || bucket.segments == 256) << "the run's, not the pass's";
+      EXPECT_EQ(bucket_of(bucket, kFull, run).tokens, bucket.tokens);
     }
   }
-  EXPECT_EQ(tokens.size(), 24u) << "multiples of 32 up to 256, then four to an octave";
+  EXPECT_EQ(tokens.size(), 48u) << "multiples of 32 up to 256, four to an octave up to 4096, then multiples of 512";
 }
 
 TEST(Rounds, PaddingLeavesTheTrialsRowsAlone) {
@@ -210,6 +213,7 @@ TEST(Rounds, PaddingLeavesTheTrialsRowsAlone) {
   const RoundPlan exact = plain.take(round(4)), padded = padding.take(round(4));
   ASSERT_EQ(exact.passes.size(), padded.passes.size());
   bool longer = false;
+  PackShape largest{.longest = Examples(data).longest()};
   for (std::size_t i = 0; i < exact.passes.size(); ++i) {
     const PackData &x = exact.passes[i].data, &y = padded.passes[i].data;
     const auto starts_with = [](const auto& all, const auto& first) {
@@ -221,7 +225,8 @@ TEST(Rounds, PaddingLeavesTheTrialsRowsAlone) {
     EXPECT_TRUE(starts_with(y.loss_rows, x.loss_rows));
     EXPECT_TRUE(starts_with(y.scales, x.scales));
     EXPECT_EQ(x.rows, y.rows);
-    EXPECT_EQ(y.shape(), bucket_of(x.shape(), 64));
+    largest = bucket_of(x.shape(), 64, largest);
+    EXPECT_EQ(y.shape(), largest);
     EXPECT_EQ(y.bounds.back(), static_cast<std::int32_t>(y.ids.size()));
     for (std::size_t b = 1; b < y.bounds.size(); ++b) EXPECT_LE(y.bounds[b] - y.bounds[b - 1], y.longest);
     for (std::size_t r = x.scales.size(); r < y.scales.size(); ++r) EXPECT_EQ(y.scales[r], 0);
@@ -248,6 +253,20 @@ TEST(GraphCache, CapturesOncePerKey) {
   EXPECT_EQ(get(8, 0), 4);
   EXPECT_EQ(cache.captures(), 4);
   EXPECT_EQ(cache.size(), 1u);
+}
+
+TEST(GraphCache, KeepsThoseUsedLast) {
+  GraphCache<CaptureKey<PackShape>, int> cache;
+  const auto get = [&](std::int64_t tokens) {
+    cache.get({{tokens, 1, 1, 1}, 0}, [] { return std::make_unique<int>(0); });
+    return cache.captures();
+  };
+  for (std::int64_t tokens = 1; tokens <= static_cast<std::int64_t>(kMostGraphs); ++tokens) get(tokens);
+  EXPECT_EQ(get(1), 32);
+  EXPECT_EQ(get(100), 33);  // in the place of 2, not of 1
+  EXPECT_EQ(cache.size(), kMostGraphs);
+  EXPECT_EQ(get(1), 33);
+  EXPECT_EQ(get(2), 34);
 }
 
 }  // namespace
