@@ -252,7 +252,7 @@ void embedding_backward(const at::Tensor& ids, const at::Tensor& dy, at::Tensor&
 
 void add_weight_gradient(const at::Tensor& dy, const at::Tensor& x, at::Tensor& dw) {
   if (dy.is_cuda() && dy.scalar_type() == at::kBFloat16 && dw.scalar_type() == at::kFloat)
-    dw.add_(at::mm(dy.t(), x, at::kFloat));
+    at::addmm_out(dw, dw, dy.t(), x, at::kFloat);  // sums in fp32 and in place: a vocabulary's gradient has no twin
   else
     product(dy.t().to(dw.scalar_type()), x.to(dw.scalar_type()), dw, true);
 }

@@ -1,6 +1,13 @@
 #include "kernels/torch/gpu.h"
 
+#include <ATen/ATen.h>
+#include <c10/core/CachingDeviceAllocator.h>
+#include <c10/core/impl/DeviceGuardImplInterface.h>
 #include <dlfcn.h>
+
+#include <map>
+#include <mutex>
+#include <utility>
 
 namespace finetune::ops {
 namespace {
@@ -39,6 +46,18 @@ int compute_capability(at::Device device) {
       d.attribute(&minor, kMinor, handle) != 0)
     return 0;
   return 10 * major + minor;
+}
+
+std::int64_t device_memory(at::Device device) {
+  if (device.is_cpu() || !c10::impl::hasDeviceGuardImpl(device.type())) return 0;
+  static std::mutex mutex;
+  static std::map<std::pair<at::DeviceType, int>, std::int64_t> known;
+  const std::lock_guard lock(mutex);
+  const auto [entry, added] = known.try_emplace({device.type(), device.index()}, 0);
+  if (added)
+    entry->second =
+        static_cast<std::int64_t>(at::getDeviceAllocator(device.type())->getMemoryInfo(device.index()).second);
+  return entry->second;
 }
 
 }  // namespace finetune::ops

@@ -7,6 +7,7 @@
 
 #include "kernels/api/adamw.h"
 #include "kernels/torch/backend.h"
+#include "kernels/torch/gpu.h"
 #include "kernels/torch/records.h"
 
 namespace finetune::ops {
@@ -113,9 +114,13 @@ void cross_entropy(const at::Tensor& logits_NV, const at::Tensor& targets_N, con
 }
 
 std::int64_t logits_per_chunk(at::Device device) {
-  // 8 MB of fp32 stay in a second-level or last-level cache. 2^26: some hundred rows of the largest vocabularies, so
-  // that reading the head's weights is hidden; 128 MB in bf16, and 1.2 GB with what the composition of the loss keeps.
-  return device.is_cpu() ? 2'000'000 : std::int64_t{1} << 26;
+  // 8 MB of fp32 stay in a second-level or last-level cache.
+  if (device.is_cpu()) return 2'000'000;
+  // A 64th of the memory in bf16 (the composition of the loss keeps some five times that): 3,500 rows of a vocabulary
+  // of 152,000 on 141 GB. The gradient's product has a tile for each 128 rows and 256 of the width, and wants more
+  // tiles than a GPU has multiprocessors.
+  constexpr std::int64_t kFewest = std::int64_t{1} << 26, kMost = std::int64_t{1} << 29;
+  return std::clamp(device_memory(device) / 128, kFewest, kMost);
 }
 
 AdapterGroups make_adapter_groups(std::vector<AdapterGroup> list) {
