@@ -1,7 +1,8 @@
 // Grouped adapter products (LoRA, Hu et al., 2021) of all trials of a pack, for all projections that share an input:
 // one launch per stage, whatever the number of trials. A group is one trial's rows; a tile of rows never spans two
 // groups, so a trial's numbers do not depend on its neighbours. Adapters, s and their gradients are fp32, and so is the
-// arithmetic; x, y and their gradients have the storage type.
+// arithmetic; x, y and their gradients have the storage type. With Type::bf16 `cuda` multiplies on tensor cores: each
+// factor (A, B, s, ds) is rounded to bf16 as it is read, sums are fp32.
 #pragma once
 
 #include "kernels/api/kernel.h"
@@ -66,6 +67,7 @@ struct AdapterBackwardProjection {
   float *da, *db;  ///< += ; strides as the weights'
   std::int64_t da_slot, da_row, db_slot, db_row;
   std::int64_t key, bit;
+  float *da_parts, *db_parts;  ///< cuda in bf16: scratch of gradient_part_rows(tiles) x inputs, x outputs; else unused
 };
 
 /// ds = scale dy B; dB += scale dy^T s; dA += ds^T dropout(x); dx += dropout(ds A), summed over projections in their
@@ -83,7 +85,7 @@ struct AdapterBackward {
   std::int64_t projections;
 };
 
-inline constexpr std::int64_t kTileRows = 32;
+inline constexpr std::int64_t kTileRows = 64;
 
 /// Numbers the tiles of `groups` (on the host, before they are copied to the device); returns how many there are.
 inline std::int64_t number_tiles(AdapterGroup* groups, std::int64_t count) {
@@ -93,6 +95,17 @@ inline std::int64_t number_tiles(AdapterGroup* groups, std::int64_t count) {
     tiles += (groups[i].end - groups[i].begin + kTileRows - 1) / kTileRows;
   }
   return tiles;
+}
+
+/// cuda in bf16 sums gradients of A and B over chunks of a group, counted from its begin, and adds those in their
+/// order: sums depend on the trial alone. A chunk has this many tiles (1,024 tokens) for each 16 of the rank, so that
+/// the scratch does not grow with the rank.
+inline constexpr std::int64_t kChunkTiles = 16;
+
+/// Rows of scratch for the chunks of groups that have several: a chunk of r tiles has r rows. Those of a group begin at
+/// row first_tile / 8 * 16; they end before the next group's, since two chunks or more are of more than r tiles.
+inline constexpr std::int64_t gradient_part_rows(std::int64_t tiles) {
+  return tiles > kChunkTiles ? tiles / 8 * 16 : 0;
 }
 
 namespace ref {

@@ -1,10 +1,15 @@
-// All that the kernels take from CUDA: the bf16 type, a launch, a choice by storage type. The tests put a file of the
-// same name in front of this one and run the kernels, thread by thread, on the CPU: so kernels use no warp intrinsics,
-// only shared memory, __syncthreads and the mathematics of <cmath>.
+// All that the kernels take from CUDA: the bf16 type, accesses of several elements, copies that run behind a thread's
+// back, products on tensor cores, a launch. The tests put a file of the same name in front of this one and run the
+// kernels, thread by thread, on the CPU: so kernels use only what is here, shared memory, __syncthreads and the
+// mathematics of <cmath>.
 #pragma once
 
 #include <cuda_bf16.h>
+#include <cuda_pipeline.h>
 #include <cuda_runtime.h>
+#include <mma.h>
+
+#include <cstring>
 
 #include "kernels/api/kernel.h"
 
@@ -29,6 +34,76 @@ __device__ inline void store(Bf16* to, float value) {
 __device__ inline float rounded_product(float a, float b) {
   return __fmul_rn(a, b);
 }
+
+/// kCount neighbours in memory, read or written in one access of 8 or 16 bytes; their address is a multiple of that.
+template <typename T, int kCount>
+struct alignas(sizeof(T) * kCount) Packet {
+  T at[kCount];
+};
+template <int kBytes>
+struct Bits;
+template <>
+struct Bits<8> {
+  using Type = uint2;
+};
+template <>
+struct Bits<16> {
+  using Type = uint4;
+};
+template <int kCount, typename T>
+__device__ Packet<T, kCount> load_packet(const T* from) {
+  const auto bits = *reinterpret_cast<const typename Bits<sizeof(T) * kCount>::Type*>(from);
+  Packet<T, kCount> packet;
+  memcpy(&packet, &bits, sizeof(packet));
+  return packet;
+}
+template <int kCount, typename T>
+__device__ void store_packet(T* to, const Packet<T, kCount>& packet) {
+  typename Bits<sizeof(T) * kCount>::Type bits;
+  memcpy(&bits, &packet, sizeof(packet));
+  *reinterpret_cast<decltype(bits)*>(to) = bits;
+}
+
+/// Begins to copy 16 bytes from device to shared memory, both addresses multiples of 16. They are there, for the thread
+/// that asked, behind the next wait_for_copies, and for its block behind the next __syncthreads.
+__device__ inline void copy_later(void* shared, const void* from) {
+  __pipeline_memcpy_async(shared, from, 16);
+}
+__device__ inline void wait_for_copies() {
+  __pipeline_commit();
+  __pipeline_wait_prior(0);
+}
+
+/// Which elements of a matrix are neighbours in memory: those of a row or of a column.
+enum class Order { rows, columns };
+
+/// Matrices of 16 x 16 that a warp holds together, for products on tensor cores: sum += left x right, factors in bf16,
+/// products and sums in fp32. All 32 lanes call, with the same arguments; what a lane holds is the device's affair.
+/// `pitch`: elements from row to row (or column to column), a multiple of 8; addresses are multiples of 32 bytes.
+/// An element's bits depend on its row of the left and its column of the right factor alone.
+template <typename Use, Order kOrder>
+struct FactorFragment {
+  using Layout = std::conditional_t<kOrder == Order::rows, nvcuda::wmma::row_major, nvcuda::wmma::col_major>;
+  nvcuda::wmma::fragment<Use, 16, 16, 16, Bf16, Layout> held;
+  __device__ void load(const Bf16* from, int pitch) { nvcuda::wmma::load_matrix_sync(held, from, pitch); }
+};
+template <Order kOrder>
+using LeftFragment = FactorFragment<nvcuda::wmma::matrix_a, kOrder>;
+template <Order kOrder>
+using RightFragment = FactorFragment<nvcuda::wmma::matrix_b, kOrder>;
+
+struct SumFragment {
+  nvcuda::wmma::fragment<nvcuda::wmma::accumulator, 16, 16, 16, float> held;
+  __device__ void clear() { nvcuda::wmma::fill_fragment(held, 0.0f); }
+  template <typename Left, typename Right>
+  __device__ void add_product(const Left& left, const Right& right) {
+    nvcuda::wmma::mma_sync(held, left.held, right.held, held);
+  }
+  __device__ void store(float* to, int pitch, Order order) const {
+    nvcuda::wmma::store_matrix_sync(to, held, pitch,
+                                    order == Order::rows ? nvcuda::wmma::mem_row_major : nvcuda::wmma::mem_col_major);
+  }
+};
 
 template <typename... Parameters, typename... Arguments>
 Status launch(void (*kernel)(Parameters...), dim3 grid, int threads, Stream stream, const Arguments&... arguments) {

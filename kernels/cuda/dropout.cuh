@@ -22,17 +22,38 @@ __device__ inline PhiloxBlock philox_block(PhiloxBlock c, std::uint32_t key0, st
   return c;
 }
 
-/// 0 where dropped, else 1 / (1 - p). `row` counts from the group's begin.
-__device__ inline float dropout_factor(const AdapterGroup& group, std::int64_t key, std::int64_t row,
-                                       std::int64_t column) {
-  if (group.dropout <= 0) return 1.0f;
+__device__ inline float kept_factor(const AdapterGroup& group) {
+  return 1.0f / (1.0f - group.dropout);
+}
+
+/// Bit i: column 4 quad + i is dropped. `row` counts from the group's begin.
+__device__ inline unsigned dropped_of_four(const AdapterGroup& group, std::int64_t key, std::int64_t row,
+                                           std::int64_t quad) {
   const PhiloxBlock words =
-      philox_block({{static_cast<std::uint32_t>(column / 4), static_cast<std::uint32_t>(group.token_base + row),
+      philox_block({{static_cast<std::uint32_t>(quad), static_cast<std::uint32_t>(group.token_base + row),
                      static_cast<std::uint32_t>(group.step),
                      static_cast<std::uint32_t>(key) << 3 | static_cast<std::uint32_t>(Purpose::dropout)}},
                    static_cast<std::uint32_t>(group.seed), static_cast<std::uint32_t>(group.seed >> 32));
-  const float uniform = static_cast<float>(words.word[column % 4] >> 8) * 0x1p-24f;
-  return uniform < group.dropout ? 0.0f : 1.0f / (1.0f - group.dropout);
+  unsigned dropped = 0;
+  for (int i = 0; i < 4; ++i) {
+    const float uniform = static_cast<float>(words.word[i] >> 8) * 0x1p-24f;
+    if (uniform < group.dropout) dropped |= 1u << i;
+  }
+  return dropped;
+}
+
+/// The same of eight columns.
+__device__ inline unsigned dropped_of_eight(const AdapterGroup& group, std::int64_t key, std::int64_t row,
+                                            std::int64_t column) {
+  return dropped_of_four(group, key, row, column / 4) | dropped_of_four(group, key, row, column / 4 + 1) << 4;
+}
+
+/// 0 where dropped, else 1 / (1 - p).
+__device__ inline float dropout_factor(const AdapterGroup& group, std::int64_t key, std::int64_t row,
+                                       std::int64_t column) {
+  if (group.dropout <= 0) return 1.0f;
+  const bool dropped = (dropped_of_four(group, key, row, column / 4) >> column % 4 & 1) != 0;
+  return dropped ? 0.0f : kept_factor(group);
 }
 
 }  // namespace finetune::kernels::cuda

@@ -10,12 +10,11 @@ constexpr int kRows = 32, kDepth = 32;            // of a tile
 constexpr int kThreadsPerRow = kThreads / kRows;  // thread t has row t / 8 and every eighth column from t % 8
 
 /// Element (i, k): row i of the left factor or column i of the right one, at depth k. Zero outside `count` x `depth`.
-template <typename T>
 struct Factor {
-  const T* data;
+  const float* data;
   std::int64_t stride, depth_stride, count, depth;
   __device__ float at(std::int64_t i, std::int64_t k) const {
-    return i < count && k < depth ? to_float(data[i * stride + k * depth_stride]) : 0.0f;
+    return i < count && k < depth ? data[i * stride + k * depth_stride] : 0.0f;
   }
   __device__ bool along_depth() const { return depth_stride == 1; }  ///< neighbours in memory are neighbours in depth
 };

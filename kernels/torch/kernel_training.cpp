@@ -67,14 +67,18 @@ void by_kernel::adapter_backward(const at::Tensor& x, const AdapterGroups& group
   args.dx = dx.defined() ? activation(dx, x, x.sizes()) : nullptr;
   args.dx_row = dx.defined() ? dx.stride(0) : 0;
   std::vector<at::Tensor> scratch;
+  const auto floats_of = [&](at::IntArrayRef sizes, const at::Tensor& like) {
+    return floats(scratch.emplace_back(at::empty(sizes, like.options())), x, sizes);
+  };
+  const bool in_parts = x.is_cuda() && args.type == Type::bf16;
+  const std::int64_t parts = in_parts ? kernels::gradient_part_rows(groups.tiles) : 0;
   for (std::size_t i = 0; i < outputs.size(); ++i) {
     const auto& [bit, key, a, b, s, dy, da, db, scales] = outputs[i];
-    const at::Tensor& ds = scratch.emplace_back(at::empty(s.sizes(), s.options()));
     args.projection[i] = {.weights = weights_of(a, b, scales, x),
                           .s = floats(s, x, s.sizes()),
                           .s_row = s.stride(0),
-                          .ds = floats(ds, x, s.sizes()),
-                          .ds_row = ds.stride(0),
+                          .ds = floats_of(s.sizes(), s),
+                          .ds_row = s.size(1),
                           .dy = activation(dy, x, {x.size(0), b.size(1)}),
                           .dy_row = dy.stride(0),
                           .outputs = b.size(1),
@@ -85,7 +89,9 @@ void by_kernel::adapter_backward(const at::Tensor& x, const AdapterGroups& group
                           .db_slot = db.stride(0),
                           .db_row = db.stride(1),
                           .key = key,
-                          .bit = bit};
+                          .bit = bit,
+                          .da_parts = parts > 0 ? floats_of({parts, x.size(1)}, s) : nullptr,
+                          .db_parts = parts > 0 ? floats_of({parts, b.size(1)}, s) : nullptr};
   }
   launch.run(kernels::cpu::adapter_backward, kernels::cuda::adapter_backward, args);
 }

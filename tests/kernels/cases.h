@@ -29,27 +29,43 @@ class Buffer {
     memory().download(values.data(), device_, values.size() * sizeof(T));
     return values;
   }
+  /// Both become these.
+  void refill(std::vector<T> values) {
+    host = std::move(values);
+    memory().release(device_);
+    device_ = memory().upload(host.data(), host.size() * sizeof(T));
+  }
   std::vector<T> host;
 
  private:
   void* device_;
 };
 
+/// What matrices are filled with. Products and sums of `signs` (-1, 0 and 1) are whole numbers, exact in bf16 up to 256
+/// and in fp32 up to 2^24: whoever computes them has the same bits.
+enum class Numbers { normals, signs };
+inline double draw(Random& random, Numbers numbers) {
+  return numbers == Numbers::signs ? static_cast<double>(random.below(3)) - 1 : random.normal();
+}
+
 /// A matrix of activations in either storage type; the gaps between rows hold numbers too, so writing there shows.
 class Activations {
  public:
-  Activations(Type type, std::int64_t rows, std::int64_t stride, std::uint64_t seed, double scale = 1)
-      : type_(type), bytes_(filled(type, rows * stride, seed, scale)) {}
+  Activations(Type type, std::int64_t rows, std::int64_t stride, std::uint64_t seed, double scale = 1,
+              Numbers numbers = Numbers::normals)
+      : type_(type), bytes_(filled(type, rows * stride, seed, scale, numbers)) {}
   void* host() { return bytes_.host.data(); }
   void* device() { return bytes_.device(); }
+  Buffer<unsigned char>& bytes() { return bytes_; }
   std::vector<double> expected() const { return numbers(bytes_.host); }
   std::vector<double> actual() const { return numbers(bytes_.downloaded()); }
 
  private:
-  static std::vector<unsigned char> filled(Type type, std::int64_t count, std::uint64_t seed, double scale) {
+  static std::vector<unsigned char> filled(Type type, std::int64_t count, std::uint64_t seed, double scale,
+                                           Numbers numbers) {
     std::vector<unsigned char> bytes(static_cast<std::size_t>(count) * (type == Type::f32 ? 4 : 2));
     Random random(seed, Purpose::test);
-    for (std::int64_t i = 0; i < count; ++i) ref::write(type, bytes.data(), i, random.normal() * scale);
+    for (std::int64_t i = 0; i < count; ++i) ref::write(type, bytes.data(), i, draw(random, numbers) * scale);
     return bytes;
   }
   std::vector<double> numbers(const std::vector<unsigned char>& bytes) const {
@@ -62,11 +78,14 @@ class Activations {
   Buffer<unsigned char> bytes_;
 };
 
-inline std::vector<float> normals(std::int64_t count, std::uint64_t seed, double scale = 1) {
+inline std::vector<float> floats(std::int64_t count, std::uint64_t seed, Numbers numbers, double scale = 1) {
   std::vector<float> values(static_cast<std::size_t>(count));
   Random random(seed, Purpose::test);
-  for (float& value : values) value = static_cast<float>(random.normal() * scale);
+  for (float& value : values) value = static_cast<float>(draw(random, numbers) * scale);
   return values;
+}
+inline std::vector<float> normals(std::int64_t count, std::uint64_t seed, double scale = 1) {
+  return floats(count, seed, Numbers::normals, scale);
 }
 
 /// fp32 sums of `terms` products against the same in double: terms / 2 roundings of 6e-8 in the mean, of the largest

@@ -1,73 +1,30 @@
 // Stands in front of kernels/cuda/device.cuh in a test: a kernel is an ordinary function, and launch() runs it block by
-// block, each thread of a block a fiber that runs until its next __syncthreads. Every other block runs its threads in
-// reverse, so that a missing barrier shows as a wrong value.
+// block, each thread of a block a fiber (emulation/threads.h) with its own registers: a warp's matrix lies in 32 parts,
+// one a lane. What a device would leave undefined is a problem that launch() returns: lanes that do not call together,
+// addresses that are not aligned. What is copied later is NaN until its thread has waited.
 #pragma once
 
-#include <ucontext.h>
-
-#include <bit>
 #include <cmath>
 #include <cstdint>
-#include <cstdlib>
-#include <functional>
-#include <memory>
-#include <vector>
+#include <cstring>
 
 #include "kernels/api/kernel.h"
 #include "kernels/ref/storage.h"
+#include "tests/kernels/emulation/threads.h"
 
 #define __global__
 #define __device__
 #define __shared__ static  // blocks run one after the other
 
-struct dim3 {
-  unsigned x = 1, y = 1, z = 1;
-  dim3() = default;
-  dim3(unsigned x_, unsigned y_ = 1, unsigned z_ = 1) : x(x_), y(y_), z(z_) {}
-};
-
 namespace finetune::kernels::cuda {
 
-struct Emulation {
-  bool last_thread_first = false;
-  ucontext_t scheduler{};
-  std::vector<ucontext_t> threads;
-  std::vector<bool> done;
-  std::size_t current = 0;
-  std::function<void()> body;
-};
-inline Emulation emulation;
-inline dim3 threadIdx, blockIdx;
+using emulation::blockIdx;
+using emulation::dim3;
+using emulation::launch;
+using emulation::threadIdx;
 
-inline void fiber_main() {
-  emulation.body();
-  emulation.done[emulation.current] = true;
-  swapcontext(&emulation.threads[emulation.current], &emulation.scheduler);
-}
 inline void __syncthreads() {
-  swapcontext(&emulation.threads[emulation.current], &emulation.scheduler);
-}
-
-inline void run_block(std::size_t count, std::vector<char>& stacks, std::size_t stack) {
-  emulation.threads.assign(count, {});
-  emulation.done.assign(count, false);
-  for (std::size_t t = 0; t < count; ++t) {
-    getcontext(&emulation.threads[t]);
-    emulation.threads[t].uc_stack.ss_sp = stacks.data() + t * stack;
-    emulation.threads[t].uc_stack.ss_size = stack;
-    makecontext(&emulation.threads[t], fiber_main, 0);
-  }
-  for (bool running = true; running;) {
-    running = false;
-    for (std::size_t i = 0; i < count; ++i) {
-      const std::size_t t = emulation.last_thread_first ? count - 1 - i : i;
-      if (emulation.done[t]) continue;
-      emulation.current = t;
-      threadIdx = dim3(static_cast<unsigned>(t), 0, 0);
-      swapcontext(&emulation.scheduler, &emulation.threads[t]);
-      running = true;
-    }
-  }
+  emulation::wait_for_block();
 }
 
 using Bf16 = struct Bf16Bits { std::uint16_t bits; };
@@ -89,21 +46,96 @@ inline float rounded_product(float a, float b) {
   return product;
 }
 
-template <typename... Parameters, typename... Arguments>
-Status launch(void (*kernel)(Parameters...), dim3 grid, int threads, Stream, const Arguments&... arguments) {
-  constexpr std::size_t kStack = 64 << 10;
-  std::vector<char> stacks(static_cast<std::size_t>(threads) * kStack);
-  emulation.body = [&] { kernel(arguments...); };
-  for (unsigned z = 0; z < grid.z; ++z) {
-    for (unsigned y = 0; y < grid.y; ++y) {
-      for (unsigned x = 0; x < grid.x; ++x) {
-        blockIdx = dim3(x, y, z);
-        emulation.last_thread_first = (x + y + z) % 2 == 1;
-        run_block(static_cast<std::size_t>(threads), stacks, kStack);
-      }
+template <typename T, int kCount>
+struct alignas(sizeof(T) * kCount) Packet {
+  T at[kCount];
+};
+template <int kCount, typename T>
+Packet<T, kCount> load_packet(const T* from) {
+  static_assert(sizeof(Packet<T, kCount>) == 8 || sizeof(Packet<T, kCount>) == 16);
+  emulation::require_aligned(from, sizeof(Packet<T, kCount>));
+  Packet<T, kCount> packet;
+  std::memcpy(&packet, from, sizeof(packet));
+  return packet;
+}
+template <int kCount, typename T>
+void store_packet(T* to, const Packet<T, kCount>& packet) {
+  static_assert(sizeof(packet) == 8 || sizeof(packet) == 16);
+  emulation::require_aligned(to, sizeof(packet));
+  std::memcpy(to, &packet, sizeof(packet));
+}
+
+inline void copy_later(void* shared, const void* from) {
+  emulation::require_aligned(shared, 16);
+  emulation::require_aligned(from, 16);
+  emulation::copy_later(shared, from, 16);
+}
+inline void wait_for_copies() {
+  emulation::wait_for_copies();
+}
+
+enum class Order { rows, columns };
+
+/// A lane's part of 16 x 16 numbers: element e is number 32 e + lane of them, row by row.
+struct LanePart {
+  float at[8];
+  static int number(int e) { return 32 * e + emulation::lane(); }
+};
+inline int place(int number, int pitch, Order order) {
+  const int row = number / 16, column = number % 16;
+  return order == Order::rows ? row * pitch + column : column * pitch + row;
+}
+
+template <Order kOrder>
+struct LeftFragment {
+  LanePart held;
+  void load(const Bf16* from, int pitch) {
+    emulation::called_together(from, pitch);
+    emulation::require_aligned(from, 32);
+    if (pitch % 8 != 0) emulation::fail("the pitch of a matrix of bf16 is no multiple of 8");
+    for (int e = 0; e < 8; ++e) held.at[e] = to_float(from[place(LanePart::number(e), pitch, kOrder)]);
+  }
+};
+template <Order kOrder>
+struct RightFragment : LeftFragment<kOrder> {};
+
+/// The numbers of all lanes' parts.
+struct Whole {
+  explicit Whole(const void* const (&parts)[32]) {
+    for (int lane = 0; lane < 32; ++lane) {
+      for (int e = 0; e < 8; ++e) at[32 * e + lane] = static_cast<const LanePart*>(parts[lane])->at[e];
     }
   }
-  return {};
-}
+  float at[256];
+};
+
+struct SumFragment {
+  LanePart held;
+  void clear() { held = {}; }
+  template <Order kLeft, Order kRight>
+  void add_product(const LeftFragment<kLeft>& left, const RightFragment<kRight>& right) {
+    emulation::called_together(nullptr, 0);
+    const void* const mine[] = {&left.held, &right.held, &held};
+    emulation::meet(mine, [](const void* const(&parts)[3][32]) {
+      const Whole a(parts[0]), b(parts[1]);
+      Whole sum(parts[2]);
+      for (int i = 0; i < 16; ++i) {
+        for (int k = 0; k < 16; ++k) {
+          for (int j = 0; j < 16; ++j) sum.at[16 * i + j] += a.at[16 * i + k] * b.at[16 * k + j];
+        }
+      }
+      for (int lane = 0; lane < 32; ++lane) {
+        auto* part = const_cast<LanePart*>(static_cast<const LanePart*>(parts[2][lane]));
+        for (int e = 0; e < 8; ++e) part->at[e] = sum.at[32 * e + lane];
+      }
+    });
+  }
+  void store(float* to, int pitch, Order order) const {
+    emulation::called_together(to, pitch);
+    emulation::require_aligned(to, 32);
+    if (pitch % 4 != 0) emulation::fail("the pitch of a matrix of fp32 is no multiple of 4");
+    for (int e = 0; e < 8; ++e) to[place(LanePart::number(e), pitch, order)] = held.at[e];
+  }
+};
 
 }  // namespace finetune::kernels::cuda

@@ -1,0 +1,325 @@
+// The grouped adapter products on a device against the oracle in kernels/ref, and what they owe to a trial: the same
+// bits whoever is in the call. As test_kernels.cpp compiled twice, on a device and emulated.
+#include <cstring>
+#include <limits>
+
+#include "tests/kernels/cases.h"
+
+namespace finetune::kernels::testing {
+namespace {
+
+class AdapterKernels : public Kernels {};
+INSTANTIATE_TEST_SUITE_P(Types, AdapterKernels, ::testing::Values(Type::f32, Type::bf16));
+
+struct Shape {
+  std::int64_t tokens, inputs;
+  std::vector<std::int64_t> outputs;  // of each projection; its bit is its index + 1
+  std::int64_t stored;                // rank of the bank
+  std::vector<AdapterGroup> groups;
+  std::int64_t gap = 2;  // elements between the rows of activations
+};
+
+// All buffers of a forward and a backward call, for both implementations.
+class Case {
+ public:
+  Case(Type type, const Shape& shape, Numbers numbers, std::int64_t more_tiles = 0)
+      : shape_(shape),
+        type_(type),
+        groups_(numbered(shape.groups)),
+        tiles_(tiles_of(shape.groups) + more_tiles),
+        x(type, shape.tokens, shape.inputs + shape.gap, 1, 1, numbers),
+        dx(type, shape.tokens, shape.inputs + shape.gap, 2, 1, numbers),
+        scales({0.5f, -2.0f, 4.0f, 1.0f}) {
+    const std::int64_t r = shape.stored, parts = gradient_part_rows(tiles_);
+    for (std::size_t i = 0; i < shape.outputs.size(); ++i) {
+      const std::int64_t o = shape.outputs[i];
+      const std::uint64_t seed = 10 * (i + 1);
+      const auto made = [&](std::int64_t count, std::uint64_t which) {
+        return std::make_unique<Buffer<float>>(floats(count, seed + which, numbers));
+      };
+      y.push_back(std::make_unique<Activations>(type, shape.tokens, o + shape.gap, seed, 1, numbers));
+      dy.push_back(std::make_unique<Activations>(type, shape.tokens, o + shape.gap, seed + 1, 1, numbers));
+      a.push_back(made(kSlots * r * shape.inputs, 2)), b.push_back(made(kSlots * o * r, 3));
+      da.push_back(made(kSlots * r * shape.inputs, 4)), db.push_back(made(kSlots * o * r, 5));
+      s.push_back(made(shape.tokens * r, 6)), ds.push_back(made(shape.tokens * r, 7));
+      // What nobody wrote is not to be read.
+      da_parts.push_back(std::make_unique<Buffer<float>>(nans(parts * shape.inputs)));
+      db_parts.push_back(std::make_unique<Buffer<float>>(nans(parts * o)));
+    }
+  }
+
+  AdapterForward forward(bool host) {
+    AdapterForward args{};
+    fill(args, host);
+    for (std::size_t i = 0; i < y.size(); ++i) {
+      args.projection[i] = {weights(host, i),
+                            at(host, s[i]),
+                            shape_.stored,
+                            host ? y[i]->host() : y[i]->device(),
+                            shape_.outputs[i] + shape_.gap,
+                            shape_.outputs[i],
+                            3 + static_cast<std::int64_t>(i),
+                            1 + static_cast<std::int64_t>(i)};
+    }
+    return args;
+  }
+
+  AdapterBackward backward(bool host) {
+    AdapterBackward args{};
+    fill(args, host);
+    args.dx = host ? dx.host() : dx.device();
+    args.dx_row = shape_.inputs + shape_.gap;
+    const std::int64_t r = shape_.stored;
+    for (std::size_t i = 0; i < dy.size(); ++i) {
+      args.projection[i] = {.weights = weights(host, i),
+                            .s = at(host, s[i]),
+                            .s_row = r,
+                            .ds = at(host, ds[i]),
+                            .ds_row = r,
+                            .dy = host ? dy[i]->host() : dy[i]->device(),
+                            .dy_row = shape_.outputs[i] + shape_.gap,
+                            .outputs = shape_.outputs[i],
+                            .da = at(host, da[i]),
+                            .db = at(host, db[i]),
+                            .da_slot = r * shape_.inputs,
+                            .da_row = shape_.inputs,
+                            .db_slot = shape_.outputs[i] * r,
+                            .db_row = r,
+                            .key = 3 + static_cast<std::int64_t>(i),
+                            .bit = 1 + static_cast<std::int64_t>(i),
+                            .da_parts = host ? nullptr : da_parts[i]->device(),
+                            .db_parts = host ? nullptr : db_parts[i]->device()};
+    }
+    return args;
+  }
+
+  void run(bool host) {
+    if (host) {
+      ASSERT_TRUE(ref::adapter_forward(forward(true), {}).ok());
+      ASSERT_TRUE(ref::adapter_backward(backward(true), {}).ok());
+      return;
+    }
+    const Status first = cuda::adapter_forward(forward(false), {}),
+                 second = cuda::adapter_backward(backward(false), {});
+    ASSERT_TRUE(first.ok()) << first.problem;
+    ASSERT_TRUE(second.ok()) << second.problem;
+  }
+
+  static constexpr std::int64_t kSlots = 4;
+
+ private:
+  static std::vector<float> nans(std::int64_t count) {
+    return std::vector<float>(static_cast<std::size_t>(count), std::numeric_limits<float>::quiet_NaN());
+  }
+  static std::vector<AdapterGroup> numbered(std::vector<AdapterGroup> groups) {
+    number_tiles(groups.data(), static_cast<std::int64_t>(groups.size()));
+    return groups;
+  }
+  static std::int64_t tiles_of(std::vector<AdapterGroup> groups) {
+    return number_tiles(groups.data(), static_cast<std::int64_t>(groups.size()));
+  }
+  template <typename B>
+  static float* at(bool host, B& buffer) {
+    return host ? buffer->host.data() : buffer->device();
+  }
+  AdapterWeights weights(bool host, std::size_t i) {  // the last projection has scales of its own, by slot
+    const float* own = host ? scales.host.data() : scales.device();
+    return {at(host, a[i]),
+            at(host, b[i]),
+            shape_.stored * shape_.inputs,
+            shape_.inputs,
+            shape_.outputs[i] * shape_.stored,
+            shape_.stored,
+            i + 1 == y.size() && i > 0 ? own : nullptr};
+  }
+  template <typename Args>
+  void fill(Args& args, bool host) {
+    args.type = type_;
+    args.x = host ? x.host() : x.device();
+    args.x_row = shape_.inputs + shape_.gap;
+    args.inputs = shape_.inputs;
+    args.groups = host ? groups_.host.data() : groups_.device();
+    args.group_count = static_cast<std::int64_t>(shape_.groups.size());
+    args.tiles = tiles_;
+    args.largest_rank = shape_.stored;
+    args.projections = static_cast<std::int64_t>(y.size());
+  }
+
+  Shape shape_;
+  Type type_;
+  Buffer<AdapterGroup> groups_;
+  std::int64_t tiles_;
+
+ public:
+  Activations x, dx;
+  Buffer<float> scales;
+  std::vector<std::unique_ptr<Activations>> y, dy;
+  std::vector<std::unique_ptr<Buffer<float>>> a, b, s, ds, da, db, da_parts, db_parts;
+};
+
+AdapterGroup group(std::int64_t begin, std::int64_t end, std::int64_t slot, std::int32_t rank, std::uint32_t bits,
+                   float scale = 0.5f, float dropout = 0) {
+  return {.begin = begin,
+          .end = end,
+          .slot = slot,
+          .rank = rank,
+          .projections = bits << 1,
+          .scale = scale,
+          .dropout = dropout,
+          .seed = 77,
+          .step = 5,
+          .token_base = 11};
+}
+
+// Tiles of one token to several chunks of tokens, ranks below 16 and over several parts, sizes that are no multiples of
+// 4, 8, 16 or 64, rows at 16 bytes and not, a trial that adapts some projections only, idle groups, rows of nobody.
+std::vector<Shape> shapes() {
+  return {
+      {1, 16, {8}, 8, {group(0, 1, 1, 8, 1)}},
+      {63, 70, {33, 100}, 24, {group(0, 63, 2, 24, 3)}, 8},
+      {64, 64, {64, 64, 64}, 16, {group(0, 64, 0, 16, 7)}, 0},
+      {65, 72, {40, 8, 16}, 40, {group(0, 65, 0, 40, 5, 2.0f, 0.5f)}, 8},
+      {130, 200, {72, 130}, 128, {group(0, 1, 0, 128, 3), group(1, 130, 3, 72, 3)}, 0},
+      {1025, 24, {17, 40}, 16, {group(0, 1025, 1, 16, 3, 1.0f, 0.5f)}, 8},
+      {2150, 8, {9}, 32, {group(0, 33, 0, 8, 1), group(33, 2150, 1, 32, 1)}},
+      {90,
+       70,
+       {33, 100},
+       24,
+       {group(0, 37, 2, 8, 1, 2.0f), group(37, 45, 0, 24, 3, 0.5f, 0.5f), {}, group(50, 90, 1, 16, 2, 1.0f), {}}},
+      {80, 40, {24, 16, 8, 70}, 32, {group(0, 70, 2, 32, 15), group(70, 80, 1, 16, 10, 1.0f, 0.5f)}, 0},
+  };
+}
+
+// Whole numbers, so nothing is rounded but y and dx, where both round: the bits are the oracle's.
+TEST_P(AdapterKernels, AreExactOnWholeNumbers) {
+  for (const Shape& shape : shapes()) {
+    SCOPED_TRACE(::testing::Message() << shape.tokens << " tokens, " << shape.inputs << " inputs, rank "
+                                      << shape.stored);
+    Case c(GetParam(), shape, Numbers::signs, 3);  // more tiles than there are, as when a launch is sized for any pack
+    c.run(true);
+    c.run(false);
+    for (std::size_t i = 0; i < c.y.size(); ++i) {
+      EXPECT_EQ(c.s[i]->downloaded(), c.s[i]->host);
+      EXPECT_EQ(c.y[i]->actual(), c.y[i]->expected());
+      EXPECT_EQ(c.da[i]->downloaded(), c.da[i]->host);
+      EXPECT_EQ(c.db[i]->downloaded(), c.db[i]->host);
+    }
+    EXPECT_EQ(c.dx.actual(), c.dx.expected());
+  }
+}
+
+// bf16 has 8 bits: a factor that is rounded is off by 2^-8 at most, and by 2^-8 / sqrt(3) over the square root of 2,
+// since numbers lie anywhere between powers of two, in the mean: 0.82 x 2^-9. Over the terms of a sum that is as much
+// of the sum, and up to three factors of a chain are rounded (A, s and B of y): 0.71 x 2^-8 in the mean. The largest
+// error of some ten thousand elements is 4 times that, and the largest of as many normal sums is 4 times their mean as
+// well; half as much again for chance.
+TEST_P(AdapterKernels, AreWithinTheRoundingOfTheirFactors) {
+  const Type type = GetParam();
+  const double factors = type == Type::bf16 ? 1.5 * 0.71 * 0x1p-8 : 0;
+  for (const Shape& shape :
+       {Shape{90,
+              70,
+              {33, 100},
+              24,
+              {group(0, 37, 2, 8, 1, 2.0f), group(37, 45, 0, 24, 3, 0.5f, 0.3f), {}, group(50, 90, 1, 16, 2, 1.0f)}},
+        Shape{1025, 40, {24}, 16, {group(0, 1025, 1, 16, 1, 1.0f, 0.1f)}, 0}}) {
+    Case c(type, shape, Numbers::normals);
+    c.run(true);
+    c.run(false);
+    const auto bound = [&](Type stored) {
+      auto all = bound_of(stored, 150);
+      all.relative += factors;
+      return all;
+    };
+    for (std::size_t i = 0; i < c.y.size(); ++i) {
+      expect_equal(*c.s[i], bound(Type::f32), "s");
+      expect_equal(*c.y[i], bound(type), "y");
+      expect_equal(*c.da[i], bound(Type::f32), "da");
+      expect_equal(*c.db[i], bound(Type::f32), "db");
+    }
+    expect_equal(c.dx, bound(type), "dx");
+  }
+}
+
+// `part` at element `first` of what is NaN otherwise.
+template <typename T>
+std::vector<T> within(std::size_t count, const std::vector<T>& part, std::size_t first) {
+  std::vector<T> values(count);
+  std::memset(values.data(), 0xff, count * sizeof(T));
+  std::copy(part.begin(), part.end(), values.begin() + static_cast<std::ptrdiff_t>(first));
+  return values;
+}
+template <typename T>
+std::vector<T> part_of(const std::vector<T>& values, std::size_t first, std::size_t count) {
+  const auto begin = values.begin() + static_cast<std::ptrdiff_t>(first);
+  return {begin, begin + static_cast<std::ptrdiff_t>(count)};
+}
+
+// A trial alone; then further back in a pack, in another slot, behind a neighbour and before another, whose numbers are
+// NaN. Bit for bit, with dropout too.
+TEST_P(AdapterKernels, AreTheSameBitsWhoeverIsBeside) {
+  const std::int64_t tokens = 1100, before = 37, after = 70, inputs = 40, rank = 16;
+  const std::vector<std::int64_t> outputs = {24, 9};
+  for (const float dropout : {0.0f, 0.3f}) {
+    const Shape alone{tokens, inputs, outputs, rank, {group(0, tokens, 0, rank, 3, 0.7f, dropout)}, 0};
+    const Shape packed{before + tokens + after,
+                       inputs,
+                       outputs,
+                       rank,
+                       {group(0, before, 0, 8, 3), group(before, before + tokens, 2, rank, 3, 0.7f, dropout),
+                        group(before + tokens, before + tokens + after, 1, rank, 1)},
+                       0};
+    Case one(GetParam(), alone, Numbers::normals), many(GetParam(), packed, Numbers::normals, 9);
+    one.scales.refill({1.5f, 0, 0, 0});
+    many.scales.refill({2, 3, 1.5f, 4});
+    const auto rows = [&](Activations& to, Activations& from) {
+      const std::size_t row = from.bytes().host.size() / static_cast<std::size_t>(tokens);
+      to.bytes().refill(within(to.bytes().host.size(), from.bytes().host, before * row));
+    };
+    const auto slot = [&](Buffer<float>& to, const Buffer<float>& from) {
+      const std::size_t size = from.host.size() / Case::kSlots;
+      to.refill(within(to.host.size(), part_of(from.host, 0, size), 2 * size));
+    };
+    rows(many.x, one.x), rows(many.dx, one.dx);
+    for (std::size_t i = 0; i < outputs.size(); ++i) {
+      rows(*many.y[i], *one.y[i]), rows(*many.dy[i], *one.dy[i]);
+      slot(*many.a[i], *one.a[i]), slot(*many.b[i], *one.b[i]);
+      slot(*many.da[i], *one.da[i]), slot(*many.db[i], *one.db[i]);
+    }
+    one.run(false);
+    many.run(false);
+
+    const auto same_rows = [&](auto& a, auto& b) {
+      const auto mine = a.downloaded();
+      return mine == part_of(b.downloaded(), before * (mine.size() / static_cast<std::size_t>(tokens)), mine.size());
+    };
+    const auto same_slot = [&](auto& a, auto& b) {
+      const auto mine = a.downloaded();
+      const std::size_t size = mine.size() / Case::kSlots;
+      return std::isfinite(mine[0]) && part_of(mine, 0, size) == part_of(b.downloaded(), 2 * size, size);
+    };
+    EXPECT_TRUE(same_rows(one.dx.bytes(), many.dx.bytes())) << "dx";
+    for (std::size_t i = 0; i < outputs.size(); ++i) {
+      EXPECT_TRUE(same_rows(*one.s[i], *many.s[i])) << "s";
+      EXPECT_TRUE(same_rows(one.y[i]->bytes(), many.y[i]->bytes())) << "y";
+      EXPECT_TRUE(same_slot(*one.da[i], *many.da[i])) << "da";
+      EXPECT_TRUE(same_slot(*one.db[i], *many.db[i])) << "db";
+    }
+  }
+}
+
+// What a trial gives does not hang on what lay in the scratch, nor on the run.
+TEST_P(AdapterKernels, AreTheSameBitsEveryTime) {
+  const Shape shape{2100, 24, {16}, 16, {group(0, 2100, 1, 16, 1, 1.0f, 0.3f)}, 0};
+  Case one(GetParam(), shape, Numbers::normals), two(GetParam(), shape, Numbers::normals, 40);
+  one.run(false);
+  two.run(false);
+  EXPECT_EQ(one.dx.actual(), two.dx.actual());
+  EXPECT_EQ(one.y[0]->actual(), two.y[0]->actual());
+  EXPECT_EQ(one.da[0]->downloaded(), two.da[0]->downloaded());
+  EXPECT_EQ(one.db[0]->downloaded(), two.db[0]->downloaded());
+}
+
+}  // namespace
+}  // namespace finetune::kernels::testing
