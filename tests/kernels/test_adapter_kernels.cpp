@@ -37,9 +37,23 @@ class Case {
       const auto made = [&](std::int64_t count, std::uint64_t which) {
         return std::make_unique<Buffer<float>>(floats(count, seed + which, numbers));
       };
+      // A [rank, inputs] and B [outputs, rank] of each slot: what is behind the rank of its trial is not to be read.
+      const auto ranks = [&](std::unique_ptr<Buffer<float>> of, std::int64_t row, std::int64_t r_stride,
+                             std::int64_t rows) {
+        std::vector<float> values = of->host;
+        for (const AdapterGroup& g : shape.groups) {
+          for (std::int64_t k = g.rank; g.end > g.begin && k < r; ++k) {
+            for (std::int64_t n = 0; n < rows; ++n)
+              values[static_cast<std::size_t>(g.slot * r * rows + k * r_stride + n * row)] = nans(1)[0];
+          }
+        }
+        of->refill(values);
+        return of;
+      };
       y.push_back(std::make_unique<Activations>(type, shape.tokens, o + shape.gap, seed, 1, numbers));
       dy.push_back(std::make_unique<Activations>(type, shape.tokens, o + shape.gap, seed + 1, 1, numbers));
-      a.push_back(made(kSlots * r * shape.inputs, 2)), b.push_back(made(kSlots * o * r, 3));
+      a.push_back(ranks(made(kSlots * r * shape.inputs, 2), 1, shape.inputs, shape.inputs));
+      b.push_back(ranks(made(kSlots * o * r, 3), r, 1, o));
       da.push_back(made(kSlots * r * shape.inputs, 4)), db.push_back(made(kSlots * o * r, 5));
       s.push_back(made(shape.tokens * r, 6)), ds.push_back(made(shape.tokens * r, 7));
       // What nobody wrote is not to be read.
