@@ -101,7 +101,7 @@ __global__ void count_steps_kernel(AdamW args) {
 
 // Chunk c of piece p belongs to part (c + p) % kNormParts: small pieces spread over the parts as large ones do.
 __global__ void partial_norms_kernel(GradientNorms args) {
-  __shared__ double buffer[kThreads];
+  __shared__ double buffer[kThreads / kLanes];
   const std::int64_t part = blockIdx.x, entry = blockIdx.y;
   const NormSlot& slot = args.slots[entry];
   double sum = 0;
@@ -122,7 +122,7 @@ __global__ void partial_norms_kernel(GradientNorms args) {
 }
 
 __global__ void norms_kernel(GradientNorms args) {
-  __shared__ double buffer[kThreads];
+  __shared__ double buffer[kThreads / kLanes];
   const std::int64_t entry = blockIdx.x, part = threadIdx.x;
   const double sum = block_sum(part < kNormParts ? args.partial[entry * kNormParts + part] : 0.0, buffer);
   if (part == 0) args.norms[entry] = sqrt(sum);

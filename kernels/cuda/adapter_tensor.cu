@@ -27,7 +27,7 @@ __device__ void load_input(const Input& input, std::int64_t row, std::int64_t co
   if (input.group->dropout <= 0) return load_tile(input.x, row, column, to);
   for (int e = static_cast<int>(threadIdx.x); e < kSide * kSide / 8; e += kTensorThreads) {
     const int i = e / 8, j = e % 8 * 8;
-    Packet<Bf16, 8> packet = load_eight(input.x.from(row + i, column + j), input.x.left(row + i, column + j));
+    Packet<Bf16, 8> packet = load_many(input.x.from(row + i, column + j), input.x.left(row + i, column + j));
     const unsigned dropped =
         dropped_of_eight(*input.group, input.key, input.begin - input.group->begin + row + i, column + j);
     for (int k = 0; k < 8; ++k) {
@@ -94,13 +94,9 @@ __device__ void for_each_sum(const TileMemory& memory, std::int64_t rows, std::i
 
 /// *to += the values, each rounded as a tensor in bf16 would be; those from `count` on are none.
 __device__ void add_eight(Bf16* to, const float (&values)[8], std::int64_t count) {
-  const bool whole = count >= 8 && is_aligned(to, 16);
-  Packet<Bf16, 8> packet = load_eight(to, count);
-  for (int k = 0; k < 8; ++k) store(&packet.at[k], to_float(packet.at[k]) + rounded<Bf16>(values[k]));
-  if (whole) return store_packet(to, packet);
-  for (int k = 0; k < 8; ++k) {
-    if (k < count) to[k] = packet.at[k];
-  }
+  Packet<Bf16, 8> sums = load_many(to, count);
+  for (int k = 0; k < 8; ++k) store(&sums.at[k], to_float(sums.at[k]) + rounded<Bf16>(values[k]));
+  store_many(to, sums, count);
 }
 
 __global__ void project_down_kernel(AdapterForward args) {  // s = dropout(x) A^T, of all projections at once

@@ -64,6 +64,18 @@ __device__ void store_packet(T* to, const Packet<T, kCount>& packet) {
   *reinterpret_cast<decltype(bits)*>(to) = bits;
 }
 
+/// The value of the lane whose number differs from the own one in the bits of `mask`. All 32 lanes of a warp call.
+template <typename T>
+__device__ T across(const T& value, int mask) {
+  static_assert(sizeof(T) % sizeof(unsigned) == 0);
+  unsigned words[sizeof(T) / sizeof(unsigned)];
+  memcpy(words, &value, sizeof(T));
+  for (unsigned& word : words) word = __shfl_xor_sync(0xffffffffu, word, mask);
+  T other;
+  memcpy(&other, words, sizeof(T));
+  return other;
+}
+
 /// Begins to copy 16 bytes from device to shared memory, both addresses multiples of 16. They are there, for the thread
 /// that asked, behind the next wait_for_copies, and for its block behind the next __syncthreads.
 __device__ inline void copy_later(void* shared, const void* from) {

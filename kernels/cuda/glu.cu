@@ -1,4 +1,4 @@
-// One block per row.
+// One block per row, 16 bytes an access. Limit: bytes of what is read and written.
 #include "kernels/api/glu.h"
 #include "kernels/cuda/common.cuh"
 
@@ -29,8 +29,14 @@ __global__ void forward_kernel(GluForward args) {
   const T* gate = static_cast<const T*>(args.gate) + r * args.gate_row;
   const T* up = static_cast<const T*>(args.up) + r * args.up_row;
   T* h = static_cast<T*>(args.h) + r * args.h_row;
-  for (std::int64_t i = threadIdx.x; i < args.width; i += kThreads)
-    store(h + i, rounded<T>(gate_of<kActivation>(to_float(gate[i])).value) * to_float(up[i]));
+  for (std::int64_t i = threadIdx.x * kMany<T>; i < args.width; i += kThreads * kMany<T>) {
+    const std::int64_t left = args.width - i;
+    const Many<T> g = load_many(gate + i, left), u = load_many(up + i, left);
+    Many<T> product;
+    for (int k = 0; k < kMany<T>; ++k)
+      store(&product.at[k], rounded<T>(gate_of<kActivation>(to_float(g.at[k])).value) * to_float(u.at[k]));
+    store_many(h + i, product, left);
+  }
 }
 
 template <typename T, Activation kActivation>
@@ -41,11 +47,17 @@ __global__ void backward_kernel(GluBackward args) {
   const T* up = static_cast<const T*>(args.up) + r * args.up_row;
   T* dgate = static_cast<T*>(args.dgate) + r * args.dgate_row;
   T* dup = static_cast<T*>(args.dup) + r * args.dup_row;
-  for (std::int64_t i = threadIdx.x; i < args.width; i += kThreads) {
-    const float d = to_float(dh[i]), u = to_float(up[i]);
-    const Gate g = gate_of<kActivation>(to_float(gate[i]));
-    store(dgate + i, d * u * g.slope);
-    store(dup + i, d * g.value);
+  for (std::int64_t i = threadIdx.x * kMany<T>; i < args.width; i += kThreads * kMany<T>) {
+    const std::int64_t left = args.width - i;
+    const Many<T> d = load_many(dh + i, left), g = load_many(gate + i, left), u = load_many(up + i, left);
+    Many<T> to_gate, to_up;
+    for (int k = 0; k < kMany<T>; ++k) {
+      const Gate at = gate_of<kActivation>(to_float(g.at[k]));
+      store(&to_gate.at[k], to_float(d.at[k]) * to_float(u.at[k]) * at.slope);
+      store(&to_up.at[k], to_float(d.at[k]) * at.value);
+    }
+    store_many(dgate + i, to_gate, left);
+    store_many(dup + i, to_up, left);
   }
 }
 

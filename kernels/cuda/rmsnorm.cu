@@ -1,70 +1,156 @@
-// One block per row; the weight's gradient one block per 32 columns.
+// 16 bytes an access, a row in registers between its two uses: a warp has a row of up to 128 packets, a block a
+// wider one; the weight's gradient one block per 32 columns. Limit: bytes of what is read and written.
 #include "kernels/api/rmsnorm.h"
 #include "kernels/cuda/common.cuh"
 
 namespace finetune::kernels::cuda {
 namespace {
 
+constexpr int kNormThreads = 128;  // of a block: of one row, or a warp for each of four
+
 // What a column is multiplied by.
 template <typename T>
-__device__ float weight(const T* w, std::int64_t i, bool unit_offset) {
-  return unit_offset ? 1.0f + to_float(w[i]) : to_float(w[i]);
+__device__ float weight(T w, bool unit_offset) {
+  return unit_offset ? 1.0f + to_float(w) : to_float(w);
 }
 
-template <typename T>
+// A thread's share of a row, up to kPackets packets of it: it is in registers between the two times that it is needed.
+// Of a wider row a share is a part, and shares are loaded again.
+template <typename T, int kRowThreads, int kPackets>
+struct Share {
+  static constexpr std::int64_t kStep = kRowThreads * kMany<T>, kWidth = kStep * kPackets;
+  Many<T> packet[kPackets];
+
+  __device__ static std::int64_t column(std::int64_t part, int p) {
+    return part + p * kStep + threadIdx.x % kRowThreads * kMany<T>;
+  }
+  __device__ void load(const T* row, std::int64_t part, std::int64_t width) {
+#pragma unroll
+    for (int p = 0; p < kPackets; ++p) packet[p] = load_many(row + column(part, p), width - column(part, p));
+  }
+};
+
+// Sum over the threads of a row; all of the block call.
+template <int kRowThreads>
+__device__ float row_sum(float value, float* buffer) {
+  if constexpr (kRowThreads == kLanes) return warp_reduce(value, Plus{});
+  return block_sum<kNormThreads>(value, buffer);
+}
+
+template <typename T, int kRowThreads, int kPackets>
 __global__ void forward_kernel(RmsnormForward args) {
-  __shared__ float buffer[kThreads];
-  const std::int64_t r = blockIdx.x;
+  using Part = Share<T, kRowThreads, kPackets>;
+  __shared__ float buffer[kNormThreads / kLanes];
+  const std::int64_t r = blockIdx.x * (kNormThreads / kRowThreads) + threadIdx.x / kRowThreads;
+  const std::int64_t width = r < args.rows ? args.width : 0;  // rows behind the last have no elements
   const T *x = static_cast<const T*>(args.x) + r * args.x_row, *w = static_cast<const T*>(args.w);
   T* y = static_cast<T*>(args.y) + r * args.y_row;
+  Part share;
   float squares = 0;
-  for (std::int64_t i = threadIdx.x; i < args.width; i += kThreads) squares += to_float(x[i]) * to_float(x[i]);
-  const float mean = block_sum(squares, buffer) / static_cast<float>(args.width);
+  for (std::int64_t part = 0; part < width; part += Part::kWidth) {
+    share.load(x, part, width);
+    for (const Many<T>& many : share.packet) {
+      for (const T& value : many.at) squares += to_float(value) * to_float(value);
+    }
+  }
+  const float mean = row_sum<kRowThreads>(squares, buffer) / static_cast<float>(args.width);
   const float rstd = 1.0f / sqrtf(mean + args.epsilon);
-  if (threadIdx.x == 0) args.rstd[r] = rstd;
-  for (std::int64_t i = threadIdx.x; i < args.width; i += kThreads) {
-    const float n = to_float(x[i]) * rstd;
-    store(y + i, (args.unit_offset ? n : rounded<T>(n)) * weight(w, i, args.unit_offset));
+  if (width > 0 && threadIdx.x % kRowThreads == 0) args.rstd[r] = rstd;
+  for (std::int64_t part = 0; part < width; part += Part::kWidth) {
+    if (width > Part::kWidth) share.load(x, part, width);
+#pragma unroll
+    for (int p = 0; p < kPackets; ++p) {
+      const std::int64_t i = Part::column(part, p), left = width - i;
+      if (left <= 0) break;
+      const Many<T> factor = load_many(w + i, left);
+      for (int k = 0; k < kMany<T>; ++k) {
+        T& value = share.packet[p].at[k];
+        const float n = to_float(value) * rstd;
+        store(&value, (args.unit_offset ? n : rounded<T>(n)) * weight(factor.at[k], args.unit_offset));
+      }
+      store_many(y + i, share.packet[p], left);
+    }
   }
 }
 
-template <typename T>
+template <typename T, int kRowThreads, int kPackets>
 __global__ void backward_kernel(RmsnormBackward args) {
-  __shared__ float buffer[kThreads];
-  const std::int64_t r = blockIdx.x;
+  using Part = Share<T, kRowThreads, kPackets>;
+  __shared__ float buffer[kNormThreads / kLanes];
+  const std::int64_t r = blockIdx.x * (kNormThreads / kRowThreads) + threadIdx.x / kRowThreads;
+  const std::int64_t width = r < args.rows ? args.width : 0;
   const T *dy = static_cast<const T*>(args.dy) + r * args.dy_row, *x = static_cast<const T*>(args.x) + r * args.x_row;
   const T* w = static_cast<const T*>(args.w);
   T* dx = static_cast<T*>(args.dx) + r * args.dx_row;
-  const float rstd = args.rstd[r];
+  const float rstd = width > 0 ? args.rstd[r] : 0.0f;
+  Part from, at;
   float dot = 0;
-  for (std::int64_t i = threadIdx.x; i < args.width; i += kThreads) {
-    dot += to_float(dy[i]) * weight(w, i, args.unit_offset) * (to_float(x[i]) * rstd);
+  for (std::int64_t part = 0; part < width; part += Part::kWidth) {
+    from.load(dy, part, width);
+    at.load(x, part, width);
+#pragma unroll
+    for (int p = 0; p < kPackets; ++p) {
+      const Many<T> factor = load_many(w + Part::column(part, p), width - Part::column(part, p));
+      for (int k = 0; k < kMany<T>; ++k) {
+        dot += to_float(from.packet[p].at[k]) * weight(factor.at[k], args.unit_offset) *
+               (to_float(at.packet[p].at[k]) * rstd);
+      }
+    }
   }
-  const float mean = block_sum(dot, buffer) / static_cast<float>(args.width);
-  for (std::int64_t i = threadIdx.x; i < args.width; i += kThreads) {
-    const float d = (to_float(dy[i]) * weight(w, i, args.unit_offset) - to_float(x[i]) * rstd * mean) * rstd;
-    store(dx + i, args.accumulate ? to_float(dx[i]) + d : d);
+  const float mean = row_sum<kRowThreads>(dot, buffer) / static_cast<float>(args.width);
+  for (std::int64_t part = 0; part < width; part += Part::kWidth) {
+    if (width > Part::kWidth) {
+      from.load(dy, part, width);
+      at.load(x, part, width);
+    }
+#pragma unroll
+    for (int p = 0; p < kPackets; ++p) {
+      const std::int64_t i = Part::column(part, p), left = width - i;
+      if (left <= 0) break;
+      const Many<T> factor = load_many(w + i, left);
+      Many<T> sums = args.accumulate ? load_many(dx + i, left) : Many<T>{};
+      for (int k = 0; k < kMany<T>; ++k) {
+        const float g = to_float(from.packet[p].at[k]) * weight(factor.at[k], args.unit_offset);
+        const float d = (g - to_float(at.packet[p].at[k]) * rstd * mean) * rstd;
+        store(&sums.at[k], args.accumulate ? to_float(sums.at[k]) + d : d);
+      }
+      store_many(dx + i, sums, left);
+    }
   }
 }
 
-constexpr int kColumns = 32, kLanes = kThreads / kColumns;  // 32 neighbours of 4 bytes: a whole memory transaction
+// Launches the kernel for rows of this width: launches(threads of a row, packets of a thread), both in types.
+template <int kNumber>
+struct Number {
+  static constexpr int value = kNumber;
+};
+template <typename T, typename Launches>
+Status for_width(std::int64_t width, const Launches& launches) {
+  const std::int64_t packets = (width + kMany<T> - 1) / kMany<T>;
+  if (packets <= kLanes) return launches(Number<kLanes>{}, Number<1>{});
+  if (packets <= 4 * kLanes) return launches(Number<kLanes>{}, Number<4>{});
+  if (packets <= 4 * kNormThreads) return launches(Number<kNormThreads>{}, Number<4>{});
+  return launches(Number<kNormThreads>{}, Number<8>{});
+}
+
+constexpr int kColumns = 32, kLines = kThreads / kColumns;  // 32 neighbours of 4 bytes: a whole memory transaction
 
 template <typename T>
 __global__ void weight_gradient_kernel(RmsnormWeightGradient args) {
-  __shared__ float lanes[kLanes][kColumns];
+  __shared__ float lanes[kLines][kColumns];
   const int column = static_cast<int>(threadIdx.x) % kColumns, lane = static_cast<int>(threadIdx.x) / kColumns;
   const std::int64_t i = static_cast<std::int64_t>(blockIdx.x) * kColumns + column;
   const T *dy = static_cast<const T*>(args.dy) + i, *x = static_cast<const T*>(args.x) + i;
   float sum = 0;
   if (i < args.width) {
-    for (std::int64_t r = lane; r < args.rows; r += kLanes) {
+    for (std::int64_t r = lane; r < args.rows; r += kLines) {
       sum += to_float(dy[r * args.dy_row]) * (to_float(x[r * args.x_row]) * args.rstd[r]);
     }
   }
   lanes[lane][column] = sum;
   __syncthreads();
   if (lane != 0 || i >= args.width) return;
-  for (int other = 1; other < kLanes; ++other) sum += lanes[other][column];
+  for (int other = 1; other < kLines; ++other) sum += lanes[other][column];
   args.dw[i] += sum;
 }
 
@@ -72,13 +158,19 @@ __global__ void weight_gradient_kernel(RmsnormWeightGradient args) {
 
 Status rmsnorm_forward(const RmsnormForward& args, Stream stream) {
   return with_type(args.type, [&]<typename T>(T) {
-    return launch(forward_kernel<T>, dim3(blocks(args.rows, 1)), kThreads, stream, args);
+    return for_width<T>(args.width, [&]<typename Threads, typename Packets>(Threads, Packets) {
+      const dim3 grid(blocks(args.rows, kNormThreads / Threads::value));
+      return launch(forward_kernel<T, Threads::value, Packets::value>, grid, kNormThreads, stream, args);
+    });
   });
 }
 
 Status rmsnorm_backward(const RmsnormBackward& args, Stream stream) {
   return with_type(args.type, [&]<typename T>(T) {
-    return launch(backward_kernel<T>, dim3(blocks(args.rows, 1)), kThreads, stream, args);
+    return for_width<T>(args.width, [&]<typename Threads, typename Packets>(Threads, Packets) {
+      const dim3 grid(blocks(args.rows, kNormThreads / Threads::value));
+      return launch(backward_kernel<T, Threads::value, Packets::value>, grid, kNormThreads, stream, args);
+    });
   });
 }
 

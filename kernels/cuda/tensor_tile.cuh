@@ -25,10 +25,6 @@ union TileMemory {
 };
 using Sums = SumFragment[kSide / 16];  // of a warp: 16 rows, 16 columns each
 
-__device__ inline bool is_aligned(const void* address, unsigned bytes) {
-  return (reinterpret_cast<unsigned long long>(address) & (bytes - 1)) == 0;
-}
-
 /// Rows of bf16 in memory, `stride` apart; zero outside of rows x columns.
 struct Matrix16 {
   const Bf16* data;
@@ -37,19 +33,6 @@ struct Matrix16 {
   __device__ std::int64_t left(std::int64_t i, std::int64_t j) const { return i < rows ? columns - j : 0; }
   __device__ const Bf16* from(std::int64_t i, std::int64_t j) const { return data + i * stride + j; }
 };
-
-/// Eight elements; those from `count` on are zero.
-__device__ inline Packet<Bf16, 8> load_eight(const Bf16* from, std::int64_t count) {
-  if (count >= 8 && is_aligned(from, 16)) return load_packet<8>(from);
-  Packet<Bf16, 8> packet;
-  for (int k = 0; k < 8; ++k) {
-    if (k < count)
-      packet.at[k] = from[k];
-    else
-      store(&packet.at[k], 0.0f);
-  }
-  return packet;
-}
 
 /// 64 x 64 elements from (row, column). Not to be read before wait_for_copies and a barrier.
 __device__ inline void load_tile(const Matrix16& matrix, std::int64_t row, std::int64_t column, Bf16Tile& to) {
@@ -60,7 +43,7 @@ __device__ inline void load_tile(const Matrix16& matrix, std::int64_t row, std::
     if (left >= 8 && is_aligned(from, 16))
       copy_later(&to.at[i][j], from);
     else
-      store_packet(&to.at[i][j], load_eight(from, left));
+      store_packet(&to.at[i][j], load_many(from, left));
   }
 }
 
@@ -77,14 +60,7 @@ __device__ void load_rounded(const Quads& quads, int rows, int columns, Bf16Tile
   for (int e = static_cast<int>(threadIdx.x); e < rows * in_row; e += kTensorThreads) {
     const int i = e / in_row, j = e % in_row * 4;
     const Quad quad = quads(i, j);
-    Packet<float, 4> read = {};
-    if (quad.count >= 4 && is_aligned(quad.from, 16)) {
-      read = load_packet<4>(quad.from);
-    } else {
-      for (int k = 0; k < 4; ++k) {
-        if (k < quad.count) read.at[k] = quad.from[k];
-      }
-    }
+    const Packet<float, 4> read = load_many(quad.from, quad.count);
     Packet<Bf16, 4> rounded;
     for (int k = 0; k < 4; ++k) store(&rounded.at[k], read.at[k]);
     store_packet(&to.at[i][j], rounded);

@@ -1,5 +1,5 @@
-// Every CUDA kernel against its oracle in kernels/ref, at awkward sizes and strides. Compiled twice: on a device
-// (test_gpu_kernels), and with the kernels run thread by thread on the CPU (test_emulated_kernels).
+// The CUDA kernels of weights and optimizer against their oracles in kernels/ref, at awkward sizes. Compiled twice: on
+// a device (test_gpu_kernels), and with the kernels run thread by thread on the CPU (test_emulated_kernels).
 #include "tests/kernels/cases.h"
 
 namespace finetune::kernels::testing {
@@ -8,96 +8,8 @@ namespace {
 struct Size {
   std::int64_t rows, width;
 };
-constexpr Size kSizes[] = {{1, 1}, {3, 19}, {5, 111}, {2, 300}, {33, 256}};
 
 INSTANTIATE_TEST_SUITE_P(Types, Kernels, ::testing::Values(Type::f32, Type::bf16));
-
-TEST_P(Kernels, Rmsnorm) {
-  const Type type = GetParam();
-  for (const auto [rows, width] : kSizes) {
-    const std::int64_t row = width + 3;
-    Activations x(type, rows, row, 1), w(type, 1, width, 2), y(type, rows, row, 3), dy(type, rows, row, 4),
-        dx(type, rows, row, 5);
-    Buffer<float> rstd(normals(rows, 6)), dw(normals(width, 7));
-    for (const bool unit_offset : {true, false}) {
-      RmsnormForward f{type, x.host(), row, w.host(), 1e-5f, y.host(), row, rstd.host.data(), rows, width, unit_offset};
-      ASSERT_TRUE(ref::rmsnorm_forward(f, {}).ok());
-      f.x = x.device(), f.w = w.device(), f.y = y.device(), f.rstd = rstd.device();
-      ASSERT_TRUE(cuda::rmsnorm_forward(f, {}).ok());
-      expect_equal(y, bound_of(type, 16), unit_offset ? "y of 1 + w" : "y");
-      if (type == Type::bf16) expect_same_rounding(y, unit_offset ? "y of 1 + w" : "y");
-      expect_equal(rstd, bound_of(Type::f32, 16), "rstd");
-    }
-
-    RmsnormWeightGradient g{type, dy.host(), row, x.host(), row, rstd.host.data(), dw.host.data(), rows, width};
-    ASSERT_TRUE(ref::rmsnorm_weight_gradient(g, {}).ok());
-    g.dy = dy.device(), g.x = x.device(), g.rstd = rstd.device(), g.dw = dw.device();
-    ASSERT_TRUE(cuda::rmsnorm_weight_gradient(g, {}).ok());
-    expect_equal(dw, bound_of(Type::f32, 16), "dw");
-
-    for (const bool accumulate : {false, true}) {
-      RmsnormBackward b{type,
-                        dy.host(),
-                        row,
-                        x.host(),
-                        row,
-                        w.host(),
-                        rstd.host.data(),
-                        dx.host(),
-                        row,
-                        accumulate,
-                        rows,
-                        width,
-                        /*unit_offset=*/accumulate};
-      ASSERT_TRUE(ref::rmsnorm_backward(b, {}).ok());
-      b.dy = dy.device(), b.x = x.device(), b.w = w.device(), b.rstd = rstd.device(), b.dx = dx.device();
-      ASSERT_TRUE(cuda::rmsnorm_backward(b, {}).ok());
-      expect_equal(dx, bound_of(type, 32), accumulate ? "dx +=" : "dx");
-    }
-  }
-}
-
-TEST_P(Kernels, Rotary) {
-  const Type type = GetParam();
-  // Whole heads, and the first part of them.
-  for (const auto& [dim, head] : {std::pair{2, 2}, std::pair{6, 10}, std::pair{64, 64}, std::pair{96, 128}}) {
-    const std::int64_t rows = 7, heads = 5, row = heads * head + 2;
-    Activations x(type, rows, row, 1);
-    Buffer<float> cos(normals(9 * dim / 2, 2)), sin(normals(9 * dim / 2, 3));
-    Buffer<std::int32_t> positions({0, 8, 3, 3, 1, 7, 5});
-    for (const bool inverse : {false, true}) {
-      Rotary args{type,    x.host(), row,   head, cos.host.data(), sin.host.data(), positions.host.data(),
-                  inverse, rows,     heads, dim};
-      ASSERT_TRUE(ref::rotary(args, {}).ok());
-      args.x = x.device(), args.cos = cos.device(), args.sin = sin.device(), args.positions = positions.device();
-      ASSERT_TRUE(cuda::rotary(args, {}).ok());
-      // bf16: products of two bf16 numbers are exact in fp32, so both round alike.
-      expect_equal(x, type == Type::bf16 ? finetune::testing::Bound{} : bound_of(type, 4), "x");
-    }
-  }
-}
-
-TEST_P(Kernels, GatedUnits) {
-  const Type type = GetParam();
-  for (const auto activation : {Activation::silu, Activation::gelu_tanh})
-    for (const auto [rows, width] : kSizes) {
-      const std::int64_t row = 2 * width + 1, out = width + 1;
-      Activations gate(type, rows, row, 1, 3), up(type, rows, row, 2), h(type, rows, out, 3), dh(type, rows, out, 4);
-      GluForward f{type, activation, gate.host(), up.host(), row, row, h.host(), out, rows, width};
-      ASSERT_TRUE(ref::glu_forward(f, {}).ok());
-      f.gate = gate.device(), f.up = up.device(), f.h = h.device();
-      ASSERT_TRUE(cuda::glu_forward(f, {}).ok());
-      expect_equal(h, bound_of(type, 8), "h");
-      GluBackward b{type, activation,  dh.host(), out, gate.host(), up.host(), row,
-                    row,  gate.host(), up.host(), row, row,         rows,      width};
-      ASSERT_TRUE(ref::glu_backward(b, {}).ok());
-      b.dh = dh.device(), b.gate = gate.device(), b.up = up.device();
-      b.dgate = gate.device(), b.dup = up.device();
-      ASSERT_TRUE(cuda::glu_backward(b, {}).ok());
-      expect_equal(gate, bound_of(type, 16), "dgate, in place");
-      expect_equal(up, bound_of(type, 16), "dup, in place");
-    }
-}
 
 template <typename T>
 std::vector<T> any_bytes(std::int64_t count, std::uint64_t seed) {
@@ -131,47 +43,6 @@ TEST_P(Kernels, Dequantize) {
       ASSERT_TRUE(cuda::dequantize({type, packed(code, doubled, false), w.device()}, {}).ok());
       EXPECT_EQ(w.actual(), w.expected()) << rows << " x " << width;
     }
-  }
-}
-
-TEST_P(Kernels, CrossEntropy) {
-  const Type type = GetParam();
-  for (const std::int64_t vocabulary : {1, 19, 255, 1111}) {
-    const std::int64_t rows = 4, row = vocabulary + 5;
-    Activations logits(type, rows, row, 1, 4);
-    Buffer<float> scale(normals(rows, 2)), nll(normals(rows, 3));
-    Buffer<std::int64_t> targets({0, vocabulary - 1, vocabulary / 2, 0});
-    Buffer<std::uint8_t> correct({9, 9, 9, 9});
-    for (std::int64_t v = 0; v < vocabulary; ++v)
-      ref::write(type, logits.host(), 3 * row + v, 1.5);  // ties: the first wins
-    Buffer<unsigned char> bytes(std::vector<unsigned char>(
-        static_cast<unsigned char*>(logits.host()),
-        static_cast<unsigned char*>(logits.host()) + rows * row * (type == Type::f32 ? 4 : 2)));
-    CrossEntropy args{type,
-                      logits.host(),
-                      row,
-                      targets.host.data(),
-                      scale.host.data(),
-                      nll.host.data(),
-                      correct.host.data(),
-                      logits.host(),
-                      row,
-                      rows,
-                      vocabulary};
-    ASSERT_TRUE(ref::cross_entropy(args, {}).ok());
-    args.logits = bytes.device(), args.targets = targets.device(), args.scale = scale.device();
-    args.dlogits = bytes.device(), args.nll = nll.device(), args.correct = correct.device();
-    ASSERT_TRUE(cuda::cross_entropy(args, {}).ok());
-    const auto actual = bytes.downloaded();
-    std::vector<double> got, want = logits.expected();
-    for (std::size_t i = 0; i < want.size(); ++i)
-      got.push_back(ref::read(type, actual.data(), static_cast<std::int64_t>(i)));
-    EXPECT_TRUE(
-        finetune::testing::all_near(std::span<const double>(got), std::span<const double>(want), bound_of(type, 64)))
-        << "dlogits, in place";
-    expect_equal(nll, bound_of(Type::f32, 64), "nll");
-    EXPECT_EQ(correct.downloaded(), correct.host);
-    EXPECT_EQ(correct.host[3], 1);
   }
 }
 

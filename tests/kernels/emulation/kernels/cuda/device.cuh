@@ -65,6 +65,18 @@ void store_packet(T* to, const Packet<T, kCount>& packet) {
   std::memcpy(to, &packet, sizeof(packet));
 }
 
+template <typename T>
+T across(const T& value, int mask) {
+  emulation::called_together(nullptr, mask);
+  T other;
+  const void* const mine[] = {&value, &other, nullptr};
+  emulation::meet(mine, [mask](const void* const(&parts)[3][32]) {
+    for (int lane = 0; lane < 32; ++lane)
+      std::memcpy(const_cast<void*>(parts[1][lane]), parts[0][lane ^ mask], sizeof(T));
+  });
+  return other;
+}
+
 inline void copy_later(void* shared, const void* from) {
   emulation::require_aligned(shared, 16);
   emulation::require_aligned(from, 16);
