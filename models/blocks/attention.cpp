@@ -64,20 +64,25 @@ void Attention::turn(const at::Tensor& x_THK, bool inverse) const {
   ops::rotary(turned, cos_PK, sin_PK, context_.pack.positions_T, inverse);
 }
 
-void Attention::rotate(const Heads& heads) const {
-  if (heads.normed.defined()) {
-    const std::int64_t width = heads.norm.weight_D.size(0);  // of a head, or of all
-    at::Tensor y = heads.normed.view({-1, width});
-    heads.norm.forward(heads.projected.reshape({-1, width}), y, heads.rstd);
-  }
-  turn(attended(heads), false);
+// Without qk-norm q and k are side by side and turned in one go.
+at::Tensor Attention::side_by_side(const at::Tensor& qkv_TE) const {
+  const auto [first, count] = stacked_rows(context_.options(), Projection::q);
+  return by_head(qkv_TE.narrow(1, first, count + projection_out(context_.options(), Projection::k)));
 }
 
-// The gradient from after rotation and norm to before them. Without qk-norm `dx` is `dprojected`, and is turned in
-// place.
+void Attention::rotate() const {
+  if (!q_.normed.defined()) return turn(side_by_side(qkv_TE_), false);
+  for (const Heads* heads : {&q_, &k_}) {
+    const std::int64_t width = heads->norm.weight_D.size(0);  // of a head, or of all
+    at::Tensor y = heads->normed.view({-1, width});
+    heads->norm.forward(heads->projected.reshape({-1, width}), y, heads->rstd);
+    turn(attended(*heads), false);
+  }
+}
+
+// The gradient from after rotation and norm to before them, with qk-norm.
 void Attention::rotate_back(const Heads& heads, const at::Tensor& dx, const at::Tensor& dprojected) const {
   turn(by_head(dx), true);
-  if (!heads.normed.defined()) return;
   const at::Tensor x = heads.projected.reshape({-1, heads.norm.weight_D.size(0)});
   at::Tensor dheads = at::empty_like(x);
   heads.norm.backward(dx.view(x.sizes()), x, heads.rstd, dheads, false);
@@ -88,8 +93,7 @@ void Attention::rotate_back(const Heads& heads, const at::Tensor& dx, const at::
 void Attention::forward(const at::Tensor& normed_TD, at::Tensor& y_TD, bool accumulate) const {
   at::Tensor qkv_TE = qkv_TE_;
   qkv_.forward(normed_TD, qkv_TE, false);
-  rotate(q_);
-  rotate(k_);
+  rotate();
   attend(by_head(o_TO_));
   o_.forward(o_TO_, y_TD, accumulate);
 }
@@ -121,8 +125,12 @@ void Attention::backward(const at::Tensor& normed_TD, const at::Tensor& dy_TD, c
   at::Tensor dq_THK = by_head(dq), dk_TGK = by_head(dk), dv_TGK = by_head(columns(c, dqkv_TE, Projection::v));
   ops::attention_backward(by_head(do_TO), attended(q_), attended(k_), by_head(columns(c, qkv_TE_, Projection::v)),
                           by_head(o_TO_), lse_HT_, c.pack.segments, how(), dq_THK, dk_TGK, dv_TGK);
-  rotate_back(q_, dq, dq_in);
-  rotate_back(k_, dk, dk_in);
+  if (q_.normed.defined()) {
+    rotate_back(q_, dq, dq_in);
+    rotate_back(k_, dk, dk_in);
+  } else {
+    turn(side_by_side(dqkv_TE), true);
+  }
   qkv_.backward(normed_TD, dqkv_TE, dnormed_TD);
 }
 

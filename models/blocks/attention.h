@@ -27,8 +27,9 @@ class Attention {
   at::Tensor by_head(const at::Tensor& x) const;
   at::Tensor attended(const Heads& heads) const;
   ops::AttentionOptions how() const;
-  void turn(const at::Tensor& x_THK, bool inverse) const;  ///< by the layer's angles, in place
-  void rotate(const Heads& heads) const;
+  void turn(const at::Tensor& x_THK, bool inverse) const;   ///< by the layer's angles, in place
+  at::Tensor side_by_side(const at::Tensor& qkv_TE) const;  ///< q's and k's heads, [T, heads of both, K]
+  void rotate() const;
   void attend(at::Tensor o_THK) const;
   void rotate_back(const Heads& heads, const at::Tensor& dx, const at::Tensor& dprojected) const;
 
