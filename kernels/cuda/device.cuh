@@ -89,16 +89,42 @@ __device__ inline void wait_for_copies() {
 /// Which elements of a matrix are neighbours in memory: those of a row or of a column.
 enum class Order { rows, columns };
 
+template <Order kOrder>
+using Layout = std::conditional_t<kOrder == Order::rows, nvcuda::wmma::row_major, nvcuda::wmma::col_major>;
+
+// The instruction for shared memory: load_matrix_sync takes any address, of which the compiler often does not see that
+// it is shared, and then loads a number at a time.
+#define FINETUNE_LOAD_MATRIX(which, order)                                                                    \
+  asm volatile("wmma.load." which ".sync.aligned." order ".m16n16k16.shared.bf16 {%0, %1, %2, %3}, [%4], %5;" \
+               : "=r"(words[0]), "=r"(words[1]), "=r"(words[2]), "=r"(words[3])                               \
+               : "r"(address), "r"(pitch)                                                                     \
+               : "memory")
+
 /// Matrices of 16 x 16 that a warp holds together, for products on tensor cores: sum += left x right, factors in bf16,
 /// products and sums in fp32. All 32 lanes call, with the same arguments; what a lane holds is the device's affair.
-/// `pitch`: elements from row to row (or column to column), a multiple of 8; addresses are multiples of 32 bytes.
-/// An element's bits depend on its row of the left and its column of the right factor alone.
+/// `pitch`: elements from row to row (or column to column), a multiple of 8; addresses are of shared memory and
+/// multiples of 32 bytes. An element's bits depend on its row of the left and its column of the right factor alone.
 template <typename Use, Order kOrder>
 struct FactorFragment {
-  using Layout = std::conditional_t<kOrder == Order::rows, nvcuda::wmma::row_major, nvcuda::wmma::col_major>;
-  nvcuda::wmma::fragment<Use, 16, 16, 16, Bf16, Layout> held;
-  __device__ void load(const Bf16* from, int pitch) { nvcuda::wmma::load_matrix_sync(held, from, pitch); }
+  nvcuda::wmma::fragment<Use, 16, 16, 16, Bf16, Layout<kOrder>> held;
+  __device__ void load(const Bf16* from, int pitch) {
+    const auto address = static_cast<unsigned>(__cvta_generic_to_shared(from));
+    unsigned words[4];
+    static_assert(sizeof(held.x) == sizeof(words));
+    if constexpr (std::is_same_v<Use, nvcuda::wmma::matrix_a>) {
+      if constexpr (kOrder == Order::rows)
+        FINETUNE_LOAD_MATRIX("a", "row");
+      else
+        FINETUNE_LOAD_MATRIX("a", "col");
+    } else if constexpr (kOrder == Order::rows) {
+      FINETUNE_LOAD_MATRIX("b", "row");
+    } else {
+      FINETUNE_LOAD_MATRIX("b", "col");
+    }
+    memcpy(held.x, words, sizeof(words));
+  }
 };
+#undef FINETUNE_LOAD_MATRIX
 template <Order kOrder>
 using LeftFragment = FactorFragment<nvcuda::wmma::matrix_a, kOrder>;
 template <Order kOrder>
