@@ -16,12 +16,13 @@ constexpr int kSumPitch = kSide + 4;
 struct alignas(32) Bf16Tile {
   Bf16 at[kSide][kPitch];
 };
-/// Factors while they are multiplied; then sums, kept with `keep_sums`.
-union TileMemory {
-  struct {
-    Bf16Tile left[2], right[2];
-  } factors;
-  float sums[kSide][kSumPitch];
+/// Two steps of the factors; the sums lie where the right ones were (`keep_sums`).
+struct TileMemory {
+  Bf16Tile left[2];
+  union {
+    Bf16Tile right[2];
+    float sums[kSide][kSumPitch];
+  };
 };
 using Sums = SumFragment[kSide / 16];  // of a warp: 16 rows, 16 columns each
 
@@ -97,8 +98,8 @@ __device__ void product(TileMemory& memory, std::int64_t depth, int columns, con
     return depth - k < kSide ? up_to_16(static_cast<int>(depth - k)) : kSide;
   };
   const auto load = [&](std::int64_t k, int stage) {
-    load_left(k, deep_at(k), memory.factors.left[stage]);
-    load_right(k, deep_at(k), memory.factors.right[stage]);
+    load_left(k, deep_at(k), memory.left[stage]);
+    load_right(k, deep_at(k), memory.right[stage]);
   };
   for (SumFragment& sum : sums) sum.clear();
   load(0, 0);
@@ -107,7 +108,7 @@ __device__ void product(TileMemory& memory, std::int64_t depth, int columns, con
     wait_for_copies();
     __syncthreads();  // this step's factors are there, and those before them have been read
     if (k + kSide < depth) load(k + kSide, 1 - stage);
-    multiply<kLeft, kRight>(memory.factors.left[stage], memory.factors.right[stage], deep_at(k), columns, sums);
+    multiply<kLeft, kRight>(memory.left[stage], memory.right[stage], deep_at(k), columns, sums);
   }
   __syncthreads();
 }
