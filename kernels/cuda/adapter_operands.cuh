@@ -96,11 +96,11 @@ __device__ inline void add_eight(Bf16* to, const float (&values)[8], std::int64_
 }
 
 /// Tiles of 64 columns that a block of a wide product has, so that its left factor is read once for all of them.
-constexpr int kWideTiles = 4;
+constexpr int kWideTiles = 4, kKept = 2 * kSide;  // the steps that TileMemory has
 struct WideTile {
   std::int64_t first, columns;  ///< columns there are from `first` on
   int rounded;                  ///< of this tile, up to a multiple of 16
-  bool again;                   ///< the left factor is in its place, where its depth is one step
+  bool again;                   ///< the left factor is in its place, where its depth is kKept at most
 };
 template <typename Use>
 __device__ void for_each_wide_tile(std::int64_t width, const Use& use) {

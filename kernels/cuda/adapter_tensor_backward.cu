@@ -39,7 +39,7 @@ __device__ void input_gradient(const AdapterBackward& args, const TokenTile& til
     product<Order::rows, Order::rows>(
         memory, stack.columns(), wide.rounded,
         [&](std::int64_t k, int deep, Bf16Tile& to) {
-          if (wide.again && passes == 1 && stack.columns() <= kSide) return;
+          if (wide.again && passes == 1 && stack.columns() <= kKept) return;
           load_rounded(StackedDs{&args, &stack, tile.begin, tile.rows, static_cast<int>(k)}, kSide, deep, to);
         },
         [&](std::int64_t k, int deep, Bf16Tile& to) {

@@ -43,7 +43,7 @@ __global__ void project_up_kernel(AdapterForward args) {  // y += scale s B^T
     product<Order::rows, Order::columns>(
         memory, g.rank, wide.rounded,
         [&](std::int64_t k, int deep, Bf16Tile& to) {
-          if (wide.again && g.rank <= kSide) return;
+          if (wide.again && g.rank <= kKept) return;
           load_rounded(Rows32{p.s + tile.begin * p.s_row + k, p.s_row, tile.rows, g.rank - k}, kSide, deep, to);
         },
         [&](std::int64_t k, int deep, Bf16Tile& to) {
