@@ -1,8 +1,7 @@
-// A stage is a grid of tiles: 64 tokens (or a chunk of tokens) x 64 columns x projection. x is read once for all
-// projections that share it, dy once for each of ds and dB; limit: bytes of x, y and their gradients.
+// In bf16: s and y of adapters. A stage is a grid of tiles: 64 tokens x 64 columns x projection. x is read once for all
+// projections that share it; limit: bytes of x and y, and for large ranks of L2 (tests/bench/results/gpu_napkin.md).
 // A and B are rounded while a tile of them is loaded, without copies in bf16 that every writer of parameters would have
-// to keep up: it costs reads of the second-level cache, some 7.5 bytes a token and rank against 20 of the rest (the
-// numbers in tests/bench/results/gpu_napkin.md).
+// to keep up: they would save 23 of 240 KB that a token and layer of 0.5B reads through L2 at rank 16.
 #include "kernels/cuda/adapter_operands.cuh"
 #include "kernels/cuda/adapter_tensor.cuh"
 
