@@ -1,5 +1,5 @@
 // 16 bytes an access, a row in registers between its two uses: a warp has a row of up to 128 packets, a block a
-// wider one; the weight's gradient one block per 32 columns. Limit: bytes of what is read and written.
+// wider one; the weight's gradient one block per packet of columns. Limit: bytes of what is read and written.
 #include "kernels/api/rmsnorm.h"
 #include "kernels/cuda/common.cuh"
 
@@ -133,25 +133,35 @@ Status for_width(std::int64_t width, const Launches& launches) {
   return launches(Number<kNormThreads>{}, Number<8>{});
 }
 
-constexpr int kColumns = 32, kLines = kThreads / kColumns;  // 32 neighbours of 4 bytes: a whole memory transaction
+// Sums of as many columns as a packet has.
+template <typename T>
+struct ColumnSums {
+  float at[kMany<T>];
+};
+struct PlusEach {
+  template <typename Sums>
+  __device__ Sums operator()(Sums a, const Sums& b) const {
+    for (int k = 0; k < static_cast<int>(sizeof(a.at) / sizeof(float)); ++k) a.at[k] += b.at[k];
+    return a;
+  }
+};
 
 template <typename T>
 __global__ void weight_gradient_kernel(RmsnormWeightGradient args) {
-  __shared__ float lanes[kLines][kColumns];
-  const int column = static_cast<int>(threadIdx.x) % kColumns, lane = static_cast<int>(threadIdx.x) / kColumns;
-  const std::int64_t i = static_cast<std::int64_t>(blockIdx.x) * kColumns + column;
+  __shared__ ColumnSums<T> buffer[kThreads / kLanes];
+  const std::int64_t i = static_cast<std::int64_t>(blockIdx.x) * kMany<T>, left = args.width - i;
   const T *dy = static_cast<const T*>(args.dy) + i, *x = static_cast<const T*>(args.x) + i;
-  float sum = 0;
-  if (i < args.width) {
-    for (std::int64_t r = lane; r < args.rows; r += kLines) {
-      sum += to_float(dy[r * args.dy_row]) * (to_float(x[r * args.x_row]) * args.rstd[r]);
-    }
+  ColumnSums<T> sums = {};
+  for (std::int64_t r = threadIdx.x; r < args.rows; r += kThreads) {
+    const Many<T> d = load_many(dy + r * args.dy_row, left), n = load_many(x + r * args.x_row, left);
+    const float rstd = args.rstd[r];
+    for (int k = 0; k < kMany<T>; ++k) sums.at[k] += to_float(d.at[k]) * (to_float(n.at[k]) * rstd);
   }
-  lanes[lane][column] = sum;
-  __syncthreads();
-  if (lane != 0 || i >= args.width) return;
-  for (int other = 1; other < kLines; ++other) sum += lanes[other][column];
-  args.dw[i] += sum;
+  sums = block_reduce(sums, buffer, PlusEach{});
+  if (threadIdx.x != 0) return;
+  for (int k = 0; k < kMany<T>; ++k) {
+    if (k < left) args.dw[i + k] += sums.at[k];
+  }
 }
 
 }  // namespace
@@ -176,7 +186,7 @@ Status rmsnorm_backward(const RmsnormBackward& args, Stream stream) {
 
 Status rmsnorm_weight_gradient(const RmsnormWeightGradient& args, Stream stream) {
   return with_type(args.type, [&]<typename T>(T) {
-    return launch(weight_gradient_kernel<T>, dim3(blocks(args.width, kColumns)), kThreads, stream, args);
+    return launch(weight_gradient_kernel<T>, dim3(blocks(args.width, kMany<T>)), kThreads, stream, args);
   });
 }
 
