@@ -216,6 +216,7 @@ bool same(const std::vector<float>& a, const std::vector<float>& b) {
 // Whole numbers, so nothing is rounded but y and dx, where both round: the bits are the oracle's.
 TEST_P(AdapterKernels, AreExactOnWholeNumbers) {
   for (const Shape& shape : shapes()) {
+    if (GetParam() == Type::f32 && shape.tokens > 1000) continue;  // only in bf16 there are chunks
     SCOPED_TRACE(::testing::Message() << shape.tokens << " tokens, " << shape.inputs << " inputs, rank "
                                       << shape.stored);
     Case c(GetParam(), shape, Numbers::signs, 3);  // more tiles than there are, as when a launch is sized for any pack
@@ -347,7 +348,8 @@ TEST_P(AdapterKernels, AreTheSameBitsWhoeverIsBeside) {
 
 // What a trial gives does not hang on what lay in the scratch, nor on the run.
 TEST_P(AdapterKernels, AreTheSameBitsEveryTime) {
-  const Shape shape{2100, 24, {16}, 16, {group(0, 2100, 1, 16, 1, 1.0f, 0.3f)}, 0};
+  const std::int64_t tokens = GetParam() == Type::bf16 ? 2100 : 100;  // in bf16 three chunks
+  const Shape shape{tokens, 24, {16}, 16, {group(0, tokens, 1, 16, 1, 1.0f, 0.3f)}, 0};
   Case one(GetParam(), shape, Numbers::normals), two(GetParam(), shape, Numbers::normals, 40);
   one.run(false);
   two.run(false);
