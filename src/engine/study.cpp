@@ -29,8 +29,7 @@ Study::Study(StudyOptions options, Tuner& tuner, std::vector<Lane*> lanes, std::
       tuner_(tuner),
       lanes_(std::move(lanes)),
       observers_(std::move(observers)),
-      threads_(lanes_.size()),
-      resident_(lanes_.size(), 0) {}
+      threads_(lanes_.size()) {}
 
 StudyResult Study::run() {
   try {
@@ -89,7 +88,6 @@ std::string Study::place(Trial& trial, const std::function<TrainConfig()>& confi
       lanes_[trial.lane]->admit(trial.id, trial.config);
     trial.image.reset();
     trial.resident = true;
-    ++resident_[trial.lane];
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::bad_input) throw;
     problem = error.what();
@@ -134,25 +132,36 @@ bool Study::ask_for_trials() {
   return failed;
 }
 
+std::vector<PlacedTrial> Study::placed(const std::vector<Trial*>& trials) const {
+  std::vector<PlacedTrial> placed;
+  for (const Trial* trial : trials) placed.push_back({trial->lane, trial->resident ? step_cost(trial->config) : 0});
+  return placed;
+}
+
+std::vector<std::int64_t> Study::free_slots_of_lanes() const {
+  std::vector<std::int64_t> free;
+  for (const Lane* lane : lanes_) free.push_back(lane->free_slots());
+  return free;
+}
+
+std::size_t Study::lane_for_new() {
+  return emptiest_lane(placed(running()), free_slots_of_lanes()).value_or(lanes_.size());
+}
+
 // Lanes that trials have left get others of the fuller ones, so that no processor idles while another has a queue.
 void Study::even_out() {
   for (;;) {
-    const auto [few, many] = std::minmax_element(resident_.begin(), resident_.end());
-    const auto to = static_cast<std::size_t>(few - resident_.begin()),
-               from = static_cast<std::size_t>(many - resident_.begin());
-    if (*many - *few < 2 || lanes_[to]->free_slots() == 0) return;
+    std::vector<Trial*> trials = running();
+    std::erase_if(trials, [](const Trial* trial) { return !trial->resident; });
+    const auto move = next_move(placed(trials), free_slots_of_lanes());
+    if (!move) return;
     collect_all();
-    Trial* last = nullptr;
-    for (Trial* trial : running()) {
-      if (trial->lane == from) last = trial;
-    }
-    const auto image = try_capture(*last);
+    Trial& trial = *trials[move->trial];
+    const auto image = try_capture(trial);
     if (!image) return;  // nobody has to move
-    lanes_[from]->release(last->id);
-    lanes_[to]->restore(last->id, last->config, *image);
-    last->lane = to;
-    --resident_[from];
-    ++resident_[to];
+    lanes_[trial.lane]->release(trial.id);
+    lanes_[move->to]->restore(trial.id, trial.config, *image);
+    trial.lane = move->to;
   }
 }
 
@@ -325,7 +334,6 @@ void Study::end(Trial& trial, TrialState state, const std::string& reason) {
   if (trial.resident) {
     if (options_.keep_last) trial.last_image = capture(trial);
     lanes_[trial.lane]->release(trial.id);
-    --resident_[trial.lane];
   }
   trial.resident = false;
   trial.image.reset();
@@ -388,14 +396,6 @@ std::vector<Trial*> Study::ready() {
   std::erase_if(
       trials, [](const Trial* trial) { return trial->awaits_answer || trial->submitted >= last_step(trial->config); });
   return trials;
-}
-
-std::size_t Study::lane_for_new() const {
-  std::size_t best = lanes_.size();
-  for (std::size_t lane = 0; lane < lanes_.size(); ++lane) {
-    if (lanes_[lane]->free_slots() > 0 && (best == lanes_.size() || resident_[lane] < resident_[best])) best = lane;
-  }
-  return best;
 }
 
 std::int64_t Study::free_slots() const {

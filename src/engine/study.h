@@ -22,6 +22,7 @@
 #include "engine/end_reason.h"
 #include "engine/lane.h"
 #include "engine/lane_threads.h"
+#include "engine/placement.h"
 #include "engine/study_state.h"
 #include "tuners/tuner.h"
 
@@ -176,7 +177,9 @@ class Study {
   std::optional<std::size_t> best_trial() const;
   std::vector<Trial*> running();
   std::vector<Trial*> ready();
-  std::size_t lane_for_new() const;
+  std::vector<PlacedTrial> placed(const std::vector<Trial*>& trials) const;
+  std::vector<std::int64_t> free_slots_of_lanes() const;
+  std::size_t lane_for_new();
   std::int64_t free_slots() const;
   bool better(double a, double b) const;
 
@@ -186,8 +189,7 @@ class Study {
   std::vector<StudyObserver*> observers_;
   LaneThreads threads_;
   StudyState state_;
-  std::optional<EndReason> ended_;      // the one place that knows
-  std::vector<std::int64_t> resident_;  // trials per lane
+  std::optional<EndReason> ended_;  // the one place that knows
 };
 
 }  // namespace finetune

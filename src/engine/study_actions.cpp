@@ -79,7 +79,6 @@ void Study::apply_one(const Action& action) {
       if (trial.state != TrialState::running) return;
       trial.image = capture(trial);
       lane.release(trial.id);
-      --resident_[trial.lane];
       trial.resident = false;
       trial.state = TrialState::paused;
       break;
@@ -91,7 +90,6 @@ void Study::apply_one(const Action& action) {
       }
       trial.lane = lane_for_new();
       lanes_[trial.lane]->restore(trial.id, trial.config, *trial.image);
-      ++resident_[trial.lane];
       trial.image.reset();
       trial.resident = true;
       trial.state = TrialState::running;

@@ -79,7 +79,6 @@ void Study::take_up(StudyState snapshot) {
   for (Trial* trial : running()) {
     lanes_[trial->lane]->restore(trial->id, trial->config, *trial->image);
     trial->image.reset();
-    ++resident_[trial->lane];
   }
 }
 
