@@ -1,6 +1,9 @@
 // A set of implementations of the operations in ops.h, and the table that says which one a tensor gets.
 #pragma once
 
+#include <optional>
+#include <string>
+
 #include "kernels/torch/ops.h"
 
 namespace finetune::ops {
@@ -45,6 +48,12 @@ enum class Operation {
   decoding,
   unpacking
 };
+inline constexpr Operation kOperations[] = {
+    Operation::rmsnorm, Operation::rotary_embedding, Operation::attention, Operation::glu,      Operation::entropy,
+    Operation::adapter, Operation::dropped_adapter,  Operation::optimizer, Operation::decoding, Operation::unpacking};
+/// "rmsnorm", as in run.kernels.
+const char* name_of(Operation operation);
+std::optional<Operation> operation_named(const std::string& name);
 
 /// run.kernels. `automatic`: a kernel of our own where it is known to win (on a CPU in float32 always; on CUDA none has
 /// been timed yet, but adapters with dropout have the kernel, for the composition makes masks on the host), elsewhere

@@ -84,6 +84,39 @@ UseKernels::~UseKernels() {
   thread_choice = before_;
 }
 
+const char* name_of(Operation operation) {
+  switch (operation) {
+    case rmsnorm:
+      return "rmsnorm";
+    case rotary_embedding:
+      return "rotary";
+    case attention:
+      return "attention";
+    case glu:
+      return "glu";
+    case entropy:
+      return "entropy";
+    case adapter:
+      return "adapter";
+    case dropped_adapter:
+      return "dropped_adapter";
+    case optimizer:
+      return "optimizer";
+    case decoding:
+      return "decoding";
+    case unpacking:
+      return "unpacking";
+  }
+  return "";
+}
+
+std::optional<Operation> operation_named(const std::string& name) {
+  for (const Operation operation : kOperations) {
+    if (name == name_of(operation)) return operation;
+  }
+  return std::nullopt;
+}
+
 bool has_kernels(at::DeviceType device, at::ScalarType dtype) {
   return source_of(rmsnorm, device, dtype, KernelChoice::written) == Source::kernel;
 }
