@@ -1,11 +1,11 @@
 #include "data/cache/token_cache.h"
 
 #include <algorithm>
-#include <cstdlib>
 #include <system_error>
 #include <tuple>
 #include <utility>
 
+#include "core/cache_folder.h"
 #include "core/error.h"
 #include "core/folders.h"
 #include "core/text.h"
@@ -46,14 +46,8 @@ std::string want_of_room(const fs::path& folder, std::uintmax_t bytes) {
 }  // namespace
 
 fs::path token_cache_folder() {
-  const auto from = [](const char* name) {
-    const char* const value = std::getenv(name);
-    const fs::path path = value != nullptr ? value : "";
-    return path.is_absolute() ? path : fs::path();
-  };
-  if (const fs::path cache = from("XDG_CACHE_HOME"); !cache.empty()) return cache / "finetune_tune" / "tokens";
-  if (const fs::path home = from("HOME"); !home.empty()) return home / ".cache" / "finetune_tune" / "tokens";
-  return {};
+  const fs::path folder = cache_folder();
+  return folder.empty() ? folder : folder / "tokens";
 }
 
 TokenCache::TokenCache(const CacheOptions* cache, const std::vector<std::string>& files, const DataOptions& options,

@@ -15,8 +15,7 @@
 
 namespace finetune {
 
-/// "XDG_CACHE_HOME/finetune_tune/tokens", else "HOME/.cache/finetune_tune/tokens"; "" where neither is an absolute
-/// path.
+/// "tokens" in the folder of core/cache_folder.h; "" where there is none.
 std::filesystem::path token_cache_folder();
 
 /// For one load of a list of files: find(), and where that has nothing add() for all examples, then finish(). It never

@@ -35,6 +35,11 @@ struct Status {
   bool ok() const { return problem == nullptr; }
 };
 
+namespace cpu {
+/// That its kernels are compiled for and that this processor runs: "avx512", "avx2" or "base".
+const char* instruction_set();
+}  // namespace cpu
+
 namespace cuda {
 /// Ok when kernels were compiled in and the device of this index can run them; else says what is missing.
 Status available(int device);

@@ -1,5 +1,7 @@
 #include "kernels/cpu/table.h"
 
+#include "kernels/api/kernel.h"
+
 namespace finetune::kernels::cpu {
 
 const Table& table() {
@@ -9,6 +11,10 @@ const Table& table() {
     return table_base();
   }();
   return kBest;
+}
+
+const char* instruction_set() {
+  return table().name;
 }
 
 }  // namespace finetune::kernels::cpu

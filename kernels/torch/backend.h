@@ -55,23 +55,40 @@ inline constexpr Operation kOperations[] = {
 const char* name_of(Operation operation);
 std::optional<Operation> operation_named(const std::string& name);
 
-/// run.kernels. `automatic`: a kernel of our own where it is known to win (on a CPU in float32 always; on CUDA none has
-/// been timed yet, but adapters with dropout have the kernel, for the composition makes masks on the host), elsewhere
-/// the composition of ATen ops. `composition`: no kernel of ours; ATen's flash attention stays. `written`: every kernel
-/// there is.
-enum class KernelChoice { automatic, composition, written };
+/// run.kernels as it came to: the operations that run on a kernel of ours where there is one, the others being composed
+/// of ATen ops, and whether passes of a GPU may be captured.
+class KernelTable {
+ public:
+  constexpr KernelTable() = default;
+  /// No kernel of ours and no graphs; ATen's flash attention stays.
+  static constexpr KernelTable composition() { return {}; }
+  /// Every kernel there is, and graphs.
+  static KernelTable written();
 
-/// While one lives, operations called on this thread use this choice; the innermost counts, without one `automatic`. So
-/// two studies of one process may differ, as they may in dtype.
+  bool takes(Operation operation) const { return (operations_ >> static_cast<unsigned>(operation) & 1U) != 0; }
+  void take(Operation operation) { operations_ |= 1U << static_cast<unsigned>(operation); }
+  bool graphs() const { return graphs_; }
+  void allow_graphs(bool allowed) { graphs_ = allowed; }
+  bool operator==(const KernelTable&) const = default;
+  /// What both have.
+  friend KernelTable operator&(KernelTable a, const KernelTable& b);
+
+ private:
+  std::uint32_t operations_ = 0;
+  bool graphs_ = false;
+};
+
+/// While one lives, operations called on this thread use this table; the innermost counts. Without one the processor
+/// has its kernels and a GPU the compositions. So two studies of one process may differ, as they may in dtype.
 class UseKernels {
  public:
-  explicit UseKernels(KernelChoice choice);
+  explicit UseKernels(const KernelTable& table);
   ~UseKernels();
   UseKernels(const UseKernels&) = delete;
   UseKernels& operator=(const UseKernels&) = delete;
 
  private:
-  KernelChoice before_;
+  std::optional<KernelTable> before_;
 };
 
 /// What the table asks of a GPU.
@@ -90,15 +107,19 @@ const char* kernels_problem(at::Device device, at::ScalarType dtype);
 bool fits_flash_attention(std::int64_t head_dim);
 
 /// Whether a forward and backward in this dtype, with heads of `head_dim`, can be captured once and replayed for other
-/// trials: nothing that changes between passes of one shape is read on the host. On a GPU this takes kernels of our own
-/// in every place; on the CPU the stand-in of kernels/torch/graph.h replays by computing.
-bool can_capture(at::Device device, at::ScalarType dtype, std::int64_t head_dim, KernelChoice choice);
+/// trials: no operation of the table reads on the host what changes between passes of one shape. On the CPU the
+/// stand-in of kernels/torch/graph.h replays by computing.
+bool can_capture(at::Device device, at::ScalarType dtype, std::int64_t head_dim, const KernelTable& table);
+bool can_capture(at::DeviceType device, at::ScalarType dtype, std::int64_t head_dim, const KernelTable& table,
+                 const DeviceTraits& traits);
+/// The same table with the kernels that a capture needs.
+KernelTable made_capturable(KernelTable table);
 
-/// The table (kernels/torch/table.cpp): operation x kind of device x dtype x choice. `traits` of this very device: an
-/// old card beside new ones changes nothing for those.
-const Backend& choose_backend(Operation operation, at::DeviceType device, at::ScalarType dtype, KernelChoice choice,
-                              const DeviceTraits& traits);
-/// The same for a tensor and this thread's choice.
+/// What runs where (kernels/torch/table.cpp): operation x kind of device x dtype x table. `traits` of this very device:
+/// an old card beside new ones changes nothing for those.
+const Backend& choose_backend(Operation operation, at::DeviceType device, at::ScalarType dtype,
+                              const KernelTable& table, const DeviceTraits& traits);
+/// The same for a tensor and this thread's table.
 const Backend& backend_for(Operation operation, const at::Tensor& tensor);
 
 }  // namespace finetune::ops

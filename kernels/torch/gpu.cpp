@@ -1,26 +1,29 @@
 #include "kernels/torch/gpu.h"
 
-#include <ATen/ATen.h>
-#include <c10/core/CachingDeviceAllocator.h>
-#include <c10/core/impl/DeviceGuardImplInterface.h>
 #include <dlfcn.h>
 
-#include <map>
-#include <mutex>
-#include <utility>
+#include <array>
+#include <cstddef>
 
 namespace finetune::ops {
 namespace {
 
 // Of the driver's interface (cuda.h), which promises that these names and numbers stay.
 using Initialise = int (*)(unsigned flags);
+using GetVersion = int (*)(int* version);
 using GetDevice = int (*)(int* device, int ordinal);
 using GetAttribute = int (*)(int* value, int attribute, int device);
-constexpr int kMajor = 75, kMinor = 76;  // CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR, _MINOR
+using GetName = int (*)(char* name, int length, int device);
+using GetMemory = int (*)(std::size_t* bytes, int device);
+// CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT, ..._COMPUTE_CAPABILITY_MAJOR, _MINOR
+constexpr int kMultiprocessors = 16, kMajor = 75, kMinor = 76;
 
 struct Driver {
+  GetVersion version = nullptr;
   GetDevice device = nullptr;
   GetAttribute attribute = nullptr;
+  GetName name = nullptr;
+  GetMemory memory = nullptr;
 };
 
 const Driver& driver() {
@@ -29,35 +32,52 @@ const Driver& driver() {
     if (library == nullptr) return Driver{};
     const auto initialise = reinterpret_cast<Initialise>(dlsym(library, "cuInit"));
     if (initialise == nullptr || initialise(0) != 0) return Driver{};
-    return Driver{reinterpret_cast<GetDevice>(dlsym(library, "cuDeviceGet")),
-                  reinterpret_cast<GetAttribute>(dlsym(library, "cuDeviceGetAttribute"))};
+    return Driver{.version = reinterpret_cast<GetVersion>(dlsym(library, "cuDriverGetVersion")),
+                  .device = reinterpret_cast<GetDevice>(dlsym(library, "cuDeviceGet")),
+                  .attribute = reinterpret_cast<GetAttribute>(dlsym(library, "cuDeviceGetAttribute")),
+                  .name = reinterpret_cast<GetName>(dlsym(library, "cuDeviceGetName")),
+                  .memory = reinterpret_cast<GetMemory>(dlsym(library, "cuDeviceTotalMem_v2"))};
   }();
   return kDriver;
+}
+
+int attribute_of(int which, int handle) {
+  int value = 0;
+  const GetAttribute get = driver().attribute;
+  return get != nullptr && get(&value, which, handle) == 0 ? value : 0;
+}
+
+bool find_device(at::Device device, int& handle) {
+  return device.is_cuda() && driver().device != nullptr && driver().device(&handle, device.index()) == 0;
 }
 
 }  // namespace
 
 int compute_capability(at::Device device) {
-  if (!device.is_cuda()) return 0;
-  const Driver& d = driver();
-  if (d.device == nullptr || d.attribute == nullptr) return 0;
-  int handle = 0, major = 0, minor = 0;
-  if (d.device(&handle, device.index()) != 0 || d.attribute(&major, kMajor, handle) != 0 ||
-      d.attribute(&minor, kMinor, handle) != 0)
-    return 0;
-  return 10 * major + minor;
+  int handle = 0;
+  if (!find_device(device, handle)) return 0;
+  return 10 * attribute_of(kMajor, handle) + attribute_of(kMinor, handle);
 }
 
-std::int64_t device_memory(at::Device device) {
-  if (device.is_cpu() || !c10::impl::hasDeviceGuardImpl(device.type())) return 0;
-  static std::mutex mutex;
-  static std::map<std::pair<at::DeviceType, int>, std::int64_t> known;
-  const std::lock_guard lock(mutex);
-  const auto [entry, added] = known.try_emplace({device.type(), device.index()}, 0);
-  if (added)
-    entry->second =
-        static_cast<std::int64_t>(at::getDeviceAllocator(device.type())->getMemoryInfo(device.index()).second);
-  return entry->second;
+GpuFacts gpu_facts(at::Device device) {
+  GpuFacts facts;
+  int handle = 0;
+  if (!find_device(device, handle)) return facts;
+  std::array<char, 256> name{};
+  if (driver().name != nullptr && driver().name(name.data(), static_cast<int>(name.size()) - 1, handle) == 0)
+    facts.name = name.data();
+  std::size_t bytes = 0;
+  if (driver().memory != nullptr && driver().memory(&bytes, handle) == 0)
+    facts.memory_bytes = static_cast<std::int64_t>(bytes);
+  facts.capability = compute_capability(device);
+  facts.multiprocessors = attribute_of(kMultiprocessors, handle);
+  return facts;
+}
+
+std::string driver_version() {
+  int version = 0;
+  if (driver().version == nullptr || driver().version(&version) != 0) return "";
+  return std::to_string(version / 1000) + "." + std::to_string(version % 1000 / 10);
 }
 
 }  // namespace finetune::ops

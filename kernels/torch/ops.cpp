@@ -120,7 +120,7 @@ std::int64_t logits_per_chunk(at::Device device) {
   // of 152,000 on 141 GB. The gradient's product has a tile for each 128 rows and 256 of the width, and wants more
   // tiles than a GPU has multiprocessors.
   constexpr std::int64_t kFewest = std::int64_t{1} << 26, kMost = std::int64_t{1} << 29;
-  return std::clamp(device_memory(device) / 128, kFewest, kMost);
+  return std::clamp(gpu_facts(device).memory_bytes / 128, kFewest, kMost);
 }
 
 AdapterGroups make_adapter_groups(std::vector<AdapterGroup> list) {

@@ -1,10 +1,11 @@
-// Which implementation an operation gets on a device in a dtype.
+// Which implementation an operation gets on a device in a dtype, by a table of choices.
 #include <ATen/ATen.h>
 #include <ATen/detail/CUDAHooksInterface.h>
 
 #include <algorithm>
 #include <vector>
 
+#include "core/operation_names.h"
 #include "kernels/api/kernel.h"
 #include "kernels/torch/backend.h"
 #include "kernels/torch/gpu.h"
@@ -14,31 +15,32 @@ namespace {
 
 enum class Source { composite, kernel, flash };
 
-// What a choice of kernels means for one operation.
+// What a GPU has for an operation, in fp32 and bf16.
 struct Row {
   Operation operation;
-  Source automatic, composition, written;
+  Source composition, written;
+  bool captured;  // its composition may be: it reads nothing on the host that differs between passes of one shape
 };
 
-// On a GPU, in fp32 and bf16. A row's first entry changes when its kernel has been timed on a device and is the faster
-// one. Two are not a question of timing: flash attention is ATen's own, and its composition holds whole matrices of
-// scores; the composition of dropout makes its masks on the host.
+// Attention is not a question of timing: flash attention is ATen's own, and its composition holds whole matrices of
+// scores. The composition of cross-entropy sorts in deterministic mode, those of adapters and of attention go through
+// lists on the host.
 using enum Operation;
 constexpr auto kNone = Source::composite;
 constexpr Row kGpu[] = {
-    {rmsnorm, kNone, kNone, Source::kernel},
-    {rotary_embedding, kNone, kNone, Source::kernel},
-    {attention, Source::flash, Source::flash, Source::flash},
-    {glu, kNone, kNone, Source::kernel},
-    {entropy, kNone, kNone, Source::kernel},
-    {adapter, kNone, kNone, Source::kernel},
-    {dropped_adapter, Source::kernel, kNone, Source::kernel},
-    {optimizer, kNone, kNone, Source::kernel},
-    {decoding, kNone, kNone, kNone},  // no kernel yet
-    {unpacking, kNone, kNone, Source::kernel},
+    {rmsnorm, kNone, Source::kernel, true},
+    {rotary_embedding, kNone, Source::kernel, true},
+    {attention, Source::flash, Source::flash, false},
+    {glu, kNone, Source::kernel, true},
+    {entropy, kNone, Source::kernel, false},
+    {adapter, kNone, Source::kernel, false},
+    {dropped_adapter, kNone, Source::kernel, false},
+    {optimizer, kNone, Source::kernel, true},  // never in a capture
+    {decoding, kNone, kNone, true},            // no kernel yet; never in a capture
+    {unpacking, kNone, Source::kernel, true},
 };
 
-thread_local KernelChoice thread_choice = KernelChoice::automatic;
+thread_local std::optional<KernelTable> thread_table;
 
 // Asked once for all devices: the driver is not to be asked in every operation. Of a device of another kind, which only
 // tests have, the kernels alone are asked.
@@ -64,50 +66,42 @@ const Backend& backend(Source source, at::DeviceType device, const DeviceTraits&
   return source == Source::kernel && traits.kernels ? cuda_backend() : composite_backend();
 }
 
+const Row& row_of(Operation operation) {
+  return *std::ranges::find(kGpu, operation, &Row::operation);
+}
+
 // The composition where there is nothing else: in fp64, and in bf16 on a CPU.
-Source source_of(Operation operation, at::DeviceType device, at::ScalarType dtype, KernelChoice choice) {
-  const bool composed = choice == KernelChoice::composition;
-  if (device == at::kCPU) return composed || dtype != at::kFloat ? kNone : Source::kernel;
-  const bool wide = dtype == at::kFloat;
+Source source_of(Operation operation, at::DeviceType device, at::ScalarType dtype, const KernelTable& table) {
+  const bool wide = dtype == at::kFloat, taken = table.takes(operation);
+  if (device == at::kCPU) return wide && taken ? Source::kernel : kNone;
   if ((!wide && dtype != at::kBFloat16) || (wide && operation == attention)) return kNone;
-  const Row& row = *std::ranges::find(kGpu, operation, &Row::operation);
-  if (choice == KernelChoice::automatic) return row.automatic;
-  return composed ? row.composition : row.written;
+  return taken ? row_of(operation).written : row_of(operation).composition;
 }
 
 }  // namespace
 
-UseKernels::UseKernels(KernelChoice choice) : before_(thread_choice) {
-  thread_choice = choice;
+KernelTable KernelTable::written() {
+  KernelTable table;
+  for (const Operation operation : kOperations) table.take(operation);
+  table.allow_graphs(true);
+  return table;
+}
+
+KernelTable operator&(KernelTable a, const KernelTable& b) {
+  a.operations_ &= b.operations_;
+  a.graphs_ = a.graphs_ && b.graphs_;
+  return a;
+}
+
+UseKernels::UseKernels(const KernelTable& table) : before_(thread_table) {
+  thread_table = table;
 }
 UseKernels::~UseKernels() {
-  thread_choice = before_;
+  thread_table = before_;
 }
 
 const char* name_of(Operation operation) {
-  switch (operation) {
-    case rmsnorm:
-      return "rmsnorm";
-    case rotary_embedding:
-      return "rotary";
-    case attention:
-      return "attention";
-    case glu:
-      return "glu";
-    case entropy:
-      return "entropy";
-    case adapter:
-      return "adapter";
-    case dropped_adapter:
-      return "dropped_adapter";
-    case optimizer:
-      return "optimizer";
-    case decoding:
-      return "decoding";
-    case unpacking:
-      return "unpacking";
-  }
-  return "";
+  return kOperationNames[static_cast<std::size_t>(operation)];
 }
 
 std::optional<Operation> operation_named(const std::string& name) {
@@ -118,7 +112,7 @@ std::optional<Operation> operation_named(const std::string& name) {
 }
 
 bool has_kernels(at::DeviceType device, at::ScalarType dtype) {
-  return source_of(rmsnorm, device, dtype, KernelChoice::written) == Source::kernel;
+  return source_of(rmsnorm, device, dtype, KernelTable::written()) == Source::kernel;
 }
 
 const char* kernels_problem(at::Device device, at::ScalarType dtype) {
@@ -126,21 +120,36 @@ const char* kernels_problem(at::Device device, at::ScalarType dtype) {
   return has_kernels(device.type(), dtype) ? nullptr : "the kernels for a CPU are float32 only";
 }
 
-bool can_capture(at::Device device, at::ScalarType dtype, std::int64_t head_dim, KernelChoice choice) {
-  if (device.is_cpu()) return true;
-  // Of the compositions only attention's and the adapters' read on the host.
-  const DeviceTraits traits = traits_of(device);
-  return traits.kernels && traits.capability >= kAmpere && dtype == at::kBFloat16 && fits_flash_attention(head_dim) &&
-         source_of(adapter, device.type(), dtype, choice) == Source::kernel;
+bool can_capture(at::DeviceType device, at::ScalarType dtype, std::int64_t head_dim, const KernelTable& table,
+                 const DeviceTraits& traits) {
+  if (device == at::kCPU) return true;
+  if (!traits.kernels || traits.capability < kAmpere || !fits_flash_attention(head_dim)) return false;
+  return std::ranges::all_of(kOperations, [&](Operation operation) {
+    return source_of(operation, device, dtype, table) != kNone || row_of(operation).captured;
+  });
 }
 
-const Backend& choose_backend(Operation operation, at::DeviceType device, at::ScalarType dtype, KernelChoice choice,
-                              const DeviceTraits& traits) {
-  return backend(source_of(operation, device, dtype, choice), device, traits);
+bool can_capture(at::Device device, at::ScalarType dtype, std::int64_t head_dim, const KernelTable& table) {
+  return can_capture(device.type(), dtype, head_dim, table, traits_of(device));
+}
+
+KernelTable made_capturable(KernelTable table) {
+  for (const Row& row : kGpu) {
+    if (!row.captured) table.take(row.operation);
+  }
+  table.allow_graphs(true);
+  return table;
+}
+
+const Backend& choose_backend(Operation operation, at::DeviceType device, at::ScalarType dtype,
+                              const KernelTable& table, const DeviceTraits& traits) {
+  return backend(source_of(operation, device, dtype, table), device, traits);
 }
 
 const Backend& backend_for(Operation operation, const at::Tensor& tensor) {
-  return choose_backend(operation, tensor.device().type(), tensor.scalar_type(), thread_choice,
+  static const KernelTable kWritten = KernelTable::written();
+  const KernelTable untold = tensor.is_cpu() ? kWritten : KernelTable::composition();
+  return choose_backend(operation, tensor.device().type(), tensor.scalar_type(), thread_table.value_or(untold),
                         traits_of(tensor.device()));
 }
 

@@ -91,18 +91,21 @@ Verb take_verb(std::vector<std::string>& words, std::span<const Verb> verbs) {
   if (words.empty() || words.front().starts_with("-")) return verbs.front();
   const std::string word = words.front();
   std::vector<std::string> names;
-  for (const Verb& verb : verbs) names.push_back(verb.name);
-  const auto found = std::find(names.begin(), names.end(), word);
-  if (found == names.end())
+  for (const Verb& verb : verbs) {
+    if (!verb.hidden) names.push_back(verb.name);
+  }
+  const auto found = std::ranges::find(verbs, word, &Verb::name);
+  if (found == verbs.end())
     throw bad_input("", "unknown verb " + word + did_you_mean(word, names) + "; verbs: " + join(names, ", "));
   words.erase(words.begin());
-  return verbs[static_cast<std::size_t>(found - names.begin())];
+  return *found;
 }
 
 void print_overview(std::span<const Verb> verbs) {
   std::cout << "finetune_tune: fine-tune a transformer and tune its hyperparameters in one process\n\n";
-  for (const Verb& verb : verbs)
-    std::cout << "  " << verb.name << std::string(12 - verb.name.size(), ' ') << verb.help << "\n";
+  for (const Verb& verb : verbs) {
+    if (!verb.hidden) std::cout << "  " << verb.name << std::string(12 - verb.name.size(), ' ') << verb.help << "\n";
+  }
   std::cout << "\nfinetune_tune VERB --help says more.\n\n";
 }
 

@@ -32,6 +32,7 @@ struct Verb {
   std::function<int(const Arguments&)> run;  ///< gives the exit code; errors are thrown (Error) and printed by main
   std::string notes = "";                    ///< what --help says at its end
   bool configured = true;                    ///< takes --config and --set; false: a run's own configuration is kept
+  bool hidden = false;                       ///< for the program itself: no list shows it
 
   bool takes_key(const std::string& key) const;
   /// "--model DIR": the flag that stands for a key; "" without one.

@@ -175,7 +175,7 @@ struct OutputConfig {  // key `run`
   std::optional<std::int64_t> lanes;            ///< per device; absent = as many as pay
   std::optional<std::int64_t> threads;          ///< of the processor; absent = as many as it has
   std::string numerics = "reproducible";        ///< reproducible|fast
-  std::string kernels = "auto";                 ///< auto|composition|written
+  std::vector<std::string> kernels = {"auto"};  ///< auto|composition|written, or operations that get theirs
   std::optional<std::int64_t> tokens_per_pass;  ///< absent = auto
   std::int64_t eval_every = 0;                  ///< steps; 0 = milestones and the end only
   std::vector<std::string> metrics;             ///< computed besides tune.metric

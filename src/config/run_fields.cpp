@@ -1,6 +1,7 @@
 #include "config/field_makers.h"
 #include "config/sections.h"
 #include "core/metric.h"
+#include "core/operation_names.h"
 
 namespace finetune {
 namespace {
@@ -18,6 +19,29 @@ Field metrics_field() {
         throw bad_input("", key + ": " + error.what());
       }
     }
+  };
+  return field;
+}
+
+// Compositions of LibTorch's operations, kernels of this program, or a list of the operations that get theirs.
+Field kernels_field() {
+  const std::string key = "run.kernels";
+  Field field = list_field(key,
+                           "auto, composition (LibTorch's operations), written (kernels of this program), or what a "
+                           "calibration chose: a list of the operations with kernels, and graphs",
+                           FINETUNE_AT(run.kernels));
+  field.set = [key, set = field.set](RunConfig& c, const ConfigNode& n) {
+    set(c, n);
+    std::vector<std::string>& given = c.run.kernels;
+    const bool one = given.size() == 1 && (given[0] == "auto" || given[0] == "composition" || given[0] == "written");
+    std::vector<std::string> names(std::begin(kOperationNames), std::end(kOperationNames));
+    names.emplace_back("graphs");
+    for (const std::string& name : given) {
+      if (!one && std::ranges::find(names, name) == names.end())
+        throw bad_input(
+            "", key + ": " + name + " is not one of auto, composition, written (alone), or of " + join(names, ", "));
+    }
+    if (given.empty()) throw bad_input("", key + ": a list of no operations is composition");
   };
   return field;
 }
@@ -51,8 +75,7 @@ std::vector<Field> run_fields() {
                      "reproducible: every run with the same run.lanes gives the same bits; on a CPU in float32 also "
                      "whoever trains beside a trial",
                      FINETUNE_AT(run.numerics), {"reproducible", "fast"}),
-          text_field("run.kernels", "LibTorch's operations, or kernels of this program", FINETUNE_AT(run.kernels),
-                     {"auto", "composition", "written"}),
+          kernels_field(),
           optional_whole_field("run.tokens_per_pass", "tokens of one forward and backward: a number or auto",
                                FINETUNE_AT(run.tokens_per_pass), 8, "auto"),
           whole_field("run.eval_every", "evaluate every N steps besides milestones; 0 = off",

@@ -16,6 +16,7 @@
 #include "core/error.h"
 #include "core/number.h"
 #include "core/text.h"
+#include "kernels/torch/gpu.h"
 
 namespace finetune {
 namespace {
@@ -161,6 +162,14 @@ std::string processor_of(at::Device device) {
     break;
   }
   return name + ", " + at::get_cpu_capability();
+}
+
+std::string name_of_device(at::Device device) {
+  return device.is_cpu() ? processor_of(device) : ops::gpu_facts(device).name;
+}
+
+std::string gpu_driver() {
+  return ops::driver_version();
 }
 
 std::string describe_device(at::Device device) {

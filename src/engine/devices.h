@@ -57,6 +57,11 @@ std::vector<MemoryShare> memory_shares(const std::vector<at::Device>& devices, c
 /// What the bits of a result depend on: "AMD EPYC 7B13, AVX2" of the processor, the name and number of a GPU.
 std::string processor_of(at::Device device);
 
+/// The processor with its instruction set, or the GPU as its driver calls it.
+std::string name_of_device(at::Device device);
+/// The CUDA version that the driver serves; "" without one.
+std::string gpu_driver();
+
 /// "cpu (2 threads, AVX512)" or the GPU's name.
 std::string describe_device(at::Device device);
 

@@ -5,26 +5,67 @@
 #include "core/error.h"
 
 namespace finetune {
+namespace {
 
-ops::KernelChoice settle_kernels(const std::string& asked, std::span<const at::Device> devices, at::ScalarType dtype) {
-  if (asked == "auto") return ops::KernelChoice::automatic;
-  if (asked == "composition") return ops::KernelChoice::composition;
-  for (const at::Device& device : devices) {
-    if (const char* problem = ops::kernels_problem(device, dtype))
-      throw bad_input(
-          "", "run.kernels: written cannot be had on " + device.str() + ": " + problem + "; use auto or composition");
+constexpr const char* kGraphs = "graphs";
+
+ops::KernelTable table_named(const std::vector<std::string>& names) {
+  ops::KernelTable table;
+  for (const std::string& name : names) {
+    if (name == kGraphs)
+      table.allow_graphs(true);
+    else
+      table.take(ops::operation_named(name).value());
   }
-  return ops::KernelChoice::written;
+  return table;
 }
 
-std::string resolved_kernels(ops::KernelChoice choice, std::span<const at::Device> devices, at::ScalarType dtype) {
-  if (choice == ops::KernelChoice::written) return "written";
-  if (choice == ops::KernelChoice::composition) return "composition";
+void require_kernels(const std::vector<std::string>& asked, std::span<const at::Device> devices, at::ScalarType dtype) {
+  for (const at::Device& device : devices) {
+    if (const char* problem = ops::kernels_problem(device, dtype))
+      throw bad_input("", "run.kernels: " + asked.front() + (asked.size() > 1 ? " ..." : "") + " cannot be had on " +
+                              device.str() + ": " + problem + "; use auto or composition");
+  }
+}
+
+// What every GPU of the run is given.
+ops::KernelTable found_on_all(std::span<const at::Device> devices, at::ScalarType dtype,
+                              const CalibratedKernels& calibrated) {
+  ops::KernelTable table = ops::KernelTable::written();
+  for (const at::Device& device : devices) {
+    if (device.is_cpu()) continue;
+    if (ops::kernels_problem(device, dtype) != nullptr) return ops::KernelTable::composition();
+    table = table & calibrated(device);
+  }
+  return table;
+}
+
+}  // namespace
+
+ops::KernelTable settle_kernels(const std::vector<std::string>& asked, std::span<const at::Device> devices,
+                                at::ScalarType dtype, const CalibratedKernels& calibrated) {
+  if (asked.front() == "auto") return found_on_all(devices, dtype, calibrated);
+  if (asked.front() == "composition") return ops::KernelTable::composition();
+  require_kernels(asked, devices, dtype);
+  return asked.front() == "written" ? ops::KernelTable::written() : table_named(asked);
+}
+
+std::vector<std::string> names_of(const ops::KernelTable& table) {
+  std::vector<std::string> names;
+  for (const ops::Operation operation : ops::kOperations) {
+    if (table.takes(operation)) names.emplace_back(ops::name_of(operation));
+  }
+  if (table.graphs()) names.emplace_back(kGraphs);
+  return names;
+}
+
+std::vector<std::string> resolved_kernels(const ops::KernelTable& table, std::span<const at::Device> devices,
+                                          at::ScalarType dtype) {
   const auto have = std::ranges::count_if(
       devices, [&](const at::Device& device) { return ops::kernels_problem(device, dtype) == nullptr; });
-  if (have == 0) return "composition";
-  const bool all_cpu = std::ranges::all_of(devices, [](const at::Device& device) { return device.is_cpu(); });
-  return all_cpu ? "written" : "auto";
+  std::vector<std::string> names = names_of(table);
+  if (have == 0 || names.empty()) return {"composition"};
+  return table == ops::KernelTable::written() ? std::vector<std::string>{"written"} : names;
 }
 
 }  // namespace finetune

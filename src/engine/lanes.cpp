@@ -28,8 +28,8 @@ std::unique_ptr<ParameterStore> make_store(const Session& session, std::size_t l
 static bool captures_passes(const Session& session, at::Device device) {
   const OpenedModel& model = session.model;
   const DecoderOptions& options = model.checkpoint.options;
-  return !device.is_cpu() && !some_trial_is_dora(session.config) && options.attention_softcap == 0 &&
-         ops::graphs_problem(device) == nullptr &&
+  return !device.is_cpu() && model.kernels.graphs() && !some_trial_is_dora(session.config) &&
+         options.attention_softcap == 0 && ops::graphs_problem(device) == nullptr &&
          ops::can_capture(device, model.checkpoint.dtype, options.head_dim, model.kernels);
 }
 

@@ -1,20 +1,54 @@
 #include "engine/open_model.h"
 
 #include <algorithm>
+#include <map>
+#include <memory>
 
+#include "core/cache_folder.h"
+#include "engine/calibration/calibrate_apart.h"
 #include "engine/devices.h"
 #include "engine/kernel_choice.h"
 #include "engine/precision.h"
+#include "engine/shapes.h"
 
 namespace finetune {
 namespace {
 
-// What the run computes with: run.devices, model.dtype and run.kernels, as they are from here on.
-Precision settle_devices(OpenedModel& model, RunConfig& config, std::vector<std::string>& notes) {
+// What is said of kernels, and how.
+struct Words {
+  std::vector<std::string>& notes;
+  const std::function<void(const std::string&)>& now;
+};
+using SizesIn = std::function<DecoderOptions(at::ScalarType)>;
+
+// A calibration belongs to a kind of device, of which there may be several.
+CalibratedKernels calibration_of(const SizesIn& sizes, std::int64_t rank, at::ScalarType dtype, const Words& words) {
+  auto known = std::make_shared<std::map<std::string, ops::KernelTable>>();
+  return [=](at::Device device) {
+    const CalibrationRequest request{
+        .device = device.str(), .dtype = dtype, .shape = kernel_shape_of(sizes(dtype), rank)};
+    const auto [found, fresh] = known->try_emplace(calibration_key(request).dump());
+    const auto note = [&words](const std::string& line) { words.notes.push_back(line); };
+    if (fresh) {
+      found->second = calibrated_kernels(request, CalibrationCache(cache_folder(), note), calibration_program(),
+                                         {.note = note, .now = words.now});
+    }
+    return found->second;
+  };
+}
+
+// What the run computes with: run.devices, model.dtype and run.kernels, as they are from here on. Kernels are tried
+// before any context is made on a GPU, so that those in the other process have its memory too; never for what computes
+// nothing.
+Precision settle_devices(OpenedModel& model, RunConfig& config, const SizesIn& sizes, bool computes,
+                         const Words& words) {
   model.devices = resolve_devices(config.run.devices);
-  if (auto note = note_missing_gpus(config.run.devices)) notes.push_back(std::move(*note));
+  if (auto note = note_missing_gpus(config.run.devices)) words.notes.push_back(std::move(*note));
   Precision precision = settle_precision(config.model.dtype, model.devices, measure_products);
-  model.kernels = settle_kernels(config.run.kernels, model.devices, precision.dtype);
+  const auto untried = [](at::Device) { return ops::KernelTable::composition(); };
+  model.kernels = settle_kernels(
+      config.run.kernels, model.devices, precision.dtype,
+      computes ? calibration_of(sizes, config.train.lora.rank, precision.dtype, words) : CalibratedKernels(untried));
   config.model.dtype = dtype_name(precision.dtype);
   config.run.kernels = resolved_kernels(model.kernels, model.devices, precision.dtype);
   return precision;
@@ -28,10 +62,14 @@ Quantization quantization_of(const ModelConfig& config) {
           .doubled = config.double_quantize};
 }
 
-OpenedModel open_model(RunConfig& config, std::vector<std::string>& notes, Weights weights) {
+OpenedModel open_model(RunConfig& config, std::vector<std::string>& notes, Weights weights,
+                       const std::function<void(const std::string&)>& say) {
   OpenedModel model;
-  const Precision precision = settle_devices(model, config, notes);
   model.sizes_only = weights == Weights::sizes_only;
+  const auto sizes = [&config](at::ScalarType dtype) {
+    return read_sizes(config.model.path, dtype, quantization_of(config.model)).options;
+  };
+  const Precision precision = settle_devices(model, config, sizes, !model.sizes_only, {notes, say});
   if (!model.sizes_only || has_tokenizer(config.model.path)) model.tokenizer = load_tokenizer(config.model.path);
   const auto read = model.sizes_only ? read_sizes : load_checkpoint;
   model.checkpoint = read(config.model.path, precision.dtype, quantization_of(config.model));
@@ -42,6 +80,24 @@ OpenedModel open_model(RunConfig& config, std::vector<std::string>& notes, Weigh
     std::ranges::move(adapter_notes(*config.model.adapter, *model.adapter), std::back_inserter(notes));
   }
   return model;
+}
+
+OpenedModel open_sizes(RunConfig& config, const DecoderOptions& options, std::vector<std::string>& notes,
+                       const std::function<void(const std::string&)>& say) {
+  OpenedModel model;
+  const auto sizes = [&options](at::ScalarType) { return options; };
+  const Precision precision = settle_devices(model, config, sizes, true, {notes, say});
+  model.checkpoint.options = options;
+  model.checkpoint.dtype = precision.dtype;
+  model.sizes_only = true;
+  return model;
+}
+
+void make_random_bases(OpenedModel& model) {
+  model.bases.clear();
+  for (const at::Device& device : model.devices)
+    model.bases.push_back(random_base(model.checkpoint.options, model.checkpoint.dtype, device));
+  model.sizes_only = false;
 }
 
 void copy_to_devices(OpenedModel& model) {

@@ -4,6 +4,7 @@
 
 #include <c10/core/Device.h>
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -26,9 +27,9 @@ Quantization quantization_of(const ModelConfig& config);
 enum class Weights { read, sizes_only };
 
 struct OpenedModel {
-  std::vector<at::Device> devices;  ///< one lane each
-  ops::KernelChoice kernels = ops::KernelChoice::automatic;
-  bool sizes_only = false;               ///< nothing can be computed with it
+  std::vector<at::Device> devices;                         ///< one lane each
+  ops::KernelTable kernels = ops::KernelTable::written();  ///< of every lane
+  bool sizes_only = false;                                 ///< nothing can be computed with it
   std::unique_ptr<Tokenizer> tokenizer;  ///< null only with `sizes_only`, where the checkpoint has none
   BaseModel checkpoint;                  ///< its tensors only until copy_to_devices
   std::optional<PeftAdapter> adapter;    ///< model.adapter
@@ -38,8 +39,16 @@ struct OpenedModel {
 };
 
 /// Reads everything to the host. Sets model.dtype and run.kernels to what they came to; adds to `notes` what is said
-/// once: why no GPU is used, the precision, tensors of the adapter that match nothing. Throws Error (bad_input).
-OpenedModel open_model(RunConfig& config, std::vector<std::string>& notes, Weights weights = Weights::read);
+/// once: why no GPU is used, the precision, tensors of the adapter that match nothing. `say`: what takes long, before
+/// it does. Throws Error (bad_input).
+OpenedModel open_model(RunConfig& config, std::vector<std::string>& notes, Weights weights = Weights::read,
+                       const std::function<void(const std::string&)>& say = {});
+
+/// A model of these sizes that has no checkpoint: devices, precision and kernels are settled in the same way, nothing
+/// can be computed with it until make_random_bases.
+OpenedModel open_sizes(RunConfig& config, const DecoderOptions& options, std::vector<std::string>& notes,
+                       const std::function<void(const std::string&)>& say = {});
+void make_random_bases(OpenedModel& model);
 
 /// Makes the bases. On its own, so that whatever else may be wrong is found before a device is filled.
 void copy_to_devices(OpenedModel& model);

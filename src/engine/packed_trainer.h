@@ -54,7 +54,7 @@ struct TrainerOptions {
   bool ahead = false;        ///< plan the next round on another thread while the device works on this one
   bool graphs = false;       ///< capture passes by shape and replay them (kernels/torch/graph.h)
   bool reproducible = true;  ///< run.numerics: the same bits in every run on a GPU
-  ops::KernelChoice kernels = ops::KernelChoice::automatic;  ///< run.kernels
+  ops::KernelTable kernels = ops::KernelTable::written();  ///< run.kernels
   std::vector<std::int64_t> parts = {};  ///< sizes of the parts of `train`, of which trials have shares; empty: none
   int threads = 0;                    ///< CPU: processors that the lanes divide among them; 0 = leave the setting alone
   SharedMemory memory;                ///< with other lanes; none: it has it to itself

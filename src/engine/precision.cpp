@@ -9,6 +9,7 @@
 #include <optional>
 
 #include "core/text.h"
+#include "engine/rates.h"
 #include "kernels/torch/backend.h"
 #include "kernels/torch/gpu.h"
 
@@ -66,12 +67,6 @@ std::string conversion(const Precision& precision, at::ScalarType in_file) {
                      why->gpu ? why->device : "this CPU", reason(*why));
 }
 
-double seconds_of(const at::Tensor& a, const at::Tensor& b) {
-  const auto started = std::chrono::steady_clock::now();
-  at::mm(a, b);
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
-}
-
 // One thread, so that threads that wait for each other on a busy machine are no part of what is measured.
 class OneThread {
  public:
@@ -122,23 +117,8 @@ std::vector<std::string> precision_notes(const Precision& precision, at::ScalarT
 }
 
 ProductRates measure_products() {
-  constexpr std::int64_t kRows = 64, kDepth = 512, kColumns = 512;  // half a millisecond of a core in float32
-  constexpr double kWork = 2.0 * kRows * kDepth * kColumns;
-  constexpr int kTries = 12;
-  constexpr double kLongEnough = 0.02;
   const OneThread one_thread;
-  const at::Tensor a = at::ones({kRows, kDepth}), b = at::ones({kColumns, kDepth}).t();
-  const at::Tensor a16 = a.to(at::kBFloat16), b16 = b.to(at::kBFloat16);
-  seconds_of(a, b);  // libraries set themselves up
-  seconds_of(a16, b16);
-  double float32 = 1e9, bfloat16 = 1e9, spent = 0;
-  for (int i = 0; i < kTries && (i < 3 || spent < kLongEnough); ++i) {
-    const double one = seconds_of(a, b), other = seconds_of(a16, b16);
-    float32 = std::min(float32, one);
-    bfloat16 = std::min(bfloat16, other);
-    spent += one + other;
-  }
-  return {kWork / float32, kWork / bfloat16};
+  return product_rates(at::kCPU, {.rows = 64, .depth = 512, .columns = 512}, 0.02);  // 0.5 ms of a core in float32
 }
 
 std::string dtype_name(at::ScalarType dtype) {

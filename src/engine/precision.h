@@ -17,12 +17,9 @@
 #include <string>
 #include <vector>
 
-namespace finetune {
+#include "engine/rates.h"
 
-/// Multiplications and additions a second of matrix products; 0 = not measured.
-struct ProductRates {
-  double float32 = 0, bfloat16 = 0;
-};
+namespace finetune {
 
 /// What the choice depends on, of one device.
 struct PrecisionFacts {

@@ -148,16 +148,14 @@ void check_labels_of(const Session& session) {
 
 constexpr std::int64_t kMostThreads = 1024;
 
+bool has_cpu(const OpenedModel& model) {
+  return std::ranges::any_of(model.devices, [](const at::Device& device) { return device.is_cpu(); });
+}
+
 void settle_sizes(Session& session) {
   const OpenedModel& model = session.model;
-  const bool some_cpu = std::ranges::any_of(model.devices, [](const at::Device& device) { return device.is_cpu(); });
-  if (const auto threads = session.config.run.threads) {
-    if (*threads > kMostThreads) throw bad_input("", "run.threads must be at most " + std::to_string(kMostThreads));
-    set_thread_count(static_cast<int>(*threads));
-  }
-  session.threads = at::get_num_threads();
-  session.config.run.threads = session.threads;
-  if (some_cpu) session.short_waits = std::make_shared<const ShortWaits>();
+  const bool some_cpu = has_cpu(model);
+  settle_threads(session);
   const std::int64_t base = loaded_bytes(model.checkpoint.options, model.checkpoint.quantization,
                                          static_cast<std::int64_t>(at::elementSize(model.checkpoint.dtype)));
   session.program_bytes =
@@ -182,9 +180,19 @@ void say_on_stderr(const std::string& line) {
   std::fprintf(stderr, "%s\n", line.c_str());
 }
 
+void settle_threads(Session& session) {
+  if (const auto threads = session.config.run.threads) {
+    if (*threads > kMostThreads) throw bad_input("", "run.threads must be at most " + std::to_string(kMostThreads));
+    set_thread_count(static_cast<int>(*threads));
+  }
+  session.threads = at::get_num_threads();
+  session.config.run.threads = session.threads;
+  if (has_cpu(session.model)) session.short_waits = std::make_shared<const ShortWaits>();
+}
+
 Session open_session(RunConfig config, const DataUse& use, Weights weights) {
   Session session{.config = std::move(config)};
-  session.model = open_model(session.config, session.notes, weights);
+  session.model = open_model(session.config, session.notes, weights, use.say);
   resolve_lora(session.config, session.model, use.trains);
   const bool sizes_only = session.model.sizes_only;
   if (!sizes_only || (session.model.tokenizer && !session.config.data.train.empty()))

@@ -42,6 +42,9 @@ struct Session {
 /// read only where data.train names some and the checkpoint has a tokenizer. Throws Error (bad_input).
 Session open_session(RunConfig config, const DataUse& use = {}, Weights weights = Weights::read);
 
+/// run.threads, as given or as many as there are, and how threads wait. Throws Error (bad_input).
+void settle_threads(Session& session);
+
 /// Sizes of the store that every configuration of the study fits in: largest rank, union of targets.
 StoreOptions store_options(const Session& session, std::int64_t slots);
 

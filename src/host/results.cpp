@@ -65,7 +65,7 @@ Provenance provenance(const Session& session) {
   add("model.dtype", config.model.dtype);
   if (config.model.quantize != Quantize::none) add("model.quantize", to_text(config.model.quantize));
   if (config.model.double_quantize) add("model.double_quantize", "true");
-  add("run.kernels", config.run.kernels);
+  add("run.kernels", join(config.run.kernels, ", "));
   add("run.numerics", config.run.numerics);
   add("run.lanes", count(config.run.lanes));
   add("tune.concurrent", count(config.tune.concurrent));

@@ -33,7 +33,7 @@ done
 
 if [ "${parts[0]}" = pack ]; then
   mkdir -p carry/bin
-  for file in bench_gpu test_gpu_kernels test_gpu_engine libfinetune_cuda_graph.so; do
+  for file in finetune_tune bench_gpu test_gpu_kernels test_gpu_engine libfinetune_cuda_graph.so; do
     [ -e "$build/$file" ] || { echo "gpu.sh: $build/$file is missing: build with CUDA (./setup.sh --cuda)" >&2; exit 1; }
     strip -o "carry/bin/$file" "$build/$file"
   done

@@ -102,13 +102,13 @@ class Gpu : public ::testing::Test {
       }
     }
   }
-  std::vector<ops::KernelChoice> choices() const {
-    if (!kernels::cuda::available(0).ok()) return {ops::KernelChoice::automatic};
-    return {ops::KernelChoice::automatic, ops::KernelChoice::written};
+  std::vector<ops::KernelTable> choices() const {
+    if (!kernels::cuda::available(0).ok()) return {ops::KernelTable::composition()};
+    return {ops::KernelTable::composition(), ops::KernelTable::written()};
   }
 
   at::Device device_{at::kCPU};
-  ops::KernelChoice kernels_ = ops::KernelChoice::automatic;
+  ops::KernelTable kernels_;
   std::vector<Example> train_;
   DecoderBase base_;
 };
@@ -164,7 +164,7 @@ TEST_F(Gpu, ARunIsTheSameBitsTwice) {
 
 // Twice, and with all weights: a trainer's captures follow those of one that is gone.
 TEST_F(Gpu, CapturedPassesEqualPlainOnes) {
-  kernels_ = ops::KernelChoice::written;
+  kernels_ = ops::KernelTable::written();
   const DecoderBase base = on(base_, device_, at::kBFloat16);
   if (!ops::can_capture(device_, at::kBFloat16, 16, kernels_)) GTEST_SKIP() << kernels::cuda::available(0).problem;
   if (const char* problem = ops::graphs_problem(device_)) GTEST_SKIP() << problem;

@@ -148,7 +148,7 @@ TEST_F(OutOfMemory, AnyAllocationOfAStepMayFail) {
     std::int64_t allocations = 0;
     std::size_t said = 0;
   };
-  const auto run = [&](ops::KernelChoice kernels, std::int64_t refused, Refusal how) {
+  const auto run = [&](ops::KernelTable kernels, std::int64_t refused, Refusal how) {
     Outcome outcome;
     const auto bank = make_lora_store(base, {.slots = 2, .max_rank = 16, .targets = all}, nullptr);
     PackedTrainer trainer(
@@ -172,7 +172,7 @@ TEST_F(OutOfMemory, AnyAllocationOfAStepMayFail) {
     outcome.steps_S = bank->steps_S().clone();
     return outcome;
   };
-  for (const auto kernels : {ops::KernelChoice::composition, ops::KernelChoice::written}) {
+  for (const auto kernels : {ops::KernelTable::composition(), ops::KernelTable::written()}) {
     const Outcome whole = run(kernels, -1, Refusal::device);
     ASSERT_GT(whole.allocations, 4);
     // Every one of the last sixty, where the updates and the results are; a sample of the rest.

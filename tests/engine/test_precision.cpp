@@ -111,27 +111,40 @@ TEST(Precision, ABaseIsInMemoryOnce) {
   }
 }
 
+ops::KernelTable never(at::Device device) {
+  ADD_FAILURE() << device.str() << " was calibrated";
+  return ops::KernelTable::composition();
+}
+
 TEST(Kernels, WhatCannotBeHadIsRefusedByName) {
   const std::vector<at::Device> devices{at::kCPU};
-  EXPECT_EQ(settle_kernels("auto", devices, at::kBFloat16), ops::KernelChoice::automatic);
-  EXPECT_EQ(settle_kernels("composition", devices, at::kFloat), ops::KernelChoice::composition);
-  EXPECT_EQ(settle_kernels("written", devices, at::kFloat), ops::KernelChoice::written);
-  try {
-    settle_kernels("written", devices, at::kBFloat16);
-    FAIL() << "there are none";
-  } catch (const Error& error) {
-    EXPECT_EQ(error.kind(), ErrorKind::bad_input);
-    EXPECT_NE(std::string(error.what()).find("run.kernels: written cannot be had on cpu"), std::string::npos);
+  EXPECT_EQ(settle_kernels({"auto"}, devices, at::kFloat, never), ops::KernelTable::written());
+  EXPECT_EQ(settle_kernels({"composition"}, devices, at::kFloat, never), ops::KernelTable::composition());
+  EXPECT_EQ(settle_kernels({"written"}, devices, at::kFloat, never), ops::KernelTable::written());
+  for (const std::vector<std::string>& asked : {std::vector<std::string>{"written"}, {"rmsnorm", "glu"}}) {
+    try {
+      settle_kernels(asked, devices, at::kBFloat16, never);
+      FAIL() << "there are none";
+    } catch (const Error& error) {
+      EXPECT_EQ(error.kind(), ErrorKind::bad_input);
+      EXPECT_NE(std::string(error.what()).find("cannot be had on cpu: the kernels for a CPU"), std::string::npos)
+          << error.what();
+    }
   }
 }
 
 TEST(Kernels, AutoIsWrittenAsWhatItMeans) {
   const std::vector<at::Device> devices{at::kCPU, at::kCPU};
-  using enum ops::KernelChoice;
-  EXPECT_EQ(resolved_kernels(automatic, devices, at::kFloat), "written");
-  EXPECT_EQ(resolved_kernels(automatic, devices, at::kBFloat16), "composition");
-  EXPECT_EQ(resolved_kernels(composition, devices, at::kFloat), "composition");
-  EXPECT_EQ(resolved_kernels(written, devices, at::kFloat), "written");
+  using Names = std::vector<std::string>;
+  const ops::KernelTable written = ops::KernelTable::written();
+  EXPECT_EQ(resolved_kernels(written, devices, at::kFloat), Names{"written"});
+  EXPECT_EQ(resolved_kernels(written, devices, at::kBFloat16), Names{"composition"});
+  EXPECT_EQ(resolved_kernels(ops::KernelTable::composition(), devices, at::kFloat), Names{"composition"});
+  for (const Names& names : {Names{"rmsnorm", "adapter", "graphs"}, Names{"dropped_adapter"}}) {
+    const ops::KernelTable table = settle_kernels(names, devices, at::kFloat, never);
+    EXPECT_EQ(resolved_kernels(table, devices, at::kFloat), names) << "replayed as it was";
+    EXPECT_EQ(table.takes(ops::Operation::glu), false);
+  }
 }
 
 // A step of one trial after the other's: a choice of the whole process would show in the other's bits.
@@ -144,7 +157,7 @@ TEST(Kernels, TwoTrainersOfAProcessMayDiffer) {
     std::unique_ptr<PackedTrainer> trainer;
   };
   const TrialId id{0};
-  const auto make = [&](ops::KernelChoice kernels) {
+  const auto make = [&](ops::KernelTable kernels) {
     One one{.store = make_lora_store(base, {.slots = 1, .max_rank = 16, .targets = all}, nullptr)};
     one.trainer = std::make_unique<PackedTrainer>(*one.store, examples, examples,
                                                   TrainerOptions{.tokens_per_pass = 64, .kernels = kernels});
@@ -154,7 +167,7 @@ TEST(Kernels, TwoTrainersOfAProcessMayDiffer) {
     one.trainer->admit(id, config);
     return one;
   };
-  using enum ops::KernelChoice;
+  const auto written = ops::KernelTable::written(), composition = ops::KernelTable::composition();
   const One written_alone = make(written), composition_alone = make(composition);
   for (int step = 0; step < 3; ++step) written_alone.trainer->step(std::span(&id, 1));
   for (int step = 0; step < 3; ++step) composition_alone.trainer->step(std::span(&id, 1));

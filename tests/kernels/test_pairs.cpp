@@ -449,7 +449,7 @@ TEST_F(Pairs, OracleOfRowSumsEqualsComposition) {
 TEST_F(Pairs, TheTableGivesCpuKernelsToFloat32OnTheCpuOnly) {
   EXPECT_EQ(&ops::backend_for(ops::Operation::adapter, at::zeros({1})), &ops::cpu_backend());
   EXPECT_EQ(&ops::backend_for(ops::Operation::adapter, at::zeros({1}, at::kBFloat16)), &ops::composite_backend());
-  const ops::UseKernels written(ops::KernelChoice::written);
+  const ops::UseKernels written(ops::KernelTable::written());
   EXPECT_EQ(&ops::backend_for(ops::Operation::rmsnorm, at::zeros({1}, at::kDouble)), &ops::composite_backend());
 }
 
@@ -457,10 +457,10 @@ TEST_F(Pairs, AChoiceOfKernelsHoldsForItsThreadWhileItLives) {
   const auto chosen = [] { return &ops::backend_for(ops::Operation::rmsnorm, at::zeros({1})); };
   EXPECT_EQ(chosen(), &ops::cpu_backend());
   {
-    const ops::UseKernels composition(ops::KernelChoice::composition);
+    const ops::UseKernels composition(ops::KernelTable::composition());
     EXPECT_EQ(chosen(), &ops::composite_backend());
     {
-      const ops::UseKernels inner(ops::KernelChoice::written);
+      const ops::UseKernels inner(ops::KernelTable::written());
       EXPECT_EQ(chosen(), &ops::cpu_backend());
     }
     EXPECT_EQ(chosen(), &ops::composite_backend());
@@ -471,28 +471,67 @@ TEST_F(Pairs, AChoiceOfKernelsHoldsForItsThreadWhileItLives) {
   EXPECT_EQ(chosen(), &ops::cpu_backend());
 }
 
+const ops::DeviceTraits kA100{.capability = 80, .kernels = true}, kV100{.capability = 70, .kernels = false};
+
 // Beside an A100 an old card gets the composition; it takes nothing from the other.
 TEST_F(Pairs, TheTableAsksTheDeviceItself) {
   using enum ops::Operation;
-  const auto chosen = [](ops::Operation operation, at::ScalarType dtype, ops::KernelChoice choice,
+  const auto chosen = [](ops::Operation operation, at::ScalarType dtype, const ops::KernelTable& table,
                          const ops::DeviceTraits& traits) {
-    return &ops::choose_backend(operation, at::kCUDA, dtype, choice, traits);
+    return &ops::choose_backend(operation, at::kCUDA, dtype, table, traits);
   };
-  const ops::DeviceTraits a100{.capability = 80, .kernels = true}, v100{.capability = 70, .kernels = false};
-  for (const auto choice : {ops::KernelChoice::automatic, ops::KernelChoice::composition, ops::KernelChoice::written}) {
-    EXPECT_EQ(chosen(attention, at::kBFloat16, choice, a100), &ops::flash_backend());
+  const auto composition = ops::KernelTable::composition(), written = ops::KernelTable::written();
+  for (const auto& table : {composition, written}) {
+    EXPECT_EQ(chosen(attention, at::kBFloat16, table, kA100), &ops::flash_backend());
     for (const auto dtype : {at::kFloat, at::kBFloat16}) {
-      EXPECT_EQ(chosen(attention, at::kFloat, choice, a100), &ops::composite_backend());
+      EXPECT_EQ(chosen(attention, at::kFloat, table, kA100), &ops::composite_backend());
       for (const auto operation : {rmsnorm, rotary_embedding, attention, glu, entropy, adapter, dropped_adapter})
-        EXPECT_EQ(chosen(operation, dtype, choice, v100), &ops::composite_backend());
+        EXPECT_EQ(chosen(operation, dtype, table, kV100), &ops::composite_backend());
     }
   }
+  ops::KernelTable some;
+  some.take(glu);
   for (const auto dtype : {at::kFloat, at::kBFloat16}) {
-    EXPECT_EQ(chosen(glu, dtype, ops::KernelChoice::automatic, a100), &ops::composite_backend());
-    EXPECT_EQ(chosen(glu, dtype, ops::KernelChoice::written, a100), &ops::cuda_backend());
-    EXPECT_EQ(chosen(dropped_adapter, dtype, ops::KernelChoice::automatic, a100), &ops::cuda_backend());
-    EXPECT_EQ(chosen(dropped_adapter, dtype, ops::KernelChoice::composition, a100), &ops::composite_backend());
+    EXPECT_EQ(chosen(glu, dtype, composition, kA100), &ops::composite_backend());
+    EXPECT_EQ(chosen(glu, dtype, written, kA100), &ops::cuda_backend());
+    EXPECT_EQ(chosen(glu, dtype, some, kA100), &ops::cuda_backend());
+    EXPECT_EQ(chosen(adapter, dtype, some, kA100), &ops::composite_backend());
   }
+}
+
+// Whatever is composed in a pass must not read on the host what differs between passes; the optimizer is not in one.
+TEST_F(Pairs, ACaptureNeedsEveryOperationOfThePass) {
+  using enum ops::Operation;
+  const auto can = [](const ops::KernelTable& table, const ops::DeviceTraits& traits = kA100, std::int64_t dim = 64,
+                      at::ScalarType dtype = at::kBFloat16) {
+    return ops::can_capture(at::kCUDA, dtype, dim, table, traits);
+  };
+  const auto written = ops::KernelTable::written();
+  EXPECT_TRUE(can(written));
+  EXPECT_FALSE(can(written, kV100));
+  EXPECT_FALSE(can(written, kA100, 60)) << "flash attention takes steps of 8";
+  EXPECT_FALSE(can(written, kA100, 64, at::kFloat)) << "attention is composed";
+  for (const ops::Operation left_out : ops::kOperations) {
+    ops::KernelTable table;
+    for (const ops::Operation operation : ops::kOperations) {
+      if (operation != left_out) table.take(operation);
+    }
+    const bool reads_on_host = left_out == entropy || left_out == adapter || left_out == dropped_adapter;
+    EXPECT_EQ(can(table), !reads_on_host) << ops::name_of(left_out);
+    EXPECT_TRUE(can(ops::made_capturable(table))) << ops::name_of(left_out);
+  }
+  const ops::KernelTable least = ops::made_capturable({});
+  EXPECT_TRUE(can(least) && least.graphs());
+  EXPECT_FALSE(least.takes(glu) || least.takes(rmsnorm)) << "more than a capture needs";
+  EXPECT_EQ(least & written, least);
+}
+
+TEST_F(Pairs, ATableChoosesByOperationOnTheCpuToo) {
+  ops::KernelTable some;
+  some.take(ops::Operation::glu);
+  const ops::UseKernels use(some);
+  EXPECT_EQ(&ops::backend_for(ops::Operation::glu, at::zeros({1})), &ops::cpu_backend());
+  EXPECT_EQ(&ops::backend_for(ops::Operation::rmsnorm, at::zeros({1})), &ops::composite_backend());
 }
 
 }  // namespace

@@ -149,7 +149,7 @@ TEST_F(Generate, InBfloat16AndByCompositionToo) {
   const auto together = run_narrow(prompts_);
   for (std::size_t i = 0; i < prompts_.size(); ++i) EXPECT_EQ(run_narrow({prompts_[i]})[0], together[i]) << i;
   const auto expected = run(prompts_, {.max_new_tokens = 20});
-  const ops::UseKernels composition(ops::KernelChoice::composition);
+  const ops::UseKernels composition(ops::KernelTable::composition());
   EXPECT_EQ(run(prompts_, {.max_new_tokens = 20}), expected);
 }
 

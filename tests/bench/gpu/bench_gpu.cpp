@@ -1,5 +1,6 @@
-// One measurement of the packed engine with random weights of a true shape; prints one JSON object. tests/bench/gpu.sh
-// runs it case by case; `--device cpu --shape tiny` runs the same code without a GPU.
+// One measurement of a study on the packed engine with random weights of a true shape; prints one JSON object. Speeds
+// of training alone are what `finetune_tune bench` measures. tests/bench/gpu.sh runs both case by case; `--device cpu
+// --shape tiny` runs the same code without a GPU.
 #include <ATen/ATen.h>
 #include <c10/core/CachingDeviceAllocator.h>
 
@@ -11,10 +12,10 @@
 #include <optional>
 
 #include "bench/gpu/profile.h"
-#include "bench/gpu/shapes.h"
 #include "core/error.h"
 #include "engine/devices.h"
 #include "engine/packed_trainer.h"
+#include "engine/shapes.h"
 #include "engine/short_waits.h"
 #include "engine/study.h"
 #include "kernels/api/kernel.h"
@@ -28,15 +29,12 @@ namespace {
 using Json = nlohmann::ordered_json;
 using Clock = std::chrono::steady_clock;
 
-constexpr double kTeraflops = 790;  // dense bf16 products of an H200 or H100 that sustains its clocks
-
 struct Options {
-  std::string what = "train", device = "cuda:0", shape = "tiny", dtype = "bfloat16", kernels = "written";
+  std::string what = "sweep", device = "cuda:0", shape = "tiny", dtype = "bfloat16", kernels = "written";
   std::string scheduler = "none";
   std::int64_t trials = 1, shortest = 1024, longest = 1024, batch = 0, tokens_per_pass = 16384, configurations = 16;
   std::int64_t steps = 40;
   std::vector<std::int64_t> ranks{16};
-  double seconds = 10;
   bool graphs = true, full = false;
 };
 
@@ -55,9 +53,9 @@ struct Bench {
       : options(o),
         device(resolve_devices({o.device}).front()),
         dtype(o.dtype == "float32" ? at::kFloat : at::kBFloat16),
-        base(random_base(shape_of(o.shape, std::max<std::int64_t>(o.longest, 64)), dtype, device)),
+        base(random_base(shape_of("--shape", o.shape, std::max<std::int64_t>(o.longest, 64)), dtype, device)),
         rows(random_rows(512, o.shortest, o.longest, base.options.vocab_size)),
-        kernels(o.kernels == "written" ? ops::KernelChoice::written : ops::KernelChoice::automatic) {}
+        kernels(o.kernels == "written" ? ops::KernelTable::written() : ops::KernelTable::composition()) {}
 
   std::unique_ptr<ParameterStore> store(std::int64_t slots) const {
     StoreOptions wanted{.slots = slots, .max_rank = *std::max_element(options.ranks.begin(), options.ranks.end())};
@@ -110,14 +108,7 @@ struct Bench {
   at::ScalarType dtype;
   DecoderBase base;
   std::vector<Example> rows;
-  ops::KernelChoice kernels;
-};
-
-struct Measured {
-  std::int64_t steps = 0, tokens = 0;
-  double seconds = 0, first_loss = 0, last_loss = 0, gradient_norm = 0;
-  bool finite = true;
-  double tokens_per_second() const { return static_cast<double>(tokens) / seconds; }
+  ops::KernelTable kernels;
 };
 
 // Steps until nothing new has been captured for a while.
@@ -129,78 +120,6 @@ double warm_up(PackedTrainer& trainer, const std::vector<TrialId>& ids) {
     calm = trainer.captures() == before ? calm + 1 : 0;
   }
   return loss;
-}
-
-// Steps until the time is over, results collected one step late as a study may.
-Measured measure(PackedTrainer& trainer, const std::vector<TrialId>& ids, double seconds, std::int64_t most_steps) {
-  Measured measured;
-  measured.first_loss = warm_up(trainer, ids);
-  const auto take = [&] {
-    for (const StepResult& result : trainer.collect()) {
-      measured.tokens += result.tokens;
-      measured.last_loss = result.train_loss;
-      measured.gradient_norm = result.gradient_norm;
-      measured.finite = measured.finite && result.finite;
-    }
-    ++measured.steps;
-  };
-  const auto start = Clock::now();
-  trainer.submit(ids);
-  while (measured.steps + 1 < most_steps && since(start) < seconds) {
-    trainer.submit(ids);
-    take();
-  }
-  take();
-  measured.seconds = since(start);
-  return measured;
-}
-
-Json report(const Bench& bench, const Measured& m) {
-  const double row = 0.5 * static_cast<double>(bench.options.shortest + bench.options.longest);
-  const double flops = flops_per_token(bench.base.options, row, bench.options.ranks.front(), bench.options.full);
-  const double teraflops = m.tokens_per_second() * flops * 1e-12;
-  return {{"tokens_per_second", m.tokens_per_second()},
-          {"step_ms", 1e3 * m.seconds / static_cast<double>(m.steps)},
-          {"steps", m.steps},
-          {"tokens_per_step", m.tokens / m.steps},
-          {"teraflops", teraflops},
-          {"share_of_790", teraflops / kTeraflops},
-          {"first_loss", m.first_loss},
-          {"last_loss", m.last_loss},
-          {"gradient_norm", m.gradient_norm},
-          {"finite", m.finite},
-          {"peak_gigabytes", bench.peak_gigabytes()}};
-}
-
-Json train(const Bench& bench) {
-  const auto bank = bench.store(bench.options.trials);
-  const auto trainer = bench.trainer(*bank);
-  const auto ids = bench.admit(*trainer, 0, bench.options.trials);
-  Json json = report(bench, measure(*trainer, ids, bench.options.seconds, bench.options.steps));
-  json["captures"] = trainer->captures();
-  json["tokens_per_pass"] = trainer->tokens_per_pass();
-  return json;
-}
-
-// The same trials, one after the other in one slot: what packing is compared with.
-Json one_by_one(const Bench& bench) {
-  Measured all;
-  const auto bank = bench.store(1);
-  const auto trainer = bench.trainer(*bank);
-  for (std::int64_t i = 0; i < bench.options.trials; ++i) {
-    const auto ids = bench.admit(*trainer, i, 1);
-    const Measured one =
-        measure(*trainer, ids, bench.options.seconds / static_cast<double>(bench.options.trials), bench.options.steps);
-    all.tokens += one.tokens;
-    all.steps += one.steps;
-    all.seconds += one.seconds;
-    all.first_loss = one.first_loss;
-    all.last_loss = one.last_loss;
-    all.gradient_norm = one.gradient_norm;
-    all.finite = all.finite && one.finite;
-    trainer->release(ids.front());
-  }
-  return report(bench, all);
 }
 
 // From a decision to the step that obeys it, less an ordinary step; and what a slot costs to copy, pause and resume.
@@ -326,12 +245,12 @@ Options parse(int argc, char** argv, bool& check) {
   Options o;
   CLI::App app("One measurement of the packed engine with random weights");
   app.add_flag("--check-device", check, "say whether the device is there, and end");
-  app.add_option("--case", o.what)->check(CLI::IsMember({"train", "one_by_one", "sweep", "latency", "gaps"}));
+  app.add_option("--case", o.what)->check(CLI::IsMember({"sweep", "latency", "gaps"}));
   app.add_option("--device", o.device);
   app.add_option("--shape", o.shape)->check(CLI::IsMember(shape_names()));
   app.add_option("--dtype", o.dtype)->check(CLI::IsMember({"bfloat16", "float32"}));
-  app.add_option("--kernels", o.kernels, "our own everywhere, or what the table says")
-      ->check(CLI::IsMember({"written", "measured"}));
+  app.add_option("--kernels", o.kernels, "our own everywhere, or LibTorch's operations")
+      ->check(CLI::IsMember({"written", "composition"}));
   app.add_option("--scheduler", o.scheduler);
   app.add_option("--trials", o.trials, "side by side");
   app.add_option("--configurations", o.configurations);
@@ -341,7 +260,6 @@ Options parse(int argc, char** argv, bool& check) {
   app.add_option("--tokens-per-pass", o.tokens_per_pass);
   app.add_option("--ranks", o.ranks)->delimiter(',');
   app.add_option("--steps", o.steps, "at most");
-  app.add_option("--seconds", o.seconds, "at most");
   app.add_option("--graphs", o.graphs);
   app.add_flag("--full", o.full, "all weights instead of adapters");
   try {
@@ -365,8 +283,6 @@ int run(int argc, char** argv) {
   std::optional<ShortWaits> short_waits;
   if (bench.device.is_cpu()) short_waits.emplace();
   Json json;
-  if (options.what == "train") json = train(bench);
-  if (options.what == "one_by_one") json = one_by_one(bench);
   if (options.what == "sweep") json = sweep(bench);
   if (options.what == "latency") json = latency(bench);
   if (options.what == "gaps") json = gaps(bench);

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""The parts of tests/bench/gpu.sh: runs bench_gpu and the peer in turn, prints each number beside its goal, adds it to one
-JSON file. Only the standard library is needed; the peer (peer.py) runs where torch and PEFT are there."""
+"""The parts of tests/bench/gpu.sh: runs `finetune_tune bench`, bench_gpu and the peer in turn, prints each number beside its
+goal, adds it to one JSON file. Only the standard library is needed; the peer (peer.py) runs where torch and PEFT are there."""
 
 from __future__ import annotations
 
@@ -14,12 +14,10 @@ from typing import Callable
 
 HERE = Path(__file__).resolve().parent
 
-# tokens/s of one LoRA trial, rank 16, rows of 1024 to 2048, on one H200 (about half of it is 50 % of 790 TFLOP/s).
-GOALS = {"qwen2.5-0.5b": 180e3, "qwen3-0.6b": 140e3, "qwen2.5-1.5b": 70e3, "qwen3-1.7b": 62e3, "qwen3-4b": 28e3,
-         "qwen2.5-7b": 16e3, "llama-3.1-8b": 16e3}
 FULL_GOALS = {"qwen2.5-0.5b": 149e3, "qwen2.5-1.5b": 59e3}  # llmq on an H100
 PACKED_GOALS = {1: 5.1, 2: 3.7, 4: 2.5}  # ALTO's fused kernels over one after the other, 32 adapters, by batch
 SHORT_ROWS = ["--shortest", "100", "--longest", "300"]  # as GSM8K's
+SHORT_LENGTH = ["--length", "100-300"]
 
 
 def finish(command: list[str], seconds: int = 150) -> subprocess.CompletedProcess[str]:
@@ -41,6 +39,10 @@ class Bench:
     def ours(self, *options: str) -> dict | None:
         """One run of bench_gpu; None when it failed (said, and kept)."""
         return self._run([str(self.args.build / "bench_gpu"), "--device", self.args.device, *options])
+
+    def train(self, *options: str) -> dict | None:
+        """One run of the program's own bench: training packed and one by one."""
+        return self._run([str(self.args.build / "finetune_tune"), "bench", "--json", "--devices", self.args.device, *options])
 
     def peer(self, *options: str) -> dict | None:
         """One run of the same sizes in transformers and PEFT."""
@@ -70,9 +72,11 @@ class Bench:
         print(f"{what:58} {number:>14} {unit:12} {target:>14} {verdict}", flush=True)
 
 
-def value_of(result: dict | None, key: str) -> float | None:
-    """result[key], where there is a result."""
-    return None if result is None else result.get(key)
+def value_of(result: dict | None, *keys: str) -> float | None:
+    """result[key][key]..., where there is a result."""
+    for key in keys:
+        result = None if result is None else result.get(key)
+    return result
 
 
 def ratio(a: float | None, b: float | None) -> float | None:
@@ -100,12 +104,12 @@ def one(bench: Bench, shapes: list[str], tokens: int) -> None:
         for rows in (1024, 2048):
             size = ["--shape", shape, "--shortest", str(rows), "--longest", str(rows)]
             peer = bench.peer(*size, "--tokens-per-step", str(tokens))
-            for kernels in ("written", "measured") if rows == 1024 else ("written",):
-                ours = bench.ours("--case", "train", *size, "--tokens-per-pass", str(tokens), "--kernels", kernels)
-                speed = value_of(ours, "tokens_per_second")
-                label = f"{shape}, rows of {rows}, kernels {kernels}"
-                bench.row(label, speed, "tokens/s", GOALS[shape])
-                bench.row("  share of 790 TFLOP/s", value_of(ours, "share_of_790"), "")
+            for kernels in ("auto", "written", "composition") if rows == 1024 else ("auto",):
+                ours = bench.train("--shape", shape, "--length", str(rows), "--batch", str(tokens // rows), "--trials", "1",
+                                   "--set", f"run.kernels={kernels}", "--set", f"run.tokens_per_pass={tokens}")
+                speed = value_of(ours, "packed", "tokens_per_second")
+                bench.row(f"{shape}, rows of {rows}, kernels {kernels}", speed, "tokens/s", value_of(ours, "goal", "goal"))
+                bench.row("  share of the products' rate", value_of(ours, "packed", "share_of_products"), "")
                 bench.row("  over PEFT", ratio(speed, value_of(peer, "tokens_per_second")), "x", 1)
             bench.row("  PEFT", value_of(peer, "tokens_per_second"), "tokens/s")
 
@@ -113,12 +117,12 @@ def one(bench: Bench, shapes: list[str], tokens: int) -> None:
 def packed(bench: Bench, shape: str = "llama-3.2-1b", trials: int = 32, seconds: int = 8) -> None:
     """B: adapters of ranks 16, 32, 64 side by side: one after the other, packed by ATen, packed by our kernels."""
     for batch in (1, 2, 4):
-        common = ["--shape", shape, "--trials", str(trials), "--ranks", "16,32,64", "--batch", str(batch), *SHORT_ROWS,
+        common = ["--shape", shape, "--trials", str(trials), "--ranks", "16,32,64", "--batch", str(batch), *SHORT_LENGTH,
                   "--seconds", str(seconds)]
-        alone = bench.ours("--case", "one_by_one", *common)
-        loop = bench.ours("--case", "train", "--kernels", "measured", *common)
-        grouped = bench.ours("--case", "train", "--kernels", "written", *common)
-        speeds = [value_of(r, "tokens_per_second") for r in (alone, loop, grouped)]
+        loop = bench.train("--set", "run.kernels=composition", *common)
+        grouped = bench.train("--set", "run.kernels=written", *common)
+        speeds = [value_of(grouped, "one_by_one", "tokens_per_second"), value_of(loop, "packed", "tokens_per_second"),
+                  value_of(grouped, "packed", "tokens_per_second")]
         for name, speed in zip(("one after the other", "packed, ATen", "packed, grouped kernels"), speeds):
             bench.row(f"{trials} adapters, batch {batch}, {name}", speed, "tokens/s")
         bench.row("  packed over one after the other", ratio(speeds[2], speeds[0]), "x", PACKED_GOALS[batch])
@@ -159,8 +163,10 @@ def latency(bench: Bench, shapes: list[str], trials: int = 8) -> None:
 def full(bench: Bench, shapes: list[str]) -> None:
     """E: all weights."""
     for shape in shapes:
-        result = bench.ours("--case", "train", "--full", "--shape", shape, "--tokens-per-pass", "8192", "--longest", "1024")
-        bench.row(f"{shape}, all weights, rows of 1024", value_of(result, "tokens_per_second"), "tokens/s", FULL_GOALS.get(shape))
+        result = bench.train("--shape", shape, "--trials", "1", "--set", "train.method=full", "--set",
+                             "run.tokens_per_pass=8192", "--length", "1024", "--batch", "8")
+        bench.row(f"{shape}, all weights, rows of 1024", value_of(result, "packed", "tokens_per_second"), "tokens/s",
+                  FULL_GOALS.get(shape))
 
 
 def gaps(bench: Bench, shapes: list[str]) -> None:
@@ -176,13 +182,16 @@ def gaps(bench: Bench, shapes: list[str]) -> None:
 
 def smoke(bench: Bench) -> None:
     """Every case once, with a tiny model: does it run?"""
-    tiny = ["--shape", "tiny", "--dtype", "float32", "--tokens-per-pass", "128", "--seconds", "0.5", "--steps", "4",
-            "--trials", "3", "--batch", "2", "--shortest", "8", "--longest", "24"]
-    cases: list[tuple[list[str], str]] = [
-        (["--case", "train"], "tokens_per_second"), (["--case", "one_by_one"], "tokens_per_second"),
-        (["--case", "train", "--full"], "tokens_per_second"), (["--case", "latency"], "decision_ms"),
+    tiny = ["--shape", "tiny", "--dtype", "float32", "--tokens-per-pass", "128", "--steps", "4", "--trials", "3", "--batch",
+            "2", "--shortest", "8", "--longest", "24"]
+    cases: list[tuple[list[str], str]] = [(["--case", "latency"], "decision_ms"),
         (["--case", "gaps"], "kernels_per_step"), (["--case", "sweep", "--scheduler", "early_exit"], "seconds")]
     failed = 0
+    for method in ("lora", "full"):
+        result = bench.train("--shape", "tiny", "--set", "model.dtype=float32", "--set", f"train.method={method}", "--trials",
+                             "3", "--batch", "2", "--length", "8-24", "--seconds", "1")
+        bench.row(f"train {method}", value_of(result, "packed", "tokens_per_second"), "tokens/s")
+        failed += result is None
     for options, key in cases:
         result = bench.ours(*options, *tiny, *(["--shortest", "16", "--longest", "16"] if "latency" in options else []))
         bench.row(" ".join(options), value_of(result, key), key)

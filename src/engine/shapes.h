@@ -8,12 +8,12 @@
 #include "data/example.h"
 #include "models/weights.h"
 
-namespace finetune::bench {
+namespace finetune {
 
-/// Names that shape_of knows.
+/// Names that shape_of knows, the smallest model first.
 std::vector<std::string> shape_names();
-/// Sizes as in the model's config.json; throws Error for an unknown name.
-DecoderOptions shape_of(const std::string& name, std::int64_t max_positions);
+/// Sizes as in the model's config.json; throws Error (bad_input) for an unknown name, with `where` and those there are.
+DecoderOptions shape_of(const std::string& where, const std::string& name, std::int64_t max_positions);
 
 /// Weights drawn on the device, normal with deviation 0.02, norms one.
 DecoderBase random_base(const DecoderOptions& options, at::ScalarType dtype, at::Device device);
@@ -26,4 +26,4 @@ std::vector<Example> random_rows(std::int64_t count, std::int64_t shortest, std:
 /// 4 (blocks + head) + 6 adapters + 7 row heads head_dim layers; full: 6 (blocks + head) + the same.
 double flops_per_token(const DecoderOptions& options, double row, std::int64_t rank, bool full);
 
-}  // namespace finetune::bench
+}  // namespace finetune

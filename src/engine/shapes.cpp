@@ -1,8 +1,7 @@
-#include "bench/gpu/shapes.h"
+#include "engine/shapes.h"
 
 #include <ATen/ATen.h>
 
-#include <array>
 #include <cmath>
 
 #include "core/error.h"
@@ -10,7 +9,7 @@
 #include "core/text.h"
 #include "engine/memory.h"
 
-namespace finetune::bench {
+namespace finetune {
 namespace {
 
 struct Shape {
@@ -20,6 +19,7 @@ struct Shape {
 };
 constexpr Shape kShapes[] = {
     {"tiny", "llama", 64, 96, 2, 4, 2, 16, 257, true, false, false},
+    {"smollm2-135m", "llama", 576, 1536, 30, 9, 3, 64, 49152, true, false, false},
     {"qwen2.5-0.5b", "qwen2", 896, 4864, 24, 14, 2, 64, 151936, true, true, false},
     {"qwen3-0.6b", "qwen3", 1024, 3072, 28, 16, 8, 128, 151936, true, false, true},
     {"llama-3.2-1b", "llama", 2048, 8192, 16, 32, 8, 64, 128256, true, false, false},
@@ -38,7 +38,7 @@ std::vector<std::string> shape_names() {
   return names;
 }
 
-DecoderOptions shape_of(const std::string& name, std::int64_t max_positions) {
+DecoderOptions shape_of(const std::string& where, const std::string& name, std::int64_t max_positions) {
   for (const Shape& s : kShapes) {
     if (name != s.name) continue;
     DecoderOptions o;
@@ -61,7 +61,7 @@ DecoderOptions shape_of(const std::string& name, std::int64_t max_positions) {
     }
     return o;
   }
-  throw bad_input("--shape", name + " is not one of " + join(shape_names(), ", "));
+  throw bad_input("", where + ": " + name + " is not one of " + join(shape_names(), ", "));
 }
 
 DecoderBase random_base(const DecoderOptions& o, at::ScalarType dtype, at::Device device) {
@@ -101,4 +101,4 @@ double flops_per_token(const DecoderOptions& o, double row, std::int64_t rank, b
   return (full ? 6 : 4) * (blocks + head) + 6 * adapters + attention;
 }
 
-}  // namespace finetune::bench
+}  // namespace finetune

@@ -1,0 +1,93 @@
+#include "cli/show_doctor.h"
+
+#include <fmt/format.h>
+#include <torch/headeronly/version.h>
+
+#include <ostream>
+
+#include "core/text.h"
+#include "core/version.h"
+#include "engine/kernel_choice.h"
+#include "engine/precision.h"
+
+namespace finetune {
+namespace {
+
+constexpr double kGigabyte = 1e9;
+
+std::string gigabytes(double bytes) {
+  return fmt::format("{:.{}f} GB", bytes / kGigabyte, bytes < 10 * kGigabyte ? 1 : 0);
+}
+
+std::string gpus_text(const MachineReport& report) {
+  const Gpus& gpus = report.gpus;
+  const std::string driver = report.driver.empty() ? "" : ", driver for CUDA " + report.driver;
+  if (gpus.count > 0) return fmt::format("{} in use{}", gpus.count, driver);
+  if (!gpus.driver) return "none: no NVIDIA driver is here (" + gpus.problem + ")";
+  return "none that can be used" + driver + ": " + gpus.problem;
+}
+
+void show_operation(std::ostream& out, const DeviceReport& device, const Measured& one) {
+  const std::string written = one.written_s > 0 ? short_time(one.written_s) : "-";
+  const std::string error = one.has_kernel ? fmt::format("{:.1e}", one.error) : "-";
+  out << fmt::format("  {:<16}{:>9}{:>13}{:>11}{:>8.0f} %{:>10}  {:<11}  {}\n", ops::name_of(one.operation),
+                     with_commas(one.rows), short_time(one.composition_s), written, 100 * share_of_ceiling(device, one),
+                     error, one.takes_written ? "written" : "composition", one.why);
+}
+
+void show_operations(std::ostream& out, const DeviceReport& device, const OperationsReport& report) {
+  out << fmt::format("\n{} in {}\n", device.name, dtype_name(report.request.dtype));
+  if (!report.problem.empty()) {
+    out << "  " << report.problem << "\n";
+    return;
+  }
+  out << fmt::format("  {:<16}{:>9}{:>13}{:>11}{:>10}{:>10}  {:<11}  {}\n", "operation", "rows", "composition",
+                     "written", "ceiling", "error", "choice", "because");
+  for (const Measured& one : report.found.operations) show_operation(out, device, one);
+  if (report.found.graphs) {
+    const GraphsFound& graphs = *report.found.graphs;
+    out << fmt::format("  steps of two layers: {} eager, {} as graphs: {}, {}\n", short_time(graphs.eager_s),
+                       short_time(graphs.graphs_s), graphs.takes_graphs ? "graphs" : "eager", graphs.why);
+  }
+  const std::vector<std::string> names = names_of(report.table);
+  out << "  a run takes kernels for " << (names.empty() ? "nothing" : join(names, ", ")) << "\n";
+}
+
+}  // namespace
+
+std::string short_time(double seconds) {
+  for (const auto& [unit, factor] : {std::pair("us", 1e6), std::pair("ms", 1e3)}) {
+    const double value = seconds * factor;
+    if (value < 1000) return fmt::format("{:.{}f} {}", value, value < 10 ? 2 : value < 100 ? 1 : 0, unit);
+  }
+  return fmt::format("{:.2f} s", seconds);
+}
+
+std::string rate_text(double flops) {
+  if (flops < 1e12) return fmt::format("{:.0f} GFLOP/s", flops * 1e-9);
+  return fmt::format("{:.{}f} TFLOP/s", flops * 1e-12, flops < 1e13 ? 1 : 0);
+}
+
+void show_machine(std::ostream& out, const MachineReport& report) {
+  out << fmt::format("finetune_tune {}, LibTorch {}\n", kVersion, TORCH_VERSION);
+  out << "GPUs: " << gpus_text(report) << "\n";
+  if (!report.graphs.empty()) out << "graphs: none: " << report.graphs << "\n";
+  for (const DeviceReport& device : report.devices) {
+    out << fmt::format("{}: {}; {} of {} free\n", device.name, device.processor,
+                       gigabytes(static_cast<double>(device.free_bytes)),
+                       gigabytes(static_cast<double>(device.memory_bytes)));
+    out << fmt::format("  kernels of this program: {}\n", device.kernels);
+    out << fmt::format("  products {} in float32, {} in bfloat16; copies {}/s\n", rate_text(device.products.float32),
+                       rate_text(device.products.bfloat16), gigabytes(device.copy_bytes));
+  }
+  out << "\noperations at the sizes of " << report.shape
+      << ": forward and backward; ceiling: the time that their bytes\n"
+      << "or products need at the rates above, by the time that the chosen one takes (over 100 %: in the caches)\n";
+  for (const DeviceReport& device : report.devices) {
+    for (const OperationsReport& operations : device.operations) show_operations(out, device, operations);
+  }
+  out << (is_unsound(report) ? "\nA kernel is wrong, or could not be tried: see above. It is not used.\n"
+                             : "\nEvery kernel is right.\n");
+}
+
+}  // namespace finetune

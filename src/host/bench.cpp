@@ -1,0 +1,257 @@
+#include "host/bench.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+
+#include "core/error.h"
+#include "core/text.h"
+#include "engine/admission.h"
+#include "engine/devices.h"
+#include "engine/lane_count.h"
+#include "engine/lane_threads.h"
+#include "engine/lanes.h"
+#include "engine/precision.h"
+#include "engine/rates.h"
+#include "engine/session.h"
+#include "engine/shapes.h"
+#include "host/bench_goals.h"
+#include "host/forecast.h"
+
+namespace finetune {
+namespace {
+
+using BenchClock = std::chrono::steady_clock;
+
+constexpr std::int64_t kBenchRows = 512, kLongestPositions = 64;
+constexpr int kMostWarmSteps = 60, kCalmSteps = 5;
+
+double seconds_from(BenchClock::time_point started) {
+  return std::chrono::duration<double>(BenchClock::now() - started).count();
+}
+
+// What suits a device: a GPU's pass is full with one trial, a processor's step ends within seconds.
+void choose_sizes(BenchOptions& options, const OpenedModel& model) {
+  const bool gpu = !model.devices.front().is_cpu();
+  constexpr std::int64_t kFullPass = 16384;
+  if (options.longest == 0) options.shortest = options.longest = gpu ? 1024 : 64;
+  if (options.batch == 0)
+    options.batch = gpu ? std::max<std::int64_t>(1, kFullPass / options.longest / options.trials) : 4;
+  if (options.ranks.empty()) options.ranks = {options.config.train.lora.rank};
+  options.config.train.batch_size = options.batch;
+  options.config.train.warmup_ratio = 0;
+  options.config.train.lora.rank = std::ranges::max(options.ranks);
+  options.config.tune.trials = options.trials;
+}
+
+DecoderOptions sizes_of(const BenchOptions& options) {
+  return shape_of("--shape", options.shape, std::max(options.longest, kLongestPositions));
+}
+
+// Devices and sizes, and nothing in memory yet.
+OpenedModel open_for_bench(BenchOptions& options, std::vector<std::string>& notes,
+                           const std::function<void(const std::string&)>& say) {
+  if (!options.shape.empty()) return open_sizes(options.config, sizes_of(options), notes, say);
+  RunConfig untouched = options.config;
+  std::vector<std::string> unsaid;
+  return open_model(untouched, unsaid, Weights::sizes_only);
+}
+
+void fill(OpenedModel& model, BenchOptions& options, std::vector<std::string>& notes,
+          const std::function<void(const std::string&)>& say) {
+  if (!options.shape.empty()) return make_random_bases(model);
+  model = open_model(options.config, notes, Weights::read, say);
+  copy_to_devices(model);
+}
+
+void add_rows(Session& session, const BenchOptions& options) {
+  Dataset& data = session.data.train;
+  data.examples =
+      random_rows(kBenchRows, options.shortest, options.longest, session.model.checkpoint.options.vocab_size);
+  for (auto row = data.examples.begin(); row != data.examples.end(); ++row) data.tokens += row.length();
+  data.loss_tokens = data.tokens - kBenchRows;
+}
+
+bool fits(const Session& session, std::int64_t trials) {
+  return std::ranges::all_of(memory_needs(session, trials), &MemoryNeed::fits);
+}
+
+// One line that says what would fit: fewer trials, or the largest shape that does.
+void require_memory(Session& session, const BenchOptions& options, const std::string& name) {
+  if (fits(session, options.trials)) return;
+  const auto needs = memory_needs(session, options.trials);
+  const MemoryNeed& need = *std::ranges::find_if_not(needs, &MemoryNeed::fits);
+  std::string what =
+      fmt::format("{} in {} with {} trials needs {:.1f} GB, and {} has {:.1f} to give", name,
+                  dtype_name(session.model.checkpoint.dtype), options.trials, 1e-9 * static_cast<double>(need.to_come),
+                  need.share.device.str(), 1e-9 * static_cast<double>(need.usable));
+  if (options.trials > 1 && fits(session, 1)) throw bad_input("", what + "; --trials 1 would fit");
+  const DecoderOptions own = session.model.checkpoint.options;
+  std::string largest;
+  for (const std::string& shape : shape_names()) {
+    session.model.checkpoint.options = shape_of("--shape", shape, own.max_positions);
+    if (fits(session, options.trials)) largest = shape;
+  }
+  throw bad_input("", what + (largest.empty() ? "; no shape would fit" : "; --shape " + largest + " would fit"));
+}
+
+// The trials of one lane: submitted one step ahead of what is collected, as a study on a GPU does.
+class BenchLane {
+ public:
+  BenchLane(const Session& session, PackedTrainer& trainer) : session_(session), trainer_(trainer) {}
+  void admit(std::int64_t number, const std::vector<std::int64_t>& ranks) {
+    TrainConfig config = session_.config.train;
+    config.lora.rank = ranks[static_cast<std::size_t>(number) % ranks.size()];
+    ids_.push_back({number});
+    trainer_.admit(ids_.back(), config);
+  }
+  bool is_idle() const { return ids_.empty(); }
+  // Until nothing new has been captured for a while; one step where nothing is.
+  void warm_up() {
+    speed.first_loss = trainer_.step(ids_).front().train_loss;
+    for (int step = 1, calm = 0; step < kMostWarmSteps && calm < kCalmSteps; ++step) {
+      const std::int64_t before = trainer_.captures();
+      if (before == 0) return;
+      trainer_.step(ids_);
+      calm = trainer_.captures() == before ? calm + 1 : 0;
+    }
+  }
+  void run(double seconds) {
+    const auto started = BenchClock::now();
+    trainer_.submit(ids_);
+    do {
+      trainer_.submit(ids_);
+      take();
+    } while (seconds_from(started) < seconds);
+    take();
+    speed.seconds = seconds_from(started);
+  }
+  std::int64_t captures() const { return trainer_.captures(); }
+
+  TrainingSpeed speed;
+
+ private:
+  void take() {
+    for (const StepResult& result : trainer_.collect()) {
+      speed.tokens += result.tokens;
+      speed.last_loss = result.train_loss;
+      speed.gradient_norm = result.gradient_norm;
+      speed.finite = speed.finite && result.finite;
+    }
+    ++speed.steps;
+  }
+
+  const Session& session_;
+  PackedTrainer& trainer_;
+  std::vector<TrialId> ids_;
+};
+
+TrainingSpeed packed_speed(const Session& session, const BenchOptions& options, std::int64_t& captures) {
+  const std::vector<LaneParts> parts = make_lanes(session, options.trials);
+  std::vector<BenchLane> lanes;
+  for (const LaneParts& part : parts) lanes.emplace_back(session, *part.trainer);
+  for (std::int64_t i = 0; i < options.trials; ++i)
+    lanes[static_cast<std::size_t>(i) % lanes.size()].admit(i, options.ranks);
+  std::vector<std::size_t> busy;
+  for (std::size_t i = 0; i < lanes.size(); ++i) {
+    if (!lanes[i].is_idle()) busy.push_back(i);
+  }
+  LaneThreads threads(lanes.size());
+  threads.run(busy, [&](std::size_t lane) {
+    parts[lane].trainer->share(busy.size());
+    lanes[lane].warm_up();
+  });
+  threads.run(busy, [&](std::size_t lane) { lanes[lane].run(options.seconds); });
+  // Lanes end a step apart, so what each did in its own time is added up.
+  TrainingSpeed all = lanes[busy.front()].speed;
+  double rate = 0;
+  all.tokens = all.steps = 0;
+  for (const std::size_t lane : busy) {
+    const TrainingSpeed& one = lanes[lane].speed;
+    rate += one.tokens_per_second();
+    all.tokens += one.tokens;
+    all.steps = std::max(all.steps, one.steps);
+    all.finite = all.finite && one.finite;
+    captures += lanes[lane].captures();
+  }
+  all.seconds = static_cast<double>(all.tokens) / rate;
+  return all;
+}
+
+// A trial by itself, on all threads of its device: what one after the other comes to.
+TrainingSpeed alone_speed(const Session& session, const BenchOptions& options) {
+  const auto store = make_store(session, 0, 1);
+  const auto trainer = make_trainer(session, *store, session.data.train.examples, {});
+  BenchLane lane(session, *trainer);
+  trainer->share(1);
+  lane.admit(0, options.ranks);
+  lane.warm_up();
+  lane.run(options.seconds);
+  return lane.speed;
+}
+
+BenchReport describe(const Session& session, const BenchOptions& options, const std::string& name) {
+  const OpenedModel& model = session.model;
+  const DecoderOptions& sizes = model.checkpoint.options;
+  const at::Device device = model.devices.front();
+  const double row = 0.5 * static_cast<double>(options.shortest + options.longest);
+  const ProductRates rates = product_rates(device);
+  const double rate = model.checkpoint.dtype == at::kBFloat16 ? rates.bfloat16 : rates.float32;
+  const auto devices = static_cast<std::int64_t>(memory_shares(model.devices, session.free_memory).size());
+  return {.model = name,
+          .device = name_of_device(device),
+          .driver = device.is_cpu() ? "" : gpu_driver(),
+          .dtype = dtype_name(model.checkpoint.dtype),
+          .kernels = session.config.run.kernels,
+          .parameters = base_parameters(sizes),
+          .devices = devices,
+          .trials = options.trials,
+          .shortest = options.shortest,
+          .longest = options.longest,
+          .batch = options.batch,
+          .tokens_per_pass = session.tokens_per_pass,
+          .ranks = options.ranks,
+          .flops_per_token = flops_per_token(sizes, row, options.ranks.front(), session.config.train.full()),
+          .product_rate = rate * static_cast<double>(devices),
+          .goal = session.config.train.full() ? std::nullopt : goal_of(sizes),
+          .is_goal_device = !device.is_cpu() && name_of_device(device).find("H200") != std::string::npos};
+}
+
+}  // namespace
+
+BenchReport run_bench(BenchOptions options, const std::function<void(const std::string&)>& say) {
+  const std::string name = options.shape.empty() ? options.config.model.path : options.shape;
+  std::vector<std::string> notes;
+  Session session;
+  session.say = say;
+  session.model = open_for_bench(options, notes, say);
+  choose_sizes(options, session.model);
+  session.config = options.config;
+  if (!options.shape.empty()) session.model.checkpoint.options = sizes_of(options);
+  if (options.longest > session.model.checkpoint.options.max_positions)
+    throw bad_input("", fmt::format("--length {}: {} has {} positions", options.longest, name,
+                                    session.model.checkpoint.options.max_positions));
+  add_rows(session, options);
+  session.tokens_per_pass =
+      options.config.run.tokens_per_pass.value_or(choose_tokens_per_pass(session, case_of(session)));
+  require_memory(session, options, name);
+  say("loading " + name);
+  fill(session.model, options, notes, say);
+  session.config = options.config;
+  settle_threads(session);
+  say("measuring the products of the device");
+  BenchReport report = describe(session, options, name);
+  say(fmt::format("training one trial by itself, for {} and one step", duration_text(options.seconds)));
+  report.alone = alone_speed(session, options);
+  settle_lanes(session, options.trials, kMeasuringSeconds);
+  report.lanes = std::ssize(session.model.devices);
+  say(fmt::format("training {} trials side by side, for {} and one step", options.trials,
+                  duration_text(options.seconds)));
+  report.packed = packed_speed(session, options, report.captures);
+  report.notes = std::move(notes);
+  std::ranges::copy(session.notes, std::back_inserter(report.notes));
+  return report;
+}
+
+}  // namespace finetune
