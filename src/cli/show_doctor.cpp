@@ -19,12 +19,17 @@ std::string gigabytes(double bytes) {
   return fmt::format("{:.{}f} GB", bytes / kGigabyte, bytes < 10 * kGigabyte ? 1 : 0);
 }
 
-std::string gpus_text(const MachineReport& report) {
+void show_gpus(std::ostream& out, const MachineReport& report) {
   const Gpus& gpus = report.gpus;
   const std::string driver = report.driver.empty() ? "" : ", driver for CUDA " + report.driver;
-  if (gpus.count > 0) return fmt::format("{} in use{}", gpus.count, driver);
-  if (!gpus.driver) return "none: no NVIDIA driver is here (" + gpus.problem + ")";
-  return "none that can be used" + driver + ": " + gpus.problem;
+  if (gpus.count > 0)
+    out << fmt::format("GPUs: {}{}\n", gpus.count, driver);
+  else if (gpus.driver)
+    out << "GPUs: none that can be used" << driver << "\n";
+  else
+    out << "GPUs: none: there is no NVIDIA driver\n";
+  if (!gpus.problem.empty()) out << "LibTorch's CUDA half: " << gpus.problem << "\n";
+  if (!report.graphs.empty()) out << "graphs: none: " << report.graphs << "\n";
 }
 
 void show_operation(std::ostream& out, const DeviceReport& device, const Measured& one) {
@@ -50,7 +55,12 @@ void show_operations(std::ostream& out, const DeviceReport& device, const Operat
                        short_time(graphs.graphs_s), graphs.takes_graphs ? "graphs" : "eager", graphs.why);
   }
   const std::vector<std::string> names = names_of(report.table);
-  out << "  a run takes kernels for " << (names.empty() ? "nothing" : join(names, ", ")) << "\n";
+  const bool all = names.size() >= std::size(ops::kOperations);
+  out << "  a run takes kernels for "
+      << (all             ? "all of them"
+          : names.empty() ? "none of them"
+                          : join(names, ", "))
+      << "\n";
 }
 
 }  // namespace
@@ -70,8 +80,7 @@ std::string rate_text(double flops) {
 
 void show_machine(std::ostream& out, const MachineReport& report) {
   out << fmt::format("finetune_tune {}, LibTorch {}\n", kVersion, TORCH_VERSION);
-  out << "GPUs: " << gpus_text(report) << "\n";
-  if (!report.graphs.empty()) out << "graphs: none: " << report.graphs << "\n";
+  show_gpus(out, report);
   for (const DeviceReport& device : report.devices) {
     out << fmt::format("{}: {}; {} of {} free\n", device.name, device.processor,
                        gigabytes(static_cast<double>(device.free_bytes)),
@@ -80,9 +89,9 @@ void show_machine(std::ostream& out, const MachineReport& report) {
     out << fmt::format("  products {} in float32, {} in bfloat16; copies {}/s\n", rate_text(device.products.float32),
                        rate_text(device.products.bfloat16), gigabytes(device.copy_bytes));
   }
-  out << "\noperations at the sizes of " << report.shape
-      << ": forward and backward; ceiling: the time that their bytes\n"
-      << "or products need at the rates above, by the time that the chosen one takes (over 100 %: in the caches)\n";
+  out << "\nforward and backward of each operation at the sizes of " << report.shape
+      << "\nceiling: the time that its bytes or products need at the rates above, by what the chosen one takes (over\n"
+      << "100 %: in the caches); error: of the written kernel, as a share of the norm of what is right\n";
   for (const DeviceReport& device : report.devices) {
     for (const OperationsReport& operations : device.operations) show_operations(out, device, operations);
   }

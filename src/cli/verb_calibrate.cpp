@@ -3,6 +3,7 @@
 #include "core/files.h"
 #include "core/strict_json.h"
 #include "engine/calibration/calibration.h"
+#include "engine/short_waits.h"
 
 namespace finetune {
 namespace {
@@ -11,6 +12,7 @@ int run_calibrate(const Arguments& arguments) {
   const CalibrationRequest request =
       request_from_json("--request", parse_strict_json("--request", arguments.option("--request")));
   const at::Device device(request.device);
+  const ShortWaits as_in_a_run;  // threads of a busy machine
   const Calibration found = calibrate(request, usual_sizes(device), contest_on(device));
   write_file_atomically(arguments.option("--result"), to_json(found).dump() + "\n");
   return 0;

@@ -9,6 +9,7 @@
 #include "core/version.h"
 #include "engine/kernel_choice.h"
 #include "engine/precision.h"
+#include "engine/short_waits.h"
 #include "kernels/api/kernel.h"
 #include "kernels/torch/gpu.h"
 #include "kernels/torch/graph.h"
@@ -81,6 +82,7 @@ nlohmann::ordered_json to_json(const DeviceReport& device) {
 MachineReport examine_machine(const KernelShape& sizes, const std::string& shape, const CalibrationCache& cache,
                               const CalibrationProgram& program, const std::function<void(const std::string&)>& say) {
   MachineReport report{.gpus = machine_gpus(), .driver = gpu_driver(), .shape = shape, .sizes = sizes};
+  const ShortWaits as_in_a_run;
   std::vector<at::Device> devices{at::kCPU};
   for (int i = 0; i < report.gpus.count; ++i) devices.emplace_back(at::kCUDA, static_cast<c10::DeviceIndex>(i));
   for (const at::Device& device : devices) {

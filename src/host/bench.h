@@ -44,7 +44,7 @@ struct BenchReport {
                tokens_per_pass = 0;
   std::vector<std::int64_t> ranks;
   double flops_per_token = 0;  ///< shapes.h
-  double product_rate = 0;     ///< of all devices, in the dtype
+  double product_rate = 0;     ///< of all devices, in the dtype; the best of two tries, before each of what is measured
   TrainingSpeed packed, alone;
   std::int64_t captures = 0;  ///< of the packed lanes
   std::optional<SpeedGoal> goal;
