@@ -1,11 +1,13 @@
 #include "engine/calibration/calibration.h"
 
 #include <algorithm>
+#include <memory>
 
 #include "core/error.h"
 #include "engine/devices.h"
 #include "engine/precision.h"
 #include "kernels/torch/graph.h"
+#include "kernels/torch/reproducible.h"
 
 namespace finetune {
 namespace {
@@ -25,6 +27,8 @@ bool is_right(const ops::KernelTable& table, std::span<const Measured> all) {
 
 Calibration calibrate(const CalibrationRequest& request, std::span<const CaseSize> sizes, const Contest& contest) {
   const at::Device device(request.device);
+  // As runs are by default; flash attention's backward gives equal bits in no other way.
+  const auto sums = device.is_cpu() ? nullptr : std::make_unique<const ops::ReproducibleSums>();
   Calibration found{.operations = measure_kernels(request.shape, request.dtype, sizes, device, contest)};
   const ops::KernelTable eager = kernels_that_won(found), graphs = ops::made_capturable(eager);
   if (device.is_cpu() || ops::graphs_problem(device) != nullptr || !is_right(graphs, found.operations) ||
