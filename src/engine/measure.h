@@ -1,5 +1,5 @@
 // Times the lanes of a session on its own model and examples, before the first step. What was trained meanwhile is
-// thrown away. The only file of the engine that reads a clock.
+// thrown away.
 #pragma once
 
 #include <cstdint>
