@@ -57,9 +57,10 @@ void show_operations(std::ostream& out, const DeviceReport& device, const Operat
   const std::vector<std::string> names = names_of(report.table);
   const bool all = names.size() >= std::size(ops::kOperations);
   out << "  a run takes kernels for "
-      << (all             ? "all of them"
-          : names.empty() ? "none of them"
-                          : join(names, ", "))
+      << (device.name == "cpu" ? "all of them, always"
+          : all                ? "all of them"
+          : names.empty()      ? "none of them"
+                               : join(names, ", "))
       << "\n";
 }
 
@@ -89,6 +90,9 @@ void show_machine(std::ostream& out, const MachineReport& report) {
     out << fmt::format("  products {} in float32, {} in bfloat16; copies {}/s\n", rate_text(device.products.float32),
                        rate_text(device.products.bfloat16), gigabytes(device.copy_bytes));
   }
+  if (report.load >= 0.5)
+    out << fmt::format("{:.1f} other threads were at work on this machine when it began: figures are too low\n",
+                       report.load);
   out << "\nforward and backward of each operation at the sizes of " << report.shape
       << "\nceiling: the time that its bytes or products need at the rates above, by what the chosen one takes (over\n"
       << "100 %: in the caches); error: of the written kernel, as a share of the norm of what is right\n";

@@ -66,6 +66,7 @@ std::string command_of(const Arguments& arguments) {
     else
       add("--set", key + "=" + value);
   }
+  for (const auto& [key, values] : arguments.sources.lists) add("--devices", join(values, ","));
   for (const Flag& flag : arguments.verb.flags) {
     const std::string value = arguments.option(flag.name);
     if (flag.keys.empty() && !value.empty() && value != flag.standard) add(flag.name, value);

@@ -28,8 +28,9 @@ OperationsReport try_operations(const CalibrationRequest& request, const Calibra
   OperationsReport report{.request = request};
   try {
     report.found = calibrate_apart(request, program);
-    report.table = table_of(report.found);
-    if (request.device != "cpu") cache.keep(calibration_key(request), report.found);
+    const bool is_cpu = request.device == "cpu";
+    report.table = is_cpu ? ops::KernelTable::written() : table_of(report.found);
+    if (!is_cpu) cache.keep(calibration_key(request), report.found);
   } catch (const Error& error) {
     report.problem = error.what();
   }
@@ -81,7 +82,8 @@ nlohmann::ordered_json to_json(const DeviceReport& device) {
 
 MachineReport examine_machine(const KernelShape& sizes, const std::string& shape, const CalibrationCache& cache,
                               const CalibrationProgram& program, const std::function<void(const std::string&)>& say) {
-  MachineReport report{.gpus = machine_gpus(), .driver = gpu_driver(), .shape = shape, .sizes = sizes};
+  MachineReport report{
+      .gpus = machine_gpus(), .driver = gpu_driver(), .load = machine_load(), .shape = shape, .sizes = sizes};
   const ShortWaits as_in_a_run;
   std::vector<at::Device> devices{at::kCPU};
   for (int i = 0; i < report.gpus.count; ++i) devices.emplace_back(at::kCUDA, static_cast<c10::DeviceIndex>(i));
@@ -116,12 +118,10 @@ double share_of_ceiling(const DeviceReport& device, const Measured& one) {
 nlohmann::ordered_json to_json(const MachineReport& report) {
   auto devices = nlohmann::ordered_json::array();
   for (const DeviceReport& device : report.devices) devices.push_back(to_json(device));
-  return {{"finetune_tune", kVersion},       {"libtorch", TORCH_VERSION},
-          {"gpus", report.gpus.count},       {"driver_found", report.gpus.driver},
-          {"driver", report.driver},         {"gpu_problem", report.gpus.problem},
-          {"graphs_problem", report.graphs}, {"shape", report.shape},
-          {"sizes", to_json(report.sizes)},  {"devices", devices},
-          {"sound", !is_unsound(report)}};
+  return {{"finetune_tune", kVersion},          {"libtorch", TORCH_VERSION}, {"gpus", report.gpus.count},
+          {"driver_found", report.gpus.driver}, {"driver", report.driver},   {"gpu_problem", report.gpus.problem},
+          {"graphs_problem", report.graphs},    {"load", report.load},       {"shape", report.shape},
+          {"sizes", to_json(report.sizes)},     {"devices", devices},        {"sound", !is_unsound(report)}};
 }
 
 }  // namespace finetune

@@ -18,8 +18,8 @@ namespace finetune {
 struct OperationsReport {
   CalibrationRequest request;
   Calibration found;
-  ops::KernelTable table;
-  std::string problem;  ///< why nothing was found; ""
+  ops::KernelTable table;  ///< of a run with run.kernels: auto
+  std::string problem;     ///< why nothing was found; ""
 };
 
 struct DeviceReport {
@@ -37,6 +37,7 @@ struct MachineReport {
   Gpus gpus;
   std::string driver;  ///< ops::driver_version
   std::string graphs;  ///< why a GPU's passes cannot be captured; "" where they can or there is none
+  double load = 0;     ///< machine_load, before anything was measured
   std::string shape;   ///< for people: what the operations are sized by
   KernelShape sizes;
   std::vector<DeviceReport> devices;

@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <cstdlib>
 
 #include "engine/calibration/device_clock.h"
 
@@ -41,6 +42,11 @@ double copy_rate(at::Device device) {
   double fastest = 1e9;
   for (int i = 0; i < kTries; ++i) fastest = std::min(fastest, clock([&] { at::Tensor(to).copy_(from); }));
   return 2 * static_cast<double>(from.nbytes()) / fastest;
+}
+
+double machine_load() {
+  double load = 0;
+  return ::getloadavg(&load, 1) == 1 ? load : 0;
 }
 
 }  // namespace finetune

@@ -23,4 +23,8 @@ ProductRates product_rates(at::Device device);
 /// Bytes a second, read and written, of a copy within the device's memory, beyond its caches.
 double copy_rate(at::Device device);
 
+/// Threads that run or wait to run on this machine, on average of the last minute. Whatever is measured beside others
+/// comes out too low.
+double machine_load();
+
 }  // namespace finetune

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstdlib>
 
 #include "core/error.h"
 #include "core/text.h"
@@ -98,8 +97,8 @@ double products_of(const Session& session) {
 
 // Other work on the processors makes all figures too low.
 void note_load(const Session& session, std::vector<std::string>& notes) {
-  double load = 0;
-  if (!session.model.devices.front().is_cpu() || ::getloadavg(&load, 1) != 1 || load < 0.5) return;
+  const double load = machine_load();
+  if (!session.model.devices.front().is_cpu() || load < 0.5) return;
   notes.push_back(
       fmt::format("{:.1f} other threads were at work on this machine when it began: figures are too low", load));
 }

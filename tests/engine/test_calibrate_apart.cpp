@@ -13,6 +13,7 @@
 #include "core/strict_json.h"
 #include "engine/calibration/calibrate_apart.h"
 #include "engine/kernel_choice.h"
+#include "engine/machine_report.h"
 #include "support/places.h"
 
 namespace finetune::testing {
@@ -197,6 +198,33 @@ TEST_F(Apart, TwoWritersKeepWhatTheOtherKept) {
   EXPECT_TRUE(cache().find({{"what", 39}}));
   EXPECT_FALSE(cache().find({{"what", 7}})) << "what was kept longest ago goes";
   EXPECT_EQ(said(), "");
+}
+
+TEST_F(Apart, AMachineIsUnsoundWhereAKernelIs) {
+  for (const auto& [how, sound] : {std::pair("right", true), std::pair("wrong", false), std::pair("crash", false)}) {
+    const MachineReport report =
+        examine_machine(request_.shape, "tiny", cache(), child(how), [](const std::string&) {});
+    const DeviceReport& cpu = report.devices.front();
+    EXPECT_EQ(is_unsound(report), !sound) << how;
+    EXPECT_EQ(to_json(report)["sound"], sound);
+    EXPECT_GT(cpu.products.float32, 1e8);
+    EXPECT_GT(cpu.copy_bytes, 1e8);
+    ASSERT_EQ(cpu.operations.size(), 1u);
+    EXPECT_EQ(cpu.operations.front().problem.empty(), std::string(how) != "crash") << cpu.operations.front().problem;
+  }
+  EXPECT_FALSE(fs::exists(cache().file())) << "the processor's kernels are not chosen by it";
+}
+
+TEST(Machine, ACeilingIsOfBytesOrProducts) {
+  const DeviceReport device{.products = {.float32 = 100, .bfloat16 = 400}, .copy_bytes = 10};
+  Measured one{.composition_s = 20, .written_s = 10, .bytes = 50, .flops = 200};
+  EXPECT_DOUBLE_EQ(share_of_ceiling(device, one), 5.0 / 20);
+  one.takes_written = true;
+  EXPECT_DOUBLE_EQ(share_of_ceiling(device, one), 5.0 / 10);
+  one.flops = 800;
+  EXPECT_DOUBLE_EQ(share_of_ceiling(device, one), 8.0 / 10);
+  one.dtype = at::kBFloat16;
+  EXPECT_DOUBLE_EQ(share_of_ceiling(device, one), 5.0 / 10);
 }
 
 GraphsFound compared(std::vector<double> eager, double eager_s, std::vector<double> graphs, double graphs_s) {
