@@ -68,10 +68,10 @@ void cross_entropy(const at::Tensor& logits, const at::Tensor& targets, const at
 }
 at::Tensor dropped(const at::Tensor& x, const AdapterGroup& g, std::int64_t key) {
   if (g.dropout <= 0) return x;
-  at::Tensor mask = at::empty(x.sizes(), at::kFloat);
+  at::Tensor mask = at::empty(x.sizes(), at::TensorOptions(at::kFloat).pinned_memory(!x.is_cpu()));
   for (std::int64_t row = 0; row < x.size(0); ++row)
     kernels::dropout_row(g, key, row, mask.data_ptr<float>() + row * x.size(1), x.size(1));
-  return x * mask.to(x.options());
+  return x * mask.to(x.device(), x.scalar_type(), /*non_blocking=*/true);
 }
 
 // The rows of a group in tensors over the pack, and its adapter.

@@ -18,6 +18,7 @@ using Waits = std::map<std::string, std::int64_t>;
 using Curves = std::map<std::size_t, std::vector<StepResult>>;
 
 constexpr std::int64_t kSteps = 2;
+const ops::KernelTable kComposition = ops::KernelTable::composition(), kWritten = ops::KernelTable::written();
 
 DecoderBase quantized(DecoderBase base, kernels::Code code) {
   for (BlockTensors<at::Tensor>& block : base.blocks) {
@@ -106,13 +107,12 @@ void expect_near(const Curves& actual, const Curves& expected, double bound, dou
 // Kernels of our own are emulated, thread by thread. What was found: a pack with dropout did not say so, so by default
 // it ran on the composition, whose masks are made on the host and copied to the device one by one, 60 waits a pass.
 TEST_F(OnStandins, StepsAreThoseOfTheProcessorAndNothingWaitsInOne) {
-  using enum ops::KernelChoice;
   for (const bool full : {false, true}) {
-    const Curves expected = train(base_, {.kernels = composition}, full);
+    const Curves expected = train(base_, {.kernels = kComposition}, full);
     const DecoderBase moved = on(base_, standin::device(1));
-    for (const auto& [kernels, graphs] : {std::pair(automatic, false), {automatic, true}, {written, true}}) {
-      SCOPED_TRACE(std::string(full ? "full" : "lora") + (graphs ? ", graphs" : "") +
-                   (kernels == written ? ", written" : ""));
+    for (const auto& [written, graphs] : {std::pair(false, false), {false, true}, {true, true}}) {
+      SCOPED_TRACE(std::string(full ? "full" : "lora") + (graphs ? ", graphs" : "") + (written ? ", written" : ""));
+      const ops::KernelTable& kernels = written ? kWritten : kComposition;
       expect_near(train(moved, {.ahead = graphs, .graphs = graphs, .kernels = kernels}, full), expected, 1e-5);
       EXPECT_EQ(waits_, Waits());
     }
@@ -123,19 +123,17 @@ TEST_F(OnStandins, StepsAreThoseOfTheProcessorAndNothingWaitsInOne) {
 // residual stream of three blocks; the loss averages over dozens of rows, gradients pass through twice as many
 // roundings and are not averaged.
 TEST_F(OnStandins, KernelsOfBfloat16StayWithinItsRoundings) {
-  using enum ops::KernelChoice;
   const DecoderBase rounded = tiny_base(tiny_options(), at::kBFloat16);
-  const Curves expected = train(rounded, {.kernels = composition});
-  expect_near(train(on(rounded, standin::device(0)), {.graphs = true, .kernels = written}), expected, 0.01, 6);
+  const Curves expected = train(rounded, {.kernels = kComposition});
+  expect_near(train(on(rounded, standin::device(0)), {.graphs = true, .kernels = kWritten}), expected, 0.01, 6);
   EXPECT_EQ(waits_, Waits());
 }
 
 // The numbers of a layer are written on a stream of their own while the one before it is computed with.
 TEST_F(OnStandins, AQuantisedBaseIsDequantisedAheadOfItsLayers) {
-  using enum ops::KernelChoice;
   for (const kernels::Code code : {kernels::Code::nf4, kernels::Code::int8}) {
     const DecoderBase base = quantized(base_, code), moved = on(base, standin::device(0));
-    const Curves expected = train(base, {.kernels = composition});
+    const Curves expected = train(base, {.kernels = kComposition});
     for (const bool graphs : {false, true}) {
       expect_near(train(moved, {.ahead = graphs, .graphs = graphs}), expected, 1e-5);
       EXPECT_EQ(waits_, Waits());
