@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "kernels/torch/profile.h"
 #include "models/blocks/block.h"
 #include "models/head.h"
 
@@ -37,6 +38,8 @@ at::Tensor rows_of(const at::Tensor& x, const OwnRows& own) {
 }
 
 void embed(const DecoderBase& base, const Pack& pack, const AdapterBank* bank, at::Tensor& x_TD) {
+  const ops::Timed timed(ops::Part::embeddings,
+                         [&] { return ops::elementwise_work(x_TD.numel(), 0, 2, x_TD.element_size()); });
   ops::embedding_forward(pack.ids_T, base.embed_VD, x_TD);
   for (const OwnRows& own : pack.own_embeddings)
     rows_of(x_TD, own).copy_(bank->embed_VD(own.slot).index_select(0, rows_of(pack.ids_T, own)));
@@ -44,6 +47,7 @@ void embed(const DecoderBase& base, const Pack& pack, const AdapterBank* bank, a
 
 // From the gradient of the first residual stream to those of the embeddings that are trained.
 void embed_backward(const DecoderBase& base, const Pack& pack, const Trainables& trainables, at::Tensor& dx_TD) {
+  const ops::Timed timed(ops::Part::embeddings);
   scale_embeddings(base, dx_TD);
   if (base.options.pad_id >= 0) dx_TD.masked_fill_(pack.ids_T.eq(base.options.pad_id).unsqueeze(1), 0);
   if (trainables.full) ops::embedding_backward(pack.ids_T, dx_TD, trainables.full->embed_VD);
@@ -115,6 +119,7 @@ PackLosses train_pack(const DecoderBase& base, const Pack& pack, const Trainable
   const at::Tensor x_TD = forward(base, pack, trainables, workspace, true);
   at::Tensor dx_TD = workspace.get(kGradient, 0, pack.tokens, base.options.width, x_TD.scalar_type(), x_TD.device());
   const PackLosses losses = head_losses_backward(base, pack, x_TD, objective, trainables, workspace, dx_TD);
+  const ops::InBackward backward;
   const bool embeddings = trainables.full != nullptr || !pack.own_embeddings.empty(), ring = uses_ring(base, pack);
   for (std::int64_t layer = base.options.layers - 1; layer >= 0; --layer) {
     // Adapters sit in every layer, so the first block is the lowest one: below it are only embeddings.

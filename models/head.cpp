@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "kernels/torch/profile.h"
 #include "models/blocks/norm.h"
 
 namespace finetune {
@@ -185,6 +186,7 @@ PackLosses empty_losses(const Pack& pack, const at::Tensor& x_TD) {
 
 PackLosses head_losses(const DecoderBase& base, const Pack& pack, const at::Tensor& x_TD, const AdapterBank* bank,
                        DecoderWorkspace& workspace) {
+  const ops::Timed timed(ops::Part::head);
   PackLosses losses = empty_losses(pack, x_TD);
   if (pack.loss_rows_N.size(0) == 0) return losses;
   const Head head{base, pack, {.bank = bank}, workspace};
@@ -207,6 +209,7 @@ at::Tensor head_next_tokens(const DecoderBase& base, const Pack& pack, const at:
 PackLosses head_losses_backward(const DecoderBase& base, const Pack& pack, const at::Tensor& x_TD,
                                 const Objective& objective, const Trainables& trainables, DecoderWorkspace& workspace,
                                 at::Tensor& dx_TD) {
+  const ops::Timed timed(ops::Part::head);
   PackLosses losses = empty_losses(pack, x_TD);
   dx_TD.zero_();
   if (pack.loss_rows_N.size(0) == 0) return losses;

@@ -7,6 +7,7 @@
 
 #include "kernels/api/dropout.h"
 #include "kernels/torch/backend.h"
+#include "kernels/torch/profile.h"
 
 namespace finetune::ops {
 namespace composed {
@@ -251,6 +252,10 @@ void embedding_backward(const at::Tensor& ids, const at::Tensor& dy, at::Tensor&
 }
 
 void add_weight_gradient(const at::Tensor& dy, const at::Tensor& x, at::Tensor& dw) {
+  const Timed timed(Part::base, [&] {
+    const bool slices = dy.is_cpu();  // which are timed themselves
+    return slices ? Work{} : product_work(dy.size(1), dy.size(0), x.size(1), dy.element_size(), true);
+  });
   if (dy.is_cuda() && dy.scalar_type() == at::kBFloat16 && dw.scalar_type() == at::kFloat)
     at::addmm_out(dw, dw, dy.t(), x, at::kFloat);  // sums in fp32 and in place: a vocabulary's gradient has no twin
   else

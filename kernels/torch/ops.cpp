@@ -8,6 +8,7 @@
 #include "kernels/api/adamw.h"
 #include "kernels/torch/backend.h"
 #include "kernels/torch/gpu.h"
+#include "kernels/torch/profile.h"
 #include "kernels/torch/records.h"
 
 namespace finetune::ops {
@@ -20,24 +21,45 @@ Segments make_segments(std::vector<std::int32_t> bounds, std::int64_t longest, a
   return segments;
 }
 
+// What the parts below do, for a profile.
+static Work over(const at::Tensor& x, double flops, double passes) {
+  return elementwise_work(x.numel(), flops, passes, x.element_size());
+}
+static Work product_of(const at::Tensor& x_TI, std::int64_t outputs, bool accumulate) {
+  return product_work(x_TI.size(0), x_TI.size(1), outputs, x_TI.element_size(), accumulate);
+}
+static AttentionShape shape_of(const at::Tensor& q_THK, const at::Tensor& k_TGK, const Segments& segments,
+                               const AttentionOptions& options) {
+  return {.bounds = segments.bounds,
+          .heads = q_THK.size(1),
+          .kv_heads = k_TGK.size(1),
+          .dim = q_THK.size(2),
+          .window = options.window,
+          .size = q_THK.element_size()};
+}
+
 void rmsnorm_forward(const at::Tensor& x_TD, const NormWeight& weight, double epsilon, at::Tensor& y_TD,
                      at::Tensor& rstd_T) {
+  const Timed timed(Part::norms, [&] { return over(x_TD, 4, 2); });
   backend_for(Operation::rmsnorm, x_TD).rmsnorm_forward(x_TD, weight, epsilon, y_TD, rstd_T);
 }
 
 void rmsnorm_backward(const at::Tensor& dy_TD, const at::Tensor& x_TD, const NormWeight& weight,
                       const at::Tensor& rstd_T, at::Tensor& dx_TD, bool accumulate, const at::Tensor& dw_D) {
+  const Timed timed(Part::norms, [&] { return over(x_TD, 8, accumulate ? 4 : 3); });
   backend_for(Operation::rmsnorm, x_TD).rmsnorm_backward(dy_TD, x_TD, weight, rstd_T, dx_TD, accumulate, dw_D);
 }
 
 void rotary(at::Tensor& x_THK, const at::Tensor& cos_PK, const at::Tensor& sin_PK, const at::Tensor& positions_T,
             bool inverse) {
+  const Timed timed(Part::rotary, [&] { return over(x_THK, 3, 2); });
   backend_for(Operation::rotary_embedding, x_THK).rotary(x_THK, cos_PK, sin_PK, positions_T, inverse);
 }
 
 void attention_forward(const at::Tensor& q_THK, const at::Tensor& k_TGK, const at::Tensor& v_TGK,
                        const Segments& segments, const AttentionOptions& options, at::Tensor& o_THK,
                        at::Tensor& lse_HT) {
+  const Timed timed(Part::attention, [&] { return attention_forward_work(shape_of(q_THK, k_TGK, segments, options)); });
   backend_for(Operation::attention, q_THK).attention_forward(q_THK, k_TGK, v_TGK, segments, options, o_THK, lse_HT);
 }
 
@@ -45,6 +67,8 @@ void attention_backward(const at::Tensor& do_THK, const at::Tensor& q_THK, const
                         const at::Tensor& v_TGK, const at::Tensor& o_THK, const at::Tensor& lse_HT,
                         const Segments& segments, const AttentionOptions& options, at::Tensor& dq_THK,
                         at::Tensor& dk_TGK, at::Tensor& dv_TGK) {
+  const Timed timed(Part::attention,
+                    [&] { return attention_backward_work(shape_of(q_THK, k_TGK, segments, options)); });
   backend_for(Operation::attention, q_THK)
       .attention_backward(do_THK, q_THK, k_TGK, v_TGK, o_THK, lse_HT, segments, options, dq_THK, dk_TGK, dv_TGK);
 }
@@ -55,6 +79,7 @@ std::int64_t fewest_product_rows(at::Device device) {
 }
 
 void product(const at::Tensor& x_TI, const at::Tensor& w_IO, at::Tensor& y_TO, bool accumulate) {
+  const Timed timed(Part::base, [&] { return product_of(x_TI, w_IO.size(1), accumulate); });
   constexpr std::int64_t kDeepest = 512;  // up to some 800 none was seen to be cut
   const std::int64_t depth = x_TI.size(1), slice = x_TI.is_cpu() ? kDeepest : std::max<std::int64_t>(1, depth);
   for (std::int64_t first = 0; first < depth || first == 0; first += slice) {
@@ -73,43 +98,55 @@ void cache_append(const at::Tensor& k_TGK, const at::Tensor& v_TGK, const CacheR
 
 void cached_attention(const at::Tensor& q_THK, const CachedKeys& keys, const CacheRows& rows,
                       const AttentionOptions& options, at::Tensor& o_THK) {
+  const Timed timed(Part::attention);
   backend_for(Operation::decoding, q_THK).cached_attention(q_THK, keys, rows, options, o_THK);
 }
 
 void dequantize(const PackedMatrix& from, at::Tensor& w_OI) {
+  const Timed timed(Part::unpacking, [&] { return over(w_OI, 1, 1.25); });
   backend_for(Operation::unpacking, w_OI).dequantize(from, w_OI);
 }
 
 void packed_row_product(const at::Tensor& x_TI, const PackedMatrix& w, const at::Tensor& bias_O, at::Tensor& y_TO,
                         bool accumulate) {
+  const Timed timed(Part::base, [&] { return product_of(x_TI, w.rows, accumulate); });
   backend_for(Operation::decoding, x_TI).packed_row_product(x_TI, w, bias_O, y_TO, accumulate);
 }
 
 void row_product(const at::Tensor& x_TI, const at::Tensor& w_OI, const at::Tensor& bias_O, at::Tensor& y_TO,
                  bool accumulate) {
+  const Timed timed(Part::base, [&] { return product_of(x_TI, w_OI.size(0), accumulate); });
   backend_for(Operation::decoding, x_TI).row_product(x_TI, w_OI, bias_O, y_TO, accumulate);
 }
 
 void magnitude_backward(const at::Tensor& dy_TO, const at::Tensor& z_TO, const at::Tensor& factor_O,
                         const at::Tensor& inverse_norm_O, at::Tensor& dz_TO, at::Tensor& dm_O) {
+  const Timed timed(Part::adapters, [&] { return over(dy_TO, 4, 3); });
   backend_for(Operation::adapter, dy_TO).magnitude_backward(dy_TO, z_TO, factor_O, inverse_norm_O, dz_TO, dm_O);
 }
 
 void glu_forward(Activation activation, const at::Tensor& gate_TF, const at::Tensor& up_TF, at::Tensor& h_TF) {
+  const Timed timed(Part::glu, [&] { return over(h_TF, kExponentialFlops + 4, 3); });
   backend_for(Operation::glu, gate_TF).glu_forward(activation, gate_TF, up_TF, h_TF);
 }
 
 void glu_backward(Activation activation, const at::Tensor& dh_TF, const at::Tensor& gate_TF, const at::Tensor& up_TF,
                   at::Tensor& dgate_TF, at::Tensor& dup_TF) {
+  const Timed timed(Part::glu, [&] { return over(dh_TF, kExponentialFlops + 9, 5); });
   backend_for(Operation::glu, gate_TF).glu_backward(activation, dh_TF, gate_TF, up_TF, dgate_TF, dup_TF);
 }
 
 void softcap(double cap, at::Tensor& x_NV, const at::Tensor& slope_NV) {
+  const Timed timed(Part::head, [&] { return over(x_NV, kExponentialFlops + 2, slope_NV.defined() ? 3 : 2); });
   backend_for(Operation::entropy, x_NV).softcap(cap, x_NV, slope_NV);
 }
 
 void cross_entropy(const at::Tensor& logits_NV, const at::Tensor& targets_N, const at::Tensor& scale_N,
                    at::Tensor& nll_N, at::Tensor& correct_N, const at::Tensor& dlogits_NV) {
+  const Timed timed(Part::head, [&] {
+    const bool backward = dlogits_NV.defined();
+    return over(logits_NV, (backward ? 2 : 1) * (kExponentialFlops + 2), backward ? 2 : 1);
+  });
   backend_for(Operation::entropy, logits_NV).cross_entropy(logits_NV, targets_N, scale_N, nll_N, correct_N, dlogits_NV);
 }
 
@@ -141,16 +178,45 @@ AdapterGroups adapter_groups_on(std::vector<AdapterGroup> list, at::Device devic
   return groups;
 }
 
+template <typename Output, typename WorkOf>
+static Work over_groups(const at::Tensor& x_TD, const AdapterGroups& groups, std::span<const Output> outputs,
+                        double inputs_passes, const WorkOf& work_of) {
+  Work work;
+  for (const AdapterGroup& group : groups.list) {
+    const std::int64_t rows = group.end - group.begin;
+    if ((group.projections & groups.projections) == 0) continue;
+    work += elementwise_work(rows * x_TD.size(1), 0, inputs_passes, x_TD.element_size());
+    for (const Output& output : outputs) {
+      if ((group.projections >> output.bit & 1) != 0) work += work_of(rows, output.b_SOR.size(1), group.rank);
+    }
+  }
+  return work;
+}
+static Work forward_work(const at::Tensor& x_TD, const AdapterGroups& groups, std::span<const AdapterOutput> outputs) {
+  return over_groups(x_TD, groups, outputs, 1, [&](std::int64_t rows, std::int64_t width, std::int64_t rank) {
+    return adapter_forward_work(rows, x_TD.size(1), width, rank, x_TD.element_size());
+  });
+}
+static Work backward_work(const at::Tensor& x_TD, const AdapterGroups& groups,
+                          std::span<const AdapterOutputGradient> outputs, bool with_input) {
+  const double passes = with_input ? 3 : 1;
+  return over_groups(x_TD, groups, outputs, passes, [&](std::int64_t rows, std::int64_t width, std::int64_t rank) {
+    return adapter_backward_work(rows, x_TD.size(1), width, rank, x_TD.element_size(), with_input);
+  });
+}
+
 static Operation adapter_operation(const AdapterGroups& groups) {
   return groups.dropout ? Operation::dropped_adapter : Operation::adapter;
 }
 
 void adapter_forward(const at::Tensor& x_TD, const AdapterGroups& groups, std::span<const AdapterOutput> outputs) {
+  const Timed timed(Part::adapters, [&] { return forward_work(x_TD, groups, outputs); });
   backend_for(adapter_operation(groups), x_TD).adapter_forward(x_TD, groups, outputs);
 }
 
 void adapter_backward(const at::Tensor& x_TD, const AdapterGroups& groups,
                       std::span<const AdapterOutputGradient> outputs, at::Tensor& dx_TD) {
+  const Timed timed(Part::adapters, [&] { return backward_work(x_TD, groups, outputs, dx_TD.defined()); });
   backend_for(adapter_operation(groups), x_TD).adapter_backward(x_TD, groups, outputs, dx_TD);
 }
 
@@ -166,16 +232,30 @@ NormPlan make_norm_plan(std::vector<SlotPieces> slots, at::Device device) {
           records_on<kernels::GradientPiece>(pieces, device)};
 }
 
+static std::int64_t elements_of(const NormPlan& plan) {
+  std::int64_t elements = 0;
+  for (const SlotPieces& slot : plan.slots) {
+    for (const Piece& piece : slot.pieces) elements += piece.rows * piece.length;
+  }
+  return elements;
+}
+
 void gradient_norms(const at::Tensor& grads_SP, const NormPlan& plan, at::Tensor& norms_N) {
+  const Timed timed(Part::gradient_norms, [&] { return elementwise_work(elements_of(plan), 2, 1, 4); });
   backend_for(Operation::optimizer, grads_SP).gradient_norms(grads_SP, plan, norms_N);
 }
 
 void row_sums(const at::Tensor& values, std::span<const RowRange> ranges, at::Tensor& sums_N) {
+  const Timed timed(Part::results);
   backend_for(Operation::optimizer, values).row_sums(values, ranges, sums_N);
 }
 
 void adamw(const OptimizerState& state, std::span<const SlotUpdate> updates, const at::Tensor& norms_N,
            const at::Tensor& losses_N, UpdateProgress& done) {
+  const Timed timed(Part::optimizer, [&] {
+    const auto slots = static_cast<std::int64_t>(updates.size());
+    return elementwise_work(slots * state.params_SP.size(1), kExponentialFlops, 8, 4);
+  });
   backend_for(Operation::optimizer, state.params_SP).adamw(state, updates, norms_N, losses_N, done);
 }
 

@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 
+#include "kernels/torch/profile.h"
 #include "models/blocks/attention.h"
 #include "models/blocks/mlp.h"
 #include "models/blocks/norm.h"
@@ -36,7 +37,7 @@ class Branch {
   void forward(const at::Tensor& x_TD, at::Tensor& y_TD) const {
     const at::Tensor normed_TD = normed(x_TD);
     if (adds_itself()) {
-      y_TD.copy_(x_TD);
+      keep_residual(x_TD, y_TD);
       body_.forward(normed_TD, y_TD, true);
       return;
     }
@@ -47,6 +48,7 @@ class Branch {
       post_.norm.forward(output_TD, post_normed_TD, post_.rstd_T);
       output_TD = post_normed_TD;
     }
+    const ops::Timed timed(ops::Part::residual, [&] { return over(y_TD, scale_ != 1 ? 2 : 1, 3); });
     if (scale_ != 1) output_TD.mul_(scale_);  // apart: a sum with a factor rounds as vectors or their ends do
     at::add_out(y_TD, x_TD, output_TD);
   }
@@ -65,6 +67,13 @@ class Branch {
 
  private:
   at::Tensor scratch(int name) const { return context_.scratch(name, context_.options().width); }
+  static ops::Work over(const at::Tensor& x_TD, double flops, double passes) {
+    return ops::elementwise_work(x_TD.numel(), flops, passes, x_TD.element_size());
+  }
+  static void keep_residual(const at::Tensor& x_TD, at::Tensor& y_TD) {
+    const ops::Timed timed(ops::Part::residual, [&] { return over(x_TD, 0, 2); });
+    y_TD.copy_(x_TD);
+  }
   bool adds_itself() const { return !post_.norm.defined() && scale_ == 1; }
 
   at::Tensor normed(const at::Tensor& x_TD) const {

@@ -58,6 +58,8 @@ void take(Arguments& arguments, const Given& given) {
   if (flag.keys.empty()) {
     const std::string text = given.on ? "on" : given.texts.empty() ? flag.standard : given.texts.back();
     arguments.options[flag.name] = text;
+  } else if (given.on) {
+    for (const auto& key : flag.keys) arguments.sources.settings.emplace_back(key, "true");
   } else if (!given.texts.empty() && list) {
     for (const auto& key : flag.keys)
       arguments.sources.lists.emplace_back(

@@ -23,6 +23,10 @@ Flag trace_flag() {
   return {"--trace-state", "FILE", "write a hash of the whole state after each round, to compare two runs by"};
 }
 
+Flag profile_flag() {
+  return {"--profile", "", "say at the end where the time went", {"run.profile"}, Flag::Takes::nothing};
+}
+
 Flag model_flag() {
   return {"--model", "DIR", "HuggingFace checkpoint folder", {"model.path"}};
 }

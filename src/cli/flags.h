@@ -14,7 +14,8 @@ Flag data_flag();  ///< of eval
 Flag devices_flag();
 /// --out and --overwrite
 std::vector<Flag> out_flags();
-Flag trace_flag();  ///< of verbs that play a study
+Flag trace_flag();    ///< of verbs that play a study
+Flag profile_flag();  ///< of verbs that train
 /// --model, --train, --valid, --steps, --trials, --seed and --devices: a model and data to train on.
 std::vector<Flag> training_flags(const std::string& trials_help = "trials to start");
 

@@ -25,7 +25,7 @@ Verb train_verb() {
   return {.name = "train",
           .help = "train one configuration, no search",
           .example = "finetune_tune train --config runs/first/best.yaml --out runs/again",
-          .flags = training_flags() + out_flags() + std::vector<Flag>{trace_flag()},
+          .flags = training_flags() + out_flags() + std::vector<Flag>{profile_flag(), trace_flag()},
           .required = {"model.path", "data.train", "run.out"},
           .run = run_train};
 }

@@ -29,7 +29,7 @@ Verb tune_verb() {
           .example =
               "finetune_tune --model models/qwen --train train.jsonl --valid dev.jsonl --out runs/first --trials 16 "
               "--steps 100",
-          .flags = training_flags() + out_flags() + std::vector<Flag>{trace_flag()},
+          .flags = training_flags() + out_flags() + std::vector<Flag>{profile_flag(), trace_flag()},
           .required = {"model.path", "data.train", "run.out"},
           .run = run_tune,
           .notes = tuners_help()};

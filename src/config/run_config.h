@@ -179,6 +179,7 @@ struct OutputConfig {  // key `run`
   std::optional<std::int64_t> tokens_per_pass;  ///< absent = auto
   std::int64_t eval_every = 0;                  ///< steps; 0 = milestones and the end only
   std::vector<std::string> metrics;             ///< computed besides tune.metric
+  bool profile = false;                         ///< say at the end where the time went
   std::optional<std::int64_t> save_every;       ///< rounds; 0 = never; absent = at rungs and about once a minute
 };
 

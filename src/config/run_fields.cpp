@@ -81,6 +81,10 @@ std::vector<Field> run_fields() {
           whole_field("run.eval_every", "evaluate every N steps besides milestones; 0 = off",
                       FINETUNE_AT(run.eval_every), 0),
           metrics_field(),
+          flag_field("run.profile",
+                     "measure each part of a step, and say at the end of train or tune where the time went; "
+                     "changes no result",
+                     FINETUNE_AT(run.profile)),
           optional_whole_field(
               "run.save_every",
               "save the whole state every N rounds, for `resume`: a number, 0 for never, or auto (at rungs "

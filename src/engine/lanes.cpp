@@ -56,6 +56,7 @@ std::unique_ptr<PackedTrainer> make_trainer(const Session& session, ParameterSto
                      .reproducible = session.config.run.numerics == "reproducible",
                      .kernels = session.model.kernels,
                      .parts = std::move(parts),
+                     .profile = session.config.run.profile,
                      .threads = session.threads,
                      .memory = std::move(memory),
                      .interrupted = session.interrupted,

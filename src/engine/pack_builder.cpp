@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "kernels/torch/profile.h"
 namespace finetune {
 namespace {
 
@@ -60,6 +61,7 @@ PackArena::PackArena(const PackData& data, at::Device device) {
 }
 
 void PackArena::fill(const PackData& data) {
+  const ops::Timed timed(ops::Part::packing, [&] { return ops::elementwise_work(bytes_.numel(), 0, 2, 1); });
   ops::AdapterGroups groups = ops::make_adapter_groups(data.groups);
   const Layout layout(data);
   TORCH_CHECK(layout.bytes == bytes_.size(0), "a pass of another shape than its arena's");

@@ -51,6 +51,7 @@ PackedTrainer::PackedTrainer(ParameterStore& store, const Examples& train, Batch
       device_(store.params_SP().device()),
       reproducible_(options.reproducible && !device_.is_cpu() ? std::make_unique<const ops::ReproducibleSums>()
                                                               : nullptr),
+      profile_(options.profile ? std::make_unique<ops::Profile>() : nullptr),
       planner_(train, round_options(store, options)),
       longest_(std::max<std::int64_t>(1, train.longest())),
       runner_(device_, pass_options(store, largest_pass(options.tokens_per_pass), options)),
@@ -145,6 +146,8 @@ std::vector<StepResult> PackedTrainer::step(std::span<const TrialId> ids) {
 
 void PackedTrainer::submit(std::span<const TrialId> ids) {
   const ops::UseKernels kernels(options_.kernels);
+  const ops::UseProfile profiled(profile_.get());
+  if (profile_) ++profile_->steps;
   MemoryTurns::Turn turn = begin_turn();
   const std::int64_t tokens_before = tokens_per_pass();
   const std::vector<Resident*> asked = find_all(ids);
@@ -185,11 +188,17 @@ void PackedTrainer::note_submitted(std::span<Resident* const> asked, const Round
   }
 }
 
+std::vector<double> PackedTrainer::results() {
+  const ops::UseProfile profiled(profile_.get());
+  const ops::Timed timed(ops::Part::results);
+  return ring_.pop();
+}
+
 std::vector<StepResult> PackedTrainer::collect() {
   Submitted submitted = std::move(submitted_.front());
   submitted_.pop_front();
   const std::size_t count = submitted.divisors.size();
-  const std::vector<double> values = count > 0 ? ring_.pop() : std::vector<double>();
+  const std::vector<double> values = count > 0 ? results() : std::vector<double>();
   std::size_t i = 0;
   for (StepResult& result : submitted.results) {
     const bool stepped = result.failure.empty();

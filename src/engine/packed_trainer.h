@@ -25,6 +25,7 @@
 #include "engine/round_plan.h"
 #include "engine/torch_image.h"
 #include "kernels/torch/backend.h"
+#include "kernels/torch/profile.h"
 #include "kernels/torch/reproducible.h"
 #include "kernels/torch/ring.h"
 #include "models/objective.h"
@@ -56,6 +57,7 @@ struct TrainerOptions {
   bool reproducible = true;  ///< run.numerics: the same bits in every run on a GPU
   ops::KernelTable kernels = ops::KernelTable::written();  ///< run.kernels
   std::vector<std::int64_t> parts = {};  ///< sizes of the parts of `train`, of which trials have shares; empty: none
+  bool profile = false;                ///< run.profile
   int threads = 0;                    ///< CPU: processors that the lanes divide among them; 0 = leave the setting alone
   SharedMemory memory;                ///< with other lanes; none: it has it to itself
   std::function<bool()> interrupted;  ///< asked between passes, on the lane's thread: true ends the call
@@ -96,6 +98,8 @@ class PackedTrainer : public Lane {
   /// Passes captured so far: with TrainerOptions::graphs one per shape, whatever happens to trials.
   std::int64_t captures() const { return runner_.captures(); }
   std::int64_t prepared_plans_used() const { return planner_.prepared_plans_used(); }
+  /// With TrainerOptions::profile where the time went so far, else null.
+  const ops::Profile* profile() const { return profile_.get(); }
 
  private:
   struct Resident {
@@ -137,6 +141,7 @@ class PackedTrainer : public Lane {
   std::vector<double> divergences(std::span<Resident* const> trials, std::span<const Batch> batches);
   std::vector<double> round_divergences(std::span<Resident* const> trials, std::span<const Batch> batches);
   void note_submitted(std::span<Resident* const> asked, const RoundPlan& plan);
+  std::vector<double> results();
   void run_passes(std::span<Resident* const> trials, RoundPlan& plan, at::Tensor& losses_N);
   void gradient_norms(std::span<Resident* const> trials, at::Tensor& norms_N);
   void update(std::span<Resident* const> trials, const at::Tensor& norms_N, const at::Tensor& losses_N);
@@ -147,6 +152,7 @@ class PackedTrainer : public Lane {
   void check_interrupt() const;
 
   // packed_trainer_memory.cpp: what is done when memory ends.
+  RoundPlan plan_of(std::span<Resident* const> trials);
   RoundPlan forward_backward(std::vector<Resident*>& trials, at::Tensor& results_2N, MemoryTurns::Turn& turn);
   void evaluate_fitting(std::span<Resident* const> trials, const EvalRequest& request, std::vector<EvalResult>& results,
                         MemoryTurns::Turn& turn);
@@ -173,6 +179,7 @@ class PackedTrainer : public Lane {
   TrainerOptions options_;
   at::Device device_;
   std::unique_ptr<const ops::ReproducibleSums> reproducible_;
+  const std::unique_ptr<ops::Profile> profile_;
   RoundPlanner planner_;
   std::int64_t longest_ = 1;   // training example
   mutable PassRunner runner_;  // its buffers are given back wherever memory ends

@@ -99,6 +99,8 @@ void PackedTrainer::measure(Evaluators valid, EvaluationData test, const Metric&
 
 std::vector<EvalResult> PackedTrainer::evaluate(std::span<const TrialId> ids, const EvalRequest& request) {
   const ops::UseKernels kernels(options_.kernels);
+  const ops::UseProfile profiled(profile_.get());
+  const ops::Timed timed(ops::Part::evaluation);
   const auto started = std::chrono::steady_clock::now();
   MemoryTurns::Turn turn = begin_turn();
   const std::int64_t tokens_before = tokens_per_pass();

@@ -32,7 +32,7 @@ RoundPlan PackedTrainer::forward_backward(std::vector<Resident*>& trials, at::Te
         results_2N =
             at::zeros({2, static_cast<std::int64_t>(trials.size())}, at::TensorOptions(at::kDouble).device(device_));
         at::Tensor losses_N = results_2N.select(0, 0);
-        plan = planner_.take(packed_of(trials));
+        plan = plan_of(trials);
         run_passes(trials, plan, losses_N);
       },
       [&] {
@@ -44,6 +44,11 @@ RoundPlan PackedTrainer::forward_backward(std::vector<Resident*>& trials, at::Te
         set_pass_size(before);
       });
   return plan;
+}
+
+RoundPlan PackedTrainer::plan_of(std::span<Resident* const> trials) {
+  const ops::Timed timed(ops::Part::planning);
+  return planner_.take(packed_of(trials));
 }
 
 void PackedTrainer::evaluate_fitting(std::span<Resident* const> trials, const EvalRequest& request,

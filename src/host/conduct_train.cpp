@@ -91,6 +91,7 @@ TrainResult conduct_train(Session& session, const StudyHooks& hooks, const std::
   Played played = recorded.play(
       train_options(session, hooks, rules), *tuner, lanes_of(lanes),
       [](RunFiles& files, const std::vector<Metric>& wanted) { return std::make_unique<TrainWriter>(files, wanted); });
+  say_profile(session, lanes);
   const fs::path out = session.config.run.out;
   const bool full = session.config.train.full();
   TrainResult trained{.weights = out / (full ? "model" : "adapter"),

@@ -88,6 +88,7 @@ ReportFacts conduct_tune(Session& session, const StudyHooks& hooks, const PastTr
         LiveReportOptions{.run = config.run.out, .known = known, .seconds = std::move(seconds), .rungs = rungs});
   };
   const Played played = recorded.play(std::move(options), *tuner, lanes_of(lanes), {}, watcher);
+  say_profile(session, lanes);
   known.rungs = rungs();
   known.guarded_levels = tuner->looks().distrusted;
   known.evaluation_seconds = played.evaluation_seconds;

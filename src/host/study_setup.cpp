@@ -12,6 +12,7 @@
 #include "core/metric.h"
 #include "core/text.h"
 #include "data/shared_examples.h"
+#include "engine/ceiling.h"
 #include "engine/devices.h"
 #include "engine/schedule.h"
 #include "host/results.h"
@@ -90,6 +91,15 @@ StudyOptions study_options(const Session& session, const RunConfig& config, std:
   options.lag = session.model.devices.front().is_cpu() ? 0 : 1;
   options.budget_tokens = config.tune.budget.tokens;
   return options;
+}
+
+void say_profile(const Session& session, const std::vector<LaneParts>& lanes) {
+  if (!session.config.run.profile) return;
+  std::vector<ops::Profile> measured;
+  for (const LaneParts& lane : lanes) measured.push_back(*lane.trainer->profile());
+  const bool all_cpu = std::ranges::all_of(session.model.devices, [](const at::Device& one) { return one.is_cpu(); });
+  const Ceiling ceiling = all_cpu ? measure_ceiling(session.threads, session.model.checkpoint.dtype) : Ceiling{};
+  for (const std::string& line : profile_lines(profile_table(measured), ceiling)) session.say(line);
 }
 
 std::vector<Lane*> lanes_of(std::vector<LaneParts>& lanes) {

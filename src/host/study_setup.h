@@ -41,6 +41,9 @@ StudyPlan study_plan(const RunConfig& config);
 /// side. All but `stop`, on_step and savers.
 StudyOptions study_options(const Session& session, const RunConfig& config, std::int64_t resident);
 
+/// With run.profile, where the time of the lanes went; from here on nothing more is measured.
+void say_profile(const Session& session, const std::vector<LaneParts>& lanes);
+
 std::vector<Lane*> lanes_of(std::vector<LaneParts>& lanes);
 
 }  // namespace finetune

@@ -30,6 +30,30 @@ TEST(Program, TheFixtureItselfTrainsAndGivesTheSameBytesAgain) {
   EXPECT_TRUE(fs::exists(fixture.path("merged/tokenizer.json")));
 }
 
+// It says where the time went, and changes nothing else; resume and best.yaml know of it.
+TEST(Program, AProfileChangesNoBit) {
+  const Fixture fixture;
+  const std::string lanes = "--set run.lanes=1 --set data.valid_fraction=0.5";
+  const Outcome plain = run(fixture.tune(lanes));
+  ASSERT_EQ(plain.code, 0) << plain.text;
+  EXPECT_EQ(plain.text.find("where the time went"), std::string::npos) << plain.text;
+  const Outcome profiled = run(fixture.tune_with("train.jsonl", "profiled", lanes + " --profile"));
+  ASSERT_EQ(profiled.code, 0) << profiled.text;
+  for (const char* line : {"where the time went: ", "products of the base ", "adapter products, backward", "waiting"})
+    EXPECT_NE(profiled.text.find(line), std::string::npos) << line << profiled.text;
+  for (const char* file :
+       {"best/adapter_model.safetensors", "trials/000000/metrics.jsonl", "trials/000001/metrics.jsonl"})
+    EXPECT_EQ(fixture.read(std::string("out/") + file), fixture.read(std::string("profiled/") + file)) << file;
+  EXPECT_NE(fixture.read("profiled/run.yaml").find("profile: true"), std::string::npos);
+  EXPECT_NE(fixture.read("profiled/best.yaml").find("profile: false"), std::string::npos);
+  const Outcome trained =
+      run("train --profile --config '" + fixture.path("out/best.yaml") + "' --out '" + fixture.path("again") + "'");
+  ASSERT_EQ(trained.code, 0) << trained.text;
+  EXPECT_NE(trained.text.find("where the time went"), std::string::npos) << trained.text;
+  EXPECT_EQ(fixture.read("out/best/adapter_model.safetensors"),
+            fixture.read("again/adapter/adapter_model.safetensors"));
+}
+
 // What the run wrote and said comes out again, hints on time included.
 TEST(Program, AReportWrittenAgainIsTheSame) {
   const Fixture fixture;

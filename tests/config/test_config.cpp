@@ -260,6 +260,7 @@ std::string other_value(const std::string& key) {
       {"tune.confirm", "null"},
       {"tune.audit", "0.25"},
       {"tune.ablation", "true"},
+      {"run.profile", "true"},
       {"tune.eval_share", "0.5"},
       {"run.metrics", "[macro_f1, perplexity]"},
       {"tune.direction", "maximize"},
