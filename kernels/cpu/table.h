@@ -18,6 +18,10 @@
 
 namespace finetune::kernels::cpu {
 
+/// What becomes of a product: it is written, added to what stands there, or its sum goes on from what stands there,
+/// which was the sum over what came before (alpha is 1 then).
+enum class Into : std::uint8_t { write, add, extend };
+
 /// C[rows, n] = or += alpha * X B; X element (r, k) is x[r * x_row + k * x_k], B and C are row-major. Each element of C
 /// is one sum over k in order.
 struct Product {
@@ -28,6 +32,17 @@ struct Product {
   float* c;
   std::int64_t c_row;
   std::int64_t rows, n, depth;
+  float alpha = 1;
+  Into into = Into::write;
+};
+
+/// to[c][r] = or += alpha * from[r][c]; both row-major, and apart.
+struct Transpose {
+  const float* from;
+  std::int64_t row;
+  float* to;
+  std::int64_t to_row;
+  std::int64_t rows, columns;
   float alpha = 1;
   bool add = false;
 };
@@ -46,6 +61,7 @@ using RowKernel = void (*)(const Args& args, std::int64_t begin, std::int64_t en
 struct Table {
   const char* name;
   void (*product)(const Product&);
+  void (*transpose)(const Transpose&);
   RowKernel<RmsnormForward> rmsnorm_forward;
   RowKernel<RmsnormBackward> rmsnorm_backward;
   RowKernel<GluForward> glu_forward;
