@@ -80,7 +80,7 @@ void add_input_gradient(const Wave& wave, std::size_t part, const Block& block, 
   for (std::int64_t r = 0; r < count; ++r) {
     const std::int64_t row = block.begin - g.begin + r;
     float* factors = wave.dropped(part) + row * width;
-    dropout_row(g, p.key, row, factors, width);
+    table().dropout_row(dropout_row_of(g, p.key, row), factors, width);
     const float* x = static_cast<const float*>(args.x) + (block.begin + r) * args.x_row;
     for (std::int64_t c = 0; c < width; ++c) {
       if (dx != nullptr) dx[r * args.dx_row + c] += buffer[static_cast<std::size_t>(r * width + c)] * factors[c];

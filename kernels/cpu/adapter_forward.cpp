@@ -54,7 +54,7 @@ Rows dropped(Rows x, std::int64_t width, const AdapterGroup& g, const Block& blo
   if (!buffer) buffer = floats(kRowBlock * width);
   for (std::int64_t r = block.begin; r < block.end; ++r) {
     float* to = buffer.get() + (r - block.begin) * width;
-    dropout_row(g, key, r - g.begin, to, width);
+    table().dropout_row(dropout_row_of(g, key, r - g.begin), to, width);
     for (std::int64_t c = 0; c < width; ++c) to[c] *= x.data[r * x.row + c];
   }
   return {buffer.get(), width};

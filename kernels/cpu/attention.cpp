@@ -1,6 +1,6 @@
 // Attention: an item is one head of one segment; in the backward one key/value head, whose query heads add to it in
 // their order.
-#include <vector>
+#include <memory>
 
 #include "kernels/cpu/parallel.h"
 #include "kernels/cpu/table.h"
@@ -14,8 +14,9 @@ void over_heads(const Attention& a, std::int64_t heads, std::int64_t operations,
   const std::int64_t tokens = a.segments > 0 ? a.bounds[a.segments] - a.bounds[0] : 0;
   const std::int64_t mean = tokens / std::max<std::int64_t>(1, a.segments);
   in_parallel(stream, a.segments * heads, mean * mean * operations, [&](std::int64_t first, std::int64_t last) {
-    std::vector<float> scratch(static_cast<std::size_t>(attention_scratch(a.longest, a.dim)));
-    for (std::int64_t item = first; item < last; ++item) work(item / heads, item % heads, scratch.data());
+    const auto scratch =
+        std::make_unique_for_overwrite<float[]>(static_cast<std::size_t>(attention_scratch(a.longest, a.dim)));
+    for (std::int64_t item = first; item < last; ++item) work(item / heads, item % heads, scratch.get());
   });
 }
 

@@ -8,6 +8,7 @@
 #include "kernels/api/attention.h"
 #include "kernels/api/cached_attention.h"
 #include "kernels/api/cross_entropy.h"
+#include "kernels/api/dropout_row.h"
 #include "kernels/api/glu.h"
 #include "kernels/api/magnitude.h"
 #include "kernels/api/packed.h"
@@ -81,6 +82,8 @@ struct Table {
   void (*unpack_nf4)(const std::uint8_t* codes, const float* absmax, std::int64_t begin, std::int64_t end, float* to);
   /// Elements of one row.
   void (*unpack_int8)(const std::int8_t* codes, float absmax, std::int64_t count, float* to);
+  /// What dropout_row (kernels/api/dropout.h) gives, bit for bit.
+  void (*dropout_row)(const DropoutRow& row, float* factors, std::int64_t width);
   /// params, first, second of `count` elements after a step; gradients are scaled, then zeroed.
   void (*adamw)(float* params, float* grads, float* first, float* second, std::int64_t count, const AdamWStep& step);
   double (*sum_of_squares)(const float* values, std::int64_t count);
