@@ -60,7 +60,7 @@ struct AdapterBackwardProjection {
   AdapterWeights weights;
   const float* s;
   std::int64_t s_row;
-  float* ds;  ///< scratch of the shape of s
+  float* ds;  ///< scratch of the shape of s; cpu takes none
   std::int64_t ds_row;
   const void* dy;
   std::int64_t dy_row, outputs;

@@ -17,12 +17,17 @@ constexpr std::int64_t kWaveRows = 512;  // at least, where there are as many
 struct Wave {
   const AdapterBackward& args;
   const BackwardParts& parts;
-  std::size_t first, last;             // of the parts
-  std::unique_ptr<float[]> dropped_x;  // of parts with dropout, one behind the other
-  std::vector<std::int64_t> begins;    // of each part in it
+  std::size_t first, last;  // of the parts
+  // Of all parts, one behind the other: ds, and of those with dropout the dropped x.
+  std::unique_ptr<float[]> all_ds, dropped_x;
+  std::vector<std::int64_t> ds_begins, x_begins;
 
   const AdapterGroup& group(std::size_t part) const { return *parts[part].group; }
-  float* dropped(std::size_t part) const { return dropped_x.get() + begins[part - first]; }
+  // Rows of ds from a row of the pack on.
+  float* ds(std::size_t part, std::int64_t row) const {
+    return all_ds.get() + ds_begins[part - first] + (row - group(part).begin) * group(part).rank;
+  }
+  float* dropped(std::size_t part) const { return dropped_x.get() + x_begins[part - first]; }
   // What A of a part was given, from its group's first row.
   Rows input(std::size_t part) const {
     if (group(part).dropout > 0) return {dropped(part), args.inputs};
@@ -31,18 +36,21 @@ struct Wave {
 };
 
 Wave wave_from(const AdapterBackward& args, const BackwardParts& parts, std::size_t first) {
-  Wave wave{.args = args, .parts = parts, .first = first, .last = first, .dropped_x = {}, .begins = {}};
-  std::int64_t rows = 0, dropped = 0;
+  Wave wave{.args = args, .parts = parts, .first = first, .last = first};
+  std::int64_t rows = 0, ds = 0, dropped = 0;
   while (wave.last < parts.size()) {
     const AdapterGroup* group = parts[wave.last].group;
     const bool begins = wave.last == first || parts[wave.last - 1].group != group;
     if (begins && rows >= kWaveRows) break;
     const std::int64_t count = group->end - group->begin;
     if (begins) rows += count;
-    wave.begins.push_back(dropped);
+    wave.ds_begins.push_back(ds);
+    wave.x_begins.push_back(dropped);
+    ds += count * group->rank;
     if (group->dropout > 0) dropped += count * args.inputs;
     ++wave.last;
   }
+  wave.all_ds = floats(ds);
   wave.dropped_x = floats(dropped);
   return wave;
 }
@@ -56,7 +64,7 @@ void add_input_gradient(const Wave& wave, std::size_t part, const Block& block, 
   const std::int64_t count = block.end - block.begin, width = args.inputs;
   float* dx = args.dx != nullptr ? static_cast<float*>(args.dx) + block.begin * args.dx_row : nullptr;
   Product product{.x = ds,
-                  .x_row = p.ds_row,
+                  .x_row = g.rank,
                   .x_k = 1,
                   .b = p.weights.a + g.slot * p.weights.a_slot,
                   .b_row = p.weights.a_row,
@@ -100,14 +108,14 @@ void input_gradients(const Wave& wave, Stream stream) {
                   for (std::size_t part = block.first; part < block.last; ++part) {
                     const AdapterBackwardProjection& p = *wave.parts[part].projection;
                     const AdapterGroup& g = wave.group(part);
-                    float* ds = p.ds + block.begin * p.ds_row;
+                    float* ds = wave.ds(part, block.begin);
                     table().product({.x = static_cast<const float*>(p.dy) + block.begin * p.dy_row,
                                      .x_row = p.dy_row,
                                      .x_k = 1,
                                      .b = p.weights.b + g.slot * p.weights.b_slot,
                                      .b_row = p.weights.b_row,
                                      .c = ds,
-                                     .c_row = p.ds_row,
+                                     .c_row = g.rank,
                                      .rows = block.end - block.begin,
                                      .n = g.rank,
                                      .depth = p.outputs,
@@ -165,7 +173,7 @@ void add_weight_gradient(const Wave& wave, const WeightPart& some, float* buffer
   const std::int64_t columns = some.end - some.begin;
   if (some.is_a) {
     const Rows x = wave.input(some.part);
-    add_over_rows(p.ds + g.begin * p.ds_row, p.ds_row, {x.data + some.begin, x.row}, g, columns,
+    add_over_rows(wave.ds(some.part, g.begin), g.rank, {x.data + some.begin, x.row}, g, columns,
                   p.da + g.slot * p.da_slot + some.begin, p.da_row);
     return;
   }

@@ -70,14 +70,15 @@ void by_kernel::adapter_backward(const at::Tensor& x, const AdapterGroups& group
   const auto floats_of = [&](at::IntArrayRef sizes, const at::Tensor& like) {
     return floats(scratch.emplace_back(at::empty(sizes, like.options())), x, sizes);
   };
-  const bool in_parts = x.is_cuda() && args.type == Type::bf16;
+  const bool in_parts = !x.is_cpu() && args.type == Type::bf16;
   const std::int64_t parts = in_parts ? kernels::gradient_part_rows(groups.tiles) : 0;
   for (std::size_t i = 0; i < outputs.size(); ++i) {
     const auto& [bit, key, a, b, s, dy, da, db, scales] = outputs[i];
     args.projection[i] = {.weights = weights_of(a, b, scales, x),
                           .s = floats(s, x, s.sizes()),
                           .s_row = s.stride(0),
-                          .ds = floats_of(s.sizes(), s),
+                          // The processor's kernel has its own, a few groups at a time.
+                          .ds = x.is_cpu() ? nullptr : floats_of(s.sizes(), s),
                           .ds_row = s.size(1),
                           .dy = activation(dy, x, {x.size(0), b.size(1)}),
                           .dy_row = dy.stride(0),
