@@ -4,12 +4,14 @@
 #include <ATen/Parallel.h>
 
 #include <algorithm>
+#include <optional>
 
 #include "kernels/api/adamw.h"
 #include "kernels/torch/backend.h"
 #include "kernels/torch/gpu.h"
 #include "kernels/torch/profile.h"
 #include "kernels/torch/records.h"
+#include "kernels/torch/threads.h"
 
 namespace finetune::ops {
 
@@ -78,10 +80,19 @@ std::int64_t fewest_product_rows(at::Device device) {
   return device.is_cpu() ? std::max<std::int64_t>(kFewest, 8 * at::get_num_threads()) : kFewest;
 }
 
+// MKL's threads wait for one another by spinning where rows are few and deep: on a machine that has other work such a
+// product takes until the system lets the other thread run. One of some 100 microseconds is done sooner alone.
+static bool pays_one_thread(std::int64_t rows, std::int64_t depth, std::int64_t outputs) {
+  constexpr std::int64_t kFewOperations = 16'000'000, kFewRows = 32;
+  return rows < kFewRows * at::get_num_threads() && 2 * rows * depth * outputs < kFewOperations;
+}
+
 void product(const at::Tensor& x_TI, const at::Tensor& w_IO, at::Tensor& y_TO, bool accumulate) {
   const Timed timed(Part::base, [&] { return product_of(x_TI, w_IO.size(1), accumulate); });
   constexpr std::int64_t kDeepest = 512;  // up to some 800 none was seen to be cut
   const std::int64_t depth = x_TI.size(1), slice = x_TI.is_cpu() ? kDeepest : std::max<std::int64_t>(1, depth);
+  std::optional<ProductsOnOneThread> alone;
+  if (x_TI.is_cpu() && pays_one_thread(x_TI.size(0), std::min(depth, slice), w_IO.size(1))) alone.emplace();
   for (std::int64_t first = 0; first < depth || first == 0; first += slice) {
     const std::int64_t count = std::min(slice, depth - first);
     const at::Tensor x = x_TI.narrow(1, first, count), w = w_IO.narrow(0, first, count);

@@ -15,4 +15,11 @@ void set_thread_count(int count) {
   if (MKL_Set_Num_Threads_Local != nullptr) MKL_Set_Num_Threads_Local(count);
 }
 
+ProductsOnOneThread::ProductsOnOneThread() {
+  if (MKL_Set_Num_Threads_Local != nullptr) before_ = MKL_Set_Num_Threads_Local(1);
+}
+ProductsOnOneThread::~ProductsOnOneThread() {
+  if (MKL_Set_Num_Threads_Local != nullptr) MKL_Set_Num_Threads_Local(before_);
+}
+
 }  // namespace finetune
