@@ -12,11 +12,13 @@
 #include "core/metric.h"
 #include "core/text.h"
 #include "data/shared_examples.h"
-#include "engine/ceiling.h"
 #include "engine/devices.h"
+#include "engine/profile_table.h"
+#include "engine/rates.h"
 #include "engine/schedule.h"
 #include "host/results.h"
 #include "host/run_paths.h"
+#include "kernels/torch/threads.h"
 
 namespace finetune {
 
@@ -93,12 +95,20 @@ StudyOptions study_options(const Session& session, const RunConfig& config, std:
   return options;
 }
 
+// With the threads that the run had.
+static Ceiling ceiling_of(const Session& session) {
+  set_thread_count(session.threads);
+  const ProductRates rates = product_rates(at::kCPU, {kCeilingSize, kCeilingSize, kCeilingSize}, 0.05);
+  const bool wide = session.model.checkpoint.dtype == at::kFloat;
+  return {.flops = wide ? rates.float32 : rates.bfloat16, .bytes = copy_rate(at::kCPU)};
+}
+
 void say_profile(const Session& session, const std::vector<LaneParts>& lanes) {
   if (!session.config.run.profile) return;
   std::vector<ops::Profile> measured;
   for (const LaneParts& lane : lanes) measured.push_back(*lane.trainer->profile());
   const bool all_cpu = std::ranges::all_of(session.model.devices, [](const at::Device& one) { return one.is_cpu(); });
-  const Ceiling ceiling = all_cpu ? measure_ceiling(session.threads, session.model.checkpoint.dtype) : Ceiling{};
+  const Ceiling ceiling = all_cpu ? ceiling_of(session) : Ceiling{};
   for (const std::string& line : profile_lines(profile_table(measured), ceiling)) session.say(line);
 }
 
