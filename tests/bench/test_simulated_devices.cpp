@@ -141,6 +141,9 @@ TEST(SimulatedDevices, FullPassesRunAtTheRateThatWasAssumed) {
     RoundWork pass;
     for (double tokens = 0; tokens < machine.tokens_per_pass; tokens += 1024) add_example(pass, 1024, 1024);
     EXPECT_NEAR(pass.tokens / round_seconds(machine, pass), rate, 1e-6 * rate);
+    EXPECT_NEAR(round_seconds(machine, 1.25 * pass), 1.25 * round_seconds(machine, pass) + 0.75 * machine.cost.pass,
+                1e-9)
+        << "a pass that is not full costs its launches";
   }
 }
 
