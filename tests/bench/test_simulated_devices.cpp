@@ -126,6 +126,29 @@ TEST(SimulatedDevices, DecisionsAreTheSameInRoundsAndAheadForAnyNumberOfDevices)
   }
 }
 
+TEST(SimulatedDevices, WhatARungLeavesIsEvenedOut) {
+  FleetOptions options = plain({1, 1, 1, 1}, 40);
+  options.scheduler = "asha";
+  const std::unique_ptr<Tuner> tuner = fleet_tuner(options);
+  Fleet fleet(options, *tuner);
+  fleet.ask(0, 0);
+  for (std::int64_t round = 1; fleet.running() > 0; ++round) {
+    fleet.even_out(0);
+    std::vector<TrialId> all;
+    std::vector<std::int64_t> numbers;
+    for (std::size_t device = 0; device < fleet.devices(); ++device) {
+      const std::vector<TrialId> who = fleet.on_device(device);
+      fleet.step(device, who);
+      all.insert(all.end(), who.begin(), who.end());
+      numbers.push_back(std::ssize(who));
+    }
+    EXPECT_LE(std::ranges::max(numbers), std::ranges::min(numbers) + 1);
+    std::ranges::sort(all);
+    fleet.tell(all, round, 0);
+  }
+  EXPECT_GT(fleet.moves(), 0);
+}
+
 TEST(SimulatedDevices, EveryFifthIsSlow) {
   const auto slow = [](std::int64_t devices) {
     return std::ranges::count_if(slowness(devices, true), [](double factor) { return factor > 1; });
