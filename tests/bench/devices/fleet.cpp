@@ -34,7 +34,8 @@ std::unique_ptr<Tuner> fleet_tuner(const FleetOptions& o) {
   const TunerOptions tuner{.trials = o.trials,
                            .max_steps = o.steps,
                            .concurrent = std::min(o.trials, devices * o.slots),
-                           .default_min_steps = std::max<std::int64_t>(1, o.steps / 10)};
+                           .default_min_steps = std::max<std::int64_t>(1, o.steps / 10),
+                           .default_guard = o.guard};
   const SearchSpace searched = space(o.varied);
   return std::make_unique<Tuner>(tuner, make_sampler("random", {{}, searched, 0}),
                                  make_scheduler(o.scheduler, {{}, searched, tuner}));

@@ -31,6 +31,7 @@ struct FleetOptions {
   std::string scheduler = "asha";
   bool varied = true;  ///< lengths of examples, and batch sizes (8, 16 and 32, searched; else 16)
   Placing placing = Placing::number;
+  bool guard = true;  ///< of the halvings: a rung whose ranking later values contradict stops nobody
 };
 
 struct FleetTrial {
