@@ -7,7 +7,7 @@
 // from the one it began after, as if all went in step; the tuner hears of a round's milestones together, sorted by id,
 // once no running trial can come to a milestone of an earlier round. So it is told the same in the same order as in
 // rounds: decisions hang neither on speeds nor on the number of devices (with `concurrent` given). What a round tells
-// besides milestones is not waited for; none of the schedulers with rungs looks at it.
+// besides milestones is not waited for; asha, asha_promotion and the hyperbands do not look at it.
 #pragma once
 
 #include <cstdint>
