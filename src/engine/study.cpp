@@ -205,6 +205,7 @@ void Study::judge(StudyRound round) {
     if (is_listed(trial.id)) state_.judged_tokens += round.steps[i].tokens;
   }
   ask_tuner(round);
+  drop_images_that_lost();  // once a round: a rung may end thousands of trials
   for (auto* observer : observers_) observer->on_round(state_.rounds);
   ++state_.rounds;
   ended_ = why_over();
@@ -339,7 +340,6 @@ void Study::end(Trial& trial, TrialState state, const std::string& reason) {
   trial.image.reset();
   trial.state = state;
   trial.reason = reason;
-  drop_images_that_lost();
   for (auto* observer : observers_) observer->on_end(trial);
 }
 
