@@ -18,7 +18,6 @@
 #include "engine/schedule.h"
 #include "host/results.h"
 #include "host/run_paths.h"
-#include "kernels/torch/threads.h"
 
 namespace finetune {
 
@@ -95,9 +94,7 @@ StudyOptions study_options(const Session& session, const RunConfig& config, std:
   return options;
 }
 
-// With the threads that the run had.
 static Ceiling ceiling_of(const Session& session) {
-  set_thread_count(session.threads);
   const ProductRates rates = product_rates(at::kCPU, {kCeilingSize, kCeilingSize, kCeilingSize}, 0.05);
   const bool wide = session.model.checkpoint.dtype == at::kFloat;
   return {.flops = wide ? rates.float32 : rates.bfloat16, .bytes = copy_rate(at::kCPU)};

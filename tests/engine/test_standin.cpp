@@ -135,7 +135,7 @@ TEST_F(OnStandins, AQuantisedBaseIsDequantisedAheadOfItsLayers) {
     const DecoderBase base = quantized(base_, code), moved = on(base, standin::device(0));
     const Curves expected = train(base, {.kernels = kComposition});
     for (const bool graphs : {false, true}) {
-      expect_near(train(moved, {.ahead = graphs, .graphs = graphs}), expected, 1e-5);
+      expect_near(train(moved, {.ahead = graphs, .graphs = graphs, .kernels = kComposition}), expected, 1e-5);
       EXPECT_EQ(waits_, Waits());
     }
   }
@@ -164,7 +164,7 @@ TEST_F(OnStandins, AnEvaluationIsThatOfTheProcessor) {
   const ProjectionSet all = ProjectionSet::all();
   const auto evaluate = [&](const DecoderBase& base) {
     const auto bank = make_lora_store(base, {.slots = 2, .max_rank = 16, .targets = all}, nullptr);
-    PackedTrainer trainer(*bank, train_, valid_, {.tokens_per_pass = 64});
+    PackedTrainer trainer(*bank, train_, valid_, {.tokens_per_pass = 64, .kernels = kComposition});
     const std::vector<TrialId> ids{{0}, {1}};
     for (const TrialId id : ids) trainer.admit(id, config(static_cast<std::size_t>(id.value)));
     trainer.step(ids);
@@ -188,8 +188,8 @@ class Images : public OnStandins {
       stores_.push_back(make_lora_store(bases_.back(), {.slots = 3, .max_rank = 32, .targets = all}, nullptr));
     }
     for (auto& store : stores_)
-      trainers_.push_back(
-          std::make_unique<PackedTrainer>(*store, train_, valid_, TrainerOptions{.tokens_per_pass = 64}));
+      trainers_.push_back(std::make_unique<PackedTrainer>(
+          *store, train_, valid_, TrainerOptions{.tokens_per_pass = 64, .kernels = kComposition}));
   }
   static const TorchImage& of(const std::shared_ptr<const TrialImage>& image) {
     return dynamic_cast<const TorchImage&>(*image);

@@ -16,6 +16,7 @@
 namespace finetune::testing {
 namespace {
 
+const ops::KernelTable kComposition = ops::KernelTable::composition();
 constexpr std::int64_t kTrials = 9, kSteps = 18;
 
 // Every number that a study logs, in the order of trials.
@@ -69,7 +70,8 @@ class StudyOnStandins : public ::testing::Test {
       stores.push_back(make_lora_store(
           bases.back(), {.slots = (kTrials + devices) / devices, .max_rank = 16, .targets = all}, nullptr));
       trainers.push_back(std::make_unique<PackedTrainer>(
-          *stores.back(), train_, valid_, TrainerOptions{.tokens_per_pass = 64, .ahead = true, .graphs = true}));
+          *stores.back(), train_, valid_,
+          TrainerOptions{.tokens_per_pass = 64, .ahead = true, .graphs = true, .kernels = kComposition}));
       lanes.push_back(trainers.back().get());
     }
     const SearchSpace space{{{.name = "learning_rate", .low = 1e-4, .high = 1e-1, .log = true}}};
@@ -113,7 +115,7 @@ TEST_F(StudyOnStandins, AnyAllocationOfAStepMayFail) {
   const auto losses = [&](std::int64_t failing) {
     const ProjectionSet all = ProjectionSet::all();
     const auto store = make_lora_store(base, {.slots = 2, .max_rank = 16, .targets = all}, nullptr);
-    PackedTrainer trainer(*store, train_, valid_, {.tokens_per_pass = 32});
+    PackedTrainer trainer(*store, train_, valid_, {.tokens_per_pass = 32, .kernels = kComposition});
     const std::vector<TrialId> ids{{0}, {1}};
     for (const TrialId id : ids) trainer.admit(id, config(1e-2 * static_cast<double>(id.value + 1)));
     const auto image = trainer.capture({0});

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <cstring>
 #include <functional>
+#include <mutex>
 #include <vector>
 
 #include "kernels/api/kernel.h"
@@ -22,6 +23,7 @@ struct dim3 {
   dim3(unsigned x_, unsigned y_ = 1, unsigned z_ = 1) : x(x_), y(y_), z(z_) {}
 };
 inline dim3 threadIdx, blockIdx;
+inline std::mutex one_at_a_time;  // launches: what a block shares is static
 
 enum class Fiber { runs, waits_for_block, waits_for_warp, done };
 
@@ -155,6 +157,7 @@ inline void run_block(std::size_t count, bool last_first, std::vector<char>& sta
 
 template <typename... Parameters, typename... Arguments>
 Status launch(void (*kernel)(Parameters...), dim3 grid, int threads, Stream, const Arguments&... arguments) {
+  const std::lock_guard lock(one_at_a_time);
   constexpr std::size_t kStack = 64 << 10;
   std::vector<char> stacks(static_cast<std::size_t>(threads) * kStack);
   block.body = [&] { kernel(arguments...); };
