@@ -71,7 +71,7 @@ def run_ours(args: argparse.Namespace, case: dict, model: Path, data: Path, work
     """The same grid, every configuration to the end; or `train` for a grid of one."""
     trials = len(case["lrs"]) * len(case["ranks"])
     common = ["--model", str(model), "--train", str(data / "train.jsonl"), "--valid", str(work / "valid64.jsonl"),
-              "--set", f"train.steps={case['steps']}", "--out", str(work / "ours"), "--overwrite", "--json",
+              "--out", str(work / "ours"), "--overwrite", "--json",
               "--set", "train.batch_size=8", "--set", "data.shuffle=false", "--set", "train.warmup_ratio=0",
               "--set", "train.lora.alpha_over_rank=2"]
     if trials == 1:
@@ -80,7 +80,8 @@ def run_ours(args: argparse.Namespace, case: dict, model: Path, data: Path, work
         verb = ["tune", "--trials", str(trials), "--set", "tune.sampler=grid", "--set", "tune.scheduler=none",
                 "--set", f"search.train.learning_rate={{choices: {case['lrs']}}}",
                 "--set", f"search.train.lora.rank={{choices: {case['ranks']}}}"]
-    report, wall = timed([str(args.program), *verb, *common])
+    steps = ["--set", f"train.steps={case['steps']}"]
+    report, wall = timed([str(args.program), *verb, *common, *steps])
     if trials == 1:
         first, wall_of_first = timed([str(args.program), *verb, *common, "--set", "train.steps=1"])
         return {"tokens": report["tokens"] - first["tokens"], "seconds": wall - wall_of_first,
