@@ -57,7 +57,7 @@ struct TrainerOptions {
   bool reproducible = true;  ///< run.numerics: the same bits in every run on a GPU
   ops::KernelTable kernels = ops::KernelTable::written();  ///< run.kernels
   std::vector<std::int64_t> parts = {};  ///< sizes of the parts of `train`, of which trials have shares; empty: none
-  bool profile = false;                ///< run.profile
+  bool profile = false;                  ///< run.profile
   int threads = 0;                    ///< CPU: processors that the lanes divide among them; 0 = leave the setting alone
   SharedMemory memory;                ///< with other lanes; none: it has it to itself
   std::function<bool()> interrupted;  ///< asked between passes, on the lane's thread: true ends the call
