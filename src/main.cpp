@@ -2,8 +2,11 @@
 #include <malloc.h>
 #include <sys/resource.h>
 
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <exception>
+#include <iostream>
 #include <new>
 #include <string>
 #include <system_error>
@@ -28,13 +31,21 @@ std::string first_line(const std::string& what) {
   return what.substr(0, what.find('\n'));
 }
 
+// What was printed may still be on its way: a disk that is full says so only now.
+int with_output(int code) {
+  std::cout.flush();
+  if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0 && std::cout.good()) return code;
+  std::fprintf(stderr, "finetune_tune: stdout: %s; what was printed is not all there\n", std::strerror(errno));
+  return code == 0 ? 1 : code;
+}
+
 int main(int argc, char** argv) {
   keep_heap_small();
   finetune::keep_spare_memory();
   const finetune::LastWords last_words;
   try {
     const finetune::Arguments arguments = finetune::parse_arguments(argc, argv, finetune::all_verbs());
-    return arguments.done ? 0 : arguments.verb.run(arguments);
+    return with_output(arguments.done ? 0 : arguments.verb.run(arguments));
   } catch (const finetune::Error& error) {
     std::fprintf(stderr, "finetune_tune: %s\n", error.what());
     return exit_code(error.kind());

@@ -6,6 +6,7 @@
 #include "config/node.h"
 #include "core/error.h"
 #include "core/files.h"
+#include "core/text.h"
 
 namespace finetune {
 namespace {
@@ -39,6 +40,16 @@ RunConfig prepare_config(const Arguments& arguments, bool asktell) {
     throw error.at(arguments.sources.file);
   }
   return config;
+}
+
+void require_meaning(const Arguments& arguments, const std::vector<std::string>& beginnings) {
+  std::vector<std::string> read;
+  for (const std::string& one : beginnings) read.push_back(one.ends_with('.') ? one + "*" : one);
+  for (const auto& [key, value] : arguments.sources.settings) {
+    const bool known = std::ranges::any_of(beginnings, [&](const std::string& one) { return key.starts_with(one); });
+    if (!known)
+      throw bad_input("", key + " has no meaning for " + arguments.verb.name + ", which reads " + join(read, ", "));
+  }
 }
 
 }  // namespace finetune

@@ -55,12 +55,14 @@ std::string ranks_text(const BenchReport& report) {
 
 void show_bench(std::ostream& out, const BenchReport& report, const std::string& command) {
   for (const std::string& note : report.notes) out << note << "\n";
-  out << fmt::format("{}: {} parameters in {}, kernels {}; {}{}\n", report.model, with_commas(report.parameters),
-                     report.dtype, join(report.kernels, ", "), report.device,
+  out << fmt::format("{}: {} parameters in {}{}, kernels {}; {}{}\n", report.model, with_commas(report.parameters),
+                     report.dtype, report.quantize == "none" ? "" : " over " + report.quantize,
+                     join(report.kernels, ", "), report.device,
                      report.devices > 1 ? fmt::format(" and {} more", report.devices - 1) : "");
-  out << fmt::format("{} trials of rank {} on {} lane{}, a step is {} row{} of {} tokens each, every token a target\n",
-                     report.trials, ranks_text(report), report.lanes, report.lanes == 1 ? "" : "s", report.batch,
-                     report.batch == 1 ? "" : "s", rows_text(report));
+  const std::string what = report.method == "full" ? "all weights" : "rank " + ranks_text(report);
+  out << fmt::format("{} trial{} of {} on {} lane{}, a step is {} row{} of {} tokens each, every token a target\n",
+                     report.trials, report.trials == 1 ? "" : "s", what, report.lanes, report.lanes == 1 ? "" : "s",
+                     report.batch, report.batch == 1 ? "" : "s", rows_text(report));
   out << fmt::format("{:.3g} GFLOP a token; products run at {}\n\n", report.flops_per_token * 1e-9,
                      rate_text(report.product_rate));
   out << fmt::format("  {:<28}{:>12}{:>16}{:>14}{:>12}{:>10}\n", "training", "tokens/s", "of the products", "a step",

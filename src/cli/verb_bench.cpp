@@ -24,31 +24,44 @@ std::int64_t whole_number(const std::string& flag, const std::string& text, std:
   return static_cast<std::int64_t>(*value);
 }
 
-constexpr std::int64_t kMostTrials = 1024, kMostTokens = 1 << 20;
+constexpr std::int64_t kMostTrials = 1024, kMostTokens = 1 << 17;
 
 // "200", or "100-300" for rows of any length between.
 void take_length(BenchOptions& options, const std::string& text) {
   if (text.empty()) return;
   const auto dash = text.find('-', 1);
-  options.shortest = whole_number("--length", text.substr(0, dash), 2, kMostTokens);
+  const std::string flag = dash == std::string::npos ? "--length" : "--length " + text + ":";
+  options.shortest = whole_number(flag, text.substr(0, dash), 2, kMostTokens);
   options.longest = dash == std::string::npos
                         ? options.shortest
-                        : whole_number("--length", text.substr(dash + 1), options.shortest, kMostTokens);
+                        : whole_number(flag, text.substr(dash + 1), options.shortest, kMostTokens);
+}
+
+void take_ranks(BenchOptions& options, const std::string& text) {
+  if (text.empty()) return;
+  if (options.config.train.full()) throw bad_input("", "--ranks has no meaning with train.method: full");
+  for (const std::string& rank : split(text, ',')) options.ranks.push_back(whole_number("--ranks", rank, 1, 1024));
+  if (std::ssize(options.ranks) > options.trials)
+    throw bad_input("", "--ranks names " + std::to_string(options.ranks.size()) + " ranks for " +
+                            std::to_string(options.trials) + " trials");
 }
 
 BenchOptions bench_options(const Arguments& arguments) {
+  require_meaning(arguments, {"model.", "run.", "train.method", "train.lora."});
   BenchOptions options{.config = prepare_config(arguments), .shape = arguments.option("--shape")};
   options.trials = whole_number("--trials", arguments.option("--trials"), 1, kMostTrials);
   take_length(options, arguments.option("--length"));
   if (arguments.has("--batch")) options.batch = whole_number("--batch", arguments.option("--batch"), 1, 4096);
   options.seconds = static_cast<double>(whole_number("--seconds", arguments.option("--seconds"), 1, 3600));
-  for (const std::string& rank : split(arguments.option("--ranks"), ','))
-    if (!rank.empty()) options.ranks.push_back(whole_number("--ranks", rank, 1, 1024));
+  take_ranks(options, arguments.option("--ranks"));
+  if (options.config.train.objective != ObjectiveName::sft)
+    throw bad_input("", "train.objective: bench trains on random rows, which is sft; leave it out");
   const bool has_model = !options.config.model.path.empty();
   if (has_model == !options.shape.empty())
-    throw bad_input("", std::string(has_model ? "--model and --shape are both given; one of them is possible"
-                                              : "give --model DIR, or --shape NAME: ") +
-                            (has_model ? "" : join(shape_names(), ", ")));
+    throw bad_input(
+        "", std::string(has_model ? "a model (--model, model.path) and --shape are both given; one of them is possible"
+                                  : "give --model DIR, or --shape NAME: ") +
+                (has_model ? "" : join(shape_names(), ", ")));
   if (has_model)
     check_paths(options.config, false, false);
   else

@@ -26,6 +26,7 @@ DecoderOptions model_of(const RunConfig& config) {
 }
 
 int run_doctor(const Arguments& arguments) {
+  require_meaning(arguments, {"model.path", "train.lora.rank"});
   const RunConfig config = prepare_config(arguments);
   const DecoderOptions model = model_of(config);
   const std::string shape = config.model.path.empty() ? usual_shape() : config.model.path;

@@ -36,12 +36,19 @@ Field kernels_field() {
     const bool one = given.size() == 1 && (given[0] == "auto" || given[0] == "composition" || given[0] == "written");
     std::vector<std::string> names(std::begin(kOperationNames), std::end(kOperationNames));
     names.emplace_back("graphs");
-    for (const std::string& name : given) {
+    for (std::size_t i = 0; i < given.size(); ++i) {
+      const std::string& name = given[i];
+      if (!one && (name == "auto" || name == "composition" || name == "written"))
+        throw bad_input("", key + ": " + name + " stands alone, not in a list");
+      if (std::find(given.begin(), given.begin() + static_cast<std::ptrdiff_t>(i), name) !=
+          given.begin() + static_cast<std::ptrdiff_t>(i))
+        throw bad_input("", key + ": " + name + " is named twice");
       if (!one && std::ranges::find(names, name) == names.end())
         throw bad_input(
             "", key + ": " + name + " is not one of auto, composition, written (alone), or of " + join(names, ", "));
     }
-    if (given.empty()) throw bad_input("", key + ": a list of no operations is composition");
+    if (given.empty())
+      throw bad_input("", key + ": the list is empty; composition says that no operation has a kernel");
   };
   return field;
 }

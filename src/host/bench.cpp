@@ -20,7 +20,7 @@
 namespace finetune {
 namespace {
 
-constexpr std::int64_t kBenchRows = 512, kLongestPositions = 64;
+constexpr std::int64_t kBenchRows = 512, kBenchTokens = 4 << 20, kLongestPositions = 64;
 
 // What suits a device: a GPU's pass is full with one trial, a processor's step ends within seconds.
 void choose_sizes(BenchOptions& options, const OpenedModel& model) {
@@ -58,10 +58,10 @@ void fill(OpenedModel& model, BenchOptions& options, std::vector<std::string>& n
 
 void add_rows(Session& session, const BenchOptions& options) {
   Dataset& data = session.data.train;
-  data.examples =
-      random_rows(kBenchRows, options.shortest, options.longest, session.model.checkpoint.options.vocab_size);
+  const std::int64_t rows = std::clamp<std::int64_t>(kBenchTokens / options.longest, options.batch, kBenchRows);
+  data.examples = random_rows(rows, options.shortest, options.longest, session.model.checkpoint.options.vocab_size);
   for (auto row = data.examples.begin(); row != data.examples.end(); ++row) data.tokens += row.length();
-  data.loss_tokens = data.tokens - kBenchRows;
+  data.loss_tokens = data.tokens - rows;
 }
 
 bool fits(const Session& session, std::int64_t trials) {
@@ -113,6 +113,8 @@ BenchReport describe(const Session& session, const BenchOptions& options, const 
           .device = name_of_device(device),
           .driver = device.is_cpu() ? "" : gpu_driver(),
           .dtype = dtype_name(model.checkpoint.dtype),
+          .method = to_text(session.config.train.method),
+          .quantize = to_text(session.config.model.quantize),
           .kernels = session.config.run.kernels,
           .parameters = base_parameters(sizes),
           .devices = devices,

@@ -38,7 +38,7 @@ struct SpeedGoal {
 };
 
 struct BenchReport {
-  std::string model, device, driver, dtype;
+  std::string model, device, driver, dtype, method, quantize;
   std::vector<std::string> kernels;
   std::int64_t parameters = 0, devices = 0, lanes = 0, trials = 0, shortest = 0, longest = 0, batch = 0,
                tokens_per_pass = 0;

@@ -64,6 +64,8 @@ nlohmann::ordered_json to_json(const BenchReport& report) {
           {"model", report.model},
           {"parameters", report.parameters},
           {"dtype", report.dtype},
+          {"method", report.method},
+          {"quantize", report.quantize},
           {"kernels", report.kernels},
           {"captures", report.captures},
           {"lanes", report.lanes},

@@ -17,7 +17,7 @@ double seconds_from(BenchClock::time_point started) {
   return std::chrono::duration<double>(BenchClock::now() - started).count();
 }
 
-// The trials of one lane: submitted one step ahead of what is collected, as a study on a GPU does.
+// The trials of one lane.
 class BenchLane {
  public:
   BenchLane(const Session& session, PackedTrainer& trainer) : session_(session), trainer_(trainer) {}
@@ -38,21 +38,8 @@ class BenchLane {
       calm = trainer_.captures() == before ? calm + 1 : 0;
     }
   }
-  void run(double seconds) {
-    const auto started = BenchClock::now();
-    trainer_.submit(ids_);
-    do {
-      trainer_.submit(ids_);
-      take();
-    } while (seconds_from(started) < seconds);
-    take();
-    speed.seconds = seconds_from(started);
-  }
-  std::int64_t captures() const { return trainer_.captures(); }
-
-  TrainingSpeed speed;
-
- private:
+  void submit() { trainer_.submit(ids_); }
+  // The oldest step that was submitted.
   void take() {
     for (const StepResult& result : trainer_.collect()) {
       speed.tokens += result.tokens;
@@ -62,11 +49,30 @@ class BenchLane {
     }
     ++speed.steps;
   }
+  std::int64_t captures() const { return trainer_.captures(); }
 
+  TrainingSpeed speed;
+
+ private:
   const Session& session_;
   PackedTrainer& trainer_;
   std::vector<TrialId> ids_;
 };
+
+// Rounds, a step of every lane each, for some seconds; returns what they took.
+double run_rounds(std::vector<BenchLane>& lanes, const std::vector<std::size_t>& busy, LaneThreads& threads,
+                  double seconds) {
+  const auto started = BenchClock::now();
+  threads.run(busy, [&](std::size_t lane) { lanes[lane].submit(); });
+  do {
+    threads.run(busy, [&](std::size_t lane) {
+      lanes[lane].submit();
+      lanes[lane].take();
+    });
+  } while (seconds_from(started) < seconds);
+  threads.run(busy, [&](std::size_t lane) { lanes[lane].take(); });
+  return seconds_from(started);
+}
 
 }  // namespace
 
@@ -85,32 +91,29 @@ TrainingSpeed packed_speed(const Session& session, const BenchOptions& options, 
     parts[lane].trainer->share(busy.size());
     lanes[lane].warm_up();
   });
-  threads.run(busy, [&](std::size_t lane) { lanes[lane].run(options.seconds); });
-  // Lanes end a step apart, so what each did in its own time is added up.
+  const double seconds = run_rounds(lanes, busy, threads, options.seconds);
   TrainingSpeed all = lanes[busy.front()].speed;
-  double rate = 0;
-  all.tokens = all.steps = 0;
+  all.seconds = seconds;
+  all.tokens = 0;
   for (const std::size_t lane : busy) {
-    const TrainingSpeed& one = lanes[lane].speed;
-    rate += one.tokens_per_second();
-    all.tokens += one.tokens;
-    all.steps = std::max(all.steps, one.steps);
-    all.finite = all.finite && one.finite;
+    all.tokens += lanes[lane].speed.tokens;
+    all.finite = all.finite && lanes[lane].speed.finite;
     captures += lanes[lane].captures();
   }
-  all.seconds = static_cast<double>(all.tokens) / rate;
   return all;
 }
 
 TrainingSpeed alone_speed(const Session& session, const BenchOptions& options) {
   const auto store = make_store(session, 0, 1);
   const auto trainer = make_trainer(session, *store, session.data.train.examples, {});
-  BenchLane lane(session, *trainer);
+  std::vector<BenchLane> lanes{{session, *trainer}};
   trainer->share(1);
-  lane.admit(0, options.ranks);
-  lane.warm_up();
-  lane.run(options.seconds);
-  return lane.speed;
+  lanes.front().admit(0, options.ranks);
+  LaneThreads threads(1);
+  const std::vector<std::size_t> only{0};
+  threads.run(only, [&](std::size_t) { lanes.front().warm_up(); });
+  lanes.front().speed.seconds = run_rounds(lanes, only, threads, options.seconds);
+  return lanes.front().speed;
 }
 
 }  // namespace finetune

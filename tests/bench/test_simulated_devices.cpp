@@ -1,6 +1,8 @@
 // The simulation of many devices (devices/), where its answer can be worked out by hand.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "devices/play.h"
 
 namespace finetune::testing {

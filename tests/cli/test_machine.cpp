@@ -85,7 +85,11 @@ TEST_F(Machine, BenchMeasuresBothWays) {
                            report["product_flops"].get<double>();
       EXPECT_NEAR(speed["share_of_products"].get<double>(), share, 1e-9);
     }
-    EXPECT_EQ(report["packed"]["tokens"].get<std::int64_t>() % (2 * 16), 0) << "rows of 16 tokens, two a trial";
+    const Json& packed = report["packed"];
+    EXPECT_EQ(packed["tokens"].get<std::int64_t>(), packed["steps"].get<std::int64_t>() * 3 * 2 * 16)
+        << "a step of all three trials, of two rows of 16 tokens";
+    EXPECT_EQ(report["quantize"], "none");
+    EXPECT_EQ(report["method"], "lora");
   }
 }
 
@@ -103,11 +107,19 @@ TEST_F(Machine, BenchSaysWhatToSendBack) {
 TEST_F(Machine, BenchRefusesInOneLine) {
   for (const auto& [arguments, said] : std::vector<std::pair<std::string, std::string>>{
            {"", "give --model DIR, or --shape NAME: tiny, "},
-           {"--shape tiny --model '" + files_.path("model") + "'", "--model and --shape are both given"},
+           {"--shape tiny --model '" + files_.path("model") + "'",
+            "a model (--model, model.path) and --shape are both given"},
            {"--shape qwen", "--shape: qwen is not one of tiny, smollm2-135m"},
            {"--shape tiny --trials 0", "--trials 0: expected a whole number from 1 to 1024"},
-           {"--shape tiny --length 20-10", "--length 10: expected a whole number from 20"},
+           {"--shape tiny --length 20-10", "--length 20-10: 10: expected a whole number from 20"},
            {"--shape tiny --ranks 8,x", "--ranks x: expected a whole number"},
+           {"--shape tiny --ranks 8,", "--ranks : expected a whole number"},
+           {"--shape tiny --trials 2 --ranks 8,16,32", "--ranks names 3 ranks for 2 trials"},
+           {"--shape tiny --set train.method=full --ranks 8", "--ranks has no meaning with train.method: full"},
+           {"--shape tiny --set train.objective=dpo",
+            "train.objective has no meaning for bench, which reads model.*, "},
+           {"--shape tiny --set 'run.kernels=[glu, glu]'", "run.kernels: glu is named twice"},
+           {"--shape tiny --set 'run.kernels=[glu, auto]'", "run.kernels: auto stands alone"},
            {"--shape tiny --seconds none", "--seconds none: expected"},
            {"--model '" + files_.path("none") + "'", "none"},
            {"--model '" + files_.path("model") + "' --length 100000", "--length 100000: "},
@@ -120,6 +132,25 @@ TEST_F(Machine, BenchRefusesInOneLine) {
   }
   const Outcome outcome = run("bench --shape llama-3.1-8b --trials 1024 --set train.lora.rank=256");
   EXPECT_NE(outcome.text.find(" would fit"), std::string::npos) << outcome.text;
+}
+
+TEST_F(Machine, DoctorLooksAtTheWholeMachine) {
+  const Outcome outcome = run("doctor --set run.devices=cpu");
+  EXPECT_EQ(outcome.code, 2);
+  EXPECT_NE(outcome.text.find("run.devices has no meaning for doctor, which reads model.path, train.lora.rank"),
+            std::string::npos)
+      << outcome.text;
+}
+
+// Whoever sends what it prints to a file must hear that the file is not whole.
+TEST_F(Machine, ADiskThatIsFullForWhatIsPrintedIsAnError) {
+  if (!std::filesystem::exists("/dev/full")) GTEST_SKIP() << "there is no /dev/full";
+  for (const char* what : {"--version", "tune --help", "check --model none"}) {
+    const Outcome outcome = run_command("'" + program_path() + "' " + what + " 2>&1 >/dev/full");
+    EXPECT_NE(outcome.code, 0) << what;
+    EXPECT_EQ(outcome.code == 1, outcome.text.find("stdout: No space left on device") != std::string::npos)
+        << outcome.text;
+  }
 }
 
 // What a calibration chose is a list in run.yaml, and is replayed from there and from best.yaml.

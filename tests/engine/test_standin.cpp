@@ -1,6 +1,7 @@
 // The engine on devices that are not there (tests/support/standin): what it would do wrong on a GPU without anybody
 // seeing it on a processor.
 #include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 #include <gtest/gtest.h>
 
 #include <deque>

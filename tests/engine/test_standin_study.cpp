@@ -1,6 +1,7 @@
 // A whole study on one and on two devices that are not there: the same decisions, and the same bits of every trial. And
 // steps that lose an allocation, whichever it is.
 #include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 #include <gtest/gtest.h>
 
 #include <deque>
