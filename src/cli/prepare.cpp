@@ -45,7 +45,8 @@ RunConfig prepare_config(const Arguments& arguments, bool asktell) {
 void require_meaning(const Arguments& arguments, const std::vector<std::string>& beginnings) {
   std::vector<std::string> read;
   for (const std::string& one : beginnings) read.push_back(one.ends_with('.') ? one + "*" : one);
-  for (const auto& [key, value] : arguments.sources.settings) {
+  for (const auto& setting : arguments.sources.settings) {
+    const std::string& key = setting.first;
     const bool known = std::ranges::any_of(beginnings, [&](const std::string& one) { return key.starts_with(one); });
     if (!known)
       throw bad_input("", key + " has no meaning for " + arguments.verb.name + ", which reads " + join(read, ", "));
