@@ -43,7 +43,8 @@ struct ImageParts {
   nlohmann::json values;
 };
 
-/// The complete state of a trial off the device: weights, moments, optimizer and data position. Immutable.
+/// The complete state of a trial off its slot, on whatever device: weights, moments, optimizer and data position.
+/// Immutable.
 class TrialImage {
  public:
   virtual ~TrialImage() = default;

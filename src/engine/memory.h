@@ -39,7 +39,7 @@ struct MemoryEstimate {
   std::int64_t program = 0;  ///< libraries, tokenizer, buffers that do not grow with the plan
   std::int64_t total() const { return base + slots + images + activations + caches + program; }
   /// What a device still has to give once the base is on it. `host`: it is the machine's own memory, where the images
-  /// of trials lie too.
+  /// of trials have to lie; those on a GPU leave it when its memory ends.
   std::int64_t to_come(bool host) const { return slots + activations + caches + (host ? images : 0); }
 };
 

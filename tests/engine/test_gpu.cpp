@@ -10,6 +10,7 @@
 #include "kernels/api/kernel.h"
 #include "kernels/torch/backend.h"
 #include "kernels/torch/graph.h"
+#include "support/device_trials.h"
 #include "support/tiny_models.h"
 
 namespace finetune::testing {
@@ -31,29 +32,6 @@ DecoderOptions gpu_options() {
   for (std::int64_t i = 0; i < 8; ++i)
     o.rotary.inverse_frequencies.push_back(static_cast<float>(std::pow(10000.0, -static_cast<double>(i) / 8)));
   return o;
-}
-
-DecoderBase on(const DecoderBase& base, at::Device device, at::ScalarType dtype) {
-  DecoderBase moved = base;
-  for_each_tensor(moved.options, moved,
-                  [&](const TensorRows&, at::Tensor& tensor) { tensor = tensor.to(device, dtype); });
-  if (moved.options.tied_head) moved.head_VD = moved.embed_VD;
-  moved.cos_PK = base.cos_PK.to(device);
-  moved.sin_PK = base.sin_PK.to(device);
-  return moved;
-}
-
-TrainConfig config(std::size_t i) {
-  TrainConfig c;
-  c.steps = 20;
-  c.warmup_ratio = 0;
-  c.learning_rate = 1e-3 * static_cast<double>(i + 1);
-  c.batch_size = 2 + static_cast<std::int64_t>(i);
-  c.seed = static_cast<std::int64_t>(i);
-  c.lora.rank = std::vector<std::int64_t>{4, 16, 24}[i % 3];
-  c.lora.dropout = i == 1 ? 0.2 : 0.0;
-  if (i == 2) c.lora.targets = {"attention"};
-  return c;
 }
 
 using Curves = std::map<std::size_t, std::vector<StepResult>>;
@@ -81,7 +59,7 @@ class Gpu : public ::testing::Test {
     std::vector<TrialId> ids;
     for (const std::size_t i : who) {
       ids.push_back({static_cast<std::int64_t>(i)});
-      TrainConfig trial = config(i);
+      TrainConfig trial = device_trial(i);
       if (full) trial.method = TrainMethod::full;
       trainer.admit(ids.back(), trial);
     }

@@ -8,6 +8,7 @@
 #include "engine/packed_trainer.h"
 #include "engine/parameter_store.h"
 #include "engine/study.h"
+#include "support/study_log.h"
 #include "support/tiny_models.h"
 #include "tuners/registry.h"
 
@@ -15,19 +16,6 @@ namespace finetune::testing {
 namespace {
 
 constexpr std::int64_t kTrials = 9, kSteps = 18;
-
-// Every number that a study logs, in the order of trials.
-class Log : public StudyObserver {
- public:
-  void on_steps(std::span<const StepResult> results, std::span<const Trial* const>) override {
-    for (const auto& r : results)
-      lines[r.trial].insert(lines[r.trial].end(), {r.train_loss, r.gradient_norm, r.learning_rate});
-  }
-  void on_evaluation(const Trial& trial, const EvalResult& result, const MetricValues&) override {
-    lines[trial.id].insert(lines[trial.id].end(), {result.loss, result.token_accuracy});
-  }
-  std::map<TrialId, std::vector<double>> lines;
-};
 
 struct Outcome {
   StudyResult result;
@@ -71,7 +59,7 @@ class Lanes : public ::testing::Test {
       config.learning_rate = params.empty() ? 0.01 : as_number(params.front().second);
       return config;
     };
-    Log log;
+    StudyLog log;
     StudyResult result = Study(std::move(options), tuner, pointers, {&log}).run();
     return {std::move(result), std::move(log.lines)};
   }

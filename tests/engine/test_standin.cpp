@@ -8,7 +8,7 @@
 #include <map>
 
 #include "engine/packed_trainer.h"
-#include "support/standin/models.h"
+#include "support/device_trials.h"
 #include "support/standin/standin.h"
 #include "support/tiny_models.h"
 
@@ -36,19 +36,6 @@ DecoderBase quantized(DecoderBase base, kernels::Code code) {
   return base;
 }
 
-TrainConfig config(std::size_t i) {
-  TrainConfig c;
-  c.steps = 20;
-  c.warmup_ratio = 0;
-  c.learning_rate = 1e-3 * static_cast<double>(i + 1);
-  c.batch_size = 2 + static_cast<std::int64_t>(i);
-  c.seed = static_cast<std::int64_t>(i);
-  c.lora.rank = std::vector<std::int64_t>{4, 16, 24}[i % 3];
-  c.lora.dropout = i == 1 ? 0.2 : 0.0;
-  if (i == 2) c.lora.targets = {"attention"};
-  return c;
-}
-
 class OnStandins : public ::testing::Test {
  protected:
   static void SetUpTestSuite() {
@@ -73,7 +60,7 @@ class OnStandins : public ::testing::Test {
     std::vector<TrialId> ids;
     for (std::size_t i = 0; i < 3; ++i) {
       ids.push_back({static_cast<std::int64_t>(i)});
-      TrainConfig trial = config(i);
+      TrainConfig trial = device_trial(i);
       if (full) trial.method = TrainMethod::full;
       trainer.admit(ids.back(), trial);
     }
@@ -167,7 +154,7 @@ TEST_F(OnStandins, AnEvaluationIsThatOfTheProcessor) {
     const auto bank = make_lora_store(base, {.slots = 2, .max_rank = 16, .targets = all}, nullptr);
     PackedTrainer trainer(*bank, train_, valid_, {.tokens_per_pass = 64, .kernels = kComposition});
     const std::vector<TrialId> ids{{0}, {1}};
-    for (const TrialId id : ids) trainer.admit(id, config(static_cast<std::size_t>(id.value)));
+    for (const TrialId id : ids) trainer.admit(id, device_trial(static_cast<std::size_t>(id.value)));
     trainer.step(ids);
     standin::clear();
     return trainer.evaluate(ids, {});
@@ -206,7 +193,7 @@ class Images : public OnStandins {
 // What was found: each copy of a trial was three blocking copies to pageable memory and a number that was waited for.
 TEST_F(Images, ACopyOfATrialStaysOnItsDeviceAndNothingWaitsForIt) {
   PackedTrainer& trainer = *trainers_[0];
-  trainer.admit({0}, config(0));
+  trainer.admit({0}, device_trial(0));
   trainer.step({{TrialId{0}}});
   standin::clear();
   const auto image = trainer.capture({0});
@@ -215,7 +202,7 @@ TEST_F(Images, ACopyOfATrialStaysOnItsDeviceAndNothingWaitsForIt) {
   const double loss = next_loss(trainer, {0});
   trainer.release({0});
   standin::clear();
-  trainer.restore({0}, config(0), *image);
+  trainer.restore({0}, device_trial(0), *image);
   EXPECT_EQ(standin::waits(), Waits());
   EXPECT_EQ(next_loss(trainer, {0}), loss);
   // Somebody reads it: from then on it is the host's.
@@ -224,17 +211,17 @@ TEST_F(Images, ACopyOfATrialStaysOnItsDeviceAndNothingWaitsForIt) {
   EXPECT_TRUE(of(image).slot().params_P.is_cpu());
   EXPECT_EQ(parts.arrays.front().second.data(), of(image).slot().params_P.const_data_ptr<float>());
   trainer.release({0});
-  trainer.restore({0}, config(0), *image);
+  trainer.restore({0}, device_trial(0), *image);
   EXPECT_EQ(next_loss(trainer, {0}), loss);
 }
 
 // What was found: a trial that moved went through the host both ways.
 TEST_F(Images, ATrialMovesFromDeviceToDevice) {
-  trainers_[0]->admit({0}, config(0));
+  trainers_[0]->admit({0}, device_trial(0));
   trainers_[0]->step({{TrialId{0}}});
   standin::clear();
   const auto image = trainers_[0]->capture({0});
-  trainers_[1]->restore({0}, config(0), *image);
+  trainers_[1]->restore({0}, device_trial(0), *image);
   EXPECT_EQ(standin::waits(), Waits());
   EXPECT_EQ(standin::counts().between, 4);  // parameters, two moments, steps
   EXPECT_EQ(next_loss(*trainers_[1], {0}), next_loss(*trainers_[0], {0}));
@@ -242,7 +229,7 @@ TEST_F(Images, ATrialMovesFromDeviceToDevice) {
 
 TEST_F(Images, TheyLeaveADeviceWhoseMemoryEnds) {
   PackedTrainer& trainer = *trainers_[0];
-  trainer.admit({0}, config(0));
+  trainer.admit({0}, device_trial(0));
   trainer.step({{TrialId{0}}});
   const auto image = trainer.capture({0});
   const at::Tensor values = of(image).slot().params_P.cpu();

@@ -9,8 +9,9 @@
 
 #include "engine/packed_trainer.h"
 #include "engine/study.h"
-#include "support/standin/models.h"
+#include "support/device_trials.h"
 #include "support/standin/standin.h"
+#include "support/study_log.h"
 #include "support/tiny_models.h"
 #include "tuners/registry.h"
 
@@ -19,19 +20,6 @@ namespace {
 
 const ops::KernelTable kComposition = ops::KernelTable::composition();
 constexpr std::int64_t kTrials = 9, kSteps = 18;
-
-// Every number that a study logs, in the order of trials.
-class Log : public StudyObserver {
- public:
-  void on_steps(std::span<const StepResult> results, std::span<const Trial* const>) override {
-    for (const auto& r : results)
-      lines[r.trial].insert(lines[r.trial].end(), {r.train_loss, r.gradient_norm, r.learning_rate});
-  }
-  void on_evaluation(const Trial& trial, const EvalResult& result, const MetricValues&) override {
-    lines[trial.id].insert(lines[trial.id].end(), {result.loss, result.token_accuracy});
-  }
-  std::map<TrialId, std::vector<double>> lines;
-};
 
 class StudyOnStandins : public ::testing::Test {
  protected:
@@ -87,7 +75,7 @@ class StudyOnStandins : public ::testing::Test {
     options.configure = [](const Params& params) {
       return config(params.empty() ? 0.01 : as_number(params.front().second));
     };
-    Log log;
+    StudyLog log;
     Study(std::move(options), tuner, lanes, {&log}).run();
     return log.lines;
   }

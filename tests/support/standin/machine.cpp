@@ -82,11 +82,6 @@ void Machine::host_waits(const Clock& clock) {
   }
 }
 
-void Machine::count_operation(const std::string& name) {
-  ++counts.operations;
-  operations.insert(name);
-}
-
 Block* Machine::allocate(std::size_t bytes, const StreamKey& stream) {
   ++counts.allocations;
   const bool refused = until_failure >= 0 && until_failure-- == 0;
@@ -178,7 +173,6 @@ void clear() {
   const std::lock_guard lock(machine.mutex);
   machine.counts = {};
   machine.faults.clear();
-  machine.operations.clear();
   machine.waits.clear();
 }
 
@@ -204,12 +198,6 @@ std::map<std::string, std::int64_t> waits() {
   Machine& machine = Machine::instance();
   const std::lock_guard lock(machine.mutex);
   return machine.waits;
-}
-
-std::vector<std::string> operations() {
-  Machine& machine = Machine::instance();
-  const std::lock_guard lock(machine.mutex);
-  return {machine.operations.begin(), machine.operations.end()};
 }
 
 }  // namespace finetune::standin

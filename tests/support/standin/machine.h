@@ -66,7 +66,6 @@ class Machine {
     ++counts.waits;
     ++waits[what];
   }
-  void count_operation(const std::string& name);
   void fault(const std::string& line) { faults.push_back(line); }
 
   Block* allocate(std::size_t bytes, const StreamKey& stream);
@@ -79,7 +78,6 @@ class Machine {
 
   Counts counts;
   std::vector<std::string> faults;
-  std::set<std::string> operations;
   std::map<std::string, std::int64_t> waits;
   std::int64_t memory = 0;          ///< bytes of each device; 0: no limit
   std::int64_t until_failure = -1;  ///< allocations; below 0: none fails

@@ -104,7 +104,7 @@ class Call {
   void note_uses() {
     Machine& machine = Machine::instance();
     const std::lock_guard lock(machine.mutex);
-    machine.count_operation(name_);
+    ++machine.counts.operations;
     work_ = machine.enqueue(current_stream(device_));
     if (waits_for_a_count(name_)) {
       machine.count_wait(name_);

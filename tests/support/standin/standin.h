@@ -54,7 +54,4 @@ std::vector<std::string> faults();
 /// What the host waited in since `clear`, and how often.
 std::map<std::string, std::int64_t> waits();
 
-/// Names of operations, of what ATen has, that were called since `clear`: what a device has to have.
-std::vector<std::string> operations();
-
 }  // namespace finetune::standin
