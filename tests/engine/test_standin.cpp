@@ -61,6 +61,7 @@ class OnStandins : public ::testing::Test {
     for (std::size_t i = 0; i < 3; ++i) {
       ids.push_back({static_cast<std::int64_t>(i)});
       TrainConfig trial = device_trial(i);
+      trial.learning_rate *= rate_;
       if (full) trial.method = TrainMethod::full;
       trainer.admit(ids.back(), trial);
     }
@@ -76,6 +77,7 @@ class OnStandins : public ::testing::Test {
     return curves;
   }
 
+  double rate_ = 1;  // times those of the trials
   DecoderBase base_;
   std::vector<Example> train_, valid_;
   std::map<std::string, std::int64_t> waits_;  // of the host, while steps were submitted
