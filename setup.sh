@@ -6,6 +6,7 @@
 #   ./setup.sh --cuda       the CUDA libraries and nvcc in any case
 #   (FINETUNE_CUDA_ARCHITECTURES=all ./setup.sh   CUDA kernels for every GPU, not only for the one that is there)
 #   ./setup.sh --parquet    Arrow's libraries too (of the pyarrow wheel, 55 MB), which read .parquet
+#   ./setup.sh --python     the Python package too, in build/python, and an environment that it is built and tested with
 #   ./setup.sh --no-build   install only
 #   ./setup.sh --tests [--target NAME]   what the tests need, and NAME instead of the program (all, fast_tests); for test.sh
 set -euo pipefail
@@ -19,24 +20,28 @@ PACKAGES=(g++ cmake ninja-build ccache git pkg-config python3 python3-pip unzip 
   libyaml-cpp-dev libcli11-dev nlohmann-json3-dev libsimdjson-dev libpcre2-dev libutf8proc-dev
   libfmt-dev libsentencepiece-dev libeigen3-dev libsqlite3-dev libxxhash-dev)
 TEST_PACKAGES=(libgtest-dev libbenchmark-dev clang-14 clang-format-14 clang-tidy-14 libclang-rt-14-dev)
+PYTHON_PACKAGES=(python3-dev python3-venv)
+PYTHON_MODULES=(nanobind==3.1.0 pytest==9.2.0 tqdm pandas scikit-learn datasets)
 SPACE_MIB=4000   # wheel 510, unpacked 1,070, build 800, and room to unpack beside them
 
 say() { printf 'setup: %s\n' "$*" >&2; }
 die() { say "$*"; exit 1; }
 
-want_cuda=0 want_parquet=0 build=1 tests=0 target=finetune_tune
+want_cuda=0 want_parquet=0 want_python=0 build=1 tests=0 target=finetune_tune
 while [ $# -gt 0 ]; do
   case "$1" in
     --cuda) want_cuda=1 ;;
     --parquet) want_parquet=1 ;;
+    --python) want_python=1 ;;
     --no-build) build=0 ;;
     --tests) tests=1 ;;
     --target) [ $# -gt 1 ] || die "--target wants a name"; target=$2; shift ;;
-    *) die "unknown option $1; known: --cuda --parquet --no-build --tests --target NAME" ;;
+    *) die "unknown option $1; known: --cuda --parquet --python --no-build --tests --target NAME" ;;
   esac
   shift
 done
 if [ "$tests" = 1 ]; then PACKAGES+=("${TEST_PACKAGES[@]}"); fi
+if [ "$want_python" = 1 ]; then PACKAGES+=("${PYTHON_PACKAGES[@]}"); fi
 if command -v nvidia-smi >/dev/null 2>&1 && nvidia-smi -L 2>/dev/null | grep -q GPU; then want_cuda=1; fi
 
 install_packages() {
@@ -126,6 +131,18 @@ install_parquet() {
   mv .deps/arrow.new .deps/arrow
 }
 
+# What the Python package is built and tested with; the package itself needs none of it but torch.
+install_python() {
+  local want="$(python3 --version) ${PYTHON_MODULES[*]}"
+  [ -f .deps/python/stamp ] && [ "$(cat .deps/python/stamp)" = "$want" ] && return
+  say "making a Python environment with ${PYTHON_MODULES[*]}"
+  rm -rf .deps/python
+  python3 -m venv .deps/python || die "python3 -m venv failed"
+  .deps/python/bin/python -m pip install --quiet --disable-pip-version-check "${PYTHON_MODULES[@]}" ||
+    die "could not install ${PYTHON_MODULES[*]} (no network?)"
+  printf '%s' "$want" >.deps/python/stamp
+}
+
 build_program() {
   if ! command -v nvcc >/dev/null 2>&1; then
     for place in /usr/local/cuda/bin "$PWD/.deps/site/nvidia/cu13/bin"; do
@@ -138,11 +155,14 @@ build_program() {
   if [ -n "${FINETUNE_CUDA_ARCHITECTURES:-}" ]; then options+=("-DFINETUNE_CUDA_ARCHITECTURES=$FINETUNE_CUDA_ARCHITECTURES"); fi
   cmake --preset release "${options[@]}" >.deps/configure.log 2>&1 || { tail -n 20 .deps/configure.log >&2; die "cmake failed"; }
   say "building; the first time takes minutes (progress in .deps/build.log)"
-  ninja -C build "$target" >.deps/build.log 2>&1 || { grep -E -A8 'error|FAILED' .deps/build.log | head -n 60 >&2; die "the build failed; see .deps/build.log"; }
+  local targets=("$target")
+  if [ "$want_python" = 1 ] && [ "$target" = finetune_tune ]; then targets+=(finetune_python_stub); fi
+  ninja -C build "${targets[@]}" >.deps/build.log 2>&1 || { grep -E -A8 'error|FAILED' .deps/build.log | head -n 60 >&2; die "the build failed; see .deps/build.log"; }
   say "built $target in build"
 }
 
 install_packages
 install_libtorch
 if [ "$want_parquet" = 1 ]; then install_parquet; fi
+if [ "$want_python" = 1 ]; then install_python; fi
 if [ "$build" = 1 ]; then build_program; fi

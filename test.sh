@@ -9,6 +9,8 @@ if [ $# -gt 0 ]; then select=(-L "^($1)\$"); fi
 if [ "${1:-}" = fast ]; then target=fast_tests; fi
 parquet=()
 if [ "$(uname -m)" = x86_64 ]; then parquet=(--parquet); fi  # elsewhere its tests are skipped
-./setup.sh --tests "${parquet[@]}" --target "$target"
+python=()  # elsewhere its tests are skipped
+if [ "$target" = all ] && python3 -m pip --version >/dev/null 2>&1; then python=(--python); fi
+./setup.sh --tests "${parquet[@]}" "${python[@]}" --target "$target"
 if [ "$target" = all ]; then tests/fuzz/build.sh; fi  # before the clock of a test runs
 exec tests/ctest.sh build "${select[@]}"

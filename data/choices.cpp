@@ -29,7 +29,7 @@ void read_wanted(const std::vector<std::string>& files, const DataOptions& optio
         refuse(record.line, error.what());
       }
     };
-    read_records(files[file], options.separator, {on_record, refuse});
+    read_records(files[file], options.separator, options.memory, {on_record, refuse});
   }
 }
 
@@ -161,7 +161,8 @@ std::vector<std::string> unseen_labels(const std::vector<std::string>& labels, c
     } catch (const Error&) {  // whoever reads the row for its answer names it
     }
   };
-  for (const std::string& file : files) read_records(file, options.separator, {take, [](std::int64_t, const auto&) {}});
+  for (const std::string& file : files)
+    read_records(file, options.separator, options.memory, {take, [](std::int64_t, const auto&) {}});
   return unseen;
 }
 

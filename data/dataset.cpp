@@ -26,12 +26,10 @@ class Loader {
 
   void load_file(const std::string& path) {
     data_.files.push_back(path);
-    std::error_code ignored;
-    const auto size = std::filesystem::file_size(path, ignored);
-    bytes_ = ignored ? 0 : size;
+    bytes_ = size_of(path);
     done_ = 0;
     try {
-      read_parts(path, options_.separator, [&](FilePart part) { take(std::move(part)); });
+      read_parts(path, options_.separator, options_.memory, [&](FilePart part) { take(std::move(part)); });
     } catch (const Error&) {
       work_off();  // what came before is said first
       throw;
@@ -42,6 +40,13 @@ class Loader {
   Dataset take() { return std::move(data_); }
 
  private:
+  std::uint64_t size_of(const std::string& path) const {
+    if (is_memory_file(path)) return text_of_memory_file(options_.memory, path)->size();
+    std::error_code unknown;
+    const auto size = std::filesystem::file_size(path, unknown);
+    return unknown ? 0 : size;
+  }
+
   struct Worked {
     Dataset data;
     std::exception_ptr thrown;

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "core/memory_files.h"
 #include "data/examples.h"
 #include "data/tokenizers/tokenizer.h"
 
@@ -29,6 +30,7 @@ struct DataOptions {
   std::string train_on = "completion";
   bool append_eos = true;
   std::string separator;           ///< .txt; "" = one example per non-empty line
+  MemoryFiles memory;              ///< what stands for files whose paths begin with memory:
   bool keep_without_loss = false;  ///< eval: such examples stay, so that lines and results match
 };
 

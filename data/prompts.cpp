@@ -34,7 +34,7 @@ class PromptMaker {
     const auto refuse = [&](std::int64_t line, const std::string& reason) {
       throw bad_input(path + ":" + std::to_string(line), reason);
     };
-    read_records(path, options_.separator,
+    read_records(path, options_.separator, options_.memory,
                  {[&](const Record& record) {
                     if (wanted && !wanted(file, record.line)) return;
                     try {

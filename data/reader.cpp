@@ -74,13 +74,15 @@ std::size_t byte_order_mark(const std::string& path, std::string_view text) {
   return text.starts_with("\xEF\xBB\xBF") ? 3 : 0;
 }
 
-void read_parts(const std::string& path, const std::string& separator, const PartSink& take) {
+void read_parts(const std::string& path, const std::string& separator, const MemoryFiles& memory,
+                const PartSink& take) {
   std::string ending = std::filesystem::path(path).extension().string();
   std::transform(ending.begin(), ending.end(), ending.begin(), [](unsigned char c) { return std::tolower(c); });
   const auto gather = [&](const auto& read) { Gatherer(take).gather(read); };
   if (ending == ".jsonl" || ending == ".json") {
-    if (read_json_lines(path, take)) return;
-    return gather([&](const RecordSink& sink) { read_json(path, read_text(path), sink); });
+    const auto text = is_memory_file(path) ? text_of_memory_file(memory, path) : nullptr;
+    if (read_json_lines(path, text, take)) return;
+    return gather([&](const RecordSink& sink) { read_json(path, text ? *text : read_text(path), sink); });
   }
   if (ending == ".csv") return read_csv(path, take);
   if (ending == ".tsv") return read_tsv(path, take);
@@ -89,8 +91,9 @@ void read_parts(const std::string& path, const std::string& separator, const Par
   throw bad_input(path, "has no known ending; .jsonl, .json, .csv, .tsv, .txt and .parquet are read");
 }
 
-void read_records(const std::string& path, const std::string& separator, const RecordSink& sink) {
-  read_parts(path, separator, [&](const FilePart& part) { part.read(sink); });
+void read_records(const std::string& path, const std::string& separator, const MemoryFiles& memory,
+                  const RecordSink& sink) {
+  read_parts(path, separator, memory, [&](const FilePart& part) { part.read(sink); });
 }
 
 }  // namespace finetune

@@ -6,6 +6,8 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "core/memory_files.h"
+
 namespace finetune {
 
 struct Record {
@@ -29,10 +31,12 @@ using PartSink = std::function<void(FilePart)>;
 /// Reads .jsonl and .json (a list of objects or one per line), .csv (RFC 4180, header), .tsv (header, no quoting) or
 /// .txt, and .parquet where setup.sh --parquet has been run, told by the name's end. `separator`: for .txt; "" = one
 /// record per non-empty line. All but a list in .json are in memory a few parts at a time. Throws Error
-/// (bad_input) for a file that cannot be read at all, after what came before has been taken.
-void read_parts(const std::string& path, const std::string& separator, const PartSink& take);
+/// (bad_input) for a file that cannot be read at all, after what came before has been taken. What is in `memory` is
+/// read from there.
+void read_parts(const std::string& path, const std::string& separator, const MemoryFiles& memory, const PartSink& take);
 
 /// The same, record by record.
-void read_records(const std::string& path, const std::string& separator, const RecordSink& sink);
+void read_records(const std::string& path, const std::string& separator, const MemoryFiles& memory,
+                  const RecordSink& sink);
 
 }  // namespace finetune

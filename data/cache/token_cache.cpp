@@ -34,6 +34,10 @@ std::uintmax_t size_of(const std::vector<std::string>& files) {
   return bytes;
 }
 
+bool lie_on_disk(const std::vector<std::string>& files) {
+  return std::ranges::none_of(files, [](const std::string& file) { return is_memory_file(file); });
+}
+
 // "" where the file system has room for the tokens of so many bytes; it is not to be filled up.
 std::string want_of_room(const fs::path& folder, std::uintmax_t bytes) {
   std::error_code unknown;
@@ -52,7 +56,7 @@ fs::path token_cache_folder() {
 
 TokenCache::TokenCache(const CacheOptions* cache, const std::vector<std::string>& files, const DataOptions& options,
                        const Tokenizer& tokenizer, Say say)
-    : cache_(cache != nullptr && size_of(files) >= cache->least_bytes ? cache : nullptr),
+    : cache_(cache != nullptr && lie_on_disk(files) && size_of(files) >= cache->least_bytes ? cache : nullptr),
       files_(files),
       options_(options),
       tokenizer_(tokenizer),

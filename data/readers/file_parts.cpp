@@ -52,12 +52,25 @@ FileParts::FileParts(std::string path, WholeRecords whole, bool plain_ends)
   file_ = file;
 }
 
-bool FileParts::read_piece() {
+FileParts::FileParts(std::string path, std::shared_ptr<const std::string> text, WholeRecords whole)
+    : path_(std::move(path)), whole_(std::move(whole)), text_(std::move(text)) {}
+
+std::string FileParts::next_piece() {
+  if (text_) {
+    std::string piece = text_->substr(at_, kPiece);
+    at_ += piece.size();
+    return piece;
+  }
   auto& file = *static_cast<std::ifstream*>(file_.get());
   std::string piece(kPiece, '\0');
   file.read(piece.data(), static_cast<std::streamsize>(kPiece));
   piece.resize(static_cast<std::size_t>(file.gcount()));
   if (file.bad()) throw bad_input(path_, "cannot be read");
+  return piece;
+}
+
+bool FileParts::read_piece() {
+  std::string piece = next_piece();
   const bool got = !piece.empty();
   if (!plain_ends_) {
     rest_ += piece;

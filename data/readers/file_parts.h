@@ -27,17 +27,22 @@ class FileParts {
  public:
   /// `plain_ends`: every line end becomes LF. Throws Error (bad_input) naming the path.
   FileParts(std::string path, WholeRecords whole, bool plain_ends = false);
+  /// A text that is in memory; `path` is what messages call it.
+  FileParts(std::string path, std::shared_ptr<const std::string> text, WholeRecords whole);
 
   /// The next part, without a byte order mark; false at the end. Throws Error (bad_input).
   bool next(FileText& part);
 
  private:
+  std::string next_piece();
   bool read_piece();
 
   std::string path_;
   WholeRecords whole_;
-  bool plain_ends_;
-  std::shared_ptr<void> file_;
+  bool plain_ends_ = false;
+  std::shared_ptr<void> file_;  // or text_
+  std::shared_ptr<const std::string> text_;
+  std::size_t at_ = 0;    // in text_
   std::string rest_;      // read and not given
   bool ends_cr_ = false;  // with plain_ends_: a CR that was read last is not in rest_ yet
   std::int64_t line_ = 1;

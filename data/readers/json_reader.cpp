@@ -82,8 +82,8 @@ std::string keys_of(const Json& object) {
 
 }  // namespace
 
-bool read_json_lines(const std::string& path, const PartSink& take) {
-  FileParts parts(path, whole_lines());
+bool read_json_lines(const std::string& path, std::shared_ptr<const std::string> text, const PartSink& take) {
+  FileParts parts = text ? FileParts(path, std::move(text), whole_lines()) : FileParts(path, whole_lines());
   std::vector<FileText> first;
   std::string beginning;
   for (FileText part; first_two_lines(beginning).size() < 2 && parts.next(part);) {

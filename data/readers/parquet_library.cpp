@@ -6,6 +6,7 @@
 #include <system_error>
 
 #include "core/error.h"
+#include "core/own_file.h"
 #include "data/readers/readers.h"
 
 namespace finetune {
@@ -21,7 +22,7 @@ struct ParquetLibrary {
 ParquetLibrary load_library() {
   const std::string name = "libfinetune_parquet.so";
   std::error_code ignored;
-  const auto beside = std::filesystem::read_symlink("/proc/self/exe", ignored).parent_path() / name;
+  const auto beside = own_file().parent_path() / name;
   void* handle = dlopen(beside.c_str(), RTLD_NOW);
   const std::string problem = handle != nullptr                          ? ""
                               : std::filesystem::exists(beside, ignored) ? std::string(" (") + dlerror() + ")"

@@ -3,6 +3,7 @@
 // messages.
 #pragma once
 
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -13,8 +14,8 @@ namespace finetune {
 /// {"text": ...} per non-empty line.
 void read_text_lines(const std::string& path, const PartSink& take);
 /// One object per line. False, and nothing was taken: the file is a list, or something else for read_json; told by the
-/// text, since both are found under both names.
-bool read_json_lines(const std::string& path, const PartSink& take);
+/// text, since both are found under both names. `text`: instead of the file's; null: none.
+bool read_json_lines(const std::string& path, std::shared_ptr<const std::string> text, const PartSink& take);
 
 /// A list of objects.
 void read_json(const std::string& path, const std::string& content, const RecordSink& sink);

@@ -7,6 +7,7 @@
 #include <system_error>
 
 #include "core/error.h"
+#include "core/own_file.h"
 #include "kernels/torch/side_stream.h"
 
 namespace finetune::ops {
@@ -42,9 +43,7 @@ struct Library {
 const Library& library() {
   static const Library kLibrary = [] {
     const std::string name = "libfinetune_cuda_graph.so";
-    std::error_code ignored;
-    const auto program = std::filesystem::read_symlink("/proc/self/exe", ignored);
-    void* handle = dlopen((program.parent_path() / name).c_str(), RTLD_NOW);
+    void* handle = dlopen((own_file().parent_path() / name).c_str(), RTLD_NOW);
     const std::string problem = handle == nullptr ? dlerror() : "";
     if (handle == nullptr) handle = dlopen(name.c_str(), RTLD_NOW);  // a host program's own path of libraries
     if (handle == nullptr) return Library{nullptr, problem};

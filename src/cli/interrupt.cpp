@@ -9,31 +9,42 @@ namespace finetune {
 namespace {
 
 // A signal handler can reach nothing but a global.
-volatile std::sig_atomic_t interrupted = 0;
+volatile std::sig_atomic_t interrupted = 0, may_end_process = 1;
 
-constexpr std::string_view kFirst = "\ninterrupted: ending after the round under way; once more ends at once\n";
+constexpr std::string_view kFirst = "\ninterrupted: ending after the round under way; once more ends at once\n",
+                           kFirstOfMany = "\ninterrupted: ending after the round under way\n";
 
 void on_signal(int signal) {
   if (interrupted != 0) {
+    if (may_end_process == 0) return;
     std::signal(signal, SIG_DFL);
     std::raise(signal);
   }
   interrupted = 1;
   // write() alone may be called here; where it fails there is nobody to tell.
-  if (::write(STDERR_FILENO, kFirst.data(), kFirst.size()) < 0) return;
+  const std::string_view line = may_end_process != 0 ? kFirst : kFirstOfMany;
+  if (::write(STDERR_FILENO, line.data(), line.size()) < 0) return;
+}
+
+void install(int signal, struct sigaction& before) {
+  struct sigaction ours = {};
+  ours.sa_handler = on_signal;
+  ours.sa_flags = SA_RESTART;
+  sigaction(signal, &ours, &before);
 }
 
 }  // namespace
 
-InterruptGuard::InterruptGuard() {
+InterruptGuard::InterruptGuard(Second second) {
   interrupted = 0;
-  std::signal(SIGINT, on_signal);
-  std::signal(SIGTERM, on_signal);
+  may_end_process = second == Second::ends_process ? 1 : 0;
+  install(SIGINT, interrupt_);
+  install(SIGTERM, terminate_);
 }
 
 InterruptGuard::~InterruptGuard() {
-  std::signal(SIGINT, SIG_DFL);
-  std::signal(SIGTERM, SIG_DFL);
+  sigaction(SIGINT, &interrupt_, nullptr);
+  sigaction(SIGTERM, &terminate_, nullptr);
 }
 
 bool InterruptGuard::requested() {

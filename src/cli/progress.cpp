@@ -80,18 +80,26 @@ void Progress::say(const std::string& line) {
 
 // Without a terminal `drawn_` is when the last line on progress was written.
 void Progress::speak_now_and_then(const std::stop_token& stopped) {
-  const auto every = options_.terminal ? kRedrawAtLeast : options_.status_every;
+  const auto every = options_.terminal || options_.bar ? kRedrawAtLeast : options_.status_every;
   std::unique_lock lock(mutex_);
   while (!wake_.wait_until(lock, stopped, drawn_ + every, [] { return false; }) && !stopped.stop_requested()) {
     if (Clock::now() < drawn_ + every) continue;  // something was shown meanwhile
     drawn_ = Clock::now();
     try {
-      if (!options_.terminal)
-        options_.put(status_line() + "\n");
-      else if (plan_)
-        redraw();
+      show_status();
     } catch (const std::bad_alloc&) {  // the next one may find some
     }
+  }
+}
+
+void Progress::show_status() {
+  drawn_ = Clock::now();
+  if (options_.bar) {
+    options_.bar(plan_ ? share_done() : 0, status_line());
+  } else if (!options_.terminal) {
+    options_.put(status_line() + "\n");
+  } else if (plan_) {
+    redraw();
   }
 }
 
@@ -132,7 +140,7 @@ void Progress::on_steps(std::span<const StepResult> results, std::span<const Tri
     tokens_ += results[i].tokens;
     if (trials[i]->id.value >= 0) ++steps_;
   }
-  if (options_.terminal && Clock::now() - drawn_ >= kRedrawEvery) redraw();
+  if ((options_.terminal || options_.bar) && Clock::now() - drawn_ >= kRedrawEvery) show_status();
 }
 
 void Progress::on_evaluation(const Trial& trial, const EvalResult&, const MetricValues& values) {
@@ -196,11 +204,12 @@ std::string Progress::status_line() const {
   if (!plan_) return fmt::format("still reading model and data, {} gone", duration_text(elapsed));
   const double share = share_done();
   std::string text;
-  if (options_.terminal) {
+  if (options_.terminal && !options_.bar) {
     const auto filled = static_cast<std::size_t>(share * 24);
     text = fmt::format("[{}{}] ", std::string(filled, '#'), std::string(24 - filled, '.'));
   }
-  text += fmt::format("{:3.0f} %  {}/{} trials  ", 100 * share, ended_, plan_->trials);
+  if (!options_.bar) text += fmt::format("{:3.0f} %  ", 100 * share);
+  text += fmt::format("{}/{} trials  ", ended_, plan_->trials);
   if (plan_->trials == 1 && !running_.empty()) {
     const Line& line = running_.rbegin()->second;
     text += fmt::format("step {}/{}  ", line.step, plan_->steps_per_trial);

@@ -20,6 +20,8 @@ struct ProgressOptions {
   bool terminal = false;                             ///< redraw in place
   std::chrono::milliseconds status_every{30'000};    ///< without a terminal
   std::function<void(const std::string& text)> put;  ///< writes, line ends included
+  /// Shows how far everything is instead of the live table and its lines: the share done and the rest in words.
+  std::function<void(double share, const std::string& status)> bar = {};
 };
 
 /// To stderr, as it is: a terminal or not.
@@ -55,6 +57,7 @@ class Progress : public StudyObserver {
   void say(const std::string& line);
   void speak_now_and_then(const std::stop_token& stopped);
   void put_line(const std::string& line);
+  void show_status();
   void redraw();
   void clear();
   std::string status_line() const;

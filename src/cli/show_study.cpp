@@ -8,13 +8,17 @@
 
 namespace finetune {
 
+void require_winner(const ReportFacts& study) {
+  if (!study.interrupted && all_failed(study)) throw failed(study.folder, "every trial failed: " + failure_hint(study));
+  if (!study.interrupted && !study.best) throw failed(study.folder, "no trial was evaluated, so there is no winner");
+}
+
 int show_study(const ReportFacts& study, bool json) {
   if (json)
     std::cout << report_json(study).dump() << "\n";
   else
     std::cout << report_text(study);
-  if (!study.interrupted && all_failed(study)) throw failed(study.folder, "every trial failed: " + failure_hint(study));
-  if (!study.interrupted && !study.best) throw failed(study.folder, "no trial was evaluated, so there is no winner");
+  require_winner(study);
   return study.interrupted ? 130 : 0;
 }
 

@@ -10,9 +10,8 @@
 #include "core/shell.h"
 
 namespace finetune {
-namespace {
 
-nlohmann::ordered_json result_json(const TrainResult& result) {
+nlohmann::ordered_json train_json(const TrainResult& result) {
   const Trial& trial = result.trial;
   nlohmann::ordered_json json = {{"out", result.weights.string()},
                                  {"steps", trial.step},
@@ -23,6 +22,8 @@ nlohmann::ordered_json result_json(const TrainResult& result) {
   for (const auto& [name, value] : logged_values(result.metrics, trial.evaluation)) json[name] = number_to_json(value);
   return json;
 }
+
+namespace {
 
 // run.yaml says how the data is read: prompt, template, length.
 std::string result_text(const TrainResult& result) {
@@ -52,7 +53,7 @@ std::string result_text(const TrainResult& result) {
 
 int show_train(const TrainResult& result, bool json) {
   if (json)
-    std::cout << result_json(result).dump() << "\n";
+    std::cout << train_json(result).dump() << "\n";
   else
     std::cout << result_text(result);
   return result.interrupted ? 130 : 0;

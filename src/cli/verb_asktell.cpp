@@ -110,7 +110,7 @@ AskTellSetup asktell_setup(const RunConfig& config, const PastTrials& past) {
   return setup;
 }
 
-int run_asktell(RunConfig config, std::istream& in, std::ostream& out) {
+AskTellStart start_asktell(RunConfig config) {
   if (config.search.empty()) throw bad_input("", "search is missing: asktell needs parameters to tune");
   if (config.tune.budget.tokens) throw bad_input("", "tune.budget.tokens has no meaning here: asktell sees no tokens");
   choose_defaults(config, {.asktell = true});
@@ -118,10 +118,17 @@ int run_asktell(RunConfig config, std::istream& in, std::ostream& out) {
   const PastTrials past = read_past_trials(config, true);
   const auto choice = settle_method(config, {.asktell = true, .past_trials = past.count()});
   const auto idle = idle_keys(config);
-  AskTellSession session(asktell_setup(config, past));
-  if (!idle.empty()) std::cerr << "asktell reads search and tune; without meaning here: " << join(idle, ", ") << "\n";
-  for (const std::string& line : past.lines()) std::cerr << line << "\n";
-  if (choice) std::cerr << "method auto: " << *choice << "\n";
+  AskTellStart start{.setup = asktell_setup(config, past)};
+  if (!idle.empty()) start.notes.push_back("asktell reads search and tune; without meaning here: " + join(idle, ", "));
+  for (const std::string& line : past.lines()) start.notes.push_back(line);
+  if (choice) start.notes.push_back("method auto: " + *choice);
+  return start;
+}
+
+int run_asktell(RunConfig config, std::istream& in, std::ostream& out) {
+  AskTellStart start = start_asktell(std::move(config));
+  AskTellSession session(std::move(start.setup));
+  for (const std::string& line : start.notes) std::cerr << line << "\n";
   Lines lines(in, out);
   for (std::string line; lines.next(line);) out << session.answer(line) << '\n';
   out << std::flush;

@@ -3,7 +3,6 @@
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
-#include "core/strict_json.h"
 #include "host/run_paths.h"
 #include "report/facts.h"
 #include "study/run_folder.h"
@@ -21,16 +20,9 @@ void require_run(const std::string& folder) {
 int run_report(const Arguments& arguments) {
   const std::string folder = arguments.option("folder");
   require_run(folder);
-  const std::filesystem::path run = folder;
-  const std::string where = (run / "report.json").string();
-  if (!std::filesystem::exists(where))
-    throw bad_input(where, "does not exist: this is no tuning run, or one that was cut off before its end");
+  const ReportFacts study = read_report(folder);
   check_output_folder("the report", folder);
-  ReportFacts study = facts_from_json(where, read_json_file(where));
-  read_curves(run, study);
-  analyze(study);
-  find_results(run, study);
-  write_reports(run, study);
+  write_reports(folder, study);
   if (arguments.json())
     std::cout << report_json(study).dump() << "\n";
   else

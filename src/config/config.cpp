@@ -77,15 +77,22 @@ std::vector<std::string> paths_of(const std::vector<DataSource>& sources) {
   return paths;
 }
 
+static void set_keys(RunConfig& config, const std::string& where, const ConfigNode& root) {
+  if (root.kind == ConfigNode::Kind::map) {
+    for (const auto& [key, node] : root.entries) set_key(config, key, node);
+  } else if (root.kind != ConfigNode::Kind::null) {
+    throw bad_input(where, "must be a map of keys");
+  }
+}
+
 RunConfig load_config(const ConfigSources& sources) {
   RunConfig config;
-  if (!sources.file.empty()) {
-    const ConfigNode root = parse_config(sources.file, read_file(sources.file, 16 << 20));
-    if (root.kind == ConfigNode::Kind::map) {
-      for (const auto& [key, node] : root.entries) set_key(config, key, node);
-    } else if (root.kind != ConfigNode::Kind::null) {
-      throw bad_input(sources.file, "must be a map of keys");
-    }
+  if (!sources.file.empty())
+    set_keys(config, sources.file, parse_config(sources.file, read_file(sources.file, 16 << 20)));
+  if (!sources.text.empty()) {
+    ConfigNode root = parse_config("the configuration", sources.text);
+    forget_places(root);  // the key is place enough
+    set_keys(config, "the configuration", root);
   }
   for (const auto& [key, texts] : sources.lists) {
     ConfigNode node;

@@ -8,9 +8,10 @@
 
 namespace finetune {
 
-/// Where a configuration comes from. Later wins: file, then settings in order.
+/// Where a configuration comes from. Later wins: file, text, then settings in order.
 struct ConfigSources {
   std::string file;                                           ///< --config; "" = none
+  std::string text = {};                                      ///< of a program: JSON; messages name its keys alone
   std::vector<std::pair<std::string, std::string>> settings;  ///< --set a.b=v and the shorthand flags, as key and text
   std::vector<std::pair<std::string, std::vector<std::string>>>
       lists;  ///< repeated flags: data.train, data.valid, run.devices

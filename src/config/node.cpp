@@ -208,6 +208,12 @@ const ConfigNode* ConfigNode::find(const std::string& key) const {
   return nullptr;
 }
 
+void forget_places(ConfigNode& node) {
+  node.where.clear();
+  for (ConfigNode& item : node.items) forget_places(item);
+  for (auto& [key, entry] : node.entries) forget_places(entry);
+}
+
 std::optional<Value> resolve_scalar(const std::string& text) {
   static const std::regex kInteger("[-+]?[0-9]+"), kOctal("0o[0-7]+"), kHex("0x[0-9a-fA-F]+");
   static const std::regex kFloat("[-+]?(\\.[0-9]+|[0-9]+(\\.[0-9]*)?)([eE][-+]?[0-9]+)?");

@@ -36,6 +36,9 @@ struct ConfigNode {
 /// nesting deeper than 32.
 ConfigNode parse_config(const std::string& file, const std::string& text);
 
+/// Clears `where` of a node and of everything in it.
+void forget_places(ConfigNode& node);
+
 /// YAML 1.2 core schema (chapter 10.3.2) of a plain scalar; nothing for null.
 std::optional<Value> resolve_scalar(const std::string& text);
 

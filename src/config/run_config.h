@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "config/choices.h"
+#include "core/memory_files.h"
 #include "core/trial.h"
 #include "core/value.h"
 
@@ -52,6 +53,7 @@ struct DataConfig {
   std::vector<std::string> test;         ///< scored once, at the end
   std::vector<std::string> labels;       ///< completions to choose from; empty: those of the training data
   std::optional<std::string> answer;     ///< expression with one group: what of a text is compared
+  MemoryFiles memory;                    ///< no key: texts of paths that begin with memory:
 };
 
 struct LoraConfig {

@@ -174,6 +174,7 @@ DataOptions data_options(const RunConfig& config, const DataUse& use) {
   options.train_on = data.train_on;
   options.append_eos = data.append_eos;
   options.separator = data.separator.value_or("");
+  options.memory = data.memory;
   options.keep_without_loss = !use.trains;
   return options;
 }

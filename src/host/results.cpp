@@ -31,7 +31,8 @@ std::string device_text(const Session& session) {
 
 std::vector<std::string> absolute_paths(const std::vector<std::string>& files) {
   std::vector<std::string> paths;
-  for (const auto& file : files) paths.push_back(std::filesystem::absolute(file).lexically_normal().string());
+  for (const auto& file : files)
+    paths.push_back(is_memory_file(file) ? file : std::filesystem::absolute(file).lexically_normal().string());
   return paths;
 }
 

@@ -8,7 +8,6 @@
 #include "config/config.h"
 #include "core/error.h"
 #include "core/folders.h"
-#include "core/strict_json.h"
 #include "core/text.h"
 #include "engine/lane_count.h"
 #include "engine/schedule.h"
@@ -36,22 +35,14 @@ void require_run(const fs::path& run) {
   require_no_links(run);
 }
 
-ReportFacts complete_summary(const fs::path& run) {
-  const std::string where = (run / "report.json").string();
-  ReportFacts summary = facts_from_json(where, read_json_file(where));
-  read_curves(run, summary);
-  analyze(summary);
-  find_results(run, summary);
-  return summary;
-}
-
 // The run's configuration as it was typed, in the folder it was typed in; its results go where they are.
-RunConfig config_of(const fs::path& run, const std::string& directory) {
+RunConfig config_of(const fs::path& run, const std::string& directory, const MemoryFiles& memory) {
   RunConfig config = load_config({.file = (run / "run.yaml").string()});
   std::error_code error;
   fs::current_path(directory, error);
   if (error) throw bad_input(directory, "the run was begun in this folder: " + error.message());
   if (!fs::equivalent(config.run.out, run, error) || error) config.run.out = run.string();  // it was moved or copied
+  config.data.memory = memory;
   validate(config);
   check_paths(config, false, false);
   return config;
@@ -89,7 +80,7 @@ Resumed resume(const std::string& folder, const StudyHooks& hooks, const ResumeO
   const bool searches = facts.verb() == kTuneVerb;
   if (is_complete(run, rows)) {
     if (hooks.say) hooks.say(folder + ": is complete; there is nothing to go on with");
-    return {.study = searches ? std::optional(complete_summary(run)) : std::nullopt};
+    return {.study = searches ? std::optional(read_report(run)) : std::nullopt};
   }
   const auto from = find_save(run, rows, hooks.say);
   if (!from) throw bad_input(folder, "has no save to go on from; begin again with the same command and --overwrite");
@@ -97,7 +88,7 @@ Resumed resume(const std::string& folder, const StudyHooks& hooks, const ResumeO
   const bool moves = fs::current_path() != facts.working_directory();
   if (moves && hooks.say)
     hooks.say("relative paths begin at " + facts.working_directory() + ", where the run was begun");
-  RunConfig config = config_of(run, facts.working_directory());
+  RunConfig config = config_of(run, facts.working_directory(), options.memory);
   if (!searches) forget_search(config);
   facts.require_same_inputs(config);
   const PastTrials past = read_past_trials(config);  // of which the save holds what counted

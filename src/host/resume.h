@@ -12,6 +12,7 @@ namespace finetune {
 
 struct ResumeOptions {
   bool elsewhere = false;  ///< also on another kind of processor, where the last bits may differ
+  MemoryFiles memory;      ///< of the program that embeds this one, where the run was begun with some
 };
 
 /// What a run left: of `tune` or of `train`. Neither where a run of `train` was complete before.

@@ -24,6 +24,14 @@ RunInput describe(const fs::path& path) {
           .modified = std::int64_t{info.st_mtim.tv_sec} * 1'000'000'000 + info.st_mtim.tv_nsec};
 }
 
+RunInput describe(const fs::path& path, const MemoryFiles& memory) {
+  if (is_memory_file(path.native())) {
+    const std::string& text = *text_of_memory_file(memory, path.native());
+    return {.path = path, .bytes = text.size(), .hash = content_hash(text)};
+  }
+  return describe(path);
+}
+
 // What transformers keeps beside weights: configuration, tokenizer, template.
 void add_folder(const fs::path& folder, std::vector<fs::path>& files) {
   constexpr const char* kRead[] = {".json", ".safetensors", ".model", ".txt", ".jinja"};
@@ -56,12 +64,13 @@ std::vector<RunInput> run_inputs(const RunConfig& config) {
   std::ranges::sort(files);
   files.erase(std::unique(files.begin(), files.end()), files.end());
   std::vector<RunInput> inputs;
-  for (const fs::path& file : files) inputs.push_back(describe(file));
+  for (const fs::path& file : files) inputs.push_back(describe(file, config.data.memory));
   return inputs;
 }
 
 void hash_inputs(std::vector<RunInput>& inputs) {
   for (RunInput& input : inputs) {
+    if (is_memory_file(input.path.native())) continue;
     const std::string hash = file_hash(input.path);
     input.hash = same(describe(input.path), input) ? hash : "";
   }
@@ -69,6 +78,7 @@ void hash_inputs(std::vector<RunInput>& inputs) {
 
 std::optional<std::string> changed_on_disk(const std::vector<RunInput>& inputs) {
   for (const RunInput& input : inputs) {
+    if (is_memory_file(input.path.native())) continue;
     struct stat info = {};
     if (::stat(input.path.c_str(), &info) != 0) return input.path.string() + " has gone (" + std::strerror(errno) + ")";
     if (!same(describe(input.path), input)) return input.path.string() + " has changed";

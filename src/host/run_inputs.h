@@ -21,7 +21,8 @@ struct RunInput {
 };
 
 /// Data, template, and what a checkpoint's and an adapter's folder hold of weights, configuration and tokenizer;
-/// sorted. Without hashes. Throws Error (bad_input) naming one that is gone.
+/// sorted. Without hashes, but for what a program holds in memory, which has no time. Throws Error (bad_input) naming
+/// one that is gone.
 std::vector<RunInput> run_inputs(const RunConfig& config);
 
 /// Reads all of them. What has changed since it was described keeps an empty hash.

@@ -41,8 +41,12 @@ void check_file(const std::string& key, const std::string& path) {
   if (!fs::is_regular_file(status)) throw bad_input(path, "is not a file");
 }
 
-// A file, or a folder with files of this split.
-void check_data(const std::string& key, const std::string& path, Split split) {
+// A file, a folder with files of this split, or what the program that embeds this one holds.
+void check_data(const RunConfig& config, const std::string& key, const std::string& path, Split split) {
+  if (is_memory_file(path)) {
+    text_of_memory_file(config.data.memory, path);
+    return;
+  }
   if (!fs::is_directory(status_of(key, path))) return check_file(key, path);
   data_files(path, split);
 }
@@ -101,9 +105,12 @@ std::vector<std::pair<std::string, fs::path>> inputs_of(const RunConfig& config)
   std::vector<std::pair<std::string, fs::path>> list{{"the working directory", fs::current_path()}};
   if (!config.model.path.empty()) list.emplace_back("--model", config.model.path);
   if (config.model.adapter) list.emplace_back("--adapter", *config.model.adapter);
-  for (const auto& source : config.data.train) list.emplace_back("data.train", source.path);
-  for (const auto& source : config.data.valid) list.emplace_back("data.valid", source.path);
-  for (const auto& file : config.data.test) list.emplace_back("data.test", file);
+  const auto add = [&](const std::string& key, const std::string& path) {
+    if (!is_memory_file(path)) list.emplace_back(key, path);
+  };
+  for (const auto& source : config.data.train) add("data.train", source.path);
+  for (const auto& source : config.data.valid) add("data.valid", source.path);
+  for (const auto& file : config.data.test) add("data.test", file);
   for (const auto& entry : config.tune.warm_start) list.emplace_back("tune.warm_start", past_source(entry).file);
   if (config.data.chat_template.ends_with(".jinja")) list.emplace_back("data.template", config.data.chat_template);
   return list;
@@ -161,9 +168,9 @@ void check_out(const RunConfig& config, bool overwrite) {
 void check_paths(const RunConfig& config, bool wants_out, bool overwrite) {
   if (!config.model.path.empty()) check_folder("--model", config.model.path);
   if (config.model.adapter) check_folder("--adapter", *config.model.adapter);
-  for (const auto& source : config.data.train) check_data("data.train", source.path, Split::train);
-  for (const auto& source : config.data.valid) check_data("data.valid", source.path, Split::valid);
-  for (const auto& path : config.data.test) check_data("data.test", path, Split::test);
+  for (const auto& source : config.data.train) check_data(config, "data.train", source.path, Split::train);
+  for (const auto& source : config.data.valid) check_data(config, "data.valid", source.path, Split::valid);
+  for (const auto& path : config.data.test) check_data(config, "data.test", path, Split::test);
   for (const auto& entry : config.tune.warm_start) check_file("tune.warm_start", past_source(entry).file);
   if (wants_out) check_out(config, overwrite);
 }

@@ -216,8 +216,9 @@ nlohmann::ordered_json report_json(const ReportFacts& study);
 ReportFacts facts_from_json(const std::string& where, const nlohmann::ordered_json& json);
 
 std::string report_markdown(const ReportFacts& study);
-/// One self-contained page (report/html/page.cpp).
-std::string report_html(const ReportFacts& study);
+/// One self-contained page (report/html/page.cpp), or one of its sections as a page of its own: winner, curves, slices,
+/// ... Throws Error (bad_input) for a section that there is not, or of which this study has nothing to say.
+std::string report_html(const ReportFacts& study, const std::string& section = "");
 /// A few lines for the terminal: what is best, where it is, what to do next.
 std::string report_text(const ReportFacts& study);
 

@@ -212,6 +212,17 @@ void find_results(const std::filesystem::path& run, ReportFacts& study) {
   study.has_best_yaml = std::filesystem::exists(run / "best.yaml");
 }
 
+ReportFacts read_report(const std::filesystem::path& run) {
+  const std::string where = (run / "report.json").string();
+  if (!std::filesystem::exists(where))
+    throw bad_input(where, "does not exist: this is no tuning run, or one that was cut off before its end");
+  ReportFacts study = facts_from_json(where, read_json_file(where));
+  read_curves(run, study);
+  analyze(study);
+  find_results(run, study);
+  return study;
+}
+
 void write_reports(const std::filesystem::path& run, const ReportFacts& study, const OnDiskFault& on_fault) {
   write_file_atomically(run / "report.md", report_markdown(study), on_fault);
   write_file_atomically(run / "report.html", report_html(study), on_fault);

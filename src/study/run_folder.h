@@ -64,6 +64,10 @@ void read_curves(const std::filesystem::path& run, ReportFacts& study);
 /// Looks which of best/ and best.yaml are there, and as what, for the reports to name.
 void find_results(const std::filesystem::path& run, ReportFacts& study);
 
+/// The report of a study that has ended, whole: report.json with curves, analysis and results. Throws Error (bad_input)
+/// naming the file that is missing or damaged.
+ReportFacts read_report(const std::filesystem::path& run);
+
 /// report.json, report.md and report.html, each atomically; report.json last.
 void write_reports(const std::filesystem::path& run, const ReportFacts& study, const OnDiskFault& on_fault = {});
 

@@ -26,7 +26,7 @@ Rows rows_of(const fs::path& path) {
   Rows rows;
   try {
     read_records(
-        path.string(), "",
+        path.string(), "", {},
         {[&](const Record& record) { rows.push_back(std::to_string(record.line) + " " + record.value.dump()); },
          [&](std::int64_t line, const std::string& reason) { rows.push_back(std::to_string(line) + "! " + reason); }});
   } catch (const Error& error) {

@@ -23,7 +23,7 @@ Lines read(const std::string& ending, const std::string& content, const std::str
   Lines lines;
   try {
     read_records(
-        path.string(), separator,
+        path.string(), separator, {},
         {[&](const Record& record) { lines.push_back(std::to_string(record.line) + " " + record.value.dump()); },
          [&](std::int64_t line, const std::string& reason) { lines.push_back(std::to_string(line) + "! " + reason); }});
   } catch (const Error& error) {

@@ -37,7 +37,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     last = line;
   };
   try {
-    finetune::read_records(path, data[0] >= 128 ? "--" : "",
+    finetune::read_records(path, data[0] >= 128 ? "--" : "", {},
                            {[&](finetune::Record record) {
                               in_order(record.line);
                               if (!record.value.is_object()) std::abort();

@@ -9,6 +9,7 @@
 #include "core/error.h"
 #include "core/files.h"
 #include "core/folders.h"
+#include "core/own_file.h"
 #include "core/program.h"
 #include "core/strict_json.h"
 #include "core/text.h"
@@ -40,10 +41,9 @@ std::string summary(const Calibration& found, const ops::KernelTable& table) {
 }  // namespace
 
 CalibrationProgram calibration_program() {
-  std::error_code unknown;
-  const auto self = std::filesystem::read_symlink("/proc/self/exe", unknown);
-  if (unknown || self.filename() != "finetune_tune") return {};
-  return {.words = {self.string(), "calibrate"}};
+  const std::filesystem::path program = own_program();
+  if (program.empty()) return {};
+  return {.words = {program.string(), "calibrate"}};
 }
 
 Calibration calibrate_apart(const CalibrationRequest& request, const CalibrationProgram& program) {

@@ -12,6 +12,7 @@
 #include "core/file_lock.h"
 #include "core/files.h"
 #include "core/folders.h"
+#include "core/own_file.h"
 #include "core/strict_json.h"
 #include "engine/devices.h"
 #include "kernels/torch/gpu.h"
@@ -44,7 +45,7 @@ nlohmann::ordered_json calibration_key(const CalibrationRequest& request) {
           {"multiprocessors", gpu.multiprocessors},
           {"driver", device.is_cpu() ? "" : gpu_driver()},
           {"libtorch", TORCH_VERSION},
-          {"program", file_hash("/proc/self/exe")},
+          {"program", file_hash(own_file())},
           {"dtype", to_json(request)["dtype"]},
           {"shape", to_json(request.shape)}};
 }

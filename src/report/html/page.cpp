@@ -1,7 +1,11 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <filesystem>
+#include <vector>
 
+#include "core/error.h"
+#include "core/text.h"
 #include "report/facts.h"
 #include "report/html/assets.h"
 #include "report/html/sections.h"
@@ -34,6 +38,13 @@ constexpr Section kSections[] = {
     {"provenance", "Versions, hashes, seeds", html::provenance_section},
 };
 
+void require_section(const std::string& id) {
+  std::vector<std::string> known;
+  for (const Section& section : kSections) known.emplace_back(section.id);
+  if (std::ranges::count(known, id) == 0)
+    throw bad_input("", "the report has no section " + id + "; it has " + join(known, ", ") + did_you_mean(id, known));
+}
+
 // The folder's own name: the whole path stands below.
 std::string title(const ReportFacts& study) {
   const std::filesystem::path path = std::filesystem::path(study.model).lexically_normal();
@@ -63,9 +74,11 @@ std::string notices(const ReportFacts& study) {
 
 }  // namespace
 
-std::string report_html(const ReportFacts& study) {
+std::string report_html(const ReportFacts& study, const std::string& only) {
   std::string navigation, body;
+  if (!only.empty()) require_section(only);
   for (const Section& section : kSections) {
+    if (!only.empty() && only != section.id) continue;
     const std::string content = section.make(study);
     if (content.empty()) continue;
     navigation += fmt::format("<a href=\"#{}\">{}</a> ", section.id, section.title);
@@ -73,11 +86,13 @@ std::string report_html(const ReportFacts& study) {
         fmt::format("<section id=\"{0}\" aria-labelledby=\"{0}-title\"><h2 id=\"{0}-title\">{1}</h2>\n{2}</section>\n",
                     section.id, section.title, content);
   }
+  if (!only.empty() && body.empty()) throw bad_input("", "this study has nothing to say of " + only);
+  const std::string header = "<header><h1>Study of " + title(study) + "</h1>" + subtitle(study) + notices(study) +
+                             "<nav aria-label=\"Sections\">" + navigation + "</nav></header>\n";
   return std::string("<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" ") +
          "content=\"width=device-width, initial-scale=1\"><meta name=\"color-scheme\" content=\"light dark\"><title>" +
          title(study) + " - finetune_tune</title><style>" + html::kStyle + "</style></head>\n<body" +
-         (study.running ? " data-running" : "") + "><header><h1>Study of " + title(study) + "</h1>" + subtitle(study) +
-         notices(study) + "<nav aria-label=\"Sections\">" + navigation + "</nav></header>\n<main>\n" + body +
+         (study.running ? " data-running" : "") + ">" + (only.empty() ? header : "") + "<main>\n" + body +
          "</main><div id=\"tip\" role=\"status\" hidden></div>\n<script>" + html::kScript + "</script></body></html>\n";
 }
 

@@ -1,0 +1,23 @@
+// What the verb `check` does: reads everything, trains nothing, and says what a run would be.
+#pragma once
+
+#include <functional>
+#include <iosfwd>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+
+#include "config/run_config.h"
+
+namespace finetune {
+
+struct CheckOutput {
+  std::ostream& text;                           ///< what was found, for people, as it is found
+  bool colours = false;                         ///< of loss tokens, for a terminal
+  std::function<void(const std::string&)> say;  ///< how far reading is; from any thread
+};
+
+/// `config` as load_config gives it. Returns what `check --json` prints. Throws Error (bad_input), after having listed
+/// all bad lines of the data.
+nlohmann::ordered_json check(RunConfig config, const CheckOutput& output);
+
+}  // namespace finetune

@@ -1,0 +1,28 @@
+"""What goes wrong, as exceptions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class Error(Exception):
+    """One line that says what is wrong and where: what the program `finetune_tune` prints on stderr.
+
+    kind: "bad_input" (configuration, data or checkpoint; nothing was started or written), "failed" (something broke while
+    running) or "interrupted".
+    """
+
+    def __init__(self, message: str, kind: str = "bad_input") -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C. The run ended after the round under way, saved and with a report of what there was.
+
+    result: that report (Study) or run (Run); None where nothing is left. `resume(result.out)` goes on with it.
+    """
+
+    def __init__(self, message: str = "interrupted", result: Any = None) -> None:
+        super().__init__(message)
+        self.result = result

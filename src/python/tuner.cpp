@@ -1,0 +1,22 @@
+#include "cli/asktell.h"
+#include "python/bindings.h"
+#include "tuners/asktell/session.h"
+
+namespace finetune::python {
+
+void bind_tuner(nb::module_& module) {
+  nb::class_<AskTellSession>(module, "AskTell", "The tuner as a conversation: a line of JSON in, a line of JSON out.")
+      .def(
+          "__init__",
+          [](AskTellSession* self, const std::string& file, const std::string& json, const nb::callable& say) {
+            AskTellStart start = start_asktell(read_config(file, json, {}, {}, true));
+            new (self) AskTellSession(std::move(start.setup));
+            for (const std::string& line : start.notes) say(line + "\n");
+          },
+          nb::arg("file"), nb::arg("config"), nb::arg("say"))
+      .def(
+          "answer", [](AskTellSession& self, const std::string& line) { return self.answer(line); }, nb::arg("line"),
+          nb::call_guard<nb::gil_scoped_release>());
+}
+
+}  // namespace finetune::python
