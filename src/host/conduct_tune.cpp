@@ -1,5 +1,7 @@
 #include <filesystem>
+#include <map>
 #include <memory>
+#include <string>
 #include <utility>
 
 #include "config/config.h"
@@ -11,6 +13,7 @@
 #include "host/live_report.h"
 #include "host/recorded_session.h"
 #include "host/results.h"
+#include "host/run_facts.h"
 #include "host/samples.h"
 #include "host/study_setup.h"
 #include "host/trust.h"
@@ -21,6 +24,12 @@ namespace finetune {
 namespace {
 
 namespace fs = std::filesystem;
+
+// An image as a lane of this process has it, wherever it was made.
+std::shared_ptr<const TrialImage> here(const std::vector<LaneParts>& lanes, std::shared_ptr<const TrialImage> image) {
+  if (dynamic_cast<const TorchImage*>(image.get()) != nullptr) return image;
+  return lanes.front().trainer->image_of(image->parts());
+}
 
 // Only ever replaced whole.
 void write_best(const Session& session, const StudyResult& result, std::vector<LaneParts>& lanes,
@@ -34,7 +43,7 @@ void write_best(const Session& session, const StudyResult& result, std::vector<L
   }
   const Trial& winner = result.trials[*result.best];
   if (winner.best_image) {
-    write_weights(session, *lanes.front().store, winner, *winner.best_image, fresh);
+    write_weights(session, *lanes.front().store, winner, *here(lanes, winner.best_image), fresh);
     remove_tree(best, on_fault);
     rename_path(fresh, best, on_fault);
   }
@@ -53,7 +62,7 @@ void add_samples(const Session& session, const StudyResult& result, std::vector<
   if (!result.best || session.config.train.full() || summary.interrupted) return;
   const Trial& best = result.trials[*result.best];
   if (best.best_image)
-    summary.samples = sample_outputs(session, adapter_of(*lanes.front().store, best, *best.best_image));
+    summary.samples = sample_outputs(session, adapter_of(*lanes.front().store, best, *here(lanes, best.best_image)));
 }
 
 ReportFacts write_results(const Session& session, ReportFacts summary, const StudyResult& result,
@@ -75,9 +84,12 @@ ReportFacts conduct_tune(Session& session, const StudyHooks& hooks, const PastTr
                          const std::optional<SaveRow>& from) {
   const RunConfig& config = session.config;
   const std::int64_t resident = *config.tune.concurrent;
-  RecordedSession recorded(session, hooks, {{"verb", kTuneVerb}}, from);
+  std::map<std::string, std::string> facts{{"verb", kTuneVerb}};
+  if (hooks.workers > 0) facts[kWorkersFact] = std::to_string(hooks.workers);
+  RecordedSession recorded(session, hooks, std::move(facts), from);
   const auto tuner = make_tuner(config, resident, false, past);
-  std::vector<LaneParts> lanes = make_lanes(session, resident + 1);  // one more for the default configuration
+  const std::int64_t slots = resident + 1;  // one more for the default configuration
+  std::vector<LaneParts> lanes = make_lanes(session, hooks.lanes ? 1 : slots);
   StudyOptions options = study_options(session, config, resident);
   options.on_step = hooks.on_step;
   options.after = after_search(session);
@@ -87,7 +99,8 @@ ReportFacts conduct_tune(Session& session, const StudyHooks& hooks, const PastTr
     return std::make_unique<LiveReport>(
         LiveReportOptions{.run = config.run.out, .known = known, .seconds = std::move(seconds), .rungs = rungs});
   };
-  const Played played = recorded.play(std::move(options), *tuner, lanes_of(lanes), {}, watcher);
+  const Played played =
+      recorded.play(std::move(options), *tuner, hooks.lanes ? hooks.lanes(slots) : lanes_of(lanes), {}, watcher);
   say_profile(session, lanes);
   known.rungs = rungs();
   known.guarded_levels = tuner->looks().distrusted;

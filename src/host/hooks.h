@@ -34,6 +34,10 @@ struct StudyHooks {
   /// thread. Without it nothing is said.
   std::function<void(const std::string& line)> say;
   std::function<void(const StudyPlan&)> on_begin;  ///< everything is open and the folder made; the first step is next
+  /// Of tune: `workers` lanes elsewhere that hold `slots` trials in all, instead of those of this process, which then
+  /// only writes results. They must outlive the call.
+  std::function<std::vector<Lane*>(std::int64_t slots)> lanes;
+  std::int64_t workers = 0;
 };
 
 }  // namespace finetune

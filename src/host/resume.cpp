@@ -9,7 +9,6 @@
 #include "core/error.h"
 #include "core/folders.h"
 #include "core/text.h"
-#include "engine/lane_count.h"
 #include "engine/schedule.h"
 #include "engine/starts.h"
 #include "host/conduct.h"
@@ -54,7 +53,7 @@ WorkLeft work_left(const RunConfig& config, const SavedProgress& done, bool sear
   return {.trials = std::max(0.0, trials), .baselines = searches && !done.has_baselines};
 }
 
-void announce(const Session& session, const LaneCosts& costs, const SaveRow& from, bool searches) {
+void announce(const Session& session, const std::optional<LaneCosts>& costs, const SaveRow& from, bool searches) {
   const RunConfig& config = session.config;
   describe_session(session);
   const std::string method =
@@ -63,6 +62,7 @@ void announce(const Session& session, const LaneCosts& costs, const SaveRow& fro
   const std::string ended = searches ? fmt::format("{} of {} trials have ended, ", done.ended, config.tune.trials) : "";
   session.say(fmt::format("goes on after round {}: {}{} gone{}", with_commas(from.round), ended,
                           duration_text(done.seconds), method));
+  if (!costs) return;  // of trials that are computed elsewhere nothing is known here
   const std::int64_t resident = searches ? *config.tune.concurrent : 1;
   for (const auto& line :
        forecast_lines(make_forecast(session, costs, resident, searches, work_left(config, done, searches))))
@@ -85,6 +85,7 @@ Resumed resume(const std::string& folder, const StudyHooks& hooks, const ResumeO
   const auto from = find_save(run, rows, hooks.say);
   if (!from) throw bad_input(folder, "has no save to go on from; begin again with the same command and --overwrite");
   facts.require_same_program();
+  facts.require_same_workers(hooks.workers);
   const bool moves = fs::current_path() != facts.working_directory();
   if (moves && hooks.say)
     hooks.say("relative paths begin at " + facts.working_directory() + ", where the run was begun");
@@ -94,7 +95,7 @@ Resumed resume(const std::string& folder, const StudyHooks& hooks, const ResumeO
   const PastTrials past = read_past_trials(config);  // of which the save holds what counted
   Session session = open_study(std::move(config), {.holds_out = searches}, hooks.say, hooks.stop);
   facts.require_same_processor(session, options.elsewhere);
-  const LaneCosts costs = settle_lanes(session, searches ? *session.config.tune.concurrent : 1, kMeasuringSeconds);
+  const auto costs = lanes_of_study(session, hooks, searches ? *session.config.tune.concurrent : 1);
   announce(session, costs, *from, searches);
   compute_starts(session);
   if (hooks.on_begin) hooks.on_begin(study_plan(session.config));

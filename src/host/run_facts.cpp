@@ -1,10 +1,13 @@
 #include "host/run_facts.h"
 
+#include <fmt/format.h>
+
 #include <nlohmann/json.hpp>
 #include <utility>
 
 #include "core/content_hash.h"
 #include "core/error.h"
+#include "core/number.h"
 #include "core/strict_json.h"
 #include "core/version.h"
 #include "engine/devices.h"
@@ -59,6 +62,24 @@ void RunFacts::require_same_program() const {
   if (of("config") != config_hash(run_))
     throw bad_input((run_ / "run.yaml").string(),
                     "has changed since the run began; a run is gone on with as it was, so put it back");
+}
+
+std::int64_t RunFacts::workers() const {
+  const auto found = facts_.find(kWorkersFact);
+  if (found == facts_.end()) return 0;
+  const auto number = number_from_text(found->second);
+  if (!number || !(*number >= 1 && *number <= 1e6))
+    throw bad_input((run_ / "study.db").string(), "says that the run has " + found->second + " workers");
+  return static_cast<std::int64_t>(*number);
+}
+
+void RunFacts::require_same_workers(std::int64_t here) const {
+  const std::int64_t begun = workers();
+  if (begun == here) return;
+  const std::string how =
+      begun == 0 ? "in a process of its own; go on with finetune_tune resume"
+                 : fmt::format("with {0} workers; go on with finetune_tune.ray.resume(out, num_workers={0})", begun);
+  throw bad_input(run_.string(), "was begun " + how);
 }
 
 void RunFacts::require_same_inputs(const RunConfig& config) const {

@@ -12,14 +12,28 @@
 #include "core/metric.h"
 #include "core/text.h"
 #include "data/shared_examples.h"
+#include "engine/admission.h"
 #include "engine/devices.h"
 #include "engine/profile_table.h"
 #include "engine/rates.h"
 #include "engine/schedule.h"
+#include "host/forecast.h"
 #include "host/results.h"
 #include "host/run_paths.h"
 
 namespace finetune {
+
+std::optional<LaneCosts> lanes_of_study(Session& session, const StudyHooks& hooks, std::int64_t trials) {
+  if (!hooks.lanes) return settle_lanes(session, trials, kMeasuringSeconds);
+  if (session.config.run.profile)
+    throw bad_input("", "run.profile measures lanes of this process, and the trials are computed elsewhere");
+  suppose_lanes(session, 1);
+  return std::nullopt;
+}
+
+std::int64_t resident_in_study(Session& session, const StudyHooks& hooks) {
+  return hooks.lanes ? wanted_trials(session.config) : resident_trials(session);
+}
 
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();

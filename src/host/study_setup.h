@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/file_lock.h"
+#include "engine/lane_count.h"
 #include "engine/lanes.h"
 #include "engine/session.h"
 #include "engine/study.h"
@@ -17,6 +18,13 @@ namespace finetune {
 
 using Say = std::function<void(const std::string&)>;
 using Clock = std::chrono::steady_clock;
+
+/// Lanes of the session for `trials` trials, and what they cost; nothing where the trials are computed elsewhere
+/// (StudyHooks::lanes), and none is measured.
+std::optional<LaneCosts> lanes_of_study(Session& session, const StudyHooks& hooks, std::int64_t trials);
+
+/// How many trials stand side by side: what memory allows, or what is wanted where they are computed elsewhere.
+std::int64_t resident_in_study(Session& session, const StudyHooks& hooks);
 
 double seconds_since(Clock::time_point start);
 

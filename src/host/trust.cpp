@@ -32,8 +32,8 @@ std::string confirmation_text(const TuneConfig& tune, bool full, const StudyResu
   const std::string how = fmt::format("--set tune.confirm.seeds={} does it", asked.seeds);
   if (after.confirm_steps)
     return fmt::format("not confirmed: training the best{} again with {} would cost {}; {}",
-                       after.confirm_count == 1 ? "" : " " + std::to_string(after.confirm_count),
-                       seeds_text(asked.seeds), cost_text(*after.confirm_steps, result.steps), how);
+                       after.confirm_count == 1 ? "" : fmt::format(" {}", after.confirm_count), seeds_text(asked.seeds),
+                       cost_text(*after.confirm_steps, result.steps), how);
   return full && tune.confirm_is_auto ? "not confirmed: whole models are many weights to keep; " + how : "";
 }
 

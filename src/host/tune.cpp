@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include "engine/admission.h"
-#include "engine/lane_count.h"
 #include "engine/starts.h"
 #include "host/conduct.h"
 #include "host/forecast.h"
@@ -15,10 +14,11 @@
 namespace finetune {
 namespace {
 
-void announce(const Session& session, const LaneCosts& costs, std::int64_t resident) {
+void announce(const Session& session, const std::optional<LaneCosts>& costs, std::int64_t resident) {
   const RunConfig& config = session.config;
   describe_session(session);
   session.say(fmt::format("sampler {}, scheduler {}", config.tune.sampler->name, config.tune.scheduler->name));
+  if (!costs) return;  // of trials that are computed elsewhere nothing is known here
   for (const auto& line : forecast_lines(make_forecast(session, costs, resident, true))) session.say(line);
 }
 
@@ -33,8 +33,8 @@ ReportFacts tune(RunConfig config, const StudyHooks& hooks, bool overwrite) {
   const PastTrials past = read_past_trials(config);
   Session session = open_study(std::move(config), {}, hooks.say, hooks.stop);
   require_validation(session.data, "tune compares trials on");
-  const LaneCosts costs = settle_lanes(session, wanted_trials(session.config), kMeasuringSeconds);
-  const std::int64_t resident = resident_trials(session);
+  const auto costs = lanes_of_study(session, hooks, wanted_trials(session.config));
+  const std::int64_t resident = resident_in_study(session, hooks);
   session.notes.push_back(describe_search(session.config));
   for (const std::string& line : past.lines()) session.notes.push_back(line);
   if (const auto choice = settle_method(session.config, {.side_by_side = resident, .past_trials = past.count()}))

@@ -25,6 +25,7 @@ void bind_errors(nb::module_& module);   ///< Error of the library -> finetune_t
 void bind_reports(nb::module_& module);  ///< Report, Reports: what on_step sees
 void bind_runs(nb::module_& module);     ///< tune, train, resume, check, generate
 void bind_results(nb::module_& module);  ///< what a run's folder holds
+void bind_remote(nb::module_& module);   ///< a worker's end of a study
 void bind_tuner(nb::module_& module);    ///< asktell as a class
 
 /// Rows as JSON lines, by the path that stands for them in the configuration.

@@ -8,5 +8,6 @@ NB_MODULE(_core, module) {
   finetune::python::bind_reports(module);
   finetune::python::bind_runs(module);
   finetune::python::bind_results(module);
+  finetune::python::bind_remote(module);
   finetune::python::bind_tuner(module);
 }

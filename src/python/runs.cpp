@@ -14,6 +14,7 @@
 #include "host/tune.h"
 #include "python/bindings.h"
 #include "python/hooks.h"
+#include "python/remote.h"
 #include "python/torch_settings.h"
 
 namespace finetune::python {
@@ -49,11 +50,15 @@ Ended ended(const TrainResult& run) {
   return {"train", text_of(train_json(run)), run.weights.parent_path().string(), run.interrupted};
 }
 
+// `ends` and `begin`: of lanes elsewhere (remote.h); none = the trials are computed here.
 Ended tune_run(const std::string& file, const std::string& json, const RowTexts& rows, bool overwrite,
-               const Callbacks& callbacks) {
+               const Callbacks& callbacks, const std::vector<nb::object>& ends, const nb::object& begin) {
   const RunConfig config = read_config(file, json, rows, {"model.path", "data.train", "run.out"});
+  RemoteLanes lanes(ends, begin);
   PythonHooks hooks(callbacks, config);
-  Ended run = without_gil([&] { return ended(tune(config, hooks.hooks(), overwrite), hooks); });
+  StudyHooks study = hooks.hooks();
+  lanes.add_to(study);
+  Ended run = without_gil([&] { return ended(tune(config, study, overwrite), hooks); });
   hooks.rethrow();
   return run;
 }
@@ -83,12 +88,16 @@ class WorkingDirectory {
 };
 
 // Without a verb where a run of train was complete before.
-Ended resume_run(const std::string& folder, const RowTexts& rows, bool elsewhere, const Callbacks& callbacks) {
+Ended resume_run(const std::string& folder, const RowTexts& rows, bool elsewhere, const Callbacks& callbacks,
+                 const std::vector<nb::object>& ends, const nb::object& begin) {
+  RemoteLanes lanes(ends, begin);
   PythonHooks hooks(callbacks, {});
+  StudyHooks study = hooks.hooks();
+  lanes.add_to(study);
   const ResumeOptions options{.elsewhere = elsewhere, .memory = memory_files(rows)};
   Ended run = without_gil([&]() -> Ended {
     const WorkingDirectory directory;
-    const Resumed resumed = resume(folder, hooks.hooks(), options);
+    const Resumed resumed = resume(folder, study, options);
     if (resumed.study) return ended(*resumed.study, hooks);
     return resumed.trained ? ended(*resumed.trained) : Ended{};
   });
@@ -174,11 +183,12 @@ void bind_runs(nb::module_& module) {
       .def_ro("folder", &Ended::folder, "run.out")
       .def_ro("interrupted", &Ended::interrupted, "by Ctrl-C, or by what a callback raised");
   module.def("tune", tune_run, nb::arg("file"), nb::arg("config"), nb::arg("rows"), nb::arg("overwrite"),
-             nb::arg("callbacks"), "Plays a study.");
+             nb::arg("callbacks"), nb::arg("ends") = std::vector<nb::object>(), nb::arg("begin") = nb::none(),
+             "Plays a study, on the lanes behind `ends` where there are some.");
   module.def("train", train_run, nb::arg("file"), nb::arg("config"), nb::arg("rows"), nb::arg("overwrite"),
              nb::arg("callbacks"), "Trains one configuration.");
   module.def("resume", resume_run, nb::arg("folder"), nb::arg("rows"), nb::arg("elsewhere"), nb::arg("callbacks"),
-             "Goes on with a run.");
+             nb::arg("ends") = std::vector<nb::object>(), nb::arg("begin") = nb::none(), "Goes on with a run.");
   module.def("check", check_run, nb::arg("file"), nb::arg("config"), nb::arg("rows"), nb::arg("put").none(),
              "Reads everything, trains nothing; returns what `check` prints and what it prints with --json.");
   module.def("generate", generate_run, nb::arg("file"), nb::arg("config"), nb::arg("rows"), nb::arg("chat"),

@@ -47,6 +47,12 @@ WrittenFile write_image(const std::filesystem::path& path, const ImageParts& par
   return written;
 }
 
+std::string image_bytes(const ImageParts& parts) {
+  std::string bytes = header_of(parts);
+  for (const auto& [name, values] : parts.arrays) bytes += bytes_of(values);
+  return bytes;
+}
+
 ImageFile::ImageFile(const std::filesystem::path& path, const WrittenFile& written)
     : ImageFile(path.string(), read_written(path, written)) {}
 

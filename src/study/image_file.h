@@ -14,6 +14,9 @@ namespace finetune {
 /// Atomically and durably. Throws Error (failed).
 WrittenFile write_image(const std::filesystem::path& path, const ImageParts& parts, const OnDiskFault& on_fault = {});
 
+/// What write_image writes.
+std::string image_bytes(const ImageParts& parts);
+
 /// An image file in memory; parts() point into it.
 class ImageFile {
  public:

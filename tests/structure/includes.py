@@ -29,10 +29,12 @@ ALLOWED = {
     "src/report": ["src/core", "src/report/importance"],
     "src/report/importance": ["src/core"],
     "src/study": ["models", "src/core", "src/engine", "src/report", "tuners"],  # models: the header of safetensors files
+    "src/remote": ["src/config", "src/core", "src/engine", "src/study"],
     "src/host": ["data", "models", "src/config", "src/core", "src/engine", "src/report", "src/study", "tuners"],
     "src/cli": ["data", "data/tokenizers", "models", "models/families", "src/config", "src/core", "src/engine", "src/host",
                 "src/report", "src/study", "tuners"],
-    "src/python": ["src/cli", "src/config", "src/core", "src/engine", "src/host", "src/report", "src/study", "tuners"],
+    "src/python": ["src/cli", "src/config", "src/core", "src/engine", "src/host", "src/remote",
+                   "src/report", "src/study", "tuners"],
     "src/examples": ["src/core", "src/host"],
     "src": ["src/cli", "src/core", "src/engine"],  # main.cpp: which errors mean that memory is over
 }

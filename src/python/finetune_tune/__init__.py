@@ -29,6 +29,10 @@ __all__ = [
 
 
 def __getattr__(name: str):
+    if name == "ray":  # only where it is asked for: Ray takes seconds to import
+        import importlib
+
+        return importlib.import_module(".ray", __name__)
     if name == "__version__":
         from . import _core
 

@@ -17,6 +17,10 @@ class Error(Exception):
         self.kind = kind
 
 
+class LaneLost(Exception):
+    """A worker of a study is gone; who holds its lane goes on elsewhere. Never seen outside."""
+
+
 class Interrupted(KeyboardInterrupt):
     """Ctrl-C. The run ended after the round under way, saved and with a report of what there was.
 

@@ -52,7 +52,7 @@ def tune(
     given = resolve(config, keys)
     with callbacks(on_step, progress) as ends:
         ended = _core.tune(given.file, given.json, given.rows, overwrite, ends)
-    return _finished(ended)
+    return finished(ended)
 
 
 def train(
@@ -70,7 +70,7 @@ def train(
     given = resolve(config, keys)
     with callbacks(on_step, progress) as ends:
         ended = _core.train(given.file, given.json, given.rows, overwrite, ends)
-    return _finished(ended)
+    return finished(ended)
 
 
 def resume(
@@ -95,7 +95,7 @@ def resume(
         ended = _core.resume(os.fspath(folder), rows, elsewhere, ends)
     if not ended.verb:
         raise Error(f"{folder}: is complete; there is nothing to go on with")
-    return _finished(ended)
+    return finished(ended)
 
 
 def load(out: str | os.PathLike, /) -> Study:
@@ -148,7 +148,8 @@ def generate(
     return [Completion(one["prompt"], one["completion"], one["tokens"], one["ended"]) for one in made]
 
 
-def _finished(ended: Any) -> Any:
+def finished(ended: Any) -> Any:
+    """A run that the library has ended, as what the functions return or raise."""
     if ended.verb == "tune":
         result: Any = study_from(ended.json, ended.folder)
     else:
