@@ -21,7 +21,7 @@ PACKAGES=(g++ cmake ninja-build ccache git pkg-config python3 python3-pip unzip 
   libfmt-dev libsentencepiece-dev libeigen3-dev libsqlite3-dev libxxhash-dev)
 TEST_PACKAGES=(libgtest-dev libbenchmark-dev clang-14 clang-format-14 clang-tidy-14 libclang-rt-14-dev)
 PYTHON_PACKAGES=(python3-dev python3-venv)
-PYTHON_MODULES=(nanobind==3.1.0 pytest==9.2.0 tqdm pandas scikit-learn datasets)
+PYTHON_MODULES=(nanobind==3.1.0 pytest==9.2.0 tqdm pandas scikit-learn datasets "ray[tune]")
 SPACE_MIB=4000   # wheel 510, unpacked 1,070, build 800, and room to unpack beside them
 
 say() { printf 'setup: %s\n' "$*" >&2; }
