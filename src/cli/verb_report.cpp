@@ -2,6 +2,7 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
+#include "cli/arguments.h"
 #include "core/error.h"
 #include "host/run_paths.h"
 #include "report/facts.h"
