@@ -109,9 +109,9 @@ PackLosses evaluate_pack(const DecoderBase& base, const Pack& pack, const Adapte
   return head_losses(base, pack, x_TD, bank, workspace);
 }
 
-at::Tensor next_tokens(const DecoderBase& base, const Pack& pack, const AdapterBank* bank,
-                       DecoderWorkspace& workspace) {
-  return head_next_tokens(base, pack, forward(base, pack, {.bank = bank}, workspace, false), bank, workspace);
+void next_logits(const DecoderBase& base, const Pack& pack, const AdapterBank* bank, DecoderWorkspace& workspace,
+                 const TakeLogits& take) {
+  head_next_logits(base, pack, forward(base, pack, {.bank = bank}, workspace, false), bank, workspace, take);
 }
 
 PackLosses train_pack(const DecoderBase& base, const Pack& pack, const Trainables& trainables,

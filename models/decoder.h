@@ -9,6 +9,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 #include "kernels/torch/ops.h"
@@ -16,6 +17,7 @@
 #include "models/objective.h"
 #include "models/own_rows.h"
 #include "models/sequence_rows.h"
+#include "models/token_terms.h"
 #include "models/weight_ring.h"
 #include "models/weights.h"
 
@@ -34,6 +36,7 @@ struct Pack {
   at::Tensor scale_N;      ///< fp32: 1 / loss tokens of the row's trial at this step; 0 of a row that only pads
   std::vector<SequenceRows> sequences;  ///< host: those of all examples, one behind the other
   std::vector<WeighedTrial> trials;     ///< host: whose the sequences are
+  std::vector<TokenTerm> terms;         ///< host: of the first loss rows; those behind have none
   ops::AdapterGroups groups;  ///< trials: token ranges, slots, projections (a bit each), ranks, scales, dropout keys
   std::vector<OwnRows> own_embeddings, own_heads;  ///< host, ascending: tokens; loss rows
   std::int64_t tokens = 0;
@@ -86,8 +89,12 @@ class DecoderWorkspace {
 PackLosses evaluate_pack(const DecoderBase& base, const Pack& pack, const AdapterBank* bank,
                          DecoderWorkspace& workspace);
 
-/// int64 [N]: for each loss row the most likely next token; of several the first.
-at::Tensor next_tokens(const DecoderBase& base, const Pack& pack, const AdapterBank* bank, DecoderWorkspace& workspace);
+/// Told of consecutive loss rows from `first` on: logits_NV are theirs, as the model gives them, until it returns.
+using TakeLogits = std::function<void(std::int64_t first, const at::Tensor& logits_NV)>;
+
+/// Forward only: what the next token of each loss row is chosen from, some rows at a time.
+void next_logits(const DecoderBase& base, const Pack& pack, const AdapterBank* bank, DecoderWorkspace& workspace,
+                 const TakeLogits& take);
 
 /// Forward and backward. Adds to the gradients in `trainables`; returns the losses before any update.
 PackLosses train_pack(const DecoderBase& base, const Pack& pack, const Trainables& trainables,

@@ -194,16 +194,13 @@ PackLosses head_losses(const DecoderBase& base, const Pack& pack, const at::Tens
   return losses;
 }
 
-at::Tensor head_next_tokens(const DecoderBase& base, const Pack& pack, const at::Tensor& x_TD, const AdapterBank* bank,
-                            DecoderWorkspace& workspace) {
+void head_next_logits(const DecoderBase& base, const Pack& pack, const at::Tensor& x_TD, const AdapterBank* bank,
+                      DecoderWorkspace& workspace, const TakeLogits& take) {
   const Head head{base, pack, {.bank = bank}, workspace, true};
-  at::Tensor ids_N = at::empty({pack.loss_rows_N.size(0)}, pack.loss_rows_N.options());
   for_each_chunk(head, normed_rows(head, x_TD).normed_ND, false,
                  [&](const HeadPart&, const HeadChunk& chunk, const at::Tensor& logits, const at::Tensor&) {
-                   at::Tensor ids = chunk.rows(ids_N);
-                   at::argmax_out(ids, chunk.meant(logits), 1);
+                   take(chunk.begin, chunk.meant(logits));
                  });
-  return ids_N;
 }
 
 PackLosses head_losses_backward(const DecoderBase& base, const Pack& pack, const at::Tensor& x_TD,

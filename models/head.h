@@ -12,9 +12,9 @@ namespace finetune {
 PackLosses head_losses(const DecoderBase& base, const Pack& pack, const at::Tensor& x_TD, const AdapterBank* bank,
                        DecoderWorkspace& workspace);
 
-/// next_tokens (decoder.h) given the last residual stream.
-at::Tensor head_next_tokens(const DecoderBase& base, const Pack& pack, const at::Tensor& x_TD, const AdapterBank* bank,
-                            DecoderWorkspace& workspace);
+/// next_logits (decoder.h) given the last residual stream.
+void head_next_logits(const DecoderBase& base, const Pack& pack, const at::Tensor& x_TD, const AdapterBank* bank,
+                      DecoderWorkspace& workspace, const TakeLogits& take);
 
 /// head_losses, and the gradient of what the objective minimises: overwrites dx_TD; adds to the gradients of
 /// head and final norm that are trained.

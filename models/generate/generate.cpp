@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <optional>
 
+#include "models/generate/choose.h"
+
 namespace finetune {
 namespace {
 
@@ -123,11 +125,15 @@ class Decoding {
     for (Sequence& sequence : sequences) tokens.push_back(new_tokens(sequence));
     CachedPack built;
     build_cached_pack(tokens, adapters_, cache_, base_.embed_VD.device(), built);
-    const at::Tensor ids = next_tokens(base_, built.pack, bank_, workspace_).cpu();
+    std::vector<RowChoice> rows;
+    for (const Sequence& sequence : sequences)
+      rows.push_back({prompts_[sequence.prompt].sampling, generated_[sequence.prompt].size()});
+    const bool listens = static_cast<bool>(watch_.on_logprob);
+    const ChosenTokens chosen = choose_tokens(base_, built.pack, bank_, workspace_, rows, listens);
     for (std::size_t i = 0; i < sequences.size(); ++i) {
       sequences[i].tokens += static_cast<std::int64_t>(tokens[i].ids.size());
-      const bool goes_on = take(sequences[i], static_cast<std::int32_t>(ids.const_data_ptr<std::int64_t>()[i]));
-      if (!goes_on) leave(sequences[i]);
+      if (listens) watch_.on_logprob(sequences[i].prompt, chosen.logprobs[i]);
+      if (!take(sequences[i], chosen.ids[i])) leave(sequences[i]);
     }
     std::erase_if(sequences, [](const Sequence& sequence) { return sequence.blocks.empty(); });
   }

@@ -1,4 +1,4 @@
-// Greedy decoding of many prompts of many trials at once, over the one base with unmerged adapters: the tokens of a
+// Decoding of many prompts of many trials at once, over the one base with unmerged adapters: the tokens of a
 // step are the rows of one product. What a sequence becomes does not depend on who stands beside it.
 //
 // The limit on a processor is memory: a step reads every weight once, so a single sequence of a model of W bytes cannot
@@ -13,6 +13,7 @@
 
 #include "models/adapter_bank.h"
 #include "models/generate/cached_pack.h"
+#include "models/generate/sampling.h"
 #include "models/weights.h"
 
 namespace finetune {
@@ -20,6 +21,7 @@ namespace finetune {
 struct Prompt {
   std::size_t trial = 0;  ///< index of its adapter
   std::vector<std::int32_t> ids;
+  Sampling sampling = {};  ///< the most likely token each time, unless it says otherwise
 };
 
 struct GenerateOptions {
@@ -34,7 +36,10 @@ struct GenerateOptions {
 struct SequenceWatch {
   using Ids = std::span<const std::int32_t>;
   std::function<bool(std::size_t prompt, Ids ids)> on_token = {};  ///< after each new token; true: it ends here
-  std::function<void(std::size_t prompt, Ids ids)> on_end = {};    ///< there will be no more
+  /// Before on_token: the log-probability of the new token, whatever the sampling, over all tokens. Costs nothing where
+  /// nobody listens.
+  std::function<void(std::size_t prompt, float logprob)> on_logprob = {};
+  std::function<void(std::size_t prompt, Ids ids)> on_end = {};  ///< there will be no more
 };
 
 /// The new tokens of each prompt, at most options.max_new_tokens and no more than the model has positions for. Prompts

@@ -19,7 +19,8 @@ enum class Purpose : std::uint32_t {
   test = 7,
   report = 8,
   noise = 9,
-  forecast = 10
+  forecast = 10,
+  decoding = 11
 };
 
 /// One block of four 32-bit words.

@@ -80,6 +80,7 @@ void PackArena::fill(const PackData& data) {
   pack_.segments.longest = data.longest;
   pack_.sequences = data.sequences;
   pack_.trials = data.trials;
+  pack_.terms = data.terms;
   pack_.own_embeddings = data.own_embeddings;
   pack_.own_heads = data.own_heads;
   pack_.groups.list = std::move(groups.list);

@@ -23,9 +23,16 @@ void close_segment(PackData& pack) {
   pack.bounds.push_back(static_cast<std::int32_t>(end));
 }
 
-// Tokens [begin, end) of an example.
-void add_sequence(PackData& pack, const ExampleView& example, std::size_t begin, std::size_t end, float scale,
-                  const AngleRows& angles) {
+// Of the last loss row.
+void add_term(PackData& pack, const TokenTerm& term, double scale) {
+  pack.terms.resize(pack.loss_rows.size());
+  pack.terms.back() = term;
+  pack.scales.back() = static_cast<float>(scale * term.weight);
+}
+
+// Tokens [begin, end) of an example. Takes the terms of its loss tokens off `terms`.
+void add_sequence(PackData& pack, const ExampleView& example, std::size_t begin, std::size_t end, double scale,
+                  std::span<const TokenTerm>& terms, const AngleRows& angles) {
   const auto first = static_cast<std::int64_t>(pack.ids.size());
   const std::int64_t first_angle = angles.first(static_cast<std::int64_t>(end - begin));
   for (std::size_t i = begin; i < end; ++i) {
@@ -34,7 +41,9 @@ void add_sequence(PackData& pack, const ExampleView& example, std::size_t begin,
     if (i + 1 == end || !example.loss[i + 1]) continue;
     pack.loss_rows.push_back(first + static_cast<std::int64_t>(i - begin));
     pack.targets.push_back(example.ids[i + 1]);
-    pack.scales.push_back(scale);
+    pack.scales.push_back(static_cast<float>(scale));
+    if (!terms.empty()) add_term(pack, terms.front(), scale);
+    if (!terms.empty()) terms = terms.subspan(1);
   }
   close_segment(pack);
 }
@@ -46,13 +55,14 @@ std::int64_t prompt_rows(const ExampleView& example, std::size_t sequence, std::
   return std::count(first + begin, first + example.answers[sequence], std::uint8_t{1});
 }
 
-void add_example(PackData& pack, const ExampleView& example, float scale, const AngleRows& angles) {
+void add_example(PackData& pack, const ExampleView& example, double scale, std::span<const TokenTerm> terms,
+                 const AngleRows& angles) {
   const std::int64_t whole = std::ssize(example.ids);
   const std::int64_t number = pack.sequences.empty() ? 0 : pack.sequences.back().example + 1;
   std::size_t begin = 0, sequence = 0;
   for (const std::int64_t end : example.ends.empty() ? Slice<std::int64_t>(&whole, 1) : example.ends) {
     const std::int64_t first_row = std::ssize(pack.loss_rows);
-    add_sequence(pack, example, begin, static_cast<std::size_t>(end), scale, angles);
+    add_sequence(pack, example, begin, static_cast<std::size_t>(end), scale, terms, angles);
     pack.sequences.push_back({.begin = first_row,
                               .end = std::ssize(pack.loss_rows),
                               .answer = first_row + prompt_rows(example, sequence, static_cast<std::int64_t>(begin)),
@@ -153,15 +163,16 @@ PackData build_pack_data(const Pass& pass, std::span<const PackTrial> trials, st
   PackData pack;
   for (const Chunk& chunk : pass.chunks) {
     const Batch& batch = batches[chunk.trial];
-    const double scale = 1.0 / static_cast<double>(batch.loss_tokens);
+    const double scale = 1.0 / batch.divisor.value_or(static_cast<double>(batch.loss_tokens));
     const auto begin = static_cast<std::int64_t>(pack.ids.size());
     const auto first_row = static_cast<std::int64_t>(pack.loss_rows.size());
     pack.trials.push_back(weighed(trials[chunk.trial], batch));
     for (std::size_t i = chunk.first; i < chunk.first + chunk.count; ++i) {
-      add_example(pack, batch.examples[i], static_cast<float>(scale), model.angles);
+      const auto terms = batch.terms.empty() ? std::span<const TokenTerm>() : batch.terms[i];
+      add_example(pack, batch.examples[i], scale, terms, model.angles);
     }
-    pack.groups.push_back(
-        group_of(trials[chunk.trial], begin, static_cast<std::int64_t>(pack.ids.size()), chunk.token_base));
+    pack.groups.push_back(group_of(trials[chunk.trial], begin, static_cast<std::int64_t>(pack.ids.size()),
+                                   batch.token_base + chunk.token_base));
     add_noise(pack, trials[chunk.trial].neftune, model.width);
     pack.rows.emplace_back(first_row, static_cast<std::int64_t>(pack.loss_rows.size()));
     add_own_rows(pack, trials[chunk.trial]);

@@ -6,6 +6,7 @@
 #include <compare>
 #include <concepts>
 #include <cstdint>
+#include <optional>
 #include <ranges>
 #include <span>
 #include <utility>
@@ -19,6 +20,7 @@
 #include "models/own_rows.h"
 #include "models/saved_modules.h"
 #include "models/sequence_rows.h"
+#include "models/token_terms.h"
 
 namespace finetune {
 
@@ -47,6 +49,10 @@ struct Batch {
   std::int64_t tokens = 0, loss_tokens = 0;
   std::int64_t first_rows = 0;  ///< loss tokens of each example's first sequence
   std::int64_t desirable = 0;   ///< examples whose label is true
+  /// Of each example one for each loss token, or none; empty: no example has any.
+  std::vector<std::span<const TokenTerm>> terms;
+  std::optional<double> divisor;  ///< of the losses; none: the loss tokens
+  std::int64_t token_base = 0;    ///< tokens of the same step before these (keys the dropout mask)
 
   Batch() = default;
   /// Of any list of examples.
@@ -77,6 +83,7 @@ struct PackData {
   std::vector<std::pair<std::int64_t, std::int64_t>> rows;  ///< per chunk: [begin, end) in loss_rows
   std::vector<SequenceRows> sequences;
   std::vector<WeighedTrial> trials;  ///< per chunk
+  std::vector<TokenTerm> terms;      ///< of the first loss rows; those behind have none
   std::vector<OwnRows> own_embeddings, own_heads;
   PackShape shape() const;
 };

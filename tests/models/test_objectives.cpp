@@ -8,6 +8,7 @@
 
 #include "models/decoder.h"
 #include "models/objective.h"
+#include "models/objectives/token_losses.h"
 
 namespace finetune::testing {
 namespace {
@@ -185,6 +186,76 @@ TEST_P(ObjectiveFormula, AccuracyAndMarginFollowTheRewards) {
 
 INSTANTIATE_TEST_SUITE_P(Objectives, ObjectiveFormula, ::testing::ValuesIn(objective_names()),
                          [](const auto& info) { return info.param; });
+
+// Rows of all losses, on either side of every bound; the last three only pad.
+Pack termed_pack(std::int64_t rows) {
+  constexpr TokenLoss kLosses[] = {TokenLoss::cross_entropy, TokenLoss::importance_sampling, TokenLoss::ppo,
+                                   TokenLoss::cispo};
+  Pack pack;
+  pack.scale_N = at::zeros({rows + 3}, at::kDouble);
+  for (std::int64_t i = 0; i < rows; ++i) {
+    pack.terms.push_back({.loss = kLosses[i % 4],
+                          .weight = 0.5 + 0.1 * static_cast<double>(i % 3),
+                          .logprob = -1.5 + 0.05 * static_cast<double>(i % 11),
+                          .advantage = i % 5 < 2 ? -0.8 : 1.3,
+                          .clip_low = 0.9,
+                          .clip_high = 1.4});
+    pack.scale_N[i] = pack.terms.back().weight / 7;
+  }
+  return pack;
+}
+
+at::Tensor nll_of_rows(std::int64_t rows) {
+  return at::linspace(0.9, 2.1, rows, at::kDouble).index_select(0, at::randperm(rows));
+}
+
+TEST(TokenLosses, HaveTheGradientsOfTheirFormulas) {
+  at::manual_seed(2);
+  constexpr std::int64_t kRows = 60;
+  const Pack pack = termed_pack(kRows);
+  const at::Tensor nll_N = nll_of_rows(kRows + 3).requires_grad_(true);
+  at::Tensor total = at::zeros({}, at::kDouble);
+  std::vector<double> expected;
+  for (std::int64_t i = 0; i < kRows; ++i) {
+    const TokenTerm& term = pack.terms[static_cast<std::size_t>(i)];
+    const at::Tensor lp = -nll_N[i], ratio = (lp - term.logprob).exp();
+    const at::Tensor clipped = ratio.clamp(term.clip_low, term.clip_high);
+    at::Tensor loss = -lp;
+    if (term.loss == TokenLoss::importance_sampling) loss = -ratio * term.advantage;
+    if (term.loss == TokenLoss::ppo) loss = -at::minimum(ratio * term.advantage, clipped * term.advantage);
+    if (term.loss == TokenLoss::cispo) loss = -clipped.detach() * lp * term.advantage;
+    total = total + loss * pack.scale_N[i];
+    expected.push_back(term.weight * loss.item<double>());
+  }
+  total.backward();
+  const PackLosses losses{.nll_N = nll_N.detach(), .correct_N = {}};
+  EXPECT_FALSE(token_losses().weights(pack, nullptr).defined());
+  EXPECT_LT((token_losses().weights(pack, &losses) - nll_N.grad()).abs().max().item<double>(), 1e-14);
+  const at::Tensor figure = token_losses().figures(pack, losses).front().values_N;
+  for (std::int64_t i = 0; i < kRows; ++i)
+    EXPECT_NEAR(figure[i].item<double>(), expected[static_cast<std::size_t>(i)], 1e-14) << i;
+}
+
+// A row's bits do not hang on its place, nor plain rows on those beside them.
+TEST(TokenLosses, AreTheSameBitsInEveryPlace) {
+  at::manual_seed(3);
+  constexpr std::int64_t kRows = 16384 + 61;  // more than are computed at once
+  const Pack all = termed_pack(kRows);
+  const at::Tensor nll_N = nll_of_rows(kRows + 3);
+  const PackLosses losses{.nll_N = nll_N, .correct_N = {}};
+  const at::Tensor weights = token_losses().weights(all, &losses);
+  for (const std::int64_t first : {1, 7, 20, 16370, 16384, 16391}) {
+    Pack part;
+    part.terms.assign(all.terms.begin() + first, all.terms.begin() + first + 23);
+    part.scale_N = all.scale_N.narrow(0, first, 23);
+    const PackLosses own{.nll_N = nll_N.narrow(0, first, 23), .correct_N = {}};
+    EXPECT_TRUE(token_losses().weights(part, &own).equal(weights.narrow(0, first, 23)));
+  }
+  for (std::int64_t i = 0; i < kRows; i += 400) EXPECT_EQ(weights[i].item<double>(), all.scale_N[i].item<double>());
+  Pack plain;
+  plain.scale_N = all.scale_N;
+  EXPECT_TRUE(token_losses().weights(plain, nullptr).equal(plain.scale_N));
+}
 
 }  // namespace
 }  // namespace finetune::testing
