@@ -33,6 +33,9 @@ class FullStore : public ParameterStore {
     for (auto* rows : {&grads_, &first_, &second_}) rows->select(0, slot).zero_();
     updated(slot);
   }
+  void load(std::int64_t, const TrainConfig&, const AdapterTensors&) override {
+    TORCH_CHECK(false, "a whole model has no adapter to start from");
+  }
   const DecoderBase& base(std::int64_t slot) const override { return models_[static_cast<std::size_t>(slot)]; }
   Trainables trainables(std::int64_t slot) override { return {.full = &gradients_[static_cast<std::size_t>(slot)]}; }
   bool packs_together() const override { return false; }

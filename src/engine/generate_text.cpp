@@ -10,13 +10,6 @@
 namespace finetune {
 namespace {
 
-// Where the first of the stop texts begins; npos without one.
-std::size_t find_stop(const std::string& text, const std::vector<std::string>& stops) {
-  std::size_t first = std::string::npos;
-  for (const std::string& stop : stops) first = std::min(first, text.find(stop));
-  return first;
-}
-
 // Bytes at the end that may be the beginning of a stop text.
 std::size_t held_back(const std::string& text, const std::vector<std::string>& stops) {
   std::size_t most = 0;
@@ -86,6 +79,12 @@ class Texts {
 constexpr std::size_t kCheckEvery = 64;
 
 }  // namespace
+
+std::size_t find_stop(const std::string& text, const std::vector<std::string>& stops) {
+  std::size_t first = std::string::npos;
+  for (const std::string& stop : stops) first = std::min(first, text.find(stop));
+  return first;
+}
 
 void require_position(std::int64_t tokens, std::int64_t positions, const std::string& where) {
   if (tokens <= positions) return;

@@ -36,6 +36,9 @@ using OnText = std::function<void(std::size_t row, const Completion& known, bool
 std::vector<std::int32_t> end_ids_for(const std::filesystem::path& folder, std::int64_t vocabulary,
                                       const Tokenizer& tokenizer, const PromptSet& prompts);
 
+/// Where the first of the stop texts begins; npos without one.
+std::size_t find_stop(const std::string& text, const std::vector<std::string>& stops);
+
 /// Throws Error (bad_input) where a prompt of so many tokens has no place in the model.
 void require_position(std::int64_t tokens, std::int64_t positions, const std::string& where);
 

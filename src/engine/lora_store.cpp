@@ -1,5 +1,6 @@
 #include <ATen/ATen.h>
 
+#include <cmath>
 #include <optional>
 
 #include "engine/parameter_store.h"
@@ -23,17 +24,21 @@ class LoraStore : public ParameterStore {
 
   std::int64_t slots() const override { return bank_.slots(); }
   void initialize(std::int64_t slot, const TrainConfig& config) override {
+    if (start_) return load(slot, config, *start_);
     steps_S_.select(0, slot).zero_();
     const SlotOptions own = slot_options(config);
     TORCH_CHECK(!own.pissa || options_.principal, "a trial that begins as pissa, and no principal parts");
-    if (start_)
-      bank_.load(slot, own, *start_);
-    else if (own.pissa)
+    if (own.pissa)
       start_pissa(bank_, slot, own, *options_.principal);
     else
       bank_.initialize(slot, own, static_cast<std::uint64_t>(config.seed));
-    if (!start_) bank_.put_saved(slot, own, base_.embed_VD, base_.head_VD);
-    if (own.dora && !start_) start_magnitudes(bank_, slot, own, base_);
+    bank_.put_saved(slot, own, base_.embed_VD, base_.head_VD);
+    if (own.dora) start_magnitudes(bank_, slot, own, base_);
+    updated(slot);
+  }
+  void load(std::int64_t slot, const TrainConfig& config, const AdapterTensors& adapter) override {
+    steps_S_.select(0, slot).zero_();
+    bank_.load(slot, slot_options(config), adapter);
     updated(slot);
   }
   void configure(std::int64_t slot, const TrainConfig& config) override {
@@ -95,6 +100,22 @@ SavedModules saved_modules_of(const LoraConfig& lora) {
 
 AdapterPatterns patterns_of(const LoraConfig& lora) {
   return {lora.rank_pattern, lora.alpha_pattern};
+}
+
+PeftAdapter peft_adapter_of(const ParameterStore& store, const TrainConfig& config, const SlotImage& image) {
+  const LoraConfig& lora = config.lora;
+  const SlotOptions slot = store.slot_options(config);
+  // The same scale at another rank, where more is written than was trained.
+  const double more = slot.pissa ? 2 : 1;
+  return {.spec = {.rank = slot.pissa ? slot.stored_rank() : lora.rank,
+                   .alpha = lora.alpha * (lora.rslora ? std::sqrt(more) : more),
+                   .dropout = lora.dropout,
+                   .rslora = lora.rslora,
+                   .targets = slot.targets,
+                   .dora = slot.dora,
+                   .saved = slot.saved,
+                   .patterns = patterns_of(lora)},
+          .tensors = store.adapter_of(image, config)};
 }
 
 SlotOptions lora_slot(const TrainConfig& config, const DecoderOptions& model) {

@@ -9,6 +9,7 @@
 #include "core/error.h"
 #include "engine/out_of_memory.h"
 #include "engine/schedule.h"
+#include "engine/slot_trial.h"
 #include "kernels/torch/threads.h"
 #include "models/adapter_bank.h"
 #include "models/peft.h"
@@ -86,17 +87,8 @@ PackedTrainer::Resident& PackedTrainer::place(TrialId id, const TrainConfig& con
 void PackedTrainer::configure(Resident& trial, const TrainConfig& config) {
   store_.configure(trial.packed.slot, config);
   trial.config = config;
-  const SlotOptions slot = trial.slot = store_.slot_options(config);
-  trial.packed.targets = slot.targets;
-  trial.packed.rank = computed_rank(slot.stored_rank());
-  trial.packed.scale = static_cast<float>(slot.scale);
-  trial.packed.dora = slot.dora;
-  trial.packed.saved = slot.saved;
-  trial.packed.dropout = config.lora.dropout;
-  trial.packed.neftune = config.neftune;
-  trial.packed.seed = static_cast<std::uint64_t>(config.seed);
-  trial.packed.beta = config.beta;
-  trial.packed.gamma = config.gamma;
+  trial.slot = store_.slot_options(config);
+  set_from_config(trial.packed, config, trial.slot);
 }
 
 std::vector<PackTrial> PackedTrainer::packed_of(std::span<Resident* const> trials) {

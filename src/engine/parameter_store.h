@@ -33,6 +33,8 @@ class ParameterStore {
   virtual void configure(std::int64_t, const TrainConfig&) {}
   /// Fresh parameters from config.seed (LoRA) or from the base (full); gradients and moments zero.
   virtual void initialize(std::int64_t slot, const TrainConfig& config) = 0;
+  /// The same from an adapter of this shape. Of adapters only.
+  virtual void load(std::int64_t slot, const TrainConfig& config, const AdapterTensors& adapter) = 0;
   /// The weights a pass over this slot computes with.
   virtual const DecoderBase& base(std::int64_t slot) const = 0;
   virtual Trainables trainables(std::int64_t slot) = 0;
@@ -83,6 +85,9 @@ struct StoreOptions {
 
 SavedModules saved_modules_of(const LoraConfig& lora);
 AdapterPatterns patterns_of(const LoraConfig& lora);
+/// The adapter inside an image, as PEFT has it.
+PeftAdapter peft_adapter_of(const ParameterStore& store, const TrainConfig& config, const SlotImage& image);
+
 /// What a bank needs to know of a LoRA trial.
 SlotOptions lora_slot(const TrainConfig& config, const DecoderOptions& model);
 

@@ -1,17 +1,15 @@
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
+#include "engine/image_parts.h"
 #include "engine/packed_trainer.h"
 #include "engine/torch_image.h"
 
 namespace finetune {
 namespace {
-
-std::span<const float> floats(const at::Tensor& row_P) {
-  return {row_P.const_data_ptr<float>(), static_cast<std::size_t>(row_P.numel())};
-}
 
 // What follows from a trial's configuration (rank, scale, targets) is set anew by restore.
 nlohmann::json values_of(const TorchImage& image) {
@@ -34,6 +32,12 @@ std::vector<double> shares_of(const nlohmann::json& values) {
   return shares;
 }
 
+}  // namespace
+
+std::span<const float> floats(const at::Tensor& row_P) {
+  return {row_P.const_data_ptr<float>(), static_cast<std::size_t>(row_P.numel())};
+}
+
 at::Tensor row_of(const ImageParts& parts, const std::string& name, std::int64_t length) {
   for (const auto& [key, values] : parts.arrays) {
     if (key != name) continue;
@@ -45,17 +49,6 @@ at::Tensor row_of(const ImageParts& parts, const std::string& name, std::int64_t
   }
   throw bad_input("", name + " is missing");
 }
-
-template <typename Whole>
-Whole whole_of(const nlohmann::json& values, const char* name, Whole least) {
-  const auto found = values.is_object() ? values.find(name) : values.end();
-  if (found == values.end() || !found->is_number_integer()) throw bad_input("", std::string(name) + " is missing");
-  const auto value = found->get<Whole>();
-  if (value < least) throw bad_input("", std::string(name) + " is too small");
-  return value;
-}
-
-}  // namespace
 
 // Points into what on_host left there for good.
 ImageParts TorchImage::parts() const {
