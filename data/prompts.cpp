@@ -55,6 +55,8 @@ class PromptMaker {
     set_.rows.push_back(plain_or_chat(text, ""));
   }
 
+  void add_row(const Json& row) { set_.rows.push_back(row_of(row)); }
+
   PromptSet take() { return std::move(set_); }
 
  private:
@@ -162,6 +164,12 @@ PromptSet load_prompts(const std::vector<std::string>& files, const DataOptions&
                        bool chat, const RowFilter& wanted) {
   PromptMaker maker(options, tokenizer, chat);
   for (const auto& file : files) maker.load_file(file, wanted);
+  return maker.take();
+}
+
+PromptSet prompt_of(const Json& row, const DataOptions& options, const Tokenizer& tokenizer) {
+  PromptMaker maker(options, tokenizer, false);
+  maker.add_row(row);
   return maker.take();
 }
 

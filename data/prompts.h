@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
@@ -34,6 +35,9 @@ struct PromptSet {
 /// without a token. Without `wanted` all rows are.
 PromptSet load_prompts(const std::vector<std::string>& files, const DataOptions& options, const Tokenizer& tokenizer,
                        bool chat, const RowFilter& wanted = {});
+
+/// The same for one row that is no file's. Throws Error (bad_input, no location).
+PromptSet prompt_of(const nlohmann::ordered_json& row, const DataOptions& options, const Tokenizer& tokenizer);
 
 /// The same for one text.
 PromptSet prompt_of(const std::string& text, const DataOptions& options, const Tokenizer& tokenizer, bool chat);

@@ -16,6 +16,7 @@ Verb detokenize_verb();
 Verb export_verb();
 Verb report_verb();
 Verb asktell_verb();
+Verb serve_verb();
 Verb compare_verb();
 Verb demo_verb();
 Verb doctor_verb();
@@ -23,9 +24,9 @@ Verb bench_verb();
 Verb calibrate_verb();
 
 std::vector<Verb> all_verbs() {
-  return {tune_verb(),     resume_verb(),     train_verb(),  eval_verb(),     generate_verb(), check_verb(),
-          tokenize_verb(), detokenize_verb(), export_verb(), report_verb(),   asktell_verb(),  compare_verb(),
-          demo_verb(),     doctor_verb(),     bench_verb(),  calibrate_verb()};
+  return {tune_verb(),     resume_verb(),     train_verb(),  eval_verb(),   generate_verb(), check_verb(),
+          tokenize_verb(), detokenize_verb(), export_verb(), report_verb(), asktell_verb(),  serve_verb(),
+          compare_verb(),  demo_verb(),       doctor_verb(), bench_verb(),  calibrate_verb()};
 }
 
 int run_verb(const std::string& name, Arguments arguments) {

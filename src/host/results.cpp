@@ -90,19 +90,7 @@ std::string run_yaml(const Session& session) {
 }
 
 PeftAdapter adapter_of(ParameterStore& store, const Trial& trial, const TrialImage& image) {
-  const LoraConfig& lora = trial.config.lora;
-  const SlotOptions slot = store.slot_options(trial.config);
-  // The same scale at another rank, where more is written than was trained.
-  const double more = slot.pissa ? 2 : 1;
-  return {.spec = {.rank = slot.pissa ? slot.stored_rank() : lora.rank,
-                   .alpha = lora.alpha * (lora.rslora ? std::sqrt(more) : more),
-                   .dropout = lora.dropout,
-                   .rslora = lora.rslora,
-                   .targets = slot.targets,
-                   .dora = slot.dora,
-                   .saved = slot.saved,
-                   .patterns = patterns_of(lora)},
-          .tensors = store.adapter_of(dynamic_cast<const TorchImage&>(image).on_host(), trial.config)};
+  return peft_adapter_of(store, trial.config, dynamic_cast<const TorchImage&>(image).on_host());
 }
 
 void write_weights(const Session& session, ParameterStore& store, const Trial& trial, const TrialImage& image,

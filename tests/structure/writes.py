@@ -16,6 +16,7 @@ LAYER = {f"src/core/{name}" for name in ("append_file.cpp", "file_lock.cpp", "fi
 OTHERWISE = {
     ("src/cli/interrupt.cpp", "::write("): "to the terminal, in a signal handler",
     ("src/cli/last_words.cpp", "::write("): "to the terminal, where there may be no memory for more",
+    ("src/cli/line_client.cpp", "::write("): "to stdout, as much as a pipe takes without waiting",
     ("src/core/program.cpp", "::write("): "to the parent, through a pipe",
 }
 
