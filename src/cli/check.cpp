@@ -14,6 +14,7 @@
 #include "data/shared_examples.h"
 #include "engine/admission.h"
 #include "engine/lane_count.h"
+#include "engine/room.h"
 #include "engine/session.h"
 #include "host/forecast.h"
 #include "host/replay_source.h"
@@ -158,7 +159,7 @@ nlohmann::ordered_json check(RunConfig config, const CheckOutput& output) {
   check_paths(config, false, false);
   const PastTrials past = read_past_trials(config);
   const Weights weights = weights_to_read(config);
-  Session session = open_session(std::move(config), {.collect_rejects = true, .say = output.say}, weights);
+  Session session = open_session(std::move(config), {.collect_rejects = true, .say = output.say}, weights, 1);
   session.say = output.say;
   std::ostream& out = output.text;
   show_gaps(out, session);
@@ -167,6 +168,8 @@ nlohmann::ordered_json check(RunConfig config, const CheckOutput& output) {
   const std::optional<LaneCosts> costs = costs_of(session);
   const std::int64_t resident = resident_trials(session);
   show_notes(out, session);
+  if (const auto line = lack_of_room(session, kSearchTrials); line && !session.model.sizes_only)
+    out << "a search does not fit: " << *line << "\n";
   const auto start = start_trial(session.config, search_space(session.config));
   if (start) out << "the first trial starts with " << params_text(*start) << "\n";
   out << describe_search(session.config) << "\n";

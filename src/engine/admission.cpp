@@ -22,6 +22,10 @@ std::int64_t element_bytes(const MemoryCase& one) {
   return static_cast<std::int64_t>(at::elementSize(one.dtype));
 }
 
+const std::vector<at::Device>& devices_of(const Session& session, const MemoryCase& one) {
+  return one.devices.empty() ? session.model.devices : one.devices;
+}
+
 // What is the same for all estimates of a session; tokens and images are the caller's.
 MemoryPlan memory_plan(const Session& session, std::int64_t slots, at::Device device, const MemoryCase& one) {
   const StoreOptions options = store_options(session, slots);
@@ -51,9 +55,8 @@ std::int64_t largest_batch(const RunConfig& config) {
 
 // Tokens and loss tokens of the largest pass that a round of `slots` trials fills; a full one, all of it trained, where
 // there is no data. A pass holds at least one example, however long.
-std::pair<std::int64_t, std::int64_t> largest_pass(const Session& session, std::int64_t slots,
-                                                   std::int64_t tokens_per_pass) {
-  const std::int64_t least = tokens_of_longest(session);
+std::pair<std::int64_t, std::int64_t> largest_pass(const Session& session, std::int64_t slots, const MemoryCase& one) {
+  const std::int64_t least = tokens_of_longest(session, one), tokens_per_pass = one.tokens_per_pass;
   if (!session.has_data()) return {std::max(tokens_per_pass, least), std::max(tokens_per_pass, least)};
   const std::int64_t batch = largest_batch(session.config);
   const auto per_example = [](std::int64_t tokens, const Dataset& data) {
@@ -85,12 +88,12 @@ std::int64_t evaluation_cache(const Session& session, std::int64_t trials, at::D
 MemoryEstimate memory_of(const Session& session, std::int64_t slots, at::Device device, const MemoryCase& one) {
   MemoryPlan plan = memory_plan(session, slots, device, one);
   // Full fine-tuning takes turns: a pass holds one trial.
-  std::tie(plan.tokens_per_pass, plan.loss_rows_per_pass) =
-      largest_pass(session, plan.full ? 1 : slots, one.tokens_per_pass);
+  std::tie(plan.tokens_per_pass, plan.loss_rows_per_pass) = largest_pass(session, plan.full ? 1 : slots, one);
   plan.cache = evaluation_cache(session, slots, device, one);
   // The best state of each, and while a save is written the present one too.
   plan.images = session.config.run.save_every == 0 ? slots : 2 * slots;
-  plan.lanes = std::max<std::int64_t>(1, std::ranges::count(session.model.devices, device));  // they share its memory
+  plan.lanes =
+      std::max<std::int64_t>(1, std::ranges::count(devices_of(session, one), device));  // they share its memory
   return estimate_memory(session.model.checkpoint.options, plan);
 }
 
@@ -103,7 +106,7 @@ std::int64_t base_to_come(const Session& session, const MemoryCase& one) {
 }
 
 MemoryNeed need_of(const Session& session, const MemoryShare& share, std::int64_t slots, const MemoryCase& one) {
-  const auto lanes = static_cast<std::int64_t>(session.model.devices.size());
+  const std::int64_t lanes = std::ssize(devices_of(session, one));
   const std::int64_t here = (slots + lanes - 1) / lanes * share.lanes;
   const MemoryEstimate estimate = memory_of(session, here, share.device, one);
   // Room is left for fragmentation, and on the machine for others.
@@ -129,15 +132,24 @@ std::int64_t tokens_of_longest(const Session& session) {
   return std::max(session.data.train.examples.longest(), session.data.valid.examples.longest());
 }
 
+std::int64_t tokens_of_longest(const Session& session, const MemoryCase& one) {
+  const std::int64_t longest = tokens_of_longest(session);
+  return one.longest > 0 ? std::min(one.longest, longest) : longest;
+}
+
 std::int64_t choose_tokens_per_pass(const Session& session, const MemoryCase& one) {
-  const bool gpu =
-      std::ranges::any_of(session.model.devices, [](const at::Device& device) { return !device.is_cpu(); });
+  const std::vector<at::Device>& devices = devices_of(session, one);
+  const bool gpu = std::ranges::any_of(devices, [](const at::Device& device) { return !device.is_cpu(); });
   std::int64_t tokens = gpu ? kGpuTokensPerPass : kCpuTokensPerPass;
   const std::int64_t base = base_to_come(session, one);
-  for (const MemoryShare& share : memory_shares(session.model.devices, session.free_memory))
+  for (const MemoryShare& share : memory_shares(devices, session.free_memory))
     tokens = fit_tokens_per_pass(session.model.checkpoint.options, memory_plan(session, 1, share.device, one),
                                  (share.free - base) / 2, tokens);
   return tokens;
+}
+
+std::int64_t tokens_of_pass(const Session& session, const MemoryCase& one) {
+  return session.config.run.tokens_per_pass.value_or(choose_tokens_per_pass(session, one));
 }
 
 MemoryEstimate session_memory(const Session& session, std::int64_t slots, at::Device device) {
@@ -160,7 +172,7 @@ std::vector<MemoryNeed> memory_needs(const Session& session, std::int64_t slots)
 
 std::vector<MemoryNeed> memory_needs(const Session& session, std::int64_t slots, const MemoryCase& one) {
   std::vector<MemoryNeed> needs;
-  for (const MemoryShare& share : memory_shares(session.model.devices, session.free_memory))
+  for (const MemoryShare& share : memory_shares(devices_of(session, one), session.free_memory))
     needs.push_back(need_of(session, share, slots, one));
   return needs;
 }

@@ -15,6 +15,8 @@ struct MemoryCase {
   Quantization quantization;
   bool full = false;
   std::int64_t tokens_per_pass = 0;
+  std::int64_t longest = 0;         ///< tokens that examples are cut to; 0: they are as they are
+  std::vector<at::Device> devices;  ///< empty: the session's
 };
 MemoryCase case_of(const Session& session);
 
@@ -43,9 +45,12 @@ std::int64_t resident_trials(Session& session);
 
 /// Of the longest example, which a pass must hold; without data of as long a one as there may be.
 std::int64_t tokens_of_longest(const Session& session);
+std::int64_t tokens_of_longest(const Session& session, const MemoryCase& one);
 
-/// Tokens of a pass where run.tokens_per_pass does not say; one size for all devices, so that a trial's numbers do not
-/// depend on where it runs.
+/// Tokens of a pass: run.tokens_per_pass, or what is chosen where it does not say.
+std::int64_t tokens_of_pass(const Session& session, const MemoryCase& one);
+/// What is chosen: as many as the devices' memory allows, up to what fills them; one size for all, so that a trial's
+/// numbers do not depend on where it runs.
 std::int64_t choose_tokens_per_pass(const Session& session, const MemoryCase& one);
 
 }  // namespace finetune

@@ -9,7 +9,7 @@ namespace finetune {
 namespace {
 
 Fit fit_of(const Session& session, std::string name, MemoryCase one) {
-  one.tokens_per_pass = session.config.run.tokens_per_pass.value_or(choose_tokens_per_pass(session, one));
+  one.tokens_per_pass = tokens_of_pass(session, one);
   const auto fit_side_by_side = [&](std::int64_t slots) {
     return std::ranges::all_of(memory_needs(session, slots, one), &MemoryNeed::fits);
   };

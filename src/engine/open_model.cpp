@@ -10,6 +10,7 @@
 #include "engine/kernel_choice.h"
 #include "engine/precision.h"
 #include "engine/shapes.h"
+#include "models/shards.h"
 
 namespace finetune {
 namespace {
@@ -65,14 +66,15 @@ Quantization quantization_of(const ModelConfig& config) {
 OpenedModel open_model(RunConfig& config, std::vector<std::string>& notes, Weights weights,
                        const std::function<void(const std::string&)>& say) {
   OpenedModel model;
-  model.sizes_only = weights == Weights::sizes_only;
+  model.sizes_only = true;
+  const bool computes = weights == Weights::read;
   const auto sizes = [&config](at::ScalarType dtype) {
     return read_sizes(config.model.path, dtype, quantization_of(config.model)).options;
   };
-  const Precision precision = settle_devices(model, config, sizes, !model.sizes_only, {notes, say});
-  if (!model.sizes_only || has_tokenizer(config.model.path)) model.tokenizer = load_tokenizer(config.model.path);
-  const auto read = model.sizes_only ? read_sizes : load_checkpoint;
-  model.checkpoint = read(config.model.path, precision.dtype, quantization_of(config.model));
+  const Precision precision = settle_devices(model, config, sizes, computes, {notes, say});
+  if (computes && !has_weights(config.model.path)) open_shards(config.model.path);  // says what is missing
+  model.checkpoint = read_sizes(config.model.path, precision.dtype, quantization_of(config.model));
+  if (computes || has_tokenizer(config.model.path)) model.tokenizer = load_tokenizer(config.model.path);
   std::ranges::copy(model.checkpoint.notes, std::back_inserter(notes));
   for (auto& note : precision_notes(precision, model.checkpoint.file_dtype)) notes.push_back(std::move(note));
   if (config.model.adapter) {
@@ -80,6 +82,11 @@ OpenedModel open_model(RunConfig& config, std::vector<std::string>& notes, Weigh
     std::ranges::move(adapter_notes(*config.model.adapter, *model.adapter), std::back_inserter(notes));
   }
   return model;
+}
+
+void read_weights(OpenedModel& model, const ModelConfig& config) {
+  model.checkpoint = load_checkpoint(config.path, model.checkpoint.dtype, model.checkpoint.quantization);
+  model.sizes_only = false;
 }
 
 OpenedModel open_sizes(RunConfig& config, const DecoderOptions& options, std::vector<std::string>& notes,

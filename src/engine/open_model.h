@@ -23,14 +23,15 @@ namespace finetune {
 /// model.quantize and model.double_quantize.
 Quantization quantization_of(const ModelConfig& config);
 
-/// How much of a checkpoint is read: all of it, or config.json and, where there is one, the tokenizer.
+/// What becomes of a checkpoint's weights: they are read (read_weights), or config.json and, where there is one, the
+/// tokenizer are all that is wanted.
 enum class Weights { read, sizes_only };
 
 struct OpenedModel {
   std::vector<at::Device> devices;                         ///< one lane each
   ops::KernelTable kernels = ops::KernelTable::written();  ///< of every lane
-  bool sizes_only = false;                                 ///< nothing can be computed with it
-  std::unique_ptr<Tokenizer> tokenizer;  ///< null only with `sizes_only`, where the checkpoint has none
+  bool sizes_only = false;               ///< the weights are not read yet: nothing can be computed with it
+  std::unique_ptr<Tokenizer> tokenizer;  ///< null only with Weights::sizes_only, where the checkpoint has none
   BaseModel checkpoint;                  ///< its tensors only until copy_to_devices
   std::optional<PeftAdapter> adapter;    ///< model.adapter
   std::vector<DecoderBase> bases;        ///< one per lane; lanes on the same device share storage
@@ -38,11 +39,15 @@ struct OpenedModel {
   std::vector<std::shared_ptr<const PrincipalParts>> principal;
 };
 
-/// Reads everything to the host. Sets model.dtype and run.kernels to what they came to; adds to `notes` what is said
-/// once: why no GPU is used, the precision, tensors of the adapter that match nothing. `say`: what takes long, before
-/// it does. Throws Error (bad_input).
+/// Everything but the weights, whose names and shapes are looked at where they are to be read: what is wrong, or does
+/// not fit into memory, is found before they are. Sets model.dtype and run.kernels to what they came to; adds to
+/// `notes` what is said once: why no GPU is used, the precision, tensors of the adapter that match nothing. `say`: what
+/// takes long, before it does. Throws Error (bad_input).
 OpenedModel open_model(RunConfig& config, std::vector<std::string>& notes, Weights weights = Weights::read,
                        const std::function<void(const std::string&)>& say = {});
+
+/// The weights of the checkpoint, on the host. Throws Error (bad_input) naming file and tensor.
+void read_weights(OpenedModel& model, const ModelConfig& config);
 
 /// A model of these sizes that has no checkpoint: devices, precision and kernels are settled in the same way, nothing
 /// can be computed with it until make_random_bases.

@@ -17,6 +17,7 @@
 #include "engine/adopt_adapter.h"
 #include "engine/memory.h"
 #include "engine/part_lines.h"
+#include "engine/room.h"
 #include "kernels/torch/threads.h"
 
 namespace finetune {
@@ -160,8 +161,7 @@ void settle_sizes(Session& session) {
                                          static_cast<std::int64_t>(at::elementSize(model.checkpoint.dtype)));
   session.program_bytes =
       std::max<std::int64_t>(0, resident_bytes() - (some_cpu && !session.model.sizes_only ? base : 0));
-  session.tokens_per_pass =
-      session.config.run.tokens_per_pass.value_or(choose_tokens_per_pass(session, case_of(session)));
+  session.tokens_per_pass = tokens_of_pass(session, case_of(session));
 }
 
 void read_data(Session& session, const DataUse& use) {
@@ -190,16 +190,20 @@ void settle_threads(Session& session) {
   if (has_cpu(session.model)) session.short_waits = std::make_shared<const ShortWaits>();
 }
 
-Session open_session(RunConfig config, const DataUse& use, Weights weights) {
+Session open_session(RunConfig config, const DataUse& use, Weights weights, std::int64_t trials) {
   Session session{.config = std::move(config)};
   session.model = open_model(session.config, session.notes, weights, use.say);
   resolve_lora(session.config, session.model, use.trains);
-  const bool sizes_only = session.model.sizes_only;
-  if (!sizes_only || (session.model.tokenizer && !session.config.data.train.empty()))
+  const bool computes = weights == Weights::read;
+  if (computes || (session.model.tokenizer && !session.config.data.train.empty()))
     read_data(session, use);
   else
     limit_length(session.config, session.model.checkpoint.options.max_positions, session.notes);
-  if (!sizes_only) copy_to_devices(session.model);
+  if (computes) {
+    require_room(session, trials);
+    read_weights(session.model, session.config.model);
+    copy_to_devices(session.model);
+  }
   settle_sizes(session);
   return session;
 }

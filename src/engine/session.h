@@ -38,9 +38,12 @@ struct Session {
   bool has_data() const { return !data.train.examples.empty() || !data.valid.examples.empty(); }
 };
 
-/// The model first, since its limits are the data's. With Weights::sizes_only nothing can be computed, and data are
-/// read only where data.train names some and the checkpoint has a tokenizer. Throws Error (bad_input).
-Session open_session(RunConfig config, const DataUse& use = {}, Weights weights = Weights::read);
+/// The model's sizes first, since its limits are the data's, then the data, and the weights once everything else is
+/// known to be right and `trials` trials at the least, side by side, may fit (engine/room.h). With Weights::sizes_only
+/// nothing can be computed, and data are read only where data.train names some and the checkpoint has a tokenizer.
+/// Throws Error (bad_input).
+Session open_session(RunConfig config, const DataUse& use = {}, Weights weights = Weights::read,
+                     std::int64_t trials = 0);
 
 /// run.threads, as given or as many as there are, and how threads wait. Throws Error (bad_input).
 void settle_threads(Session& session);

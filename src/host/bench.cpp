@@ -53,6 +53,7 @@ void fill(OpenedModel& model, BenchOptions& options, std::vector<std::string>& n
           const std::function<void(const std::string&)>& say) {
   if (!options.shape.empty()) return make_random_bases(model);
   model = open_model(options.config, notes, Weights::read, say);
+  read_weights(model, options.config.model);
   copy_to_devices(model);
 }
 
@@ -145,8 +146,7 @@ BenchReport run_bench(BenchOptions options, const std::function<void(const std::
     throw bad_input("", fmt::format("--length {}: {} has {} positions", options.longest, name,
                                     session.model.checkpoint.options.max_positions));
   add_rows(session, options);
-  session.tokens_per_pass =
-      options.config.run.tokens_per_pass.value_or(choose_tokens_per_pass(session, case_of(session)));
+  session.tokens_per_pass = tokens_of_pass(session, case_of(session));
   require_memory(session, options, name);
   say("loading " + name);
   fill(session.model, options, notes, say);

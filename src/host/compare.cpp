@@ -110,7 +110,7 @@ ComparisonTable compare(RunConfig config, CompareOptions options, const CompareH
   if (early.widths.empty()) early.widths = {config.tune.concurrent.value_or(kConcurrent)};
   plan_sweep(config, early);  // a method that cannot be is found before anything is read
   check_paths(config, true, overwrite);
-  Session session = open_study(std::move(config), {}, hooks.say, hooks.stop);
+  Session session = open_study(std::move(config), {}, 1, hooks.say, hooks.stop);
   require_validation(session.data, "methods are compared on");
   if (options.widths.empty()) options.widths = default_widths(session);
   const Sweep sweep = plan_sweep(session.config, options);

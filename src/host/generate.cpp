@@ -9,6 +9,8 @@
 #include "data/dataset_notes.h"
 #include "engine/open_data.h"
 #include "engine/open_model.h"
+#include "engine/room.h"
+#include "engine/session.h"
 #include "host/run_paths.h"
 
 namespace finetune {
@@ -45,19 +47,24 @@ std::string place_of_prompt(const PromptSet& prompts, std::size_t row) {
   return prompts.files.empty() ? "--prompt" : place_of(prompts, row);
 }
 
-Generated generate(RunConfig config, const GenerateOptions& options, const GenerateHooks& hooks) {
-  config.data.train.clear();  // of the run whose configuration this is
-  check_paths(config, false, false);
+Generated generate(RunConfig given, const GenerateOptions& options, const GenerateHooks& hooks) {
+  given.data.train.clear();  // of the run whose configuration this is
+  check_paths(given, false, false);
   TextOptions text;
   text.max_new_tokens = options.max_new_tokens;
   text.stop = options.stop;
   text.grows = options.grows;
-  std::vector<std::string> notes;
-  OpenedModel model = open_model(config, notes);
+  Session session{.config = std::move(given)};
+  const RunConfig& config = session.config;
+  std::vector<std::string>& notes = session.notes;
+  OpenedModel& model = session.model;
+  model = open_model(session.config, notes);
   Generated result{.prompts = open_prompts(config, options, *model.tokenizer, notes)};
   const PromptSet& prompts = result.prompts;
   if (prompts.rows.empty()) throw bad_input(prompts.files.front(), "there is no row");
   text.end_ids = end_ids_for(config.model.path, model.checkpoint.options.vocab_size, *model.tokenizer, prompts);
+  require_room(session, 0);
+  read_weights(model, config.model);
   copy_to_devices(model);
   for (const auto& note : notes) hooks.say(note);
   say_what_is_assumed(prompts, prompt_options(config), text.end_ids, hooks);

@@ -9,6 +9,7 @@
 #include "core/error.h"
 #include "core/folders.h"
 #include "core/text.h"
+#include "engine/room.h"
 #include "engine/schedule.h"
 #include "engine/starts.h"
 #include "host/conduct.h"
@@ -93,7 +94,8 @@ Resumed resume(const std::string& folder, const StudyHooks& hooks, const ResumeO
   if (!searches) forget_search(config);
   facts.require_same_inputs(config);
   const PastTrials past = read_past_trials(config);  // of which the save holds what counted
-  Session session = open_study(std::move(config), {.holds_out = searches}, hooks.say, hooks.stop);
+  Session session =
+      open_study(std::move(config), {.holds_out = searches}, searches ? kSearchTrials : 1, hooks.say, hooks.stop);
   facts.require_same_processor(session, options.elsewhere);
   const auto costs = lanes_of_study(session, hooks, searches ? *session.config.tune.concurrent : 1);
   announce(session, costs, *from, searches);

@@ -39,9 +39,10 @@ double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-Session open_study(RunConfig config, DataUse use, const Say& say, const std::function<bool()>& stop) {
+Session open_study(RunConfig config, DataUse use, std::int64_t trials, const Say& say,
+                   const std::function<bool()>& stop) {
   use.say = say;
-  Session session = open_session(std::move(config), use);
+  Session session = open_session(std::move(config), use, Weights::read, trials);
   session.say = [say](const std::string& line) {
     if (say) say(line);
   };

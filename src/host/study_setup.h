@@ -28,8 +28,10 @@ std::int64_t resident_in_study(Session& session, const StudyHooks& hooks);
 
 double seconds_since(Clock::time_point start);
 
-/// open_session, with its messages going to `say`; `stop` ends a round under way (both may be empty).
-Session open_study(RunConfig config, DataUse use, const Say& say, const std::function<bool()>& stop);
+/// open_session for a study of `trials` trials side by side at the least, with its messages going to `say`; `stop` ends
+/// a round under way (both may be empty).
+Session open_study(RunConfig config, DataUse use, std::int64_t trials, const Say& say,
+                   const std::function<bool()>& stop);
 
 /// Throws Error (bad_input) where there is nothing to measure on. `why`: "tune compares trials on".
 void require_validation(const OpenedData& data, const std::string& why);

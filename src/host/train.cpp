@@ -16,7 +16,7 @@ TrainResult train(RunConfig config, const StudyHooks& hooks, bool overwrite) {
     throw bad_input("",
                     "data.test is scored by tune, once, at its end; score this run's weights with eval --data FILE");
   check_paths(config, true, overwrite);
-  Session session = open_study(std::move(config), {.holds_out = false}, hooks.say, hooks.stop);
+  Session session = open_study(std::move(config), {.holds_out = false}, 1, hooks.say, hooks.stop);
   if (session.config.train.patience > 0) require_validation(session.data, "train.patience waits for a better value on");
   const LaneCosts costs = settle_lanes(session, 1, kMeasuringSeconds);
   describe_session(session);

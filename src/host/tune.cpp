@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "engine/admission.h"
+#include "engine/room.h"
 #include "engine/starts.h"
 #include "host/conduct.h"
 #include "host/forecast.h"
@@ -31,7 +32,7 @@ ReportFacts tune(RunConfig config, const StudyHooks& hooks, bool overwrite) {
   make_tuner(config, std::nullopt);  // a wrong sampler or scheduler is found before anything is read
   check_paths(config, true, overwrite);
   const PastTrials past = read_past_trials(config);
-  Session session = open_study(std::move(config), {}, hooks.say, hooks.stop);
+  Session session = open_study(std::move(config), {}, kSearchTrials, hooks.say, hooks.stop);
   require_validation(session.data, "tune compares trials on");
   const auto costs = lanes_of_study(session, hooks, wanted_trials(session.config));
   const std::int64_t resident = resident_in_study(session, hooks);

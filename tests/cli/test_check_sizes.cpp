@@ -142,6 +142,56 @@ TEST(CheckSizes, WhatDoesNotFitIsSaid) {
   EXPECT_EQ(check.text.find("side by side\n"), std::string::npos) << check.text;
 }
 
+// A file of tensors of the right names and shapes that nobody wrote: its bytes take no place.
+void write_hollow_weights(const fs::path& file, const nlohmann::json& config) {
+  const auto size = [&](const char* name) { return config.at(name).get<std::int64_t>(); };
+  const std::int64_t width = size("hidden_size"), mlp = size("intermediate_size");
+  const std::int64_t keys = width / size("num_attention_heads") * size("num_key_value_heads");
+  nlohmann::json header;
+  std::int64_t end = 0;
+  const auto add = [&](const std::string& name, const std::vector<std::int64_t>& shape) {
+    const std::int64_t begin = end;
+    end += 2 * shape.front() * (shape.size() > 1 ? shape.back() : 1);
+    header[name] = {{"dtype", "BF16"}, {"shape", shape}, {"data_offsets", {begin, end}}};
+  };
+  add("model.embed_tokens.weight", {size("vocab_size"), width});
+  add("lm_head.weight", {size("vocab_size"), width});
+  add("model.norm.weight", {width});
+  for (std::int64_t layer = 0; layer < size("num_hidden_layers"); ++layer) {
+    const std::string block = "model.layers." + std::to_string(layer) + ".";
+    for (const char* norm : {"input_layernorm", "post_attention_layernorm"}) add(block + norm + ".weight", {width});
+    for (const char* one : {"q", "o"}) add(block + "self_attn." + one + "_proj.weight", {width, width});
+    for (const char* one : {"k", "v"}) add(block + "self_attn." + one + "_proj.weight", {keys, width});
+    for (const char* one : {"gate", "up"}) add(block + "mlp." + one + "_proj.weight", {mlp, width});
+    add(block + "mlp.down_proj.weight", {width, mlp});
+  }
+  const std::string text = header.dump();
+  const std::uint64_t length = text.size();
+  write_file_atomically(file, std::string(reinterpret_cast<const char*>(&length), sizeof length) + text);
+  fs::resize_file(file, sizeof length + length + static_cast<std::uint64_t>(end));
+}
+
+// The same with its weights, which nobody waits for: every verb that would read them says so, and writes nothing.
+TEST(CheckSizes, WhatCannotFitIsSaidBeforeAWeightIsRead) {
+  const Fixture fixture;
+  const Shape large = published_shapes().front();
+  const nlohmann::json config =
+      nlohmann::json::parse(config_of(large.family, with(large.config, {{"num_hidden_layers", 1024}})));
+  fixture.write("model/config.json", config.dump());
+  write_hollow_weights(fixture.path("model/model.safetensors"), config);
+  const std::string model = " --model '" + fixture.path("model") + "'", file = " '" + fixture.path("train.jsonl") + "'";
+  const std::string training = model + " --train" + file, out = " --out '" + fixture.path("out") + "'";
+  for (const std::string& verb : {"tune" + training + out, "train" + training + out, "check" + training,
+                                  "compare" + training + out, "train" + training + out + " --set train.method=full",
+                                  "eval" + model + " --data" + file, "generate" + model + " --prompt a"}) {
+    const Outcome refused = run(verb);
+    EXPECT_EQ(refused.code, 2) << verb << refused.text;
+    EXPECT_NE(refused.text.find(" GB of cpu, which has "), std::string::npos) << verb << refused.text;
+    EXPECT_NE(refused.text.find("would"), std::string::npos) << verb << refused.text;
+    EXPECT_FALSE(fs::exists(fixture.path("out"))) << verb;
+  }
+}
+
 TEST(CheckSizes, SaysWhatItCouldNotCheck) {
   const Fixture fixture;
   fs::create_directories(fixture.path("sizes"));

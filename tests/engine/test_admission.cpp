@@ -5,6 +5,7 @@
 #include "engine/admission.h"
 #include "engine/memory.h"
 #include "engine/packed_trainer.h"
+#include "engine/room.h"
 #include "engine/session.h"
 #include "models/pissa.h"
 #include "support/tiny_models.h"
@@ -146,9 +147,9 @@ TEST(Admission, ASessionKeepsAsManyTrialsAsItsDevicesHold) {
   }
 }
 
-Session session_without_data() {
+Session session_without_data(const DecoderOptions& options = tiny_options()) {
   Session session;
-  session.model.checkpoint.options = tiny_options();
+  session.model.checkpoint.options = options;
   session.model.checkpoint.dtype = at::kFloat;
   session.model.devices = {at::kCPU};
   return session;
@@ -173,6 +174,63 @@ TEST(Admission, ABaseInAnotherForm) {
   session.model.sizes_only = true;
   EXPECT_EQ(base_to_come(own), bytes);
   EXPECT_EQ(base_to_come(half), half_bytes);
+}
+
+// Before the weights: what is asked for, and what would fit into gibibytes of free memory.
+std::string lack(std::int64_t gibibytes, std::int64_t trials, const std::function<void(Session&)>& change) {
+  Session session = session_without_data(eight_billion());
+  session.model.sizes_only = true;
+  session.config.data.max_length = 4096;
+  session.free_memory = [=](at::Device device) { return device.is_cpu() ? gibibytes << 30 : std::int64_t{80} << 30; };
+  change(session);
+  return lack_of_room(session, trials).value_or("");
+}
+
+// 8.03 billion weights: 32 GB in float32, 9 in int8, 5.5 and more in nf4 beside embeddings and head; 40 bytes each to
+// train all of them.
+TEST(Admission, WhatCannotFitIsSaidWithWhatWould) {
+  const auto as_it_is = [](Session&) {};
+  const auto full = [](Session& session) { session.config.train.method = TrainMethod::full; };
+  EXPECT_EQ(lack(2000, 2, full), "");
+  EXPECT_EQ(lack(100, 1, as_it_is), "");
+  EXPECT_EQ(lack(60, 0, full), "");
+
+  const std::string all = lack(100, 1, full);
+  EXPECT_TRUE(all.starts_with("full fine-tuning in float32 in passes of 4,096 tokens needs ")) << all;
+  EXPECT_TRUE(all.ends_with(" GB of cpu, which has 107.4 GB free; what would fit: train.method: lora")) << all;
+  const std::string lora = lack(50, 1, as_it_is);
+  EXPECT_TRUE(lora.starts_with("LoRA over float32 in passes of 4,096 tokens needs ")) << lora;
+  EXPECT_TRUE(lora.ends_with("what would fit: model.quantize: int8; model.quantize: nf4; model.dtype: bfloat16"))
+      << lora;
+  const std::string base = lack(24, 0, as_it_is);
+  EXPECT_TRUE(base.starts_with("the model in float32 needs 32.")) << base;
+  EXPECT_TRUE(base.ends_with("what would fit: model.quantize: int8; model.quantize: nf4; model.dtype: bfloat16"))
+      << base;
+  EXPECT_TRUE(lack(1, 1, full).ends_with("nothing that can be set would make it fit: take a smaller model"));
+}
+
+TEST(Admission, ShorterPassesAndOtherDevicesAreAWayOut) {
+  const std::string pass = lack(100, 1, [](Session& session) { session.config.run.tokens_per_pass = 200'000; });
+  EXPECT_NE(pass.find("in passes of 200,000 tokens"), std::string::npos) << pass;
+  EXPECT_NE(pass.find("what would fit: run.tokens_per_pass: auto"), std::string::npos) << pass;
+  const std::string length = lack(64, 1, [](Session& session) { session.config.data.max_length = 20'000; });
+  EXPECT_NE(length.find("what would fit: data.max_length: 2048"), std::string::npos) << length;
+  // On a card of 80 GiB, with a processor beside it.
+  const auto on_gpu = [](Session& session) {
+    session.model.devices = {{at::kCUDA, 0}};
+    session.config.data.max_length = 60'000;
+  };
+  EXPECT_NE(lack(1000, 1, on_gpu).find("; --devices cpu"), std::string::npos) << lack(1000, 1, on_gpu);
+  EXPECT_EQ(lack(10, 1, on_gpu).find("--devices cpu"), std::string::npos);
+  // One trial alone, where the default configuration finds no place beside it.
+  const auto large = [](Session& session) {
+    session.config.train.method = TrainMethod::full;
+    session.config.data.max_length = 512;
+  };
+  const std::string second = lack(480, 2, large);
+  EXPECT_NE(second.find("of a trial with the default configuration beside it"), std::string::npos) << second;
+  EXPECT_NE(second.find("what would fit: train (one configuration, no search); train.method: lora"), std::string::npos)
+      << second;
 }
 
 // An example is never cut, whatever fits into a pass.
