@@ -4,10 +4,11 @@
 
 namespace finetune {
 
-LaneThreads::LaneThreads(std::size_t lanes) : due_(lanes, false), errors_(lanes) {
+LaneThreads::LaneThreads(std::size_t lanes) {
   if (lanes < 2) return;
   try {
-    for (std::size_t lane = 0; lane < lanes; ++lane) threads_.emplace_back([this, lane] { work(lane); });
+    workers_.resize(lanes);
+    for (std::size_t lane = 0; lane < lanes; ++lane) workers_[lane].thread = std::thread([this, lane] { work(lane); });
   } catch (...) {  // there is no memory for one; those that there are must end before they go
     end();
     throw;
@@ -19,50 +20,63 @@ LaneThreads::~LaneThreads() {
 }
 
 void LaneThreads::end() {
-  {
-    const std::lock_guard lock(mutex_);
-    ended_ = true;
+  for (Worker& worker : workers_) {
+    if (!worker.thread.joinable()) continue;
+    {
+      const std::lock_guard lock(worker.mutex);
+      worker.ended = true;
+    }
+    worker.changed.notify_one();
+    worker.thread.join();
   }
-  changed_.notify_all();
-  for (auto& thread : threads_) thread.join();
 }
 
 void LaneThreads::run(std::span<const std::size_t> lanes, const std::function<void(std::size_t)>& job) {
-  if (threads_.empty()) {
+  if (workers_.empty()) {
     for (const std::size_t lane : lanes) job(lane);
     return;
   }
-  std::unique_lock lock(mutex_);
-  job_ = &job;
-  for (const std::size_t lane : lanes) due_[lane] = true;
-  left_ = lanes.size();
-  changed_.notify_all();
-  changed_.wait(lock, [this] { return left_ == 0; });
-  for (const std::size_t lane : lanes) {
-    if (const auto error = std::exchange(errors_[lane], nullptr)) {
-      for (auto& other : errors_) other = nullptr;
-      std::rethrow_exception(error);
-    }
+  {
+    const std::lock_guard lock(mutex_);
+    left_ = lanes.size();
   }
+  for (const std::size_t lane : lanes) {
+    Worker& worker = workers_[lane];
+    {
+      const std::lock_guard lock(worker.mutex);
+      worker.job = &job;
+    }
+    worker.changed.notify_one();
+  }
+  {
+    std::unique_lock lock(mutex_);
+    done_.wait(lock, [this] { return left_ == 0; });
+  }
+  std::exception_ptr first;
+  for (const std::size_t lane : lanes) {
+    const auto error = std::exchange(workers_[lane].error, nullptr);
+    if (error && !first) first = error;
+  }
+  if (first) std::rethrow_exception(first);
 }
 
 void LaneThreads::work(std::size_t lane) {
-  std::unique_lock lock(mutex_);
+  Worker& worker = workers_[lane];
   for (;;) {
-    changed_.wait(lock, [&] { return ended_ || due_[lane]; });
-    if (ended_) return;
-    due_[lane] = false;
-    const auto& job = *job_;
-    lock.unlock();
-    std::exception_ptr error;
-    try {
-      job(lane);
-    } catch (...) {
-      error = std::current_exception();
+    const std::function<void(std::size_t)>* job = nullptr;
+    {
+      std::unique_lock lock(worker.mutex);
+      worker.changed.wait(lock, [&] { return worker.ended || worker.job != nullptr; });
+      if (worker.ended) return;
+      job = std::exchange(worker.job, nullptr);
     }
-    lock.lock();
-    errors_[lane] = error;
-    if (--left_ == 0) changed_.notify_all();
+    try {
+      (*job)(lane);
+    } catch (...) {
+      worker.error = std::current_exception();
+    }
+    const std::lock_guard lock(mutex_);
+    if (--left_ == 0) done_.notify_one();
   }
 }
 

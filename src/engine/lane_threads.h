@@ -4,6 +4,7 @@
 
 #include <condition_variable>
 #include <cstddef>
+#include <deque>
 #include <exception>
 #include <functional>
 #include <mutex>
@@ -26,17 +27,23 @@ class LaneThreads {
   void run(std::span<const std::size_t> lanes, const std::function<void(std::size_t)>& job);
 
  private:
+  // Each lane waits for its own word: one for all would wake a thousand threads a thousand times.
+  struct Worker {
+    std::mutex mutex;
+    std::condition_variable changed;
+    const std::function<void(std::size_t)>* job = nullptr;  // to be done
+    bool ended = false;
+    std::exception_ptr error;  // of the job that was done last
+    std::thread thread;
+  };
+
   void work(std::size_t lane);
   void end();
 
   std::mutex mutex_;
-  std::condition_variable changed_;
-  const std::function<void(std::size_t)>* job_ = nullptr;
-  std::vector<bool> due_;  // lanes that have yet to do the job
-  std::size_t left_ = 0;   // lanes that have not ended it
-  bool ended_ = false;
-  std::vector<std::exception_ptr> errors_;
-  std::vector<std::thread> threads_;  // last: they use what stands above; none for a single lane
+  std::condition_variable done_;
+  std::size_t left_ = 0;        // lanes that have not ended the job
+  std::deque<Worker> workers_;  // none for a single lane
 };
 
 }  // namespace finetune
