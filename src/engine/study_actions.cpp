@@ -1,10 +1,72 @@
+// What the tuner is told of a round, what it answers, and how that is done.
 #include <algorithm>
 #include <utility>
 
+#include "core/error.h"
+#include "engine/actions.h"
 #include "engine/schedule.h"
 #include "engine/study.h"
 
 namespace finetune {
+
+void Study::ask_tuner(const StudyRound& round) {
+  if (!state_.search_ended) return carry_out(round, decide(reports_of(round)));
+  change_extras();
+  carry_out(round, {});
+}
+
+// Of those that still run, sorted by id; the default configuration is not the tuner's.
+std::vector<Report> Study::reports_of(const StudyRound& round) const {
+  std::vector<Report> reports;
+  for (std::size_t i = 0; i < round.trials.size(); ++i) {
+    const Trial& trial = state_.trial(round.trials[i]);
+    const StepResult& step = round.steps[i];
+    if (!is_listed(trial.id) || trial.state != TrialState::running) continue;  // ended or paused meanwhile
+    reports.push_back({.trial = trial.id,
+                       .step = step.step,
+                       .tokens = round.tokens[i],
+                       .train_loss = step.train_loss,
+                       .metric = round.metrics[i],
+                       .gradient_norm = step.gradient_norm});
+    if (!options_.has_validation && step.step == last_step(trial.config)) reports.back().metric = step.train_loss;
+  }
+  return reports;
+}
+
+std::vector<Action> Study::decide(const std::vector<Report>& reports) {
+  std::vector<Action> actions;
+  for (auto* observer : observers_) observer->before_decision();
+  tuner_.report(reports, actions);
+  for (auto* observer : observers_) observer->after_decision();
+  if (options_.on_step) merge_callback(options_.on_step, reports, tuner_, actions);
+  return actions;
+}
+
+// What broke fails, then come the actions, then what has done all its steps is complete; resumes are last, into the
+// slots that the others left. Steps under way are waited for where anything changes.
+void Study::carry_out(const StudyRound& round, std::vector<Action> actions) {
+  std::vector<std::size_t> broken;
+  for (std::size_t i = 0; i < round.trials.size(); ++i) {
+    if (round.is_broken(i)) broken.push_back(i);
+  }
+  if (!actions.empty() || !broken.empty()) collect_all();
+  for (const std::size_t i : broken) {
+    Trial& trial = state_.trial(round.trials[i]);
+    if (trial.state == TrialState::running) end(trial, TrialState::failed, failure_reason(round.steps[i]));
+  }
+  if (!state_.search_ended && !tuner_.ended_by().empty()) measure_unmeasured();  // before they are stopped
+  const auto resumes = std::stable_partition(actions.begin(), actions.end(),
+                                             [](const Action& action) { return action.what != Action::Do::resume; });
+  std::vector<Action> later(resumes, actions.end());
+  actions.erase(resumes, actions.end());
+  apply(actions);
+  for (std::size_t i = 0; i < round.trials.size(); ++i) {
+    Trial& trial = state_.trial(round.trials[i]);
+    if (trial.state == TrialState::running && trial.resident && round.steps[i].step >= last_step(trial.config))
+      end(trial, TrialState::completed, "");
+  }
+  apply(later);
+}
 
 void Study::apply(const std::vector<Action>& actions) {
   std::vector<Action> copies;
