@@ -3,7 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <iostream>
-#include <set>
+#include <map>
 
 #include "cli/flags.h"
 #include "config/fields.h"
@@ -78,14 +78,33 @@ void take_settings(ConfigSources& sources, const std::vector<std::string>& setti
 }
 
 // Of a flag and a --set, or two of the latter, one would be passed over.
-void refuse_repeated(const ConfigSources& sources) {
-  std::set<std::string> seen;
-  const auto add = [&](const std::string& key) {
-    if (!seen.insert(key).second)
-      throw bad_input("", key + " is given twice on the command line; one of them is possible");
+void refuse_repeated(const ConfigSources& sources, const std::vector<Given>& given) {
+  std::map<std::string, std::string> seen;  // by key what said it
+  const auto add = [&](const std::string& key, const std::string& by) {
+    const auto [before, fresh] = seen.try_emplace(key, by);
+    if (fresh) return;
+    const std::string twice = before->second == by ? by + " twice" : before->second + " and by " + by;
+    throw bad_input("", key + " is given by " + twice + "; one of them is possible");
   };
-  for (const auto& [key, texts] : sources.lists) add(key);
-  for (const auto& [key, text] : sources.settings) add(key);
+  for (const Given& one : given) {
+    if (!one.on && one.texts.empty()) continue;
+    for (const std::string& key : one.flag.keys) add(key, one.flag.name);
+  }
+  for (const auto& [key, text] : sources.settings) add(key, "--set");
+}
+
+// CLI11 would take any word for yes or no: "--overwrite=later".
+void refuse_values_of_switches(const std::vector<std::string>& words, const std::vector<Given>& given) {
+  const auto refuse = [&](const std::string& name, const std::vector<std::string>& keys) {
+    const auto with_value = [&](const std::string& word) { return word.starts_with(name + "="); };
+    if (std::ranges::none_of(words, with_value)) return;
+    const std::string instead = keys.empty() ? "" : ", or --set " + keys.front() + "=true or false";
+    throw bad_input("", name + " is a switch and takes no value: give " + name + " alone" + instead);
+  };
+  for (const Given& one : given) {
+    if (one.flag.takes == Flag::Takes::nothing) refuse(one.flag.name, one.flag.keys);
+  }
+  for (const char* name : {"--help", "--version"}) refuse(name, {});
 }
 
 // Takes the verb off the words.
@@ -164,6 +183,7 @@ Arguments parse_arguments(int argc, char** argv, std::span<const Verb> verbs) {
   for (std::size_t i = 1; i < given.size(); ++i) add_flag(app, given[i]);
   bool version = false;
   app.add_flag("--version", version, "print the version");
+  refuse_values_of_switches(words, given);
   std::reverse(words.begin(), words.end());  // CLI11 takes them from the back
   try {
     app.parse(words);
@@ -182,8 +202,8 @@ Arguments parse_arguments(int argc, char** argv, std::span<const Verb> verbs) {
   }
   refuse_leftovers(app);
   take_settings(arguments.sources, settings);
+  refuse_repeated(arguments.sources, given);
   for (const Given& one : given) take(arguments, one);
-  refuse_repeated(arguments.sources);
   return arguments;
 }
 

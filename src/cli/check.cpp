@@ -181,7 +181,7 @@ nlohmann::ordered_json check(RunConfig config, const CheckOutput& output) {
   out << fmt::format("sampler {}, scheduler {}\n", session.config.tune.sampler->name,
                      session.config.tune.scheduler->name);
   for (const auto& line : forecast_lines(forecast)) out << line << "\n";
-  if (session.model.sizes_only) show_fits(out, session);
+  if (session.model.sizes_only) show_fits(out, session, output.columns);
   return check_json(session, forecast, start);
 }
 

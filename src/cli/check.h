@@ -13,6 +13,7 @@ namespace finetune {
 struct CheckOutput {
   std::ostream& text;                           ///< what was found, for people, as it is found
   bool colours = false;                         ///< of loss tokens, for a terminal
+  std::size_t columns = 0;                      ///< of the terminal; 0: no limit
   std::function<void(const std::string&)> say;  ///< how far reading is; from any thread
 };
 

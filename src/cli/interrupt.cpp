@@ -2,27 +2,29 @@
 
 #include <unistd.h>
 
+#include <atomic>
 #include <csignal>
 #include <string_view>
 
 namespace finetune {
 namespace {
 
-// A signal handler can reach nothing but a global.
-volatile std::sig_atomic_t interrupted = 0, may_end_process = 1;
+// A signal handler can reach nothing but a global. Signals may arrive on several threads at once: one of them is first.
+std::atomic<bool> interrupted = false, may_end_process = true;
+static_assert(std::atomic<bool>::is_always_lock_free);
 
 constexpr std::string_view kFirst = "\ninterrupted: ending after the round under way; once more ends at once\n",
                            kFirstOfMany = "\ninterrupted: ending after the round under way\n";
 
 void on_signal(int signal) {
-  if (interrupted != 0) {
-    if (may_end_process == 0) return;
+  if (interrupted.exchange(true)) {
+    if (!may_end_process) return;
     std::signal(signal, SIG_DFL);
-    std::raise(signal);
+    std::raise(signal);  // comes once this handler has returned
+    return;
   }
-  interrupted = 1;
   // write() alone may be called here; where it fails there is nobody to tell.
-  const std::string_view line = may_end_process != 0 ? kFirst : kFirstOfMany;
+  const std::string_view line = may_end_process ? kFirst : kFirstOfMany;
   if (::write(STDERR_FILENO, line.data(), line.size()) < 0) return;
 }
 
@@ -36,8 +38,8 @@ void install(int signal, struct sigaction& before) {
 }  // namespace
 
 InterruptGuard::InterruptGuard(Second second) {
-  interrupted = 0;
-  may_end_process = second == Second::ends_process ? 1 : 0;
+  interrupted = false;
+  may_end_process = second == Second::ends_process;
   install(SIGINT, interrupt_);
   install(SIGTERM, terminate_);
 }
@@ -48,7 +50,7 @@ InterruptGuard::~InterruptGuard() {
 }
 
 bool InterruptGuard::requested() {
-  return interrupted != 0;
+  return interrupted;
 }
 
 }  // namespace finetune

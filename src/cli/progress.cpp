@@ -1,7 +1,6 @@
 #include "cli/progress.h"
 
 #include <fmt/format.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -10,6 +9,7 @@
 #include <new>
 #include <utility>
 
+#include "cli/terminal.h"
 #include "core/text.h"
 
 namespace finetune {
@@ -18,9 +18,9 @@ namespace {
 constexpr std::chrono::milliseconds kRedrawEvery{120}, kRedrawAtLeast{1000};
 
 std::pair<int, int> terminal_size() {
-  winsize size = {};
-  if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0) return {80, 24};
-  return {size.ws_col, size.ws_row};
+  const std::size_t columns = terminal_columns(STDERR_FILENO), rows = terminal_rows(STDERR_FILENO);
+  if (columns == 0) return {80, 24};
+  return {static_cast<int>(columns), static_cast<int>(rows)};
 }
 
 std::string name_of(TrialId id) {

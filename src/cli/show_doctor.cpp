@@ -6,6 +6,7 @@
 #include <ostream>
 
 #include "core/text.h"
+#include "core/text_table.h"
 #include "core/version.h"
 #include "engine/kernel_choice.h"
 #include "engine/precision.h"
@@ -14,6 +15,7 @@ namespace finetune {
 namespace {
 
 constexpr double kGigabyte = 1e9;
+constexpr std::size_t kPage = 110;  // columns of prose where there is no terminal
 
 std::string gigabytes(double bytes) {
   return fmt::format("{:.{}f} GB", bytes / kGigabyte, bytes < 10 * kGigabyte ? 1 : 0);
@@ -32,36 +34,45 @@ void show_gpus(std::ostream& out, const MachineReport& report) {
   if (!report.graphs.empty()) out << "graphs: none: " << report.graphs << "\n";
 }
 
-void show_operation(std::ostream& out, const DeviceReport& device, const Measured& one) {
-  const std::string written = one.written_s > 0 ? short_time(one.written_s) : "-";
-  const std::string error = one.has_kernel ? fmt::format("{:.1e}", one.error) : "-";
-  out << fmt::format("  {:<16}{:>9}{:>13}{:>11}{:>8.0f} %{:>10}  {:<11}  {}\n", ops::name_of(one.operation),
-                     with_commas(one.rows), short_time(one.composition_s), written, 100 * share_of_ceiling(device, one),
-                     error, one.takes_written ? "written" : "composition", one.why);
+TableRow row_of(const DeviceReport& device, const Measured& one) {
+  return {ops::name_of(one.operation),
+          with_commas(one.rows),
+          short_time(one.composition_s),
+          one.written_s > 0 ? short_time(one.written_s) : "-",
+          fmt::format("{:.0f} %", 100 * share_of_ceiling(device, one)),
+          one.has_kernel ? fmt::format("{:.1e}", one.error) : "-",
+          one.takes_written ? "written" : "composition",
+          one.why};
 }
 
-void show_operations(std::ostream& out, const DeviceReport& device, const OperationsReport& report) {
+// A text that ends with a line end, however wide it is.
+void put(std::ostream& out, const std::string& text, std::size_t width) {
+  for (const std::string& line : wrapped_lines(text, width)) out << line << "\n";
+}
+
+void show_operations(std::ostream& out, const DeviceReport& device, const OperationsReport& report, std::size_t width) {
   out << fmt::format("\n{} in {}\n", device.name, dtype_name(report.request.dtype));
-  if (!report.problem.empty()) {
-    out << "  " << report.problem << "\n";
-    return;
-  }
-  out << fmt::format("  {:<16}{:>9}{:>13}{:>11}{:>10}{:>10}  {:<11}  {}\n", "operation", "rows", "composition",
-                     "written", "ceiling", "error", "choice", "because");
-  for (const Measured& one : report.found.operations) show_operation(out, device, one);
+  if (!report.problem.empty()) return put(out, "  " + report.problem, width);
+  const TableColumn columns[] = {{"operation", true}, {"rows"},  {"composition"},  {"written"},
+                                 {"ceiling"},         {"error"}, {"choice", true}, {"because", true}};
+  std::vector<TableRow> rows;
+  for (const Measured& one : report.found.operations) rows.push_back(row_of(device, one));
+  for (const std::string& line : table_lines(columns, rows, width)) out << line << "\n";
   if (report.found.graphs) {
     const GraphsFound& graphs = *report.found.graphs;
-    out << fmt::format("  steps of two layers: {} eager, {} as graphs: {}, {}\n", short_time(graphs.eager_s),
-                       short_time(graphs.graphs_s), graphs.takes_graphs ? "graphs" : "eager", graphs.why);
+    put(out,
+        fmt::format("  steps of two layers: {} eager, {} as graphs: {}, {}", short_time(graphs.eager_s),
+                    short_time(graphs.graphs_s), graphs.takes_graphs ? "graphs" : "eager", graphs.why),
+        width);
   }
   const std::vector<std::string> names = names_of(report.table);
   const bool all = names.size() >= std::size(ops::kOperations);
-  out << "  a run takes kernels for "
-      << (device.name == "cpu" ? "all of them, always"
-          : all                ? "all of them"
-          : names.empty()      ? "none of them"
-                               : join(names, ", "))
-      << "\n";
+  put(out,
+      "  a run takes kernels for " + (device.name == "cpu" ? "all of them, always"
+                                      : all                ? "all of them"
+                                      : names.empty()      ? "none of them"
+                                                           : join(names, ", ")),
+      width);
 }
 
 }  // namespace
@@ -79,28 +90,40 @@ std::string rate_text(double flops) {
   return fmt::format("{:.{}f} TFLOP/s", flops * 1e-12, flops < 1e13 ? 1 : 0);
 }
 
-void show_machine(std::ostream& out, const MachineReport& report) {
+void show_machine(std::ostream& out, const MachineReport& report, std::size_t width) {
   out << fmt::format("finetune_tune {}, LibTorch {}\n", kVersion, TORCH_VERSION);
   show_gpus(out, report);
   for (const DeviceReport& device : report.devices) {
-    out << fmt::format("{}: {}; {} of {} free\n", device.name, device.processor,
-                       gigabytes(static_cast<double>(device.free_bytes)),
-                       gigabytes(static_cast<double>(device.memory_bytes)));
-    out << fmt::format("  kernels of this program: {}\n", device.kernels);
-    out << fmt::format("  products {} in float32, {} in bfloat16; copies {}/s\n", rate_text(device.products.float32),
-                       rate_text(device.products.bfloat16), gigabytes(device.copy_bytes));
+    put(out,
+        fmt::format("{}: {}; {} of {} free", device.name, device.processor,
+                    gigabytes(static_cast<double>(device.free_bytes)),
+                    gigabytes(static_cast<double>(device.memory_bytes))),
+        width);
+    put(out, "  kernels of this program: " + device.kernels, width);
+    put(out,
+        fmt::format("  products {} in float32, {} in bfloat16; copies {}/s", rate_text(device.products.float32),
+                    rate_text(device.products.bfloat16), gigabytes(device.copy_bytes)),
+        width);
   }
   if (report.load >= 0.5)
-    out << fmt::format("{:.1f} other threads were at work on this machine when it began: figures are too low\n",
-                       report.load);
-  out << "\nforward and backward of each operation at the sizes of " << report.shape
-      << "\nceiling: the time that its bytes or products need at the rates above, by what the chosen one takes (over\n"
-      << "100 %: in the caches); error: of the written kernel, as a share of the norm of what is right\n";
+    put(out,
+        fmt::format("{:.1f} other threads were at work on this machine when it began: figures are too low",
+                    report.load),
+        width);
+  out << "\n";
+  put(out, "forward and backward of each operation at the sizes of " + report.shape, width);
+  put(out,
+      "ceiling: the time that its bytes or products need at the rates above, by what the chosen one takes (over "
+      "100 %: in the caches); error: of the written kernel, as a share of the norm of what is right",
+      width > 0 ? width : kPage);
   for (const DeviceReport& device : report.devices) {
-    for (const OperationsReport& operations : device.operations) show_operations(out, device, operations);
+    for (const OperationsReport& operations : device.operations) show_operations(out, device, operations, width);
   }
-  out << (is_unsound(report) ? "\nA kernel is wrong, or could not be tried: see above. It is not used.\n"
-                             : "\nEvery kernel is right.\n");
+  out << "\n";
+  put(out,
+      is_unsound(report) ? "A kernel is wrong, or could not be tried: see above. It is not used."
+                         : "Every kernel is right.",
+      width);
 }
 
 }  // namespace finetune

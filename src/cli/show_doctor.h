@@ -1,13 +1,15 @@
 // What `doctor` says on a terminal.
 #pragma once
 
+#include <cstddef>
 #include <iosfwd>
 
 #include "engine/machine_report.h"
 
 namespace finetune {
 
-void show_machine(std::ostream& out, const MachineReport& report);
+/// `width`: columns of the terminal; 0: it is none.
+void show_machine(std::ostream& out, const MachineReport& report, std::size_t width);
 
 /// "41.2 us", in four places at most.
 std::string short_time(double seconds);

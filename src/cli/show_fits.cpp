@@ -6,6 +6,7 @@
 #include <ostream>
 
 #include "core/text.h"
+#include "core/text_table.h"
 #include "engine/admission.h"
 #include "engine/fits.h"
 #include "engine/lanes.h"
@@ -38,12 +39,12 @@ std::string open_text(const BaseModel& model) {
   return "not known without weights: " + join(open, ", ");
 }
 
-std::string fit_text(const Fit& fit) {
-  const std::string trials = fit.trials > 0 ? fmt::format("{} side by side", fit.trials)
-                             : fit.trains   ? "one with train; no search"
-                                            : "does not fit";
-  return fmt::format("  {:<32}{:>12.2f}{:>14.2f}{:>10}   {}", fit.name, gib(fit.base_bytes), gib(fit.train_bytes),
-                     with_commas(fit.tokens_per_pass), trials);
+TableRow row_of(const Fit& fit) {
+  return {fit.name, fmt::format("{:.2f}", gib(fit.base_bytes)), fmt::format("{:.2f}", gib(fit.train_bytes)),
+          with_commas(fit.tokens_per_pass),
+          fit.trials > 0 ? fmt::format("{} side by side", fit.trials)
+          : fit.trains   ? "one with train; no search"
+                         : "does not fit"};
 }
 
 std::string adapters_text(const Session& session) {
@@ -55,14 +56,19 @@ std::string adapters_text(const Session& session) {
 
 }  // namespace
 
-void show_fits(std::ostream& out, const Session& session) {
-  out << model_text(session.model.checkpoint.options) << "\n";
-  if (!has_weights(session.config.model.path)) out << open_text(session.model.checkpoint) << "\n";
+void show_fits(std::ostream& out, const Session& session, std::size_t width) {
+  const auto put = [&](const std::vector<std::string>& lines) {
+    for (const std::string& line : lines) out << line << "\n";
+  };
+  put(wrapped_lines(model_text(session.model.checkpoint.options), width));
+  if (!has_weights(session.config.model.path)) put(wrapped_lines(open_text(session.model.checkpoint), width));
   for (const MemoryShare& share : memory_shares(session.model.devices, session.free_memory))
     out << fmt::format("{} has {:.2f} GiB free", share.device.str(), gib(share.free)) << "\n";
-  if (!session.config.train.full()) out << adapters_text(session) << "\n";
-  out << fmt::format("  {:<32}{:>12}{:>14}{:>10}   {}\n", "what fits", "base GiB", "one trial GiB", "a pass", "trials");
-  for (const Fit& fit : what_fits(session)) out << fit_text(fit) << "\n";
+  if (!session.config.train.full()) put(wrapped_lines(adapters_text(session), width));
+  const TableColumn columns[] = {{"what fits", true}, {"base GiB"}, {"one trial GiB"}, {"a pass"}, {"trials", true}};
+  std::vector<TableRow> rows;
+  for (const Fit& fit : what_fits(session)) rows.push_back(row_of(fit));
+  put(table_lines(columns, rows, width));
 }
 
 nlohmann::ordered_json fits_json(const Session& session) {

@@ -1,8 +1,11 @@
 #include "cli/show_study.h"
 
+#include <unistd.h>
+
 #include <iostream>
 #include <nlohmann/json.hpp>
 
+#include "cli/terminal.h"
 #include "core/error.h"
 #include "report/failures.h"
 
@@ -17,7 +20,7 @@ int show_study(const ReportFacts& study, bool json) {
   if (json)
     std::cout << report_json(study).dump() << "\n";
   else
-    std::cout << report_text(study);
+    std::cout << report_text(study, terminal_columns(STDOUT_FILENO));
   require_winner(study);
   return study.interrupted ? 130 : 0;
 }

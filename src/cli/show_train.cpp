@@ -1,13 +1,16 @@
 #include "cli/show_train.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <iostream>
 #include <nlohmann/json.hpp>
 
+#include "cli/terminal.h"
 #include "core/metric.h"
 #include "core/number.h"
 #include "core/shell.h"
+#include "core/text.h"
 
 namespace finetune {
 
@@ -18,6 +21,7 @@ nlohmann::ordered_json train_json(const TrainResult& result) {
                                  {"tokens", trial.tokens},
                                  {"train_loss", number_to_json(trial.train_loss)}};
   if (trial.best_metric) json["best"] = {{"metric", number_to_json(*trial.best_metric)}, {"step", trial.best_step}};
+  if (result.profile) json["profile"] = to_json(*result.profile);
   if (!trial.metric) return json;
   for (const auto& [name, value] : logged_values(result.metrics, trial.evaluation)) json[name] = number_to_json(value);
   return json;
@@ -28,7 +32,9 @@ namespace {
 // run.yaml says how the data is read: prompt, template, length.
 std::string result_text(const TrainResult& result) {
   const Trial& trial = result.trial;
-  std::string text = fmt::format("{} steps", trial.step);
+  std::string text;
+  if (result.profile) text = join(profile_lines(*result.profile, terminal_columns(STDOUT_FILENO)), "\n") + "\n";
+  text += fmt::format("{} steps", trial.step);
   if (!trial.reason.empty()) text += " (" + trial.reason + ")";
   if (trial.step > 0) text += fmt::format(", train loss {:.5g}", trial.train_loss);
   if (trial.metric) text += fmt::format(", {} {:.5g}", result.metric, *trial.metric);

@@ -1,9 +1,12 @@
+#include <unistd.h>
+
 #include <algorithm>
 #include <iostream>
 
 #include "cli/flags.h"
 #include "cli/prepare.h"
 #include "cli/show_bench.h"
+#include "cli/terminal.h"
 #include "core/error.h"
 #include "core/number.h"
 #include "core/text.h"
@@ -92,7 +95,7 @@ int run_bench_verb(const Arguments& arguments) {
   if (arguments.json())
     std::cout << to_json(report).dump() << "\n";
   else
-    show_bench(std::cout, report, command_of(arguments));
+    show_bench(std::cout, report, command_of(arguments), terminal_columns(STDOUT_FILENO));
   return report.packed.finite && report.alone.finite ? 0 : 1;
 }
 

@@ -6,6 +6,7 @@
 #include "cli/check.h"
 #include "cli/flags.h"
 #include "cli/prepare.h"
+#include "cli/terminal.h"
 #include "engine/session.h"
 
 namespace finetune {
@@ -13,9 +14,11 @@ namespace {
 
 int run_check(const Arguments& arguments) {
   const bool json = arguments.json();
-  const nlohmann::ordered_json found = check(
-      prepare_config(arguments),
-      {.text = json ? std::cerr : std::cout, .colours = !json && isatty(STDOUT_FILENO) != 0, .say = say_on_stderr});
+  const nlohmann::ordered_json found =
+      check(prepare_config(arguments), {.text = json ? std::cerr : std::cout,
+                                        .colours = !json && isatty(STDOUT_FILENO) != 0,
+                                        .columns = json ? 0 : terminal_columns(STDOUT_FILENO),
+                                        .say = say_on_stderr});
   if (json) std::cout << found.dump() << "\n";
   return 0;
 }

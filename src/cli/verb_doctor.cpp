@@ -1,4 +1,5 @@
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <iostream>
@@ -6,6 +7,7 @@
 #include "cli/flags.h"
 #include "cli/prepare.h"
 #include "cli/show_doctor.h"
+#include "cli/terminal.h"
 #include "core/cache_folder.h"
 #include "engine/session.h"
 #include "engine/shapes.h"
@@ -37,7 +39,7 @@ int run_doctor(const Arguments& arguments) {
   if (arguments.json())
     std::cout << to_json(report).dump() << "\n";
   else
-    show_machine(std::cout, report);
+    show_machine(std::cout, report, terminal_columns(STDOUT_FILENO));
   return is_unsound(report) ? 1 : 0;
 }
 

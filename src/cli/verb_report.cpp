@@ -1,8 +1,11 @@
+#include <unistd.h>
+
 #include <filesystem>
 #include <iostream>
 #include <nlohmann/json.hpp>
 
 #include "cli/arguments.h"
+#include "cli/terminal.h"
 #include "core/error.h"
 #include "host/run_paths.h"
 #include "report/facts.h"
@@ -27,7 +30,7 @@ int run_report(const Arguments& arguments) {
   if (arguments.json())
     std::cout << report_json(study).dump() << "\n";
   else
-    std::cout << report_text(study);
+    std::cout << report_text(study, terminal_columns(STDOUT_FILENO));
   return 0;
 }
 

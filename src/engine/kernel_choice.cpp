@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/error.h"
+#include "kernels/torch/graph.h"
 
 namespace finetune {
 namespace {
@@ -18,6 +19,17 @@ ops::KernelTable table_named(const std::vector<std::string>& names) {
       table.take(ops::operation_named(name).value());
   }
   return table;
+}
+
+// A processor's work is not captured: that graphs were asked for would go unsaid.
+void require_graphs(const std::vector<std::string>& asked, std::span<const at::Device> devices) {
+  if (std::ranges::find(asked, kGraphs) == asked.end()) return;
+  if (std::ranges::all_of(devices, &at::Device::is_cpu))
+    throw bad_input("", "run.kernels: graphs cannot be had on cpu: they are passes that a GPU replays; leave them out");
+  for (const at::Device& device : devices) {
+    if (const char* problem = ops::graphs_problem(device))
+      throw bad_input("", "run.kernels: graphs cannot be had on " + device.str() + ": " + problem + "; leave them out");
+  }
 }
 
 void require_kernels(const std::vector<std::string>& asked, std::span<const at::Device> devices, at::ScalarType dtype) {
@@ -46,6 +58,7 @@ ops::KernelTable settle_kernels(const std::vector<std::string>& asked, std::span
                                 at::ScalarType dtype, const CalibratedKernels& calibrated) {
   if (asked.front() == "auto") return found_on_all(devices, dtype, calibrated);
   if (asked.front() == "composition") return ops::KernelTable::composition();
+  require_graphs(asked, devices);
   require_kernels(asked, devices, dtype);
   return asked.front() == "written" ? ops::KernelTable::written() : table_named(asked);
 }

@@ -33,7 +33,10 @@ std::vector<std::int64_t> lanes_to_try(int threads, std::int64_t trials) {
 
 void suppose_lanes(Session& session, std::int64_t trials) {
   OpenedModel& model = session.model;
-  const std::int64_t lanes = std::min(session.config.run.lanes.value_or(1), trials);  // a trial is on one lane
+  const std::int64_t asked = session.config.run.lanes.value_or(1), lanes = std::min(asked, trials);
+  if (lanes < asked)
+    session.notes.push_back(fmt::format("run.lanes = {} lowered to {}: a trial is on one lane, and {}", asked, lanes,
+                                        trials == 1 ? "there is one" : fmt::format("{} are trained at once", trials)));
   const bool gpu = std::any_of(model.devices.begin(), model.devices.end(),
                                [](const at::Device& device) { return !device.is_cpu(); });
   if (gpu && lanes > 1) throw bad_input("", fmt::format("run.lanes = {}: a GPU has one lane; give 1 or auto", lanes));

@@ -15,9 +15,9 @@ namespace finetune {
 std::vector<std::int64_t> lanes_to_try(int threads, std::int64_t trials);
 
 /// Settles session.model.devices: run.lanes lanes a device where given; else on a single CPU the number whose round of
-/// `trials` trials is the shortest when tried, within memory, written to run.lanes; else one a device. Returns what
-/// these lanes cost. Throws Error (bad_input) for more than one lane on a GPU. `seconds`: time for each number that is
-/// tried. Says what it chose in session.notes.
+/// `trials` trials is the shortest when tried, within memory, written to run.lanes; else one a device. More lanes than
+/// trials are lowered, which is said. Returns what these lanes cost. Throws Error (bad_input) for more than one lane on
+/// a GPU. `seconds`: time for each number that is tried. Says what it chose in session.notes.
 LaneCosts settle_lanes(Session& session, std::int64_t trials, double seconds);
 
 /// Where nothing can be measured: run.lanes lanes a device where given, else one.

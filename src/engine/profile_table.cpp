@@ -1,11 +1,7 @@
 #include "engine/profile_table.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <cmath>
-
-#include "core/text.h"
 
 namespace finetune {
 namespace {
@@ -55,20 +51,6 @@ double wall_of(std::span<const ops::Profile> lanes) {
   return last > first ? std::chrono::duration<double>(last - first).count() : 0;
 }
 
-std::string number_or_dash(double value, const char* form) {
-  return std::isfinite(value) && value > 0 ? fmt::format(fmt::runtime(form), value) : "-";
-}
-
-std::string line_of(const ProfileRow& row, const ProfileTable& table, const Ceiling& ceiling) {
-  const double all = table.wall * static_cast<double>(table.idle.size());
-  const double rate = row.seconds > 0 ? 1e-9 / row.seconds : 0;
-  return fmt::format("{:<31}{:>7.1f} %{:>10}{:>10}{:>9}{:>8}{:>10}", row.part, 100 * row.seconds / all,
-                     row.calls > 0 ? with_commas(row.calls) : "-",
-                     number_or_dash(1e3 * row.seconds / static_cast<double>(table.steps), "{:.3f}"),
-                     number_or_dash(row.work.flops * rate, "{:.1f}"), number_or_dash(row.work.bytes * rate, "{:.1f}"),
-                     number_or_dash(100 * share_of_ceiling(row, ceiling, table.idle.size()), "{:.0f} %"));
-}
-
 }  // namespace
 
 ProfileTable profile_table(std::span<const ops::Profile> lanes) {
@@ -100,31 +82,6 @@ double share_of_ceiling(const ProfileRow& row, const Ceiling& ceiling, std::size
   if (ceiling.flops <= 0 || ceiling.bytes <= 0 || row.seconds <= 0) return std::nan("");
   const double least = std::max(row.work.flops / ceiling.flops, row.work.bytes / ceiling.bytes);
   return least * static_cast<double>(lanes) / row.seconds;
-}
-
-std::vector<std::string> profile_lines(const ProfileTable& table, const Ceiling& ceiling) {
-  const std::size_t lanes = table.idle.size();
-  if (table.wall <= 0 || table.steps == 0) return {"run.profile: nothing was measured"};
-  std::vector<std::string> lines{
-      fmt::format("where the time went: {:.2f} s by the clock, {} lane{}, {} steps of a lane (all its trials at once)",
-                  table.wall, lanes, lanes == 1 ? "" : "s", with_commas(table.steps)),
-      fmt::format("{:<31}{:>9}{:>10}{:>10}{:>9}{:>8}{:>10}", "part", "share", "calls", "ms/step", "GFLOP/s", "GB/s",
-                  "ceiling")};
-  for (const ProfileRow& row : table.rows) lines.push_back(line_of(row, table, ceiling));
-  std::vector<std::string> idle;
-  for (const double share : table.idle) idle.push_back(fmt::format("{:.0f} %", 100 * share));
-  lines.push_back("waiting, by lane: " + join(idle, ", "));
-  if (ceiling.flops > 0) {
-    const double mine = 1e-9 / static_cast<double>(lanes);
-    lines.push_back(
-        fmt::format("the ceiling of a lane is its share of what all processors did just now: {:.0f} "
-                    "GFLOP/s in a product of {}, {:.0f} GB/s in a copy",
-                    ceiling.flops * mine, kCeilingSize, ceiling.bytes * mine));
-    lines.emplace_back("operations and bytes follow from shapes; what stays in a cache may pass the ceiling of a copy");
-  } else {
-    lines.emplace_back("times are those of the threads that give devices their work, so there is no ceiling");
-  }
-  return lines;
 }
 
 }  // namespace finetune

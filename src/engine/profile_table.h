@@ -1,4 +1,4 @@
-// run.profile: what the lanes measured, as a table for people.
+// run.profile: what the lanes measured, added up; report/profile.h shows it.
 #pragma once
 
 #include <span>
@@ -38,8 +38,5 @@ ProfileTable profile_table(std::span<const ops::Profile> lanes);
 /// The time that a lane takes at the least for this work, by what bounds it, over the time it took: 1 is the ceiling.
 /// NaN where the ceiling or the work is not known. Lanes divide the machine.
 double share_of_ceiling(const ProfileRow& row, const Ceiling& ceiling, std::size_t lanes);
-
-/// Lines without line ends.
-std::vector<std::string> profile_lines(const ProfileTable& table, const Ceiling& ceiling);
 
 }  // namespace finetune

@@ -91,7 +91,7 @@ TrainResult conduct_train(Session& session, const StudyHooks& hooks, const std::
   Played played = recorded.play(
       train_options(session, hooks, rules), *tuner, lanes_of(lanes),
       [](RunFiles& files, const std::vector<Metric>& wanted) { return std::make_unique<TrainWriter>(files, wanted); });
-  say_profile(session, lanes);
+  std::optional<ProfileFacts> profile = profile_of(session, lanes, from ? from->round : 0);
   const fs::path out = session.config.run.out;
   const bool full = session.config.train.full();
   TrainResult trained{.weights = out / (full ? "model" : "adapter"),
@@ -101,6 +101,7 @@ TrainResult conduct_train(Session& session, const StudyHooks& hooks, const std::
                       .metric = session.config.tune.metric,
                       .metrics = wanted_metrics(session.config),
                       .interrupted = played.result.ended == EndReason::interrupted,
+                      .profile = std::move(profile),
                       .trial = std::move(played.result.trials.front())};
   if (trained.trial.state == TrialState::failed) throw failed(out.string(), "training failed: " + trained.trial.reason);
   write_result(session, *lanes.front().store, trained, recorded.on_fault());

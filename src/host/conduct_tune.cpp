@@ -101,7 +101,7 @@ ReportFacts conduct_tune(Session& session, const StudyHooks& hooks, const PastTr
   };
   const Played played =
       recorded.play(std::move(options), *tuner, hooks.lanes ? hooks.lanes(slots) : lanes_of(lanes), {}, watcher);
-  say_profile(session, lanes);
+  known.profile = profile_of(session, lanes, from ? from->round : 0);
   known.rungs = rungs();
   known.guarded_levels = tuner->looks().distrusted;
   known.evaluation_seconds = played.evaluation_seconds;

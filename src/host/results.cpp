@@ -123,6 +123,7 @@ RunConfig best_config(const Session& session, const Trial& best) {
     config.data.chat_template = absolute_paths({config.data.chat_template}).front();
   config.run.out.clear();
   config.run.threads.reset();                            // they change no number
+  config.run.lanes.reset();                              // one trial is on one lane
   config.run.profile = false;                            // nor does it
   config.run.tokens_per_pass = session.tokens_per_pass;  // where a batch is cut is part of the numbers
   config.train.changes = best.best_schedule;

@@ -115,13 +115,39 @@ static Ceiling ceiling_of(const Session& session) {
   return {.flops = wide ? rates.float32 : rates.bfloat16, .bytes = copy_rate(at::kCPU)};
 }
 
-void say_profile(const Session& session, const std::vector<LaneParts>& lanes) {
-  if (!session.config.run.profile) return;
+static PartFact part_fact(const ProfileRow& row, const ProfileTable& table, const Ceiling& ceiling) {
+  const auto lanes = static_cast<double>(table.idle.size());
+  const auto rate = [&](double work) {
+    return work > 0 && row.seconds > 0 ? std::optional(1e-9 * work / row.seconds) : std::nullopt;
+  };
+  const double of_ceiling = share_of_ceiling(row, ceiling, table.idle.size());
+  return {.part = row.part,
+          .seconds = row.seconds,
+          .share = row.seconds / (table.wall * lanes),
+          .calls = row.calls > 0 ? std::optional(row.calls) : std::nullopt,
+          .ms_per_step = 1e3 * row.seconds / static_cast<double>(table.steps),
+          .gflops = rate(row.work.flops),
+          .gbytes = rate(row.work.bytes),
+          .of_ceiling = of_ceiling > 0 ? std::optional(of_ceiling) : std::nullopt};
+}
+
+std::optional<ProfileFacts> profile_of(const Session& session, const std::vector<LaneParts>& lanes,
+                                       std::int64_t after_round) {
+  if (!session.config.run.profile) return std::nullopt;
   std::vector<ops::Profile> measured;
   for (const LaneParts& lane : lanes) measured.push_back(*lane.trainer->profile());
+  const ProfileTable table = profile_table(measured);
+  ProfileFacts facts{.seconds = table.wall, .after_round = after_round};
+  if (table.wall <= 0 || table.steps == 0) return facts;
+  facts.steps = table.steps;
+  facts.waiting = table.idle;
   const bool all_cpu = std::ranges::all_of(session.model.devices, [](const at::Device& one) { return one.is_cpu(); });
   const Ceiling ceiling = all_cpu ? ceiling_of(session) : Ceiling{};
-  for (const std::string& line : profile_lines(profile_table(measured), ceiling)) session.say(line);
+  const double mine = 1e-9 / static_cast<double>(lanes.size());
+  if (all_cpu)
+    facts.ceiling = CeilingFact{.gflops = ceiling.flops * mine, .gbytes = ceiling.bytes * mine, .size = kCeilingSize};
+  for (const ProfileRow& row : table.rows) facts.rows.push_back(part_fact(row, table, ceiling));
+  return facts;
 }
 
 std::vector<Lane*> lanes_of(std::vector<LaneParts>& lanes) {

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,6 +14,7 @@
 #include "engine/session.h"
 #include "engine/study.h"
 #include "host/hooks.h"
+#include "report/profile.h"
 
 namespace finetune {
 
@@ -51,8 +53,10 @@ StudyPlan study_plan(const RunConfig& config);
 /// side. All but `stop`, on_step and savers.
 StudyOptions study_options(const Session& session, const RunConfig& config, std::int64_t resident);
 
-/// With run.profile, where the time of the lanes went; from here on nothing more is measured.
-void say_profile(const Session& session, const std::vector<LaneParts>& lanes);
+/// With run.profile, where the time of the lanes went, else nothing. `after_round`: of a run that was gone on with, the
+/// round of its save.
+std::optional<ProfileFacts> profile_of(const Session& session, const std::vector<LaneParts>& lanes,
+                                       std::int64_t after_round);
 
 std::vector<Lane*> lanes_of(std::vector<LaneParts>& lanes);
 

@@ -107,7 +107,7 @@ class LaneHost {
     const nb::gil_scoped_release others;
     choose_defaults(config);
     validate(config);
-    session_.emplace(open_study(std::move(config), {}, [](const std::string&) {}, {}));
+    session_.emplace(open_study(std::move(config), {}, 1, [](const std::string&) {}, {}));
   }
 
   // What the study has to know, and to be the same for all workers.

@@ -3,6 +3,7 @@
 // and the terminal's lines are written from this alone. Torch-free.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
@@ -13,6 +14,7 @@
 #include "core/metric.h"
 #include "core/trial.h"
 #include "core/value.h"
+#include "report/profile.h"
 
 namespace finetune {
 
@@ -179,6 +181,7 @@ struct ReportFacts {
   std::string look_failure;                  ///< why the best could not be measured at the end; "": they were
   std::vector<JudgedFact> judged;            ///< the winner first, then the next best, then the default configuration
   std::optional<double> evaluation_seconds;  ///< of `seconds`, in evaluations
+  std::optional<ProfileFacts> profile;       ///< where the time went, with run.profile
   std::vector<std::int64_t> guarded_levels;  ///< rungs where nobody was stopped, since later values contradict them
   std::string rung_metric;                   ///< what rungs compare; "" = metric
   std::optional<CorrelationFact> rung_agreement;  ///< of rung_metric at a rung and metric at the end
@@ -219,8 +222,9 @@ std::string report_markdown(const ReportFacts& study);
 /// One self-contained page (report/html/page.cpp), or one of its sections as a page of its own: winner, curves, slices,
 /// ... Throws Error (bad_input) for a section that there is not, or of which this study has nothing to say.
 std::string report_html(const ReportFacts& study, const std::string& section = "");
-/// A few lines for the terminal: what is best, where it is, what to do next.
-std::string report_text(const ReportFacts& study);
+/// For a terminal of so many columns (0: no limit): where the time went as a table, where that was measured, and a few
+/// lines: what is best, where it is, what to do next.
+std::string report_text(const ReportFacts& study, std::size_t width = 0);
 
 /// Commands that make sense now, each with what it does, that work as they are. Only files that exist are named.
 struct NextStep {

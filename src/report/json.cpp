@@ -187,6 +187,7 @@ Json cost_json(const ReportFacts& study) {
   json["steps"] = study.steps;
   json["tokens"] = study.tokens;
   json["saved_steps"] = study.saved_steps;
+  if (study.profile) json["profile"] = to_json(*study.profile);
   return json;
 }
 void read_cost(const Json& json, ReportFacts& study) {
@@ -195,6 +196,7 @@ void read_cost(const Json& json, ReportFacts& study) {
   study.steps = json.at("steps").get<std::int64_t>();
   study.tokens = json.at("tokens").get<std::int64_t>();
   study.saved_steps = json.at("saved_steps").get<std::int64_t>();
+  if (json.contains("profile")) study.profile = profile_from_json(json["profile"]);
 }
 
 // What analyze() found: it is not read back, since it is computed from the curves again.

@@ -83,7 +83,7 @@ std::string report_markdown(const ReportFacts& study) {
   }
   text += fmt::format("\nCost: {} steps, {} saved by stopping, {} tokens, {:.1f} s.\n", with_commas(study.steps),
                       with_commas(study.saved_steps), with_commas(study.tokens), study.seconds);
-  text += importance_text(study);
+  text += markdown_profile(study) + importance_text(study);
   text += correlation_text(study) + markdown_stopping(study) + markdown_ablation(study) + markdown_samples(study);
   if (!study.provenance.empty()) text += "\nVersions, hashes, seeds:\n\n";
   for (const auto& [name, value] : study.provenance)

@@ -100,6 +100,21 @@ std::string markdown_ablation(const ReportFacts& study) {
   return text;
 }
 
+std::string markdown_profile(const ReportFacts& study) {
+  if (!study.profile) return "";
+  std::string text = "\n" + markdown_cell(profile_title(*study.profile)) + "\n";
+  if (study.profile->steps == 0) return text;
+  std::string heading = "\n|", rule = "|";
+  for (const char* name : kProfileColumns) {
+    heading += std::string(" ") + name + " |";
+    rule += "---|";
+  }
+  text += heading + "\n" + rule + "\n";
+  for (const PartFact& row : study.profile->rows)
+    text += "| " + markdown_cell(row.part) + " | " + join(profile_cells(row), " | ") + " |\n";
+  return text + "\n" + profile_ceiling_text(*study.profile) + ".\n";
+}
+
 std::string markdown_samples(const ReportFacts& study) {
   if (study.samples.empty()) return "";
   std::string text = "\nSample outputs, base against best:\n\n";

@@ -14,6 +14,7 @@ std::string markdown_hints(const ReportFacts& study);
 std::string markdown_certainty(const ReportFacts& study);  ///< seeds, other validation examples, test data
 std::string markdown_stopping(const ReportFacts& study);   ///< the audit, and what rungs compare
 std::string markdown_ablation(const ReportFacts& study);
+std::string markdown_profile(const ReportFacts& study);  ///< where the time went
 std::string markdown_samples(const ReportFacts& study);
 
 }  // namespace finetune

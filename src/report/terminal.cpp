@@ -102,8 +102,10 @@ std::vector<NextStep> next_steps(const ReportFacts& study) {
   return steps;
 }
 
-std::string report_text(const ReportFacts& study) {
-  std::string text = verdict(study) + "\n";
+std::string report_text(const ReportFacts& study, std::size_t width) {
+  std::string text;
+  if (study.profile) text = join(profile_lines(*study.profile, width), "\n") + "\n";
+  text += verdict(study) + "\n";
   if (study.interrupted) text += "The study was interrupted; this is what there was.\n";
   if (study.best) {
     for (const auto& [name, value] : study.trials[*study.best].params)
@@ -120,10 +122,10 @@ std::string report_text(const ReportFacts& study) {
   text += best_text(study);
   text += fmt::format("report   {0}/report.html, report.md, report.json\n", study.folder);
   const std::vector<NextStep> steps = next_steps(study);
-  std::size_t width = 0;
-  for (const auto& step : steps) width = std::max(width, step.command.size());
+  std::size_t longest = 0;
+  for (const auto& step : steps) longest = std::max(longest, step.command.size());
   if (!steps.empty()) text += "next:\n";
-  for (const auto& [command, what] : steps) text += fmt::format("  {:<{}}   # {}\n", command, width, what);
+  for (const auto& [command, what] : steps) text += fmt::format("  {:<{}}   # {}\n", command, longest, what);
   return text;
 }
 

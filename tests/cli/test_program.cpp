@@ -30,7 +30,7 @@ TEST(Program, TheFixtureItselfTrainsAndGivesTheSameBytesAgain) {
   EXPECT_TRUE(fs::exists(fixture.path("merged/tokenizer.json")));
 }
 
-// It says where the time went, and changes nothing else; resume and best.yaml know of it.
+// It says where the time went, here and in every report, and changes nothing else; run.yaml and best.yaml know of it.
 TEST(Program, AProfileChangesNoBit) {
   const Fixture fixture;
   const std::string lanes = "--set run.lanes=1 --set data.valid_fraction=0.5";
@@ -46,12 +46,35 @@ TEST(Program, AProfileChangesNoBit) {
     EXPECT_EQ(fixture.read(std::string("out/") + file), fixture.read(std::string("profiled/") + file)) << file;
   EXPECT_NE(fixture.read("profiled/run.yaml").find("profile: true"), std::string::npos);
   EXPECT_NE(fixture.read("profiled/best.yaml").find("profile: false"), std::string::npos);
+  const auto report = nlohmann::json::parse(fixture.read("profiled/report.json"));
+  EXPECT_GE(report.at("cost").at("profile").at("parts").size(), 10u);
+  EXPECT_NE(fixture.read("profiled/report.html").find("products of the base, backward"), std::string::npos);
+  EXPECT_NE(fixture.read("profiled/report.md").find("| products of the base, backward | "), std::string::npos);
   const Outcome trained =
       run("train --profile --config '" + fixture.path("out/best.yaml") + "' --out '" + fixture.path("again") + "'");
   ASSERT_EQ(trained.code, 0) << trained.text;
   EXPECT_NE(trained.text.find("where the time went"), std::string::npos) << trained.text;
+  EXPECT_EQ(trained.text.find("run.lanes"), std::string::npos) << "best.yaml asks for none: " << trained.text;
+  const Outcome json = run("train --profile --json --set run.lanes=2 --config '" + fixture.path("out/best.yaml") +
+                           "' --out '" + fixture.path("json") + "' 2>/dev/null");
+  EXPECT_GT(nlohmann::json::parse(json.text).at("profile").at("steps").get<int>(), 0);
   EXPECT_EQ(fixture.read("out/best/adapter_model.safetensors"),
             fixture.read("again/adapter/adapter_model.safetensors"));
+}
+
+// A trial is on one lane: what was asked for beyond that is lowered, and said once.
+TEST(Program, MoreLanesThanTrialsAreLoweredAndSaid) {
+  const Fixture fixture;
+  const Outcome tuned = run(fixture.tune("--trials 2 --set run.lanes=5 --set data.valid_fraction=0.5"));
+  ASSERT_EQ(tuned.code, 0) << tuned.text;
+  const std::string said = "run.lanes = 5 lowered to 2: a trial is on one lane, and 2 are trained at once\n";
+  EXPECT_NE(tuned.text.find(said), std::string::npos) << tuned.text;
+  EXPECT_EQ(tuned.text.find("run.lanes", tuned.text.find(said) + said.size()), std::string::npos) << tuned.text;
+  const Outcome trained = run("train --config '" + fixture.path("out/best.yaml") + "' --set run.lanes=3 --out '" +
+                              fixture.path("again") + "'");
+  EXPECT_NE(trained.text.find("run.lanes = 3 lowered to 1: a trial is on one lane, and there is one\n"),
+            std::string::npos)
+      << trained.text;
 }
 
 // What the run wrote and said comes out again, hints on time included.

@@ -180,6 +180,8 @@ TEST(Resume, CtrlCTwiceDiesAtOnce) {
   const Outcome died = tune.wait();
   EXPECT_TRUE(tune.was_killed()) << died.code << died.text;
   EXPECT_EQ(died.code, 128 + SIGINT);
+  const std::string ending = "ending after the round under way";
+  EXPECT_EQ(died.text.find(ending), died.text.rfind(ending)) << "once: " << died.text;
   EXPECT_FALSE(fs::exists(place.out() / "report.json"));
   const Outcome resumed = run(place.resume());
   ASSERT_EQ(resumed.code, 0) << resumed.text;

@@ -140,7 +140,7 @@ TEST(Kernels, AutoIsWrittenAsWhatItMeans) {
   EXPECT_EQ(resolved_kernels(written, devices, at::kFloat), Names{"written"});
   EXPECT_EQ(resolved_kernels(written, devices, at::kBFloat16), Names{"composition"});
   EXPECT_EQ(resolved_kernels(ops::KernelTable::composition(), devices, at::kFloat), Names{"composition"});
-  for (const Names& names : {Names{"rmsnorm", "adapter", "graphs"}, Names{"dropped_adapter"}}) {
+  for (const Names& names : {Names{"rmsnorm", "adapter"}, Names{"dropped_adapter"}}) {
     const ops::KernelTable table = settle_kernels(names, devices, at::kFloat, never);
     EXPECT_EQ(resolved_kernels(table, devices, at::kFloat), names) << "replayed as it was";
     EXPECT_EQ(table.takes(ops::Operation::glu), false);

@@ -120,15 +120,5 @@ TEST(ProfileTable, SharesAddUpAndLanesAreSummed) {
   EXPECT_TRUE(std::isnan(share_of_ceiling(table.rows[0], {}, 2)));
 }
 
-TEST(ProfileTable, LinesSayWhatWasMeasured) {
-  std::vector<Profile> lanes{lane(1, 5, 4)};
-  part(lanes[0], Part::base) = {.calls = 1234, .seconds = 1, .work = {.flops = 4e9, .bytes = 1e9}};
-  const std::vector<std::string> lines = profile_lines(profile_table(lanes), {.flops = 8e9, .bytes = 1e10});
-  EXPECT_EQ(lines[0], "where the time went: 4.00 s by the clock, 1 lane, 2 steps of a lane (all its trials at once)");
-  EXPECT_EQ(lines[2], "products of the base              25.0 %     1,234   500.000      4.0     1.0      50 %");
-  EXPECT_EQ(lines[5], "waiting, by lane: 0 %");
-  EXPECT_EQ(profile_lines(profile_table(std::vector<Profile>{Profile()}), {}).size(), 1u);
-}
-
 }  // namespace
 }  // namespace finetune::testing

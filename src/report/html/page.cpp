@@ -25,6 +25,7 @@ constexpr Section kSections[] = {
     {"hints", "Hints", html::hints_section},
     {"test", "On test data", html::test_section},
     {"cost", "Cost", html::cost_section},
+    {"profile", "Where the time went", html::profile_section},
     {"curves", "Learning curves", html::curves_section},
     {"slices", "Parameters, one by one", html::slices_section},
     {"importance", "What mattered", html::importance_section},

@@ -12,6 +12,7 @@ std::string winner_section(const ReportFacts& study);        ///< what is best, 
 std::string hints_section(const ReportFacts& study);         ///< what its user should know, with the evidence
 std::string test_section(const ReportFacts& study);          ///< on data that no choice has seen
 std::string cost_section(const ReportFacts& study);          ///< what it took, and what stopping saved
+std::string profile_section(const ReportFacts& study);       ///< where the time went, part by part
 std::string curves_section(const ReportFacts& study);        ///< over steps, with rungs and stops
 std::string slices_section(const ReportFacts& study);        ///< the metric along each parameter
 std::string importance_section(const ReportFacts& study);    ///< fANOVA and PED-ANOVA
