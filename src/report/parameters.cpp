@@ -116,7 +116,8 @@ std::vector<Group> groups_of(const std::vector<ParameterFacts>& search, const st
 
 void measure(ReportFacts& study, const Group& group, const std::vector<Compared>& compared) {
   const Observations trials = observations_of(study, compared, group.all);
-  const Fanova shares = fanova(trials);
+  constexpr std::size_t kPaired = 6;
+  const Fanova shares = fanova(trials, kPaired, forest_options(trials.points.size()));
   const std::vector<double> divergences = ped_anova(trials);
   const auto is_own = [&](std::size_t axis) {
     return std::ranges::find(group.own, group.all[axis]) != group.own.end();

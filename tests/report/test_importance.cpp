@@ -182,6 +182,23 @@ TEST(Fanova, WeighsValuesAsTheSpaceDoes) {
   EXPECT_NEAR(found.shares[2], choice / all, 0.02);
 }
 
+// Pairs of leaves are what takes time: a tree of 10,000 trials does not have 6,000 leaves, and says the same.
+TEST(Fanova, OfManyTrialsTreesStaySmall) {
+  EXPECT_EQ(forest_options(1000).fewest_to_split, ForestOptions{}.fewest_to_split);
+  const std::size_t count = 10'000;
+  const auto made = spread({Axis{}, Axis{}, Axis{}}, count, [](const auto& p) { return p[0] + 2 * p[1]; });
+  ForestOptions options = forest_options(count);
+  options.trees = 4;
+  for (const TreeLeaves& leaves : grow_forest(made, options)) {
+    EXPECT_GT(leaves.size(), 300u);
+    EXPECT_LT(leaves.size(), 2000u);
+  }
+  const Fanova found = fanova(made, 6, options);
+  EXPECT_NEAR(found.shares[0], 0.2, 0.02);
+  EXPECT_NEAR(found.shares[1], 0.8, 0.02);
+  EXPECT_LT(found.interactions[0].share, 0.02);
+}
+
 TEST(Fanova, DoesNotDependOnTheRun) {
   const auto made = spread({Axis{}, Axis{.choices = 3}}, 50, [](const auto& p) { return p[0] + p[1]; });
   const Fanova first = fanova(made), second = fanova(made);

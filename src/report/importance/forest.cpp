@@ -144,6 +144,10 @@ TreeLeaves grow(const Sample& sample, Indices drawn, const ForestOptions& option
 
 }  // namespace
 
+ForestOptions forest_options(std::size_t trials) {
+  return {.fewest_to_split = std::max<std::size_t>(2, trials / 500)};
+}
+
 double scaled(const Axis& axis, double value) {
   return axis.log ? std::log(value) : value;
 }

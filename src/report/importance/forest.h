@@ -28,6 +28,10 @@ struct ForestOptions {
   std::size_t fewest_to_split = 2;  ///< trials, repeated ones included
 };
 
+/// Trees that are grown to the end up to a thousand trials. Of more a leaf holds some, so that a tree does not have
+/// many more than a thousand leaves, each pair of which is looked at.
+ForestOptions forest_options(std::size_t trials);
+
 /// All of an axis, each value with the same share: of whole numbers half a unit goes to either side, of an axis with
 /// `log` it is the logarithms that are spread evenly.
 Side whole_side(const Axis& axis);
