@@ -6,7 +6,8 @@
 Each point is measured in every round, and rounds follow each other, so that a neighbour's load hits all points; what is shown
 is the median. What has been measured is kept in results/curves.json after every point, and a run that was cut off goes on there,
 as long as program, processor and number of threads are the same. Ends with results/curves.md and the plots in docs/.
-Nothing beside Python's own library and the program is needed; without --smollm2 its rows are left out.
+Nothing beside Python's own library and the program is needed; without --smollm2 its rows are left out. Three rounds of all of it
+take some 20 minutes on two cores that do nothing else.
 
     start     from the beginning of the process until the first step is logged
     trials    tokens a second of 1 to 64 trials side by side (must not fall)

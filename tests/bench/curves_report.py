@@ -10,7 +10,8 @@ from dataclasses import dataclass
 SPEED = ("tokens_per_second", "tokens/s", "{:,.0f}")
 START = ("start", "first step after, s", "{:.2f}")
 ABOUT = {
-    "start": ("From the beginning of the process to the first step", "run", [START, ("start_cpu", "of all processors, s", "{:.2f}")]),
+    "start": ("From the beginning of the process to the first step", "run",
+              [START, ("start_cpu", "of all processors, s", "{:.2f}")]),
     "trials": ("Trials side by side", "model, trials", [SPEED, ("lanes", "lanes", "{:.0f}")]),
     "lengths": ("Length of rows (tinystories-656k, 4 trials, 2,048 tokens of each a step)", "tokens a row", [SPEED]),
     "ranks": ("Rank of adapters (tinystories-656k, 8 trials)", "rank", [SPEED]),
@@ -18,7 +19,8 @@ ABOUT = {
              [START, ("mib", "peak MiB", "{:.0f}"), SPEED]),
     "studies": ("Trials of a study (a model of some thousand weights, 3 steps each, none stopped)", "trials",
                 [("milliseconds", "ms a trial, all that follows the first step", "{:.2f}"),
-                 ("study_milliseconds", "the study alone", "{:.2f}"), ("cpu_milliseconds", "of all processors", "{:.2f}"), ("mib", "peak MiB", "{:.0f}")]),
+                 ("study_milliseconds", "the study alone", "{:.2f}"), ("cpu_milliseconds", "of all processors", "{:.2f}"),
+                 ("mib", "peak MiB", "{:.0f}")]),
 }
 
 
@@ -29,6 +31,18 @@ def spread(samples: list[dict], key: str, form: str) -> str:
     if len(values) == 1 or form.format(values[0]) == form.format(values[-1]):
         return text
     return f"{text} ({form.format(values[0])} to {form.format(values[-1])})"
+
+
+def falls(results: dict) -> str:
+    """Numbers of trials at which tokens a second are lower than with fewer, by more than what rounds differ by."""
+    low = []
+    for model in sorted({point.rpartition(" ")[0] for point in results["samples"].get("trials", {})}):
+        best = 0.0
+        for trials, speed in line_of(results, "trials", SPEED[0], model):
+            if speed < 0.95 * best:
+                low.append(f"{model} with {trials:.0f} ({100 * (1 - speed / best):.0f} % below the best before)")
+            best = max(best, speed)
+    return "\nSlower than with fewer: " + ", ".join(low) + ".\n" if low else "\nMore trials are never slower by a twentieth.\n"
 
 
 def tables(results: dict) -> str:
@@ -44,6 +58,7 @@ def tables(results: dict) -> str:
         for point, have in samples.items():
             label = f"{int(point):,}" if point.isdigit() else point
             text += f"| {label} | " + " | ".join(spread(have, key, form) for key, _, form in columns) + " |\n"
+        text += falls(results) if name == "trials" else ""
     return text
 
 
@@ -73,12 +88,12 @@ WIDTH, HEIGHT, LEFT, TOP, BOTTOM = 250, 190, 14, 44, 30
 
 
 def short(value: float) -> str:
-    """Three figures: 12.3, 1,234, 34k, 1M."""
+    """Three figures or four: 12.3, 1234, 34k, 1M."""
     if value >= 999_500:
         return f"{value / 1e6:.3g}M"
     if value >= 9_995:
         return f"{value / 1e3:.3g}k"
-    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def drawn(panel: Panel, left: float) -> str:
