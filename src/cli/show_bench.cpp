@@ -16,7 +16,7 @@ std::string whole(double number) {
   return with_commas(std::llround(number));
 }
 
-TableRow row_of(const BenchReport& report, const TrainingSpeed& speed, const std::string& name) {
+TableRow speed_row(const BenchReport& report, const TrainingSpeed& speed, const std::string& name) {
   return {name,
           whole(speed.tokens_per_second()),
           fmt::format("{:.1f} %", 100 * report.share(speed)),
@@ -25,25 +25,25 @@ TableRow row_of(const BenchReport& report, const TrainingSpeed& speed, const std
           fmt::format("{:.4g}{}", speed.gradient_norm, speed.finite ? "" : ", not finite")};
 }
 
-void put(std::ostream& out, const std::vector<std::string>& lines) {
+void put_lines(std::ostream& out, const std::vector<std::string>& lines) {
   for (const std::string& line : lines) out << line << "\n";
 }
 
 void show_goal(std::ostream& out, const BenchReport& report, std::size_t width) {
-  if (!report.goal) return put(out, wrapped_lines("there is no goal for a model of this size", width));
+  if (!report.goal) return put_lines(out, wrapped_lines("there is no goal for a model of this size", width));
   const SpeedGoal& goal = *report.goal;
   if (!report.is_goal_device)
-    return put(out,
-               wrapped_lines(fmt::format("the goal for this model, {} tokens/s, is for one H200 in bfloat16, which "
-                                         "this is not",
-                                         whole(goal.goal)),
-                             width));
+    return put_lines(
+        out, wrapped_lines(fmt::format("the goal for this model, {} tokens/s, is for one H200 in bfloat16, which "
+                                       "this is not",
+                                       whole(goal.goal)),
+                           width));
   const double best = report.packed.tokens_per_second() / static_cast<double>(report.devices);
   const TableColumn columns[] = {{"", true}, {"must beat"}, {"good (about half)"}, {"goal"}, {"stretch"}, {"measured"}};
   const TableRow rows[] = {{"tokens/s of a device", goal.must_beat > 0 ? whole(goal.must_beat) : "-", whole(goal.good),
                             whole(goal.goal), whole(goal.stretch),
                             fmt::format("{} ({:.0f} % of the goal)", whole(best), 100 * best / goal.goal)}};
-  put(out, table_lines(columns, rows, width));
+  put_lines(out, table_lines(columns, rows, width));
 }
 
 std::string rows_text(const BenchReport& report) {
@@ -60,7 +60,7 @@ std::string ranks_text(const BenchReport& report) {
 }  // namespace
 
 void show_bench(std::ostream& out, const BenchReport& report, const std::string& command, std::size_t width) {
-  const auto say = [&](const std::string& text) { put(out, wrapped_lines(text, width)); };
+  const auto say = [&](const std::string& text) { put_lines(out, wrapped_lines(text, width)); };
   for (const std::string& note : report.notes) say(note);
   say(fmt::format("{}: {} parameters in {}{}, kernels {}; {}{}", report.model, with_commas(report.parameters),
                   report.dtype, report.quantize == "none" ? "" : " over " + report.quantize, join(report.kernels, ", "),
@@ -74,14 +74,14 @@ void show_bench(std::ostream& out, const BenchReport& report, const std::string&
   out << "\n";
   const TableColumn columns[] = {{"training", true}, {"tokens/s"},  {"of the products"},
                                  {"a step"},         {"last loss"}, {"norm"}};
-  const TableRow rows[] = {row_of(report, report.packed, fmt::format("packed, {} trials", report.trials)),
-                           row_of(report, report.alone, "one by one")};
-  put(out, table_lines(columns, rows, width));
+  const TableRow rows[] = {speed_row(report, report.packed, fmt::format("packed, {} trials", report.trials)),
+                           speed_row(report, report.alone, "one by one")};
+  put_lines(out, table_lines(columns, rows, width));
   say(fmt::format("  packed over one by one: {:.2f}",
                   report.packed.tokens_per_second() / report.alone.tokens_per_second()));
   out << "\n";
   show_goal(out, report, width);
-  say("to send it back: " + command + " --json > bench.json");
+  out << "to send it back: " << command << " --json > bench.json\n";  // in one line, to be copied
 }
 
 }  // namespace finetune

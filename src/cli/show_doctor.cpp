@@ -21,7 +21,12 @@ std::string gigabytes(double bytes) {
   return fmt::format("{:.{}f} GB", bytes / kGigabyte, bytes < 10 * kGigabyte ? 1 : 0);
 }
 
-void show_gpus(std::ostream& out, const MachineReport& report) {
+// A text that ends with a line end, however wide it is.
+void put(std::ostream& out, const std::string& text, std::size_t width) {
+  for (const std::string& line : wrapped_lines(text, width)) out << line << "\n";
+}
+
+void show_gpus(std::ostream& out, const MachineReport& report, std::size_t width) {
   const Gpus& gpus = report.gpus;
   const std::string driver = report.driver.empty() ? "" : ", driver for CUDA " + report.driver;
   if (gpus.count > 0)
@@ -30,11 +35,11 @@ void show_gpus(std::ostream& out, const MachineReport& report) {
     out << "GPUs: none that can be used" << driver << "\n";
   else
     out << "GPUs: none: there is no NVIDIA driver\n";
-  if (!gpus.problem.empty()) out << "LibTorch's CUDA half: " << gpus.problem << "\n";
-  if (!report.graphs.empty()) out << "graphs: none: " << report.graphs << "\n";
+  if (!gpus.problem.empty()) put(out, "LibTorch's CUDA half: " + gpus.problem, width);
+  if (!report.graphs.empty()) put(out, "graphs: none: " + report.graphs, width);
 }
 
-TableRow row_of(const DeviceReport& device, const Measured& one) {
+TableRow operation_row(const DeviceReport& device, const Measured& one) {
   return {ops::name_of(one.operation),
           with_commas(one.rows),
           short_time(one.composition_s),
@@ -45,18 +50,13 @@ TableRow row_of(const DeviceReport& device, const Measured& one) {
           one.why};
 }
 
-// A text that ends with a line end, however wide it is.
-void put(std::ostream& out, const std::string& text, std::size_t width) {
-  for (const std::string& line : wrapped_lines(text, width)) out << line << "\n";
-}
-
 void show_operations(std::ostream& out, const DeviceReport& device, const OperationsReport& report, std::size_t width) {
   out << fmt::format("\n{} in {}\n", device.name, dtype_name(report.request.dtype));
   if (!report.problem.empty()) return put(out, "  " + report.problem, width);
   const TableColumn columns[] = {{"operation", true}, {"rows"},  {"composition"},  {"written"},
                                  {"ceiling"},         {"error"}, {"choice", true}, {"because", true}};
   std::vector<TableRow> rows;
-  for (const Measured& one : report.found.operations) rows.push_back(row_of(device, one));
+  for (const Measured& one : report.found.operations) rows.push_back(operation_row(device, one));
   for (const std::string& line : table_lines(columns, rows, width)) out << line << "\n";
   if (report.found.graphs) {
     const GraphsFound& graphs = *report.found.graphs;
@@ -92,7 +92,7 @@ std::string rate_text(double flops) {
 
 void show_machine(std::ostream& out, const MachineReport& report, std::size_t width) {
   out << fmt::format("finetune_tune {}, LibTorch {}\n", kVersion, TORCH_VERSION);
-  show_gpus(out, report);
+  show_gpus(out, report, width);
   for (const DeviceReport& device : report.devices) {
     put(out,
         fmt::format("{}: {}; {} of {} free", device.name, device.processor,

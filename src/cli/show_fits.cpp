@@ -39,7 +39,7 @@ std::string open_text(const BaseModel& model) {
   return "not known without weights: " + join(open, ", ");
 }
 
-TableRow row_of(const Fit& fit) {
+TableRow fit_row(const Fit& fit) {
   return {fit.name, fmt::format("{:.2f}", gib(fit.base_bytes)), fmt::format("{:.2f}", gib(fit.train_bytes)),
           with_commas(fit.tokens_per_pass),
           fit.trials > 0 ? fmt::format("{} side by side", fit.trials)
@@ -67,7 +67,7 @@ void show_fits(std::ostream& out, const Session& session, std::size_t width) {
   if (!session.config.train.full()) put(wrapped_lines(adapters_text(session), width));
   const TableColumn columns[] = {{"what fits", true}, {"base GiB"}, {"one trial GiB"}, {"a pass"}, {"trials", true}};
   std::vector<TableRow> rows;
-  for (const Fit& fit : what_fits(session)) rows.push_back(row_of(fit));
+  for (const Fit& fit : what_fits(session)) rows.push_back(fit_row(fit));
   put(table_lines(columns, rows, width));
 }
 

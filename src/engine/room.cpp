@@ -32,7 +32,7 @@ std::vector<MemoryNeed> needs_of(const Session& session, const Way& way) {
   return needs;
 }
 
-bool fits(const Session& session, const Way& way) {
+bool may_run(const Session& session, const Way& way) {
   return std::ranges::all_of(needs_of(session, way), &MemoryNeed::fits);
 }
 
@@ -63,7 +63,7 @@ void add_passes(const Session& session, const Way& asked, std::vector<Way>& ways
   for (auto length = static_cast<std::int64_t>(std::bit_floor(longest)); length >= kShortest; length /= 2) {
     Way way = changed(session, asked, fmt::format("data.max_length: {}", length),
                       [&](MemoryCase& one) { one.longest = length; });
-    if (!fits(session, way)) continue;
+    if (!may_run(session, way)) continue;
     ways.push_back(std::move(way));  // the longest is enough
     return;
   }
@@ -76,7 +76,7 @@ void add_bases(const Session& session, const Way& asked, std::vector<Way>& ways)
       one.full = false;
       change(one);
     }));
-    return fits(session, ways.back());
+    return may_run(session, ways.back());
   };
   if (asked.one.full && add("", [](MemoryCase&) {})) return;
   for (const auto code : {kernels::Code::int8, kernels::Code::nf4})
@@ -114,9 +114,9 @@ std::string what_would_fit(const Session& session, const Way& asked) {
   add_passes(session, asked, ways);
   add_bases(session, asked, ways);
   add_processor(session, asked, ways);
-  std::erase_if(ways, [&](const Way& way) { return !fits(session, way); });
+  std::erase_if(ways, [&](const Way& way) { return !may_run(session, way); });
   if (ways.empty()) ways.push_back(smallest(session, asked));
-  if (!fits(session, ways.front())) return "nothing that can be set would make it fit: take a smaller model";
+  if (!may_run(session, ways.front())) return "nothing that can be set would make it fit: take a smaller model";
   std::vector<std::string> names;
   for (const Way& way : ways) names.push_back(way.name);
   return "what would fit: " + join(names, "; ");
