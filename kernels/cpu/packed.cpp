@@ -35,6 +35,17 @@ void unpack_rows(const Packed& p, std::int64_t begin, std::int64_t end, float* t
   }
 }
 
+constexpr std::int64_t kPart = kBlocksAtOnce * kNf4Block;
+
+void unpack_rounded(const Packed& from, std::int64_t begin, std::int64_t end, std::uint16_t* to) {
+  float numbers[kPart];
+  for (; begin < end; begin += kPart, to += kPart) {
+    const std::int64_t count = std::min(kPart, end - begin);
+    unpack(from, begin, begin + count, numbers);
+    table().round_row(numbers, count, to);
+  }
+}
+
 }  // namespace
 
 void unpack(const Packed& from, std::int64_t begin, std::int64_t end, float* to) {
@@ -42,12 +53,13 @@ void unpack(const Packed& from, std::int64_t begin, std::int64_t end, float* to)
 }
 
 Status dequantize(const Dequantize& args, Stream stream) {
-  constexpr std::int64_t kPart = kBlocksAtOnce * kNf4Block;
-  if (args.type != Type::f32) return kFloat32Only;
   const std::int64_t elements = args.from.rows * args.from.columns;
-  auto* w = static_cast<float*>(args.w);
   in_parallel(stream, (elements + kPart - 1) / kPart, kPart, [&](std::int64_t first, std::int64_t last) {
-    unpack(args.from, first * kPart, std::min(elements, last * kPart), w + first * kPart);
+    const std::int64_t begin = first * kPart, end = std::min(elements, last * kPart);
+    if (args.type == Type::f32)
+      unpack(args.from, begin, end, static_cast<float*>(args.w) + begin);
+    else
+      unpack_rounded(args.from, begin, end, static_cast<std::uint16_t*>(args.w) + begin);
   });
   return {};
 }

@@ -16,6 +16,7 @@
 #include "kernels/api/rotary.h"
 #include "kernels/api/row_product.h"
 #include "kernels/api/softcap.h"
+#include "kernels/cpu/rounded_unit.h"
 
 namespace finetune::kernels::cpu {
 
@@ -78,6 +79,16 @@ struct Table {
   void (*cached_attention)(const CachedAttention& args, std::int64_t row, std::int64_t kv_head, float* scratch);
   RowKernel<MagnitudeBackward> magnitude_backward;  ///< of columns [begin, end), of all rows
   RowKernel<RowProduct> row_product;                ///< of outputs [begin, end), of all rows
+  /// Up to 16 rows, or outputs, and 32 inputs as a tile of rounded_unit.h: of numbers, which are rounded, of weights
+  /// [outputs, inputs], and of weights [inputs, outputs].
+  void (*pack_rows)(const float* x, std::int64_t x_row, std::int64_t rows, std::int64_t inputs, std::uint16_t* to);
+  void (*pack_by_outputs)(const std::uint16_t* w, std::int64_t w_row, std::int64_t outputs, std::int64_t inputs,
+                          std::uint16_t* to);
+  void (*pack_by_inputs)(const std::uint16_t* w, std::int64_t w_row, std::int64_t outputs, std::int64_t inputs,
+                         std::uint16_t* to);
+  /// To the nearest bfloat16, ties to even.
+  void (*round_row)(const float* from, std::int64_t count, std::uint16_t* to);
+  void (*rounded_block)(const RoundedBlock& block);
   /// Elements [begin, end) of all (kernels/api/packed.h); `absmax`: that of the block of `begin`, and those behind it.
   void (*unpack_nf4)(const std::uint8_t* codes, const float* absmax, std::int64_t begin, std::int64_t end, float* to);
   /// Elements of one row.
