@@ -18,8 +18,8 @@ enum DecoderBuffer : int { kResidual = kFirstDecoderBuffer, kGradient };
 // take turns.
 at::Tensor residual(const DecoderBase& base, const Pack& pack, DecoderWorkspace& workspace, std::int64_t layer,
                     bool keep) {
-  return workspace.get(kResidual, keep ? layer : layer % 2, pack.tokens, base.options.width,
-                       base.embed_VD.scalar_type(), base.embed_VD.device());
+  return workspace.get(kResidual, keep ? layer : layer % 2, pack.tokens, base.options.width, base.activations(),
+                       base.embed_VD.device());
 }
 
 // What the embedding module gives: noise is added to that, which has Gemma's factor in it and not Granite's.

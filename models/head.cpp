@@ -60,7 +60,7 @@ std::vector<HeadChunk> chunks_of(const HeadPart& part, std::int64_t rows, std::i
   return chunks;
 }
 
-// In the activations' dtype, in which a trial's own is not.
+// In the dtype of the base's, in which a trial's own is not.
 at::Tensor own_head(const at::Tensor& head_VD, const at::Tensor& like, DecoderWorkspace& workspace) {
   if (head_VD.scalar_type() == like.scalar_type()) return head_VD;
   at::Tensor copy = workspace.get(kOwnHead, 0, head_VD.size(0), head_VD.size(1), like.scalar_type(), like.device());

@@ -30,11 +30,26 @@ at::Tensor dense_weight(const DecoderBase& base, std::int64_t layer, Projection 
   return dequantized(packed_stack(base.packed[at_layer], stack)[module], base.embed_VD.scalar_type());
 }
 
+at::ScalarType activation_dtype(at::ScalarType weights, at::DeviceType device) {
+  return device == at::kCPU && weights == at::kBFloat16 ? at::kFloat : weights;
+}
+
+at::ScalarType DecoderBase::activations() const {
+  return activation_dtype(embed_VD.scalar_type(), embed_VD.device().type());
+}
+
+void widen_vectors(DecoderBase& base) {
+  for_each_tensor(base.options, base, [&](const TensorRows&, at::Tensor& tensor) {
+    if (tensor.defined() && tensor.dim() == 1) tensor = tensor.to(base.activations());
+  });
+}
+
 DecoderBase make_base(const BaseModel& model, at::Device device) {
   DecoderBase base{model.weights, model.options, model.packed, {}, {}, {}, {}};
   for_each_tensor(base.options, base, [&](const TensorRows&, at::Tensor& tensor) {
     if (tensor.defined()) tensor = tensor.to(device).contiguous();
   });
+  widen_vectors(base);
   for (PackedBlock& block : base.packed)
     for (PackedStack& stack : block)
       for (ops::PackedMatrix& matrix : stack) matrix = to_device(matrix, device);

@@ -18,9 +18,18 @@ struct DecoderBase : DecoderTensors<at::Tensor> {
   std::vector<PackedBlock> packed;  ///< of each layer, instead of the projections' weights; empty: not quantised
   at::Tensor cos_PK, sin_PK;        ///< fp32 rotary tables [max_positions, K/2], or fewer columns of a partial one
   at::Tensor local_cos_PK, local_sin_PK;  ///< of the layers with Rope::local; undefined without such
+
+  /// Of what is computed between the products: activation_dtype of the matrices.
+  at::ScalarType activations() const;
 };
 
-/// On the model's own device the storage is shared, elsewhere copied.
+/// The dtype of activations over weights in another: the same, but fp32 on the processor where those are bf16. There
+/// only the operands of products are bf16, and norms and biases are fp32.
+at::ScalarType activation_dtype(at::ScalarType weights, at::DeviceType device);
+/// Norms and biases in the dtype of the activations.
+void widen_vectors(DecoderBase& base);
+
+/// On the model's own device the storage of matrices is shared, elsewhere copied.
 DecoderBase make_base(const BaseModel& model, at::Device device);
 
 /// The weights of a projection's rows [count, inputs] in the base's dtype: a view of the base's own, or, of a quantised

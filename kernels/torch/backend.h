@@ -97,7 +97,8 @@ struct DeviceTraits {
   bool kernels = false;  ///< kernels/cuda was compiled in and runs on this device
 };
 
-/// Whether every operation on such a device has a kernel of ours in this dtype.
+/// Whether every operation of a model in this dtype has a kernel of ours on such a device. On the processor one in bf16
+/// has weights in it, and activations in fp32.
 bool has_kernels(at::DeviceType device, at::ScalarType dtype);
 
 /// Why `written` cannot be had on a device in a dtype; null if it can.

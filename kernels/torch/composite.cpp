@@ -237,7 +237,10 @@ const Backend& composite_backend() {
 }
 
 void embedding_forward(const at::Tensor& ids, const at::Tensor& table, at::Tensor& y) {
-  at::index_select_out(y, table, 0, ids);
+  if (y.scalar_type() == table.scalar_type())
+    at::index_select_out(y, table, 0, ids);
+  else
+    y.copy_(table.index_select(0, ids));
 }
 
 void add_rows(const at::Tensor& rows, const at::Tensor& values, at::Tensor& to) {

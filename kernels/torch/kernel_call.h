@@ -91,12 +91,14 @@ decltype(ops::gradient_norms) gradient_norms;
 decltype(ops::row_sums) row_sums;
 decltype(ops::adamw) adamw;
 
-/// kernels/torch/kernel_decoding.cpp: over a cache, row by row, and weights in few bits.
+/// kernels/torch/kernel_decoding.cpp: over a cache, row by row, weights in few bits and in bf16.
 decltype(ops::cache_append) cache_append;
 decltype(ops::cached_attention) cached_attention;
 decltype(ops::row_product) row_product;
 decltype(ops::packed_row_product) packed_row_product;
 decltype(ops::dequantize) dequantize;
+/// ops::product with x in fp32 and w in bf16, on the processor.
+decltype(ops::product) rounded_product;
 
 }  // namespace by_kernel
 }  // namespace finetune::ops

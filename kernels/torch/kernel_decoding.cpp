@@ -1,10 +1,11 @@
-// Decoding, and weights in few bits, by kernels.
+// Decoding, and weights in few bits and in bfloat16, by kernels.
 #include <ATen/ATen.h>
 
 #include <algorithm>
 
 #include "kernels/api/cached_attention.h"
 #include "kernels/api/packed.h"
+#include "kernels/api/rounded_product.h"
 #include "kernels/api/row_product.h"
 #include "kernels/torch/kernel_call.h"
 
@@ -115,6 +116,25 @@ void by_kernel::packed_row_product(const at::Tensor& x, const PackedMatrix& w, c
   auto args = row_product_args(x, w.rows, bias, y, accumulate);
   args.packed = &from;
   launch.run<kernels::RowProduct>(kernels::cpu::row_product, nullptr, args);
+}
+
+void by_kernel::rounded_product(const at::Tensor& x, const at::Tensor& w_IO, at::Tensor& y, bool accumulate) {
+  const Launch launch(x);
+  const bool by_inputs = w_IO.stride(1) == 1 && w_IO.size(1) > 1;
+  const at::Tensor w = by_inputs ? w_IO : w_IO.t();
+  const std::int64_t outputs = w_IO.size(1);
+  launch.run<kernels::RoundedProduct>(kernels::cpu::rounded_product, nullptr,
+                                      {.x = floats(x, x, {x.size(0), w_IO.size(0)}),
+                                       .x_row = x.stride(0),
+                                       .w = static_cast<const std::uint16_t*>(pointer(w, x, at::kBFloat16, w.sizes())),
+                                       .w_row = w.stride(0),
+                                       .by_inputs = by_inputs,
+                                       .y = floats(y, x, {x.size(0), outputs}),
+                                       .y_row = y.stride(0),
+                                       .accumulate = accumulate,
+                                       .rows = x.size(0),
+                                       .inputs = x.size(1),
+                                       .outputs = outputs});
 }
 
 }  // namespace finetune::ops

@@ -8,6 +8,7 @@
 
 #include "kernels/torch/backend.h"
 #include "kernels/torch/gpu.h"
+#include "kernels/torch/kernel_call.h"
 #include "kernels/torch/profile.h"
 #include "kernels/torch/threads.h"
 
@@ -85,8 +86,14 @@ static bool pays_one_thread(std::int64_t rows, std::int64_t depth, std::int64_t 
   return rows < kFewRows * at::get_num_threads() && 2 * rows * depth * outputs < kFewOperations;
 }
 
+// On the processor: whatever the table says, for ATen has no product of such operands.
+static bool is_rounded(const at::Tensor& x, const at::Tensor& w) {
+  return x.is_cpu() && x.scalar_type() == at::kFloat && w.scalar_type() == at::kBFloat16;
+}
+
 void product(const at::Tensor& x_TI, const at::Tensor& w_IO, at::Tensor& y_TO, bool accumulate) {
   const Timed timed(Part::base, [&] { return product_of(x_TI, w_IO.size(1), accumulate); });
+  if (is_rounded(x_TI, w_IO)) return by_kernel::rounded_product(x_TI, w_IO, y_TO, accumulate);
   constexpr std::int64_t kDeepest = 512;  // up to some 800 none was seen to be cut
   const std::int64_t depth = x_TI.size(1), slice = x_TI.is_cpu() ? kDeepest : std::max<std::int64_t>(1, depth);
   std::optional<ProductsOnOneThread> alone;
@@ -125,7 +132,10 @@ void packed_row_product(const at::Tensor& x_TI, const PackedMatrix& w, const at:
 void row_product(const at::Tensor& x_TI, const at::Tensor& w_OI, const at::Tensor& bias_O, at::Tensor& y_TO,
                  bool accumulate) {
   const Timed timed(Part::base, [&] { return product_of(x_TI, w_OI.size(0), accumulate); });
-  backend_for(Operation::decoding, x_TI).row_product(x_TI, w_OI, bias_O, y_TO, accumulate);
+  if (!is_rounded(x_TI, w_OI))
+    return backend_for(Operation::decoding, x_TI).row_product(x_TI, w_OI, bias_O, y_TO, accumulate);
+  by_kernel::rounded_product(x_TI, w_OI.t(), y_TO, accumulate);
+  if (bias_O.defined()) y_TO.add_(bias_O);
 }
 
 void magnitude_backward(const at::Tensor& dy_TO, const at::Tensor& z_TO, const at::Tensor& factor_O,

@@ -5,6 +5,7 @@
 // S slots, R stored rank, P parameters of a slot, O output features.
 // Rows of 2-D and 3-D activations may be strided (views of a wider tensor); within a row elements are contiguous.
 // Outputs are written in place. Activations are fp32, bf16 or (in tests) fp64; arithmetic inside is fp32 or wider.
+// On the processor the weights of products, and a table of embeddings, may be bf16 where activations are fp32.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -103,10 +104,13 @@ struct PackedMatrix {
 void dequantize(const PackedMatrix& from, at::Tensor& w_OI);
 
 /// y (+)= x w. On the processor in slices of the depth I: MKL cuts a deep product of few outputs along its depth, into
-/// a part per thread, so that its bits would hang on the number of threads (tests/kernels/test_products.cpp).
+/// a part per thread, so that its bits would hang on the number of threads (tests/kernels/test_products.cpp). There x
+/// may be fp32 and w bf16: x is rounded to bf16, sums are fp32, and a row's bits do not depend on the number of rows
+/// (kernels/api/rounded_product.h).
 void product(const at::Tensor& x_TI, const at::Tensor& w_IO, at::Tensor& y_TO, bool accumulate);
 
-/// y (+)= x w^T + bias (may be undefined); a row's bits do not depend on the number of rows.
+/// y (+)= x w^T + bias (may be undefined); a row's bits do not depend on the number of rows. With x fp32 and w bf16
+/// those of `product`.
 void row_product(const at::Tensor& x_TI, const at::Tensor& w_OI, const at::Tensor& bias_O, at::Tensor& y_TO,
                  bool accumulate);
 /// The same bits as with dequantised weights, which are never whole in memory where there is a kernel.

@@ -70,10 +70,16 @@ const Row& row_of(Operation operation) {
   return *std::ranges::find(kGpu, operation, &Row::operation);
 }
 
-// The composition where there is nothing else: in fp64, and in bf16 on a CPU.
+// Numbers of a quantised base, whose products are in bf16.
+bool is_rounded(Operation operation, at::ScalarType dtype) {
+  return operation == unpacking && dtype == at::kBFloat16;
+}
+
+// The composition where there is nothing else: in fp64, and in bf16 on a CPU, whose activations are fp32 (unless a test
+// wants others).
 Source source_of(Operation operation, at::DeviceType device, at::ScalarType dtype, const KernelTable& table) {
   const bool wide = dtype == at::kFloat, taken = table.takes(operation);
-  if (device == at::kCPU) return wide && taken ? Source::kernel : kNone;
+  if (device == at::kCPU) return (wide || is_rounded(operation, dtype)) && taken ? Source::kernel : kNone;
   if ((!wide && dtype != at::kBFloat16) || (wide && operation == attention)) return kNone;
   return taken ? row_of(operation).written : row_of(operation).composition;
 }
@@ -112,12 +118,12 @@ std::optional<Operation> operation_named(const std::string& name) {
 }
 
 bool has_kernels(at::DeviceType device, at::ScalarType dtype) {
-  return source_of(rmsnorm, device, dtype, KernelTable::written()) == Source::kernel;
+  return source_of(unpacking, device, dtype, KernelTable::written()) == Source::kernel;
 }
 
 const char* kernels_problem(at::Device device, at::ScalarType dtype) {
   if (!device.is_cpu()) return kernels::cuda::available(device.index()).problem;
-  return has_kernels(device.type(), dtype) ? nullptr : "the kernels for a CPU are float32 only";
+  return has_kernels(device.type(), dtype) ? nullptr : "the kernels for a CPU take float32 and bfloat16";
 }
 
 bool can_capture(at::DeviceType device, at::ScalarType dtype, std::int64_t head_dim, const KernelTable& table,

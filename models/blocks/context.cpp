@@ -42,7 +42,8 @@ bool by_row(const Pack& pack) {
 
 at::Tensor dense_buffer(const BlockContext& c, Stack stack, std::int64_t place, std::int64_t rows,
                         std::int64_t columns) {
-  return c.workspace.get(kDense + static_cast<int>(stack), place, rows, columns, c.dtype(), c.base.embed_VD.device());
+  return c.workspace.get(kDense + static_cast<int>(stack), place, rows, columns, c.base.embed_VD.scalar_type(),
+                         c.base.embed_VD.device());
 }
 
 // Row by row the numbers need no room. On the processor one buffer serves all projections in turn.

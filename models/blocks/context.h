@@ -67,7 +67,7 @@ struct BlockContext {
   BlockTensors<at::Tensor> gradients() const {
     return trainables.full ? trainables.full->blocks[static_cast<std::size_t>(layer)] : BlockTensors<at::Tensor>{};
   }
-  at::ScalarType dtype() const { return base.embed_VD.scalar_type(); }
+  at::ScalarType dtype() const { return base.activations(); }
   /// cos and sin of the layer; undefined where nothing is turned.
   std::pair<at::Tensor, at::Tensor> rotary_tables() const {
     const std::vector<Rope>& rope = options().rope;

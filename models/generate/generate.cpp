@@ -50,8 +50,8 @@ class Decoding {
         prompts_(prompts),
         options_(options),
         watch_(watch),
-        pool_(pool_size(base.options, base.embed_VD.scalar_type(), lengths_of(prompts), options)),
-        cache_(base.options, pool_.free(), base.embed_VD.scalar_type(), base.embed_VD.device()),
+        pool_(pool_size(base.options, base.activations(), lengths_of(prompts), options)),
+        cache_(base.options, pool_.free(), base.activations(), base.embed_VD.device()),
         generated_(prompts.size()) {}
 
   std::vector<std::vector<std::int32_t>> run() {

@@ -68,7 +68,7 @@ class Scoring {
         options_(options),
         order_(questions.size()),
         pool_(pool_size()),
-        cache_(base.options, pool_.free(), base.embed_VD.scalar_type(), base.embed_VD.device()) {
+        cache_(base.options, pool_.free(), base.activations(), base.embed_VD.device()) {
     for (std::size_t i = 0; i < order_.size(); ++i) order_[i] = i;
     std::stable_sort(order_.begin(), order_.end(),
                      [&](std::size_t a, std::size_t b) { return questions_[a].trial < questions_[b].trial; });
@@ -93,8 +93,7 @@ class Scoring {
       all += blocks;
       largest = std::max(largest, blocks);
     }
-    const std::int64_t fit =
-        options_.cache_bytes / KvCache::bytes_per_block(base_.options, base_.embed_VD.scalar_type());
+    const std::int64_t fit = options_.cache_bytes / KvCache::bytes_per_block(base_.options, base_.activations());
     return std::max(largest, std::min(all, fit));
   }
 

@@ -17,7 +17,7 @@ namespace finetune {
 
 struct ModelConfig {
   std::string path;                    ///< HuggingFace checkpoint folder
-  std::string dtype = "auto";          ///< auto|float32|bfloat16: dtype of base weights and activations
+  std::string dtype = "auto";          ///< auto|float32|bfloat16: of base weights, on a GPU of activations too
   Quantize quantize = Quantize::none;  ///< of the base's block projections, which stay frozen
   bool double_quantize = false;        ///< nf4: the scales of its blocks too
   std::optional<std::string> adapter;  ///< PEFT adapter folder to start from

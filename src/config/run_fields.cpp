@@ -79,7 +79,7 @@ std::vector<Field> run_fields() {
           optional_whole_field("run.threads", "processor threads that all lanes share: a number or auto",
                                FINETUNE_AT(run.threads), 1, "auto"),
           text_field("run.numerics",
-                     "reproducible: every run with the same run.lanes gives the same bits; on a CPU in float32 also "
+                     "reproducible: every run with the same run.lanes gives the same bits; on a CPU also "
                      "whoever trains beside a trial",
                      FINETUNE_AT(run.numerics), {"reproducible", "fast"}),
           kernels_field(),

@@ -10,6 +10,7 @@
 #include "kernels/torch/backend.h"
 #include "models/adapter_bank.h"
 #include "models/generate/kv_cache.h"
+#include "models/weights.h"
 
 namespace finetune {
 namespace {
@@ -37,6 +38,7 @@ MemoryPlan memory_plan(const Session& session, std::int64_t slots, at::Device de
           .saved = options.saved,
           .full = one.full,
           .element_bytes = element_bytes(one),
+          .activation_bytes = static_cast<std::int64_t>(at::elementSize(activation_dtype(one.dtype, device.type()))),
           .quantization = one.quantization,
           .logits_per_chunk = ops::logits_per_chunk(device),
           .composed = !device.is_cpu(),
@@ -74,7 +76,8 @@ std::pair<std::int64_t, std::int64_t> largest_pass(const Session& session, std::
 
 // Keys and values of the evaluator that has most of them.
 std::int64_t evaluation_cache(const Session& session, std::int64_t trials, at::Device device, const MemoryCase& one) {
-  const std::int64_t block = KvCache::bytes_per_block(session.model.checkpoint.options, one.dtype);
+  const std::int64_t block =
+      KvCache::bytes_per_block(session.model.checkpoint.options, activation_dtype(one.dtype, device.type()));
   std::int64_t most = 0;
   for (const auto& evaluator : session.evaluators) {
     const EvaluatorWork work = evaluator->work();

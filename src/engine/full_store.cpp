@@ -66,7 +66,8 @@ class FullStore : public ParameterStore {
     return view;
   }
 
-  // In fp32 views of the slot's row; else tensors of the base's dtype that updated() refreshes.
+  // In fp32 views of the slot's row; else tensors of the base's dtype that updated() refreshes. On a processor those of
+  // a base in bf16 are its matrices.
   DecoderBase slot_model(std::int64_t slot) {
     DecoderBase model = base_;
     std::int64_t offset = 0;

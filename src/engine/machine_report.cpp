@@ -13,6 +13,7 @@
 #include "kernels/api/kernel.h"
 #include "kernels/torch/gpu.h"
 #include "kernels/torch/graph.h"
+#include "models/weights.h"
 
 namespace finetune {
 namespace {
@@ -94,7 +95,8 @@ MachineReport examine_machine(const KernelShape& sizes, const std::string& shape
       if (const char* problem = ops::graphs_problem(device)) report.graphs = problem;
     }
     for (const auto dtype : {at::kFloat, at::kBFloat16}) {
-      if (!one.has_kernels || !ops::has_kernels(device.type(), dtype)) continue;
+      const bool computed = activation_dtype(dtype, device.type()) == dtype;  // on the processor float32 alone
+      if (!one.has_kernels || !computed || !ops::has_kernels(device.type(), dtype)) continue;
       say(device.str() + ": operations in " + dtype_name(dtype));
       one.operations.push_back(
           try_operations({.device = device.str(), .dtype = dtype, .shape = sizes}, cache, program));

@@ -55,7 +55,7 @@ static std::int64_t principal_bytes(const DecoderOptions& m, std::int64_t rank, 
 }
 
 std::int64_t activation_bytes_per_token(const DecoderOptions& m, const MemoryPlan& plan) {
-  const std::int64_t q = m.heads * m.head_dim, kv = m.kv_heads * m.head_dim, e = plan.element_bytes;
+  const std::int64_t q = m.heads * m.head_dim, kv = m.kv_heads * m.head_dim, e = plan.activation_bytes;
   const std::int64_t adapted = std::ssize(plan.targets.members());
   // Kept by each block (models/blocks/context.h): residual twice, q|k|v, attention output, gate|up; log-sum-exp and two
   // norm factors in fp32; x a^T of each adapter in fp32.
@@ -91,6 +91,13 @@ static std::int64_t number_bytes(const DecoderOptions& m, const MemoryPlan& plan
   return 2 * layer_projections(m) * plan.element_bytes + 12 * largest_stack(m);
 }
 
+// Operands of the largest product in the weights' dtype (kernels/cpu/rounded_product.cpp).
+static std::int64_t rounded_bytes(const DecoderOptions& m, const MemoryPlan& plan, std::int64_t logits) {
+  if (plan.element_bytes >= plan.activation_bytes) return 0;
+  const std::int64_t widest = std::max({m.width, 2 * m.mlp_width, (m.heads + 2 * m.kv_heads) * m.head_dim});
+  return plan.element_bytes * std::max(plan.tokens_per_pass * widest, logits);
+}
+
 // Captured passes: some 60 launches a layer, of which the driver keeps arguments and a record. Reckoned, not measured.
 static std::int64_t graph_bytes(const DecoderOptions& m) {
   constexpr std::int64_t kNodesOfALayer = 60, kBytesOfANode = 4096;
@@ -112,9 +119,10 @@ MemoryEstimate estimate_memory(const DecoderOptions& m, const MemoryPlan& plan) 
   const std::int64_t chunk = std::max<std::int64_t>(64, plan.logits_per_chunk / m.vocab_size);  // models/head.cpp
   const std::int64_t logits = std::min(chunk, plan.loss_rows_per_pass) * m.vocab_size;
   estimate.activations = plan.tokens_per_pass * activation_bytes_per_token(m, plan) +
-                         plan.loss_rows_per_pass * 3 * m.width * plan.element_bytes + logits * plan.element_bytes;
+                         plan.loss_rows_per_pass * 3 * m.width * plan.activation_bytes +
+                         logits * plan.activation_bytes + rounded_bytes(m, plan, logits);
   if (plan.quantization.code) estimate.activations += number_bytes(m, plan);
-  if (plan.saved.lm_head && plan.element_bytes != 4)  // a copy in the activations' type
+  if (plan.saved.lm_head && plan.element_bytes != 4)  // a copy in the base's type
     estimate.activations += m.vocab_size * m.width * plan.element_bytes;
   if (plan.composed) estimate.activations += composition_bytes(m, plan, logits, parameters);
   if (plan.composed) estimate.activations += graph_bytes(m);
@@ -135,7 +143,7 @@ std::int64_t fit_tokens_per_pass(const DecoderOptions& m, MemoryPlan plan, std::
   plan.tokens_per_pass = 0;
   plan.loss_rows_per_pass = 0;
   const std::int64_t left = available - estimate_memory(m, plan).to_come(false);
-  std::int64_t per_token = activation_bytes_per_token(m, plan) + 3 * m.width * plan.element_bytes;
+  std::int64_t per_token = activation_bytes_per_token(m, plan) + 3 * m.width * plan.activation_bytes;
   if (plan.composed) per_token += 4 * std::max(9 * m.mlp_width, 3 * m.heads * m.head_dim);
   const std::int64_t fits = left / per_token;
   return std::clamp<std::int64_t>(fits, 512, wanted);

@@ -20,8 +20,9 @@ struct MemoryPlan {
   std::int64_t principal = 0;  ///< rank of the principal parts kept for trials that begin as PiSSA; 0: there are none
   SavedModules saved;          ///< of which some trial has a copy
   bool full = false;           ///< full fine-tuning
-  std::int64_t element_bytes = 4;  ///< of base weights and activations
-  Quantization quantization;       ///< of the base's projections
+  std::int64_t element_bytes = 4;     ///< of base weights
+  std::int64_t activation_bytes = 4;  ///< of an element; more than element_bytes: products round their operands
+  Quantization quantization;          ///< of the base's projections
   std::int64_t tokens_per_pass = 4096;
   std::int64_t loss_rows_per_pass = 4096;
   std::int64_t logits_per_chunk = 2'000'000;  ///< ops::logits_per_chunk of the device

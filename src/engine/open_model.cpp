@@ -45,7 +45,10 @@ Precision settle_devices(OpenedModel& model, RunConfig& config, const SizesIn& s
                          const Words& words) {
   model.devices = resolve_devices(config.run.devices);
   if (auto note = note_missing_gpus(config.run.devices)) words.notes.push_back(std::move(*note));
-  Precision precision = settle_precision(config.model.dtype, model.devices, measure_products);
+  const DecoderOptions options = sizes(at::kFloat);
+  Precision precision =
+      settle_precision(config.model.dtype, {.width = options.width, .full = config.train.full()}, model.devices,
+                       [&] { return measure_products(options.width, options.mlp_width); });
   const auto untried = [](at::Device) { return ops::KernelTable::composition(); };
   model.kernels = settle_kernels(
       config.run.kernels, model.devices, precision.dtype,

@@ -5,12 +5,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
 #include <optional>
 
-#include "core/text.h"
+#include "engine/calibration/device_clock.h"
 #include "engine/rates.h"
-#include "kernels/torch/backend.h"
+#include "kernels/api/rounded_product.h"
 #include "kernels/torch/gpu.h"
 
 namespace finetune {
@@ -23,7 +22,7 @@ constexpr double kSlow = 0.5;
 
 bool wants_bfloat16(const PrecisionFacts& facts) {
   if (facts.gpu) return facts.capability >= ops::kAmpere;
-  return facts.bfloat16_kernels && facts.rates.bfloat16 >= kWorthIt * facts.rates.float32;
+  return facts.against.empty() && facts.rates.bfloat16 >= kWorthIt * facts.rates.float32;
 }
 
 std::string capability_text(int capability) {
@@ -33,8 +32,7 @@ std::string capability_text(int capability) {
 // Why `auto` means float32 (or bfloat16) on this device.
 std::string reason(const PrecisionFacts& facts) {
   if (facts.gpu) return facts.device + " has " + capability_text(facts.capability);
-  if (!facts.bfloat16_kernels)
-    return "bfloat16 has no kernels there: no gain, and a trial's bits would depend on its neighbours";
+  if (!facts.against.empty()) return facts.against;
   return fmt::format("its bfloat16 products run at {:.1f} times the rate of float32",
                      facts.rates.bfloat16 / facts.rates.float32);
 }
@@ -48,14 +46,9 @@ std::optional<std::string> warning(at::ScalarType asked, const PrecisionFacts& f
   }
   const auto [float32, bfloat16] = facts.rates;
   const double mine = asked == at::kBFloat16 ? bfloat16 : float32, other = asked == at::kBFloat16 ? float32 : bfloat16;
-  std::vector<std::string> parts;
-  if (mine > 0 && mine < kSlow * other && (asked == at::kBFloat16 || facts.bfloat16_kernels))
-    parts.push_back(fmt::format("its products run at {:.2g} times the rate of {}", mine / other,
-                                dtype_name(asked == at::kBFloat16 ? at::kFloat : at::kBFloat16)));
-  if (asked == at::kBFloat16 && !facts.bfloat16_kernels)
-    parts.push_back("it has no kernels there, so a trial's bits may depend on its neighbours");
-  if (parts.empty()) return std::nullopt;
-  return fmt::format("{} on a CPU: {}; auto is {}", key, join(parts, ", and "),
+  if (mine == 0 || mine >= kSlow * other) return std::nullopt;
+  return fmt::format("{} on a CPU: its products run at {:.2g} times the rate of {}; auto is {}", key, mine / other,
+                     dtype_name(asked == at::kBFloat16 ? at::kFloat : at::kBFloat16),
                      dtype_name(choose_dtype(std::span(&facts, 1))));
 }
 
@@ -63,7 +56,8 @@ std::string conversion(const Precision& precision, at::ScalarType in_file) {
   const auto why = std::ranges::find_if(precision.devices, [&](const PrecisionFacts& facts) {
     return wants_bfloat16(facts) == (precision.dtype == at::kBFloat16);
   });
-  return fmt::format("checkpoint is {}; computing in {} on {}: {}", dtype_name(in_file), dtype_name(precision.dtype),
+  const std::string file = in_file == precision.dtype ? "" : "checkpoint is " + dtype_name(in_file) + "; ";
+  return fmt::format("{}computing in {} on {}: {}", file, dtype_name(precision.dtype),
                      why->gpu ? why->device : "this CPU", reason(*why));
 }
 
@@ -85,15 +79,22 @@ at::ScalarType choose_dtype(std::span<const PrecisionFacts> devices) {
   return std::ranges::all_of(devices, wants_bfloat16) ? at::kBFloat16 : at::kFloat;
 }
 
-Precision settle_precision(const std::string& asked, std::span<const at::Device> devices,
+std::string against_bfloat16(const PrecisionCase& one) {
+  if (kernels::cpu::bfloat16_unit()[0] == 0) return "it has no instructions for bfloat16";
+  if (one.full) return "the weights that are trained are float32";
+  if (one.width < kNarrow) return fmt::format("a model of width {} is too narrow to gain by bfloat16", one.width);
+  return "";
+}
+
+Precision settle_precision(const std::string& asked, const PrecisionCase& one, std::span<const at::Device> devices,
                            const std::function<ProductRates()>& measure) {
   Precision precision{.asked = asked != "auto"};
   std::optional<ProductRates> rates;  // of the one processor
   for (const at::Device& device : devices) {
     PrecisionFacts facts{.device = device.str(), .gpu = !device.is_cpu()};
     facts.capability = ops::compute_capability(device);
-    facts.bfloat16_kernels = ops::has_kernels(device.type(), at::kBFloat16);
-    if (!facts.gpu && (facts.bfloat16_kernels || asked == "bfloat16")) {
+    if (!facts.gpu) facts.against = against_bfloat16(one);
+    if (!facts.gpu && (asked == "bfloat16" || facts.against.empty())) {
       if (!rates) rates = measure();
       facts.rates = *rates;
     }
@@ -107,7 +108,8 @@ Precision settle_precision(const std::string& asked, std::span<const at::Device>
 
 std::vector<std::string> precision_notes(const Precision& precision, at::ScalarType in_file) {
   std::vector<std::string> lines;
-  if (!precision.asked && in_file != precision.dtype) lines.push_back(conversion(precision, in_file));
+  const bool unexpected = precision.dtype == at::kBFloat16 && !precision.devices.front().gpu;
+  if (!precision.asked && (unexpected || in_file != precision.dtype)) lines.push_back(conversion(precision, in_file));
   if (!precision.asked) return lines;
   for (const PrecisionFacts& facts : precision.devices) {
     const auto line = warning(precision.dtype, facts);
@@ -116,9 +118,12 @@ std::vector<std::string> precision_notes(const Precision& precision, at::ScalarT
   return lines;
 }
 
-ProductRates measure_products() {
+ProductRates measure_products(std::int64_t width, std::int64_t mlp_width) {
+  constexpr std::int64_t kRows = 256, kMultiplications = 250'000'000;  // 4 ms of a core in float32
   const OneThread one_thread;
-  return product_rates(at::kCPU, {.rows = 64, .depth = 512, .columns = 512}, 0.02);  // 0.5 ms of a core in float32
+  const std::int64_t most = std::max<std::int64_t>(64, kMultiplications / (kRows * width));
+  return product_rates(at::kCPU, {.rows = kRows, .depth = width, .columns = std::min(2 * mlp_width, most)}, 0.02,
+                       thread_clock());
 }
 
 std::string dtype_name(at::ScalarType dtype) {

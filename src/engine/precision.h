@@ -1,11 +1,13 @@
 // Which dtype a run computes in: model.dtype (design contract, 13.2). The choice is a function of plain facts; what it
 // was is written to run.yaml and best.yaml, so that a run is the same elsewhere.
 //
-// On a GPU bfloat16 from compute capability 8.0, whatever the file has. On a CPU bfloat16 only where it trains faster
-// and keeps the promise of equal bits: where every operation has a kernel of ours in it and the products are 1.5 times
-// faster. No CPU kernel for bfloat16 exists yet, so today a CPU computes in float32: the composition of LibTorch's
-// operations between the products keeps no such promise and eats up what they save (AVX512-BF16, smollm2-135m: products
-// 1.8 times as fast, four steps of training 17.3 s, in float32 11.3 s; without that instruction 15 times as long).
+// On a GPU bfloat16 from compute capability 8.0, whatever the file has. On a CPU bfloat16 where the processor has
+// instructions for it and its products, rounding of operands included, run at least 1.5 times as fast as those of
+// float32 at the model's own sizes: the weights are bfloat16 then, and so are the operands of their products, while
+// sums, activations, adapters and all other kernels stay float32 (kernels/api/rounded_product.h), with their promise of
+// equal bits. So nothing of a step is slower than in float32. Full fine-tuning trains weights in float32, of which
+// bfloat16 would be a copy beside them, and in a model narrower than kNarrow products are not what takes time: there a
+// CPU stays with float32 unless told otherwise.
 #pragma once
 
 #include <c10/core/Device.h>
@@ -25,9 +27,9 @@ namespace finetune {
 struct PrecisionFacts {
   std::string device;  ///< for people: cpu, cuda:0
   bool gpu = false;
-  int capability = 0;             ///< GPU: 10 x major + minor
-  bool bfloat16_kernels = false;  ///< CPU: every operation has a kernel of ours in bfloat16
-  ProductRates rates;             ///< CPU
+  int capability = 0;   ///< GPU: 10 x major + minor
+  std::string against;  ///< CPU: why it is float32 whatever products take; "": they decide
+  ProductRates rates;   ///< CPU
 };
 
 /// What model.dtype: auto means: bfloat16 where every device wants it, else float32.
@@ -39,17 +41,26 @@ struct Precision {
   bool asked = false;  ///< not `auto`
   std::vector<PrecisionFacts> devices;
 };
-/// A CPU's products are measured by `measure`, and only where `asked` (model.dtype) makes them matter.
-Precision settle_precision(const std::string& asked, std::span<const at::Device> devices,
+/// Of a run: the model's width, and train.method.
+struct PrecisionCase {
+  std::int64_t width = 0;
+  bool full = false;
+};
+inline constexpr std::int64_t kNarrow = 128;
+/// PrecisionFacts::against of the processor.
+std::string against_bfloat16(const PrecisionCase& one);
+
+/// A CPU's products are measured by `measure`, and only where they matter.
+Precision settle_precision(const std::string& asked, const PrecisionCase& one, std::span<const at::Device> devices,
                            const std::function<ProductRates()>& measure);
 
-/// What is to be said of it: that `auto` computes in another dtype than the file has, and why; that a dtype that was
-/// asked for is slower than half the other, or loses the promise of equal bits.
+/// What is to be said of it: that `auto` computes in another dtype than the file has, or in bfloat16 on a CPU, and why;
+/// that a dtype that was asked for is slower than half the other.
 std::vector<std::string> precision_notes(const Precision& precision, at::ScalarType in_file);
 
-/// Small products in both dtypes on one thread, by turns, each the fastest of several: some 20 ms, a fifth of a second
-/// where bfloat16 is emulated.
-ProductRates measure_products();
+/// Products of a model's widest matrix, or of a part of it, in both dtypes on one thread, by turns, each the fastest of
+/// several, in seconds of that thread alone, which do not hang on what else runs: some 20 ms.
+ProductRates measure_products(std::int64_t width, std::int64_t mlp_width);
 
 /// "float32", "bfloat16" or "float16".
 std::string dtype_name(at::ScalarType dtype);

@@ -6,16 +6,20 @@
 #include <cstdlib>
 
 #include "engine/calibration/device_clock.h"
+#include "kernels/torch/ops.h"
+#include "models/weights.h"
 
 namespace finetune {
 
-ProductRates product_rates(at::Device device, const ProductSize& size, double seconds) {
+ProductRates product_rates(at::Device device, const ProductSize& size, double seconds, const DeviceClock& clock) {
   constexpr int kTries = 12, kFewest = 3;
-  const DeviceClock clock = device_clock(device);
   const at::TensorOptions floats = at::TensorOptions(at::kFloat).device(device);
   const at::Tensor a = at::ones({size.rows, size.depth}, floats), b = at::ones({size.columns, size.depth}, floats).t();
-  const at::Tensor a16 = a.to(at::kBFloat16), b16 = b.to(at::kBFloat16);
-  const auto product = [&](const at::Tensor& x, const at::Tensor& w) { return clock([&] { at::mm(x, w); }); };
+  const at::Tensor a16 = a.to(activation_dtype(at::kBFloat16, device.type())), b16 = b.to(at::kBFloat16);
+  at::Tensor y = at::empty({size.rows, size.columns}, floats), y16 = y.to(a16.scalar_type());  // pages as in a step
+  const auto product = [&](const at::Tensor& x, const at::Tensor& w) {
+    return clock([&] { ops::product(x, w, x.scalar_type() == at::kFloat ? y : y16, false); });
+  };
   product(a, b);  // libraries set themselves up
   product(a16, b16);
   double float32 = 1e9, bfloat16 = 1e9, spent = 0;
@@ -27,6 +31,10 @@ ProductRates product_rates(at::Device device, const ProductSize& size, double se
   }
   const double work = 2.0 * static_cast<double>(size.rows * size.depth) * static_cast<double>(size.columns);
   return {work / float32, work / bfloat16};
+}
+
+ProductRates product_rates(at::Device device, const ProductSize& size, double seconds) {
+  return product_rates(device, size, seconds, device_clock(device));
 }
 
 ProductRates product_rates(at::Device device) {

@@ -73,6 +73,7 @@ DecoderBase random_base(const DecoderOptions& o, at::ScalarType dtype, at::Devic
     tensor = at::ones(rows.shape(), storage);
     if (rows.columns > 0) tensor.normal_(0, 0.02);
   });
+  widen_vectors(base);
   if (o.tied_head) base.head_VD = base.embed_VD;
   std::tie(base.cos_PK, base.sin_PK) = rotary_tables(o.rotary, o.max_positions, device);
   return base;

@@ -73,7 +73,7 @@ def run_ours(args: argparse.Namespace, case: dict, model: Path, data: Path, work
     common = ["--model", str(model), "--train", str(data / "train.jsonl"), "--valid", str(work / "valid64.jsonl"),
               "--out", str(work / "ours"), "--overwrite", "--json",
               "--set", "train.batch_size=8", "--set", "data.shuffle=false", "--set", "train.warmup_ratio=0",
-              "--set", "train.lora.alpha_over_rank=2"]
+              "--set", "train.lora.alpha_over_rank=2", "--set", "model.dtype=float32"]  # as the peer
     if trials == 1:
         verb = ["train", "--set", f"train.learning_rate={case['lrs'][0]}", "--set", f"train.lora.rank={case['ranks'][0]}"]
     else:

@@ -142,7 +142,8 @@ TEST_F(Generate, EndsAtTheModelsLastPosition) {
 }
 
 TEST_F(Generate, InBfloat16AndByCompositionToo) {
-  const DecoderBase narrow = tiny_base(windowed(), at::kBFloat16);
+  DecoderBase narrow = tiny_base(windowed(), at::kBFloat16);
+  widen_vectors(narrow);
   const auto run_narrow = [&](const std::vector<Prompt>& prompts) {
     return generate(narrow, &trials_.bank, trials_.adapters, prompts, {.max_new_tokens = 10});
   };

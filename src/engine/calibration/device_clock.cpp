@@ -4,6 +4,7 @@
 #include <c10/core/impl/VirtualGuardImpl.h>
 
 #include <chrono>
+#include <ctime>
 
 namespace finetune {
 
@@ -24,6 +25,19 @@ DeviceClock device_clock(at::Device device) {
     end.record(stream);
     end.synchronize();
     return 1e-3 * begin.elapsedTime(end);
+  };
+}
+
+DeviceClock thread_clock() {
+  return [](const std::function<void()>& work) {
+    const auto now = [] {
+      timespec time{};
+      ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+      return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
+    };
+    const double started = now();
+    work();
+    return now() - started;
   };
 }
 

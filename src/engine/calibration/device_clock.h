@@ -11,6 +11,8 @@ namespace finetune {
 using DeviceClock = std::function<double(const std::function<void()>& work)>;
 
 DeviceClock device_clock(at::Device device);
+/// Of the processor: seconds that this thread computed, whatever else runs.
+DeviceClock thread_clock();
 
 /// Waits until the device has done all that was asked of it.
 void wait_for_device(at::Device device);
