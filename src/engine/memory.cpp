@@ -91,11 +91,14 @@ static std::int64_t number_bytes(const DecoderOptions& m, const MemoryPlan& plan
   return 2 * layer_projections(m) * plan.element_bytes + 12 * largest_stack(m);
 }
 
-// Operands of the largest product in the weights' dtype (kernels/cpu/rounded_product.cpp).
-static std::int64_t rounded_bytes(const DecoderOptions& m, const MemoryPlan& plan, std::int64_t logits) {
+// Operands of the largest product in the weights' dtype (kernels/cpu/rounded_product.cpp): of a token, and of all.
+static std::int64_t rounded_bytes_per_token(const DecoderOptions& m, const MemoryPlan& plan) {
   if (plan.element_bytes >= plan.activation_bytes) return 0;
-  const std::int64_t widest = std::max({m.width, 2 * m.mlp_width, (m.heads + 2 * m.kv_heads) * m.head_dim});
-  return plan.element_bytes * std::max(plan.tokens_per_pass * widest, logits);
+  return plan.element_bytes * std::max({m.width, 2 * m.mlp_width, (m.heads + 2 * m.kv_heads) * m.head_dim});
+}
+static std::int64_t rounded_bytes(const DecoderOptions& m, const MemoryPlan& plan, std::int64_t logits) {
+  const std::int64_t per_token = rounded_bytes_per_token(m, plan);
+  return per_token == 0 ? 0 : std::max(plan.tokens_per_pass * per_token, plan.element_bytes * logits);
 }
 
 // Captured passes: some 60 launches a layer, of which the driver keeps arguments and a record. Reckoned, not measured.
@@ -144,6 +147,7 @@ std::int64_t fit_tokens_per_pass(const DecoderOptions& m, MemoryPlan plan, std::
   plan.loss_rows_per_pass = 0;
   const std::int64_t left = available - estimate_memory(m, plan).to_come(false);
   std::int64_t per_token = activation_bytes_per_token(m, plan) + 3 * m.width * plan.activation_bytes;
+  per_token += rounded_bytes_per_token(m, plan);
   if (plan.composed) per_token += 4 * std::max(9 * m.mlp_width, 3 * m.heads * m.head_dim);
   const std::int64_t fits = left / per_token;
   return std::clamp<std::int64_t>(fits, 512, wanted);

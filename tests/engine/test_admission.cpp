@@ -37,7 +37,8 @@ DecoderOptions eight_billion() {  // Llama-3.1-8B
 }
 
 TEST(Admission, ALoadedBaseIsNotCountedAgain) {
-  MemoryPlan plan{.slots = 17, .rank = 16, .element_bytes = 2, .tokens_per_pass = 8192, .loss_rows_per_pass = 8192};
+  MemoryPlan plan{.slots = 17, .rank = 16, .element_bytes = 2, .activation_bytes = 2};
+  plan.tokens_per_pass = plan.loss_rows_per_pass = 8192;
   plan.targets = ProjectionSet::all();
   const MemoryEstimate estimate = estimate_memory(eight_billion(), plan);
   EXPECT_NEAR(static_cast<double>(estimate.base), 8.03e9 * 2, 0.02 * 16e9);
@@ -55,6 +56,18 @@ TEST(Admission, ALoadedBaseIsNotCountedAgain) {
   plan.composed = true;  // nine fp32 copies of gate|up's half, 8192 x 14336; 32 captured passes of 32 layers
   EXPECT_EQ(estimate_memory(eight_billion(), plan).activations - estimate.activations,
             36LL * 8192 * 14336 + 32LL * 32 * 60 * 4096);
+}
+
+// On a processor a base in bfloat16 takes half, activations as much as over one in float32, and the widest operand of a
+// product in bfloat16 besides: the gradient of gate and up.
+TEST(Admission, ABaseInBfloat16RoundsBesideActivations) {
+  const MemoryPlan wide{.slots = 1, .rank = 16, .tokens_per_pass = 2048, .loss_rows_per_pass = 16};
+  MemoryPlan narrow = wide;
+  narrow.element_bytes = 2;
+  const MemoryEstimate of_wide = estimate_memory(eight_billion(), wide),
+                       of_narrow = estimate_memory(eight_billion(), narrow);
+  EXPECT_NEAR(static_cast<double>(of_wide.base - of_narrow.base), 8.03e9 * 2, 0.02 * 16e9);
+  EXPECT_EQ(of_narrow.activations - of_wide.activations, 2LL * 2048 * 2 * 14336);
 }
 
 // Of a base of 8 billion weights 6.98 are in the projections: half a byte and a sixteenth, or a byte each.
