@@ -18,8 +18,9 @@ CUDA_WHEELS=(nvidia-cuda-runtime==13.0.96 nvidia-cuda-cupti==13.0.85)
 NVCC_WHEELS=(nvidia-cuda-nvcc==13.0.88 nvidia-cuda-crt==13.0.88 nvidia-nvvm==13.0.88 nvidia-cuda-cccl==13.0.85)
 PACKAGES=(g++ cmake ninja-build ccache git pkg-config python3 python3-pip unzip ca-certificates
   libyaml-cpp-dev libcli11-dev nlohmann-json3-dev libsimdjson-dev libpcre2-dev libutf8proc-dev
-  libfmt-dev libsentencepiece-dev libeigen3-dev libsqlite3-dev libxxhash-dev)
-TEST_PACKAGES=(libgtest-dev libbenchmark-dev clang-14 clang-format-14 clang-tidy-14 libclang-rt-14-dev)
+  libfmt-dev libsentencepiece-dev libeigen3-dev libsqlite3-dev libpqxx-dev libxxhash-dev)
+TEST_PACKAGES=(libgtest-dev libbenchmark-dev clang-14 clang-format-14 clang-tidy-14 libclang-rt-14-dev
+  postgresql-15)
 PYTHON_PACKAGES=(python3-dev python3-venv)
 PYTHON_MODULES=(nanobind==3.1.0 pytest==9.2.0 tqdm pandas scikit-learn datasets "ray[tune]")
 SPACE_MIB=4000   # wheel 510, unpacked 1,070, build 800, and room to unpack beside them

@@ -48,9 +48,8 @@ const std::string& PastRow::text(std::size_t column, const char* name) const {
 PastTables::PastTables(const std::string& file) : file_(file), database_(file, Access::read) {}
 
 void PastTables::require_table(const char* name) {
-  const auto found =
-      database_.run("SELECT 1 FROM sqlite_schema WHERE name = ?1 AND type = 'table' AND rootpage > 0", {name});
-  if (found.empty()) throw bad_input(file_, std::string("is no database of Optuna: there is no table ") + name);
+  if (!database_.has_table(name))
+    throw bad_input(file_, std::string("is no database of Optuna: there is no table ") + name);
 }
 
 void PastTables::each(const char* table, Sql statement, std::initializer_list<SqlValue> values, std::int64_t most,

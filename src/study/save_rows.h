@@ -1,5 +1,6 @@
-// The tables of study.db that are our own, beside Optuna's (study/optuna_schema.h): which saves are valid, and what a
-// run has to find again to be gone on with. Their names begin with ft_, which no reader of Optuna's looks at.
+// The tables that are our own, beside Optuna's (study/optuna_schema.h): who works on the study and on which trial,
+// which saves are valid, and what a run has to find again to be gone on with. Their names begin with ft_, which no
+// reader of Optuna's looks at. A study.db has one worker, number 0.
 #pragma once
 
 #include <cstdint>
@@ -10,32 +11,61 @@
 
 #include "core/disk_fault.h"
 #include "study/database.h"
+#include "study/written_file.h"
 
 namespace finetune {
 
 constexpr char kOwnSchema[] = R"(
 CREATE TABLE ft_saves (
   save_id INTEGER NOT NULL,
+  worker INTEGER NOT NULL,
   round INTEGER NOT NULL,
   file TEXT NOT NULL,
-  bytes INTEGER NOT NULL,
+  bytes BIGINT NOT NULL,
   hash TEXT NOT NULL,
   PRIMARY KEY (save_id)
 );
 CREATE TABLE ft_run (
+  worker INTEGER NOT NULL,
   "key" TEXT NOT NULL,
   value TEXT NOT NULL,
-  PRIMARY KEY ("key")
+  PRIMARY KEY (worker, "key")
+);
+CREATE TABLE ft_workers (
+  worker INTEGER NOT NULL,
+  folder TEXT NOT NULL,
+  state TEXT NOT NULL,
+  beats INTEGER NOT NULL,
+  PRIMARY KEY (worker)
+);
+CREATE TABLE ft_owners (
+  trial_id INTEGER NOT NULL,
+  worker INTEGER NOT NULL,
+  PRIMARY KEY (trial_id)
 );
 )";
 
-struct SaveRow;
+/// What a valid save of a run is, before it is opened.
+struct SaveRow {
+  std::int64_t round = 0;
+  std::string name;  ///< in saves/
+  WrittenFile written;
+};
 
-/// A connection of its own to a run's study.db, which is there (Access::resume: and not trusted); what it writes is
+/// Where a run's record lies, and as whom the run writes there.
+struct RecordPlace {
+  RecordPlace(const std::filesystem::path& run) : database(run / "study.db") {}
+  RecordPlace(const std::string& address, std::int64_t number) : database(address), worker(number) {}
+
+  std::filesystem::path database;  ///< study.db, or the address of a PostgreSQL database (core/database_url.h)
+  std::int64_t worker = 0;
+};
+
+/// A connection of its own to a run's record, which is there (Access::resume: and not trusted); what it writes is
 /// durable when the call returns. Throws Error.
 class SaveRows {
  public:
-  explicit SaveRows(const std::filesystem::path& run, OnDiskFault on_fault = {}, Access access = Access::create);
+  explicit SaveRows(const RecordPlace& place, OnDiskFault on_fault = {}, Access access = Access::create);
 
   /// Makes a save valid. The one before it stays valid too, older ones go.
   void add(const SaveRow& row);
@@ -48,6 +78,7 @@ class SaveRows {
   std::map<std::string, std::string> facts();
 
  private:
+  std::int64_t worker_;
   OnDiskFault on_fault_;
   Database database_;
 };

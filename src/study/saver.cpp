@@ -24,7 +24,10 @@ bool is_save_due(const SaveTimes& times) {
 }
 
 Saver::Saver(RunFiles& files, SaverOptions options)
-    : files_(files), options_(std::move(options)), writer_(files.run(), files.on_fault()), asked_(options_.seconds()) {}
+    : files_(files),
+      options_(std::move(options)),
+      writer_(files.run(), options_.place.value_or(files.run()), files.on_fault()),
+      asked_(options_.seconds()) {}
 
 Saver::~Saver() {
   try {

@@ -28,6 +28,7 @@ struct SaveTimes {
 bool is_save_due(const SaveTimes& times);
 
 struct SaverOptions {
+  std::optional<RecordPlace> place;   ///< nothing: study.db in the run's folder
   std::optional<std::int64_t> every;  ///< rounds; nothing = auto, 0 = never
   bool beside = true;                 ///< false: save() returns when it is done
   std::function<double()> seconds;    ///< of the study so far, what went before a resume included

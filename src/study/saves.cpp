@@ -96,14 +96,17 @@ void require_whole(const fs::path& run, const SaveRow& row) {
 
 }  // namespace
 
-SaveWriter::SaveWriter(fs::path run, OnDiskFault on_fault)
+SaveWriter::SaveWriter(const fs::path& run, OnDiskFault on_fault) : SaveWriter(run, run, std::move(on_fault)) {}
+
+SaveWriter::SaveWriter(fs::path run, RecordPlace place, OnDiskFault on_fault)
     : run_(std::move(run)),
       folder_(saves_folder(run_)),
+      place_(std::move(place)),
       on_fault_(std::move(on_fault)),
       next_image_(free_image_number(folder_)) {}
 
 void SaveWriter::go_on_from(const SavedStudy& study) {
-  SaveRows(run_, on_fault_).forget_after(study.state.rounds);
+  SaveRows(place_, on_fault_).forget_after(study.state.rounds);
   last_ = study.names;
   remove_all_but_last();
 }
@@ -114,7 +117,7 @@ void SaveWriter::write(const SavedStudy& study, const std::vector<fs::path>& cha
   sync_files(changed);
   const std::string name = fmt::format("state-{:06}.json", study.state.rounds);
   write_state(name, study);
-  SaveRows(run_, on_fault_).add({.round = study.state.rounds, .name = name, .written = state_});
+  SaveRows(place_, on_fault_).add({.round = study.state.rounds, .name = name, .written = state_});
   on_disk_ = std::exchange(used_, {});
   last_ = {name};
   for (const auto& [image, kept] : on_disk_) last_.insert(kept.name);

@@ -25,6 +25,7 @@
 #include "engine/study_state.h"
 #include "study/image_file.h"
 #include "study/run_files.h"
+#include "study/save_rows.h"
 #include "study/written_file.h"
 
 namespace finetune {
@@ -41,7 +42,8 @@ struct SavedStudy {
 class SaveWriter {
  public:
   /// `run` has a study.db (study/study_record.h).
-  explicit SaveWriter(std::filesystem::path run, OnDiskFault on_fault = {});
+  explicit SaveWriter(const std::filesystem::path& run, OnDiskFault on_fault = {});
+  SaveWriter(std::filesystem::path run, RecordPlace place, OnDiskFault on_fault);
   /// Nothing but `study` is left of earlier saves.
   void go_on_from(const SavedStudy& study);
   /// Returns when the save is valid and durable; what lies in saves/ besides the last valid one goes before. `changed`:
@@ -60,21 +62,13 @@ class SaveWriter {
   void write_state(const std::string& name, const SavedStudy& study);
 
   std::filesystem::path run_, folder_;
+  RecordPlace place_;
   OnDiskFault on_fault_;
   std::map<const TrialImage*, OnDisk> on_disk_, used_;  // of the last save, and of the one being written
   std::set<std::string> last_;                          // names of the last valid save's files
   std::int64_t next_image_ = 0;
   WrittenFile state_;
 };
-
-/// What a valid save of a run is, before it is opened.
-struct SaveRow {
-  std::int64_t round = 0;
-  std::string name;  ///< in saves/
-  WrittenFile written;
-};
-
-class SaveRows;
 
 /// The newest save of `run` all of whose files are what was written; nothing where none was made yet. A damaged one is
 /// said. Throws Error (bad_input) naming the newest one's file where none is whole.

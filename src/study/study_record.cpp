@@ -176,8 +176,9 @@ void StudyRecord::on_evaluation(const Trial& trial, const EvalResult&, const Met
   pending_.push_back([this, id = row_id(trial.id), step = trial.step, compared = *values.compared] {
     const auto [number, type] = number_and_type(compared);
     database_.run(
-        "INSERT OR REPLACE INTO trial_intermediate_values (trial_id, step, intermediate_value, intermediate_value_type)"
-        " VALUES (?1, ?2, ?3, ?4)",
+        "INSERT INTO trial_intermediate_values (trial_id, step, intermediate_value, intermediate_value_type) VALUES "
+        "(?1, ?2, ?3, ?4) ON CONFLICT (trial_id, step) DO UPDATE SET intermediate_value = excluded.intermediate_value, "
+        "intermediate_value_type = excluded.intermediate_value_type",
         {id, step, number, type});
   });
 }
@@ -247,8 +248,11 @@ void StudyRecord::write_attribute(std::int64_t trial, const char* key, const std
   if (json.empty())
     database_.run("DELETE FROM trial_user_attributes WHERE trial_id = ?1 AND key = ?2", {trial, key});
   else
-    database_.run("INSERT OR REPLACE INTO trial_user_attributes (trial_id, key, value_json) VALUES (?1, ?2, ?3)",
-                  {trial, key, json});
+    database_.run(
+        "INSERT INTO trial_user_attributes (trial_id, key, value_json) VALUES (?1, ?2, ?3) ON CONFLICT (trial_id, key) "
+        "DO "
+        "UPDATE SET value_json = excluded.value_json",
+        {trial, key, json});
 }
 
 }  // namespace finetune

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Everything that changes a disk goes through src/core (DESIGN.md, Files): there a full disk is waited for, a name survives a
 power cut, and no link is followed. Prints every other call that opens for writing, writes, syncs, renames or removes; exit
-code 1 then. SQLite does its own, behind src/study/database.cpp.
+code 1 then. SQLite does its own, behind src/study/sqlite.cpp.
 
     writes.py ROOT
 """

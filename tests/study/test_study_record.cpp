@@ -76,10 +76,11 @@ TEST_F(Record, HoldsEveryTableAndIndexOfOptuna) {
   std::vector<std::string> tables, indexes;
   for (const SqlRow& row : rows("SELECT type, name FROM sqlite_master WHERE sql IS NOT NULL ORDER BY name"))
     (row[0] == SqlValue("table") ? tables : indexes).push_back(std::get<std::string>(row[1]));
-  EXPECT_EQ(tables, (std::vector<std::string>{"alembic_version", "ft_run", "ft_saves", "studies", "study_directions",
-                                              "study_system_attributes", "study_user_attributes", "trial_heartbeats",
-                                              "trial_intermediate_values", "trial_params", "trial_system_attributes",
-                                              "trial_user_attributes", "trial_values", "trials", "version_info"}));
+  EXPECT_EQ(tables, (std::vector<std::string>{"alembic_version", "ft_owners", "ft_run", "ft_saves", "ft_workers",
+                                              "studies", "study_directions", "study_system_attributes",
+                                              "study_user_attributes", "trial_heartbeats", "trial_intermediate_values",
+                                              "trial_params", "trial_system_attributes", "trial_user_attributes",
+                                              "trial_values", "trials", "version_info"}));
   EXPECT_EQ(indexes, (std::vector<std::string>{"ix_studies_study_name", "ix_trials_study_id"}));
   EXPECT_EQ(rows("SELECT version_num FROM alembic_version")[0], (SqlRow{"v3.2.0.a"}));
   EXPECT_EQ(rows("SELECT version_info_id, schema_version FROM version_info")[0],
