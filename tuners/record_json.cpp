@@ -24,7 +24,10 @@ nlohmann::json record_json(const TrialRecord& trial) {
   // Parameters keep their order, which nlohmann::json would sort: a list of pairs.
   nlohmann::json params = nlohmann::json::array();
   for (const auto& [name, value] : trial.params) params.push_back({name, nlohmann::json(to_json(value))});
-  return {{"params", params}, {"state", to_text(trial.state)}, {"values", values}, {"step", trial.step}};
+  nlohmann::json json{{"params", params}, {"state", to_text(trial.state)}, {"values", values}, {"step", trial.step}};
+  if (trial.elsewhere) json["elsewhere"] = true;
+  if (trial.known > 0) json["known"] = trial.known;
+  return json;
 }
 
 TrialRecord record_from(TrialId id, const nlohmann::json& json) {
@@ -40,6 +43,8 @@ TrialRecord record_from(TrialId id, const nlohmann::json& json) {
   }
   trial.state = state_from(json.at("state").get<std::string>());
   trial.step = count_from(json.at("step"));
+  trial.elsewhere = json.value("elsewhere", false);
+  trial.known = json.contains("known") ? count_from(json["known"]) : 0;
   if (!trial.values.empty() && trial.values.back().first > trial.step)
     throw bad_input("", "a trial has a value past its last step");
   return trial;

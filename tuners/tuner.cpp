@@ -81,7 +81,7 @@ void Tuner::report(std::span<const Report> reports, std::vector<Action>& actions
   const std::size_t first = actions.size();
   for (const Report& report : sorted) {
     TrialRecord& trial = trials_.at(static_cast<std::size_t>(report.trial.value));
-    if (trial.state != TrialState::running) continue;
+    if (trial.state != TrialState::running || report.step <= trial.known) continue;
     steps_ += report.step - trial.step;
     trial.step_before = std::exchange(trial.step, report.step);
     trial.train_loss = report.train_loss;
@@ -121,13 +121,47 @@ void Tuner::tell(TrialId id, TrialState state, std::optional<double> metric, std
   resume_waiting(free_slots(), actions);
 }
 
+void Tuner::follow(TrialId id, const Params& params) {
+  if (id.value != std::ssize(trials_)) throw failed("", "a trial of another process is out of order");
+  trials_.push_back({.id = id, .params = params, .elsewhere = true});
+  scheduler_->on_start(trials_.back());
+}
+
+void Tuner::follow(TrialId id, std::span<const std::pair<std::int64_t, double>> values, TrialState state,
+                   std::vector<Action>& actions) {
+  TrialRecord& trial = trials_.at(static_cast<std::size_t>(id.value));
+  if (!trial.elsewhere || trial.state != TrialState::running) return;
+  const std::size_t first = actions.size();
+  for (const auto& [step, value] : values) {
+    if (step <= trial.step || step > options_.max_steps || !std::isfinite(value)) continue;
+    steps_ += step - trial.step;
+    trial.step_before = std::exchange(trial.step, step);
+    if (step >= options_.first_look) trial.values.emplace_back(step, to_minimized(value, options_.direction));
+    const TrialRecord* reported = &trial;
+    scheduler_->on_reports({&reported, 1}, trials_, actions);
+    carry_out(actions, first);
+  }
+  if (state != TrialState::running) finish_trial(trial, state, actions);
+  end_where_due(actions);
+}
+
+void Tuner::set_elsewhere(TrialId id, bool elsewhere) {
+  TrialRecord& trial = trials_.at(static_cast<std::size_t>(id.value));
+  if (trial.elsewhere == elsewhere) return;
+  const bool runs = trial.state == TrialState::running;
+  if (runs) note_running(trial, -1);
+  trial.elsewhere = elsewhere;
+  if (runs) note_running(trial, 1);
+  trial.known = trial.step;
+}
+
 void Tuner::note_params(TrialId id, const Params& params) {
   for (const auto& [name, value] : params)
     set_param(trials_.at(static_cast<std::size_t>(id.value)).params, name, value);
 }
 
 void Tuner::finish_trial(TrialRecord& trial, TrialState state, std::vector<Action>& actions) {
-  if (trial.state == TrialState::running) --running_;
+  if (trial.state == TrialState::running) note_running(trial, -1);
   trial.state = state;
   note_ended(trial);
   const std::size_t first = actions.size();
@@ -148,25 +182,33 @@ void Tuner::resume_waiting(std::int64_t free_slots, std::vector<Action>& actions
   drop_pauses(actions, later);
 }
 
-// Keeps the books in step with what the scheduler decided.
+// Whoever is elsewhere takes no slot.
+void Tuner::note_running(const TrialRecord& trial, std::int64_t change) {
+  if (!trial.elsewhere) running_ += change;
+}
+
+// Keeps the books in step with what the scheduler decided. Of trials elsewhere others decide.
 void Tuner::carry_out(std::vector<Action>& actions, std::size_t first) {
+  const auto begin = actions.begin() + static_cast<std::ptrdiff_t>(first);
+  const auto is_others = [this](const Action& action) { return find(action.trial) && find(action.trial)->elsewhere; };
+  actions.erase(std::remove_if(begin, actions.end(), is_others), actions.end());
   for (std::size_t i = first; i < actions.size(); ++i) {
     TrialRecord& trial = trials_.at(static_cast<std::size_t>(actions[i].trial.value));
     switch (actions[i].what) {
       case Action::Do::stop:
-        if (trial.state == TrialState::running) --running_;
+        if (trial.state == TrialState::running) note_running(trial, -1);
         if (trial.state == TrialState::running || trial.state == TrialState::paused) {
           trial.state = TrialState::stopped;
           note_ended(trial);
         }
         break;
       case Action::Do::pause:
-        if (trial.state == TrialState::running) --running_;
+        if (trial.state == TrialState::running) note_running(trial, -1);
         trial.state = TrialState::paused;
         break;
       case Action::Do::resume:
         if (trial.state != TrialState::paused) break;
-        ++running_;
+        note_running(trial, 1);
         trial.state = TrialState::running;
         break;
       case Action::Do::change:
@@ -205,7 +247,7 @@ void Tuner::end_by(const std::string& budget, const std::string& what, std::vect
 void Tuner::end(const std::string& reason, std::vector<Action>& actions) {
   if (std::exchange(budget_used_, true)) return;
   for (TrialRecord& trial : trials_) {
-    if (trial.state != TrialState::running) continue;
+    if (trial.state != TrialState::running || trial.elsewhere) continue;
     std::erase_if(actions, [&](const Action& action) { return action.trial == trial.id; });  // stop outweighs the rest
     actions.push_back({.trial = trial.id, .what = Action::Do::stop, .reason = reason});
     trial.state = TrialState::stopped;
@@ -289,7 +331,7 @@ void Tuner::load(const nlohmann::json& state) {
     exhausted_ = exhausted;
     budget_used_ = budget_used;
     running_ = std::count_if(trials_.begin(), trials_.end(),
-                             [](const TrialRecord& t) { return t.state == TrialState::running; });
+                             [](const TrialRecord& t) { return t.state == TrialState::running && !t.elsewhere; });
   } catch (const std::exception& error) {
     sampler_->load(sampler_before);
     scheduler_->load(scheduler_before, trials_);

@@ -27,6 +27,8 @@ struct TrialRecord {
   std::int64_t step = 0;                                ///< last reported step
   std::int64_t step_before = 0;                         ///< the one before it; not saved
   std::optional<double> train_loss;                     ///< of the last report; not saved
+  bool elsewhere = false;  ///< another process trains it: it takes no slot here, and no action is for it
+  std::int64_t known = 0;  ///< steps that others have reported of it: they are not reported again
 };
 
 /// Whether the trial is one of an earlier study.
@@ -120,6 +122,14 @@ class Tuner {
   /// A trial that ended by itself: completed (with a value, or its last), failed, or stopped by the host program.
   void tell(TrialId trial, TrialState state, std::optional<double> metric, std::vector<Action>& actions);
 
+  /// A trial that another process has started, the next by number; and what is known of one: values in the user's
+  /// direction, of which those are passed over that are known, and how it ended. Appends actions for the own ones.
+  void follow(TrialId trial, const Params& params);
+  void follow(TrialId trial, std::span<const std::pair<std::int64_t, double>> values, TrialState state,
+              std::vector<Action>& actions);
+  /// From now on the trial is trained here, or no longer.
+  void set_elsewhere(TrialId trial, bool elsewhere);
+
   /// Ends the study: every running trial is stopped with this reason, and no new one will come.
   void end(const std::string& reason, std::vector<Action>& actions);
   /// Which budget ended the study: steps, target or patience; empty when none did.
@@ -146,6 +156,7 @@ class Tuner {
 
  private:
   void carry_out(std::vector<Action>& actions, std::size_t first);
+  void note_running(const TrialRecord& trial, std::int64_t change);
   void resume_waiting(std::int64_t free_slots, std::vector<Action>& actions);
   std::int64_t free_slots() const;
   void finish_trial(TrialRecord& trial, TrialState state, std::vector<Action>& actions);

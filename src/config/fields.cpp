@@ -15,7 +15,7 @@ std::vector<std::string> keys_like(const std::string& key) {
   std::vector<std::string> keys;
   for (const auto& field : config_fields()) keys.push_back(field.key);
   for (const char* section :
-       {"model", "data", "train", "train.lora", "search", "tune", "tune.budget", "tune.generate", "run"})
+       {"model", "data", "train", "train.lora", "search", "tune", "tune.budget", "tune.generate", "run", "study"})
     keys.emplace_back(section);
   // A bare name may be meant as the last part of a key: lr -> nothing, steps -> train.steps.
   if (key.find('.') == std::string::npos) {
@@ -75,7 +75,7 @@ void set_known(RunConfig& config, const std::string& key, const ConfigNode& node
 const std::vector<Field>& config_fields() {
   static const std::vector<Field> kFields = [] {
     std::vector<Field> all;
-    for (auto list : {model_fields(), data_fields(), train_fields(), tune_fields(), run_fields()}) {
+    for (auto list : {model_fields(), data_fields(), train_fields(), tune_fields(), run_fields(), study_fields()}) {
       all.insert(all.end(), list.begin(), list.end());
     }
     return all;

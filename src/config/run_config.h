@@ -185,6 +185,11 @@ struct OutputConfig {  // key `run`
   std::optional<std::int64_t> save_every;       ///< rounds; 0 = never; absent = at rungs and about once a minute
 };
 
+struct RecordConfig {              // key `study`
+  std::optional<std::string> url;  ///< the PostgreSQL database that holds the study; nothing: study.db in run.out
+  std::int64_t worker = 0;         ///< of those who share it, which one this is; the program decides it
+};
+
 struct RunConfig {
   ModelConfig model;
   DataConfig data;
@@ -192,6 +197,7 @@ struct RunConfig {
   std::vector<SearchParameter> search;
   TuneConfig tune;
   OutputConfig run;
+  RecordConfig study;
   /// Dotted keys that were given by file, --set or flag (not defaulted).
   std::vector<std::string> given;
   bool is_given(const std::string& key) const;

@@ -12,5 +12,6 @@ std::vector<Field> data_fields();
 std::vector<Field> train_fields();
 std::vector<Field> tune_fields();
 std::vector<Field> run_fields();
+std::vector<Field> study_fields();
 
 }  // namespace finetune

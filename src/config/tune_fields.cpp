@@ -1,6 +1,7 @@
 #include "config/field_makers.h"
 #include "config/search_fields.h"
 #include "config/sections.h"
+#include "core/database_url.h"
 #include "core/metric.h"
 
 namespace finetune {
@@ -59,6 +60,29 @@ Field confirm_part(const char* name, const char* help, std::int64_t ConfirmConfi
           }};
 }
 
+// Addresses are printed without their passwords.
+Field warm_start_field() {
+  const std::string key = "tune.warm_start";
+  Field field = list_field(key,
+                           "earlier studies to learn from: study.db files of ours or Optuna's, or addresses of "
+                           "PostgreSQL databases; FILE#NAME where one holds several",
+                           FINETUNE_AT(tune.warm_start));
+  field.set = [key, set = field.set](RunConfig& c, const ConfigNode& n) {
+    set(c, n);
+    for (const std::string& entry : c.tune.warm_start) {
+      if (!is_database_url(entry)) continue;
+      if (const std::string problem = url_problem(entry); !problem.empty())
+        throw bad_input("", key + ": an address " + problem);
+    }
+  };
+  field.get = [get = field.get](const RunConfig& c) {
+    RunConfig shown;
+    for (const std::string& entry : c.tune.warm_start) shown.tune.warm_start.push_back(without_password(entry));
+    return get(shown);
+  };
+  return field;
+}
+
 }  // namespace
 
 std::vector<Field> tune_fields() {
@@ -68,9 +92,7 @@ std::vector<Field> tune_fields() {
       tuner_part_field("tune.sampler", "where to look: {name: random, ...}", FINETUNE_AT(tune.sampler)),
       tuner_part_field("tune.scheduler", "how long to go on: {name: asha, ...}", FINETUNE_AT(tune.scheduler)),
       enqueue_field(),
-      list_field("tune.warm_start",
-                 "earlier studies to learn from: study.db files of ours or Optuna's, FILE#NAME where one holds several",
-                 FINETUNE_AT(tune.warm_start)),
+      warm_start_field(),
       optional_text_field("tune.method",
                           "stands for sampler and scheduler: auto, bohb, mobster, optuna, SAMPLER+SCHEDULER",
                           FINETUNE_AT(tune.method)),

@@ -38,7 +38,7 @@ void Study::search() {
   while (!ended_) {
     admit_new();
     even_out();
-    if (!step_round()) break;
+    if (!step_round() && !wait_for_peers()) break;
   }
   if (ended_ != EndReason::interrupted) end_search();
 }
@@ -97,8 +97,9 @@ StudyResult Study::finish(AfterResult after) {
   collect_all();
   const EndReason reason = ended_ ? *ended_ : *state_.search_ended;
   end_all(to_text(reason));
-  const bool all_failed = std::all_of(state_.trials.begin(), state_.trials.end(),
-                                      [](const Trial& trial) { return trial.state == TrialState::failed; });
+  const bool all_failed = std::all_of(state_.trials.begin(), state_.trials.end(), [](const Trial& trial) {
+    return trial.elsewhere || trial.state == TrialState::failed;
+  });
   const auto best = all_failed ? std::nullopt : winner(after.confirmed);
   return {.trials = std::move(state_.trials),
           .default_run = std::move(state_.default_run),

@@ -22,6 +22,7 @@
 #include "engine/end_reason.h"
 #include "engine/lane.h"
 #include "engine/lane_threads.h"
+#include "engine/peers.h"
 #include "engine/placement.h"
 #include "engine/study_state.h"
 #include "tuners/tuner.h"
@@ -39,6 +40,8 @@ class StudyObserver {
  public:
   virtual ~StudyObserver() = default;
   virtual void on_start(const Trial&) {}
+  /// A trial of another process that goes on here; `trial.step` steps of it are done.
+  virtual void on_take_up(const Trial& trial) { on_start(trial); }
   /// The study goes on from a snapshot: what came after it never happened. There is no on_start of who is in it.
   virtual void on_resume(const StudyState&) {}
   virtual void on_steps(std::span<const StepResult>, std::span<const Trial* const>) {}
@@ -90,6 +93,7 @@ struct StudyOptions {
   std::function<nlohmann::json()> save_callback;
   std::function<void(const nlohmann::json&)> load_callback;
   std::vector<StudySaver*> savers;
+  StudyPeers* peers = nullptr;  ///< null: nobody else works on the study
   /// Asked after each round: a reason (interrupted, or seconds by the host's clock) ends the study early.
   std::function<std::optional<EndReason>()> stop;
 };
@@ -128,6 +132,11 @@ class Study {
   void start_default();
   void admit_new();
   bool ask_for_trials();
+  std::vector<NewTrial> ask(std::int64_t room, std::vector<Action>& actions);
+  void learn(const std::vector<PeerTrial>& news, std::vector<Action>& actions);
+  void learn_from_peers();
+  void take_up_from_peers();
+  bool wait_for_peers();
   std::string start(Trial& trial);
   std::string place(Trial& trial, const std::function<TrainConfig()>& configure);
   void even_out();

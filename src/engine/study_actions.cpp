@@ -10,6 +10,8 @@
 namespace finetune {
 
 void Study::ask_tuner(const StudyRound& round) {
+  if (options_.peers && std::ranges::any_of(round.metrics, [](const auto& metric) { return metric.has_value(); }))
+    learn_from_peers();
   if (!state_.search_ended) return carry_out(round, decide(reports_of(round)));
   change_extras();
   carry_out(round, {});

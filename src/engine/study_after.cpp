@@ -45,6 +45,10 @@ void Study::end_search() {
   state_.search_ended = reason;
   state_.search_rounds = state_.rounds;
   ended_.reset();
+  if (options_.peers) learn_from_peers();
+  const auto best = best_trial();
+  if (options_.peers && options_.peers->best_is_elsewhere(best ? &state_.trials[*best] : nullptr))
+    options_.after = {};  // that process does it
   if (options_.has_validation) state_.extras = plan_extras(options_.after, state_, options_.metric.direction);
   for (Trial& trial : state_.trials) trial.audit_image.reset();
   add_ablation();
@@ -67,7 +71,7 @@ bool Study::add_ablation() {
 void Study::end_all(const std::string& why) {
   for (Trial* trial : running()) end(*trial, TrialState::stopped, why);
   for (Trial& trial : state_.trials) {
-    if (trial.state != TrialState::paused) continue;
+    if (trial.state != TrialState::paused || trial.elsewhere) continue;
     if (is_audited(trial.id, options_.after.audit)) trial.audit_image = trial.image;
     end(trial, TrialState::stopped, "not resumed");
   }

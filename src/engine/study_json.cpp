@@ -183,33 +183,35 @@ StudyRound round_from(const Json& json, std::size_t lanes) {
 
 Json trial_json(const Trial& trial, const NameImage& name) {
   const auto image = [&](const auto& kept) { return kept ? Json(name(kept)) : Json(); };
-  return {{"id", trial.id.value},
-          {"params", to_json(trial.params)},
-          {"state", to_text(trial.state)},
-          {"reason", trial.reason},
-          {"step", trial.step},
-          {"tokens", trial.tokens},
-          {"train_loss", number_to_json(trial.train_loss)},
-          {"metric", optional_json(trial.metric)},
-          {"evaluation", evaluation_json(trial.evaluation)},
-          {"metric_step", trial.metric_step},
-          {"best_metric", optional_json(trial.best_metric)},
-          {"best_step", trial.best_step},
-          {"lineage", list_json(trial.lineage, event_json)},
-          {"rounds", list_json(trial.rounds, span_json)},
-          {"first", to_json(trial.first)},
-          {"origin", to_json(trial.origin)},
-          {"schedule", list_json(trial.schedule, change_json)},
-          {"best_origin", to_json(trial.best_origin)},
-          {"best_schedule", list_json(trial.best_schedule, change_json)},
-          {"lane", trial.lane},
-          {"resident", trial.resident},
-          {"submitted", trial.submitted},
-          {"awaits_answer", trial.awaits_answer},
-          {"image", image(trial.image)},
-          {"best_image", image(trial.best_image)},
-          {"last_image", image(trial.last_image)},
-          {"audit_image", image(trial.audit_image)}};
+  Json json = {{"id", trial.id.value},
+               {"params", to_json(trial.params)},
+               {"state", to_text(trial.state)},
+               {"reason", trial.reason},
+               {"step", trial.step},
+               {"tokens", trial.tokens},
+               {"train_loss", number_to_json(trial.train_loss)},
+               {"metric", optional_json(trial.metric)},
+               {"evaluation", evaluation_json(trial.evaluation)},
+               {"metric_step", trial.metric_step},
+               {"best_metric", optional_json(trial.best_metric)},
+               {"best_step", trial.best_step},
+               {"lineage", list_json(trial.lineage, event_json)},
+               {"rounds", list_json(trial.rounds, span_json)},
+               {"first", to_json(trial.first)},
+               {"origin", to_json(trial.origin)},
+               {"schedule", list_json(trial.schedule, change_json)},
+               {"best_origin", to_json(trial.best_origin)},
+               {"best_schedule", list_json(trial.best_schedule, change_json)},
+               {"lane", trial.lane},
+               {"resident", trial.resident},
+               {"submitted", trial.submitted},
+               {"awaits_answer", trial.awaits_answer},
+               {"image", image(trial.image)},
+               {"best_image", image(trial.best_image)},
+               {"last_image", image(trial.last_image)},
+               {"audit_image", image(trial.audit_image)}};
+  if (trial.elsewhere) json["elsewhere"] = true;
+  return json;
 }
 
 // Who runs has a slot, and whoever runs or is paused has weights to go on with.
@@ -255,7 +257,8 @@ Trial trial_from(const Json& json, TrialId id, std::size_t lanes, const FindImag
   trial.best_image = image("best_image");
   trial.audit_image = image("audit_image");
   trial.last_image = image("last_image");
-  if (started) require_whole(trial, lanes);
+  trial.elsewhere = json.value("elsewhere", false);
+  if (started && !trial.elsewhere) require_whole(trial, lanes);
   return trial;
 }
 

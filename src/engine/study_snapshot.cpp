@@ -66,7 +66,7 @@ void Study::take_up(StudyState snapshot) {
     try {
       trial.config = options_.configure(trial.params);
     } catch (const Error&) {
-      if (trial.state != TrialState::failed) throw;  // else that is why it failed
+      if (trial.state != TrialState::failed && !trial.elsewhere) throw;  // else that is why it failed
     }
   };
   if (state_.default_run) configure(*state_.default_run);

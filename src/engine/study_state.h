@@ -72,6 +72,7 @@ struct Trial {
   Params best_origin;  ///< the same of the weights at best_step
   std::vector<HyperparameterChange> best_schedule;
 
+  bool elsewhere = false;  ///< another process trains it: parameters and state alone are known
   std::size_t lane = 0;
   bool resident = false;
   std::int64_t submitted = 0;               ///< steps handed to the lane; `step` counts those whose results have come

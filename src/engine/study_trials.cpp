@@ -48,6 +48,7 @@ void Study::admit_new() {
     collect_all();
     apply(std::exchange(state_.waiting, {}));
   }
+  if (options_.peers) take_up_from_peers();
   while (ask_for_trials()) {
   }
 }
@@ -56,12 +57,12 @@ void Study::admit_new() {
 bool Study::ask_for_trials() {
   std::vector<Action> actions;
   std::int64_t room = free_slots();
-  const auto is_running = [](const Trial& trial) { return trial.state == TrialState::running; };
+  const auto is_running = [](const Trial& trial) { return trial.state == TrialState::running && !trial.elsewhere; };
   const auto now = std::count_if(state_.trials.begin(), state_.trials.end(), is_running);
   if (options_.concurrent) room = std::min(room, *options_.concurrent - now);
   if (room <= 0) return false;
   for (auto* observer : observers_) observer->before_decision();
-  std::vector<NewTrial> asked = tuner_.ask(room, actions);
+  std::vector<NewTrial> asked = options_.peers ? ask(room, actions) : tuner_.ask(room, actions);
   for (auto* observer : observers_) observer->after_decision();
   bool failed = false;
   for (auto& proposed : asked) {
@@ -130,7 +131,7 @@ std::vector<Trial*> Study::running() {
   }
   if (state_.default_run && state_.default_run->state == TrialState::running) trials.push_back(&*state_.default_run);
   for (Trial& trial : state_.trials) {
-    if (trial.state == TrialState::running) trials.push_back(&trial);
+    if (trial.state == TrialState::running && !trial.elsewhere) trials.push_back(&trial);
   }
   return trials;
 }

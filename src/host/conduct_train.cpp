@@ -75,6 +75,7 @@ void forget_search(RunConfig& config) {
   config.tune.warm_start.clear();
   config.tune.sampler = TunerPart{.name = "random"};
   config.tune.scheduler = TunerPart{.name = "none"};
+  config.study = {};
 }
 
 static std::string base_settings(const ModelConfig& model) {
@@ -106,7 +107,7 @@ TrainResult conduct_train(Session& session, const StudyHooks& hooks, const std::
   if (trained.trial.state == TrialState::failed) throw failed(out.string(), "training failed: " + trained.trial.reason);
   write_result(session, *lanes.front().store, trained, recorded.on_fault());
   trained.can_resume = trained.interrupted && fs::exists(out / "saves");
-  if (!trained.interrupted) complete(out, recorded.on_fault());
+  if (!trained.interrupted) complete(out, fs::path(out), recorded.on_fault());
   return trained;
 }
 

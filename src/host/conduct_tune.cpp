@@ -108,7 +108,7 @@ ReportFacts conduct_tune(Session& session, const StudyHooks& hooks, const PastTr
   add_hashes(known, config.run.out, recorded.hashed_inputs());
   ReportFacts summary = write_results(session, summarize(std::move(known), played.result, played.seconds),
                                       played.result, lanes, recorded.on_fault());
-  if (!summary.interrupted) complete(config.run.out, recorded.on_fault());
+  if (!summary.interrupted) complete(config.run.out, RecordedSession::place_of(config), recorded.on_fault());
   return summary;
 }
 

@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <set>
 
+#include "core/database_url.h"
 #include "core/error.h"
 #include "host/search_space.h"
 
@@ -39,8 +40,9 @@ PastTrials read_past_trials(const RunConfig& config, bool asktell) {
   PastTrials past;
   for (const std::string& entry : config.tune.warm_start) {
     const PastStudy study = read_past_study(entry);
-    if (!seen.emplace(fs::canonical(past_source(entry).file), study.name).second)
-      throw bad_input(entry, "is listed twice in tune.warm_start: its trials would count twice");
+    const fs::path file = past_source(entry).file;
+    if (!seen.emplace(is_database_url(file.string()) ? file : fs::canonical(file), study.name).second)
+      throw bad_input(study.source, "is listed twice in tune.warm_start: its trials would count twice");
     past.studies.push_back(warm_study(study, facts));
   }
   return past;

@@ -28,6 +28,7 @@ Played RecordedSession::play(StudyOptions options, Tuner& tuner, const std::vect
   const RunConfig& config = session_.config;
   RecordedStudy study;
   study.run = config.run.out;
+  study.place = place_of(config);
   study.facts = {.space = search_space(config),
                  .metric = config.tune.metric,
                  .direction = config.tune.direction,
@@ -51,6 +52,12 @@ Played RecordedSession::play(StudyOptions options, Tuner& tuner, const std::vect
   return played;
 }
 
+RecordPlace RecordedSession::place_of(const RunConfig& config) {
+  if (config.study.url)
+    return {*config.study.url, config.study.worker, std::filesystem::absolute(config.run.out).lexically_normal()};
+  return std::filesystem::path(config.run.out);
+}
+
 const std::vector<RunInput>& RecordedSession::hashed_inputs() {
   if (!std::exchange(inputs_are_hashed_, true)) hash_inputs(inputs_);
   return inputs_;
@@ -67,7 +74,7 @@ void RecordedSession::on_saved() {
     session_.say(*change + " while the run goes on; it uses what it has read, but cannot be resumed with the change");
   if (std::exchange(inputs_are_hashed_, true)) return;
   hash_inputs(inputs_);
-  SaveRows rows(session_.config.run.out, disk_.handler());
+  SaveRows rows(place_of(session_.config), disk_.handler());
   keep_inputs(rows, inputs_);
 }
 

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "core/files.h"
+#include "study/heartbeat.h"
 #include "study/run_files.h"
 #include "study/run_folder.h"
 #include "study/saver.h"
@@ -30,10 +31,11 @@ class FirstRound : public StudyObserver {
 
 Played play(const RecordedStudy& study, StudyOptions options, Tuner& tuner, const std::vector<Lane*>& lanes,
             const StudyHooks& hooks, DiskWait& disk) {
+  const RecordPlace place = study.place.value_or(study.run);
   std::optional<SavedStudy> saved;
   if (study.from) {
     saved = read_save(study.run, *study.from, lanes);
-    require_recorded(study.run / "study.db", saved->state);
+    require_recorded(place.database, saved->state);
     if (!study.writer) require_trial_files(study.run, saved->state);
   }
   const auto seconds = [before = saved ? saved->seconds : 0, started = Clock::now()] {
@@ -55,13 +57,27 @@ Played play(const RecordedStudy& study, StudyOptions options, Tuner& tuner, cons
   const auto writer =
       study.writer ? study.writer(files, study.metrics) : std::make_unique<TrialWriter>(files, study.metrics);
   TensorBoardWriter board(files, study.facts.space, study.metrics);
-  StudyRecord record(study.run / "study.db", study.facts, saved ? StudyRecord::As::resumed : StudyRecord::As::created,
-                     disk.handler());
+  const auto as = saved              ? StudyRecord::As::resumed
+                  : place.worker > 0 ? StudyRecord::As::joined
+                                     : StudyRecord::As::created;
+  StudyRecord record(place, study.facts, as, disk.handler());
+  std::optional<Heartbeat> heartbeat;
+  std::optional<SharedTrials> shared;
+  if (place.is_shared()) {
+    SharedTrialsOptions sharing = study.sharing;
+    if (hooks.say) sharing.say = hooks.say;
+    shared.emplace(record, files, lanes, study.facts.direction, std::move(sharing));
+    heartbeat.emplace(place, study.beats_every);
+    options.peers = &*shared;
+    options.with_default = options.with_default && place.worker == 0;
+    if (saved) shared->come_back(saved->state);
+  }
   if (!saved && study.on_begin) {
-    SaveRows rows(study.run);
+    SaveRows rows(place, disk.handler());
     study.on_begin(rows);
   }
-  Saver saver(files, {.every = study.save_every,
+  Saver saver(files, {.place = place,
+                      .every = study.save_every,
                       .beside = study.saves_beside,
                       .seconds = seconds,
                       .evaluation_seconds = evaluating,
@@ -81,12 +97,13 @@ Played play(const RecordedStudy& study, StudyOptions options, Tuner& tuner, cons
   StudyResult result = saved ? loop.resume(std::move(saved->state)) : loop.run();
   saver.wait();
   record.finish();
+  if (shared) shared->leave();
   sync_files(files.take_changed());
   return {std::move(result), seconds(), evaluating()};
 }
 
-void complete(const std::filesystem::path& run, const OnDiskFault& on_fault) {
-  SaveRows(run, on_fault).set_fact("complete", "true");
+void complete(const std::filesystem::path& run, const RecordPlace& place, const OnDiskFault& on_fault) {
+  SaveRows(place, on_fault).set_fact("complete", "true");
   remove_saves(run, on_fault);
 }
 

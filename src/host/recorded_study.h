@@ -2,6 +2,7 @@
 // lanes are an interface. `tune` and `resume` play theirs here, and so do tests with lanes of their own.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
@@ -16,6 +17,7 @@
 #include "study/run_files.h"
 #include "study/save_rows.h"
 #include "study/saves.h"
+#include "study/shared_trials.h"
 #include "study/study_record.h"
 
 namespace finetune {
@@ -28,7 +30,10 @@ using MakeWriter = std::function<std::unique_ptr<StudyObserver>(RunFiles&, const
 using MakeWatcher = std::function<std::unique_ptr<StudyObserver>(std::function<double()> seconds)>;
 
 struct RecordedStudy {
-  std::filesystem::path run;  ///< the folder, which is there
+  std::filesystem::path run;         ///< the folder, which is there
+  std::optional<RecordPlace> place;  ///< of the record; nothing: study.db in that folder
+  SharedTrialsOptions sharing;       ///< of a record that is shared
+  std::chrono::milliseconds beats_every{10'000};
   StudyFacts facts;
   std::vector<Metric> metrics;                   ///< that are logged
   MakeWriter writer;                             ///< empty: TrialWriter
@@ -53,8 +58,8 @@ struct Played {
 Played play(const RecordedStudy& study, StudyOptions options, Tuner& tuner, const std::vector<Lane*>& lanes,
             const StudyHooks& hooks, DiskWait& disk);
 
-/// The results are written: marks the run as complete, and its saves go.
-void complete(const std::filesystem::path& run, const OnDiskFault& on_fault);
+/// The results are written: marks the run as complete, and its saves go. `place`: its record.
+void complete(const std::filesystem::path& run, const RecordPlace& place, const OnDiskFault& on_fault);
 /// True also removes the saves of a run that was killed before they went.
 bool is_complete(const std::filesystem::path& run, SaveRows& rows);
 

@@ -112,6 +112,7 @@ RunConfig best_config(const Session& session, const Trial& best) {
   if (is_mixture(config)) config.data.weights = weights_by_name(config);  // those searched among them
   config.search.clear();
   config.tune = measuring_only(session.config.tune);
+  config.study = {};
   config.data.test.clear();  // it was scored once
   config.model.path = std::filesystem::absolute(config.model.path).lexically_normal().string();
   if (config.model.adapter)

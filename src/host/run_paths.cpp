@@ -7,6 +7,7 @@
 #include <thread>
 #include <vector>
 
+#include "core/database_url.h"
 #include "core/error.h"
 #include "core/folders.h"
 #include "data/data_files.h"
@@ -100,6 +101,15 @@ bool lies_in(const fs::path& path, const fs::path& folder) {
   return std::mismatch(folder.begin(), folder.end(), path.begin(), path.end()).first == folder.end();
 }
 
+// Those that are no addresses.
+std::vector<fs::path> warm_start_files(const RunConfig& config) {
+  std::vector<fs::path> files;
+  for (const auto& entry : config.tune.warm_start) {
+    if (!is_database_url(entry)) files.push_back(past_source(entry).file);
+  }
+  return files;
+}
+
 // Everything that a run reads, with the key that names it.
 std::vector<std::pair<std::string, fs::path>> inputs_of(const RunConfig& config) {
   std::vector<std::pair<std::string, fs::path>> list{{"the working directory", fs::current_path()}};
@@ -111,7 +121,7 @@ std::vector<std::pair<std::string, fs::path>> inputs_of(const RunConfig& config)
   for (const auto& source : config.data.train) add("data.train", source.path);
   for (const auto& source : config.data.valid) add("data.valid", source.path);
   for (const auto& file : config.data.test) add("data.test", file);
-  for (const auto& entry : config.tune.warm_start) list.emplace_back("tune.warm_start", past_source(entry).file);
+  for (const fs::path& file : warm_start_files(config)) list.emplace_back("tune.warm_start", file);
   if (config.data.chat_template.ends_with(".jinja")) list.emplace_back("data.template", config.data.chat_template);
   return list;
 }
@@ -171,7 +181,7 @@ void check_paths(const RunConfig& config, bool wants_out, bool overwrite) {
   for (const auto& source : config.data.train) check_data(config, "data.train", source.path, Split::train);
   for (const auto& source : config.data.valid) check_data(config, "data.valid", source.path, Split::valid);
   for (const auto& path : config.data.test) check_data(config, "data.test", path, Split::test);
-  for (const auto& entry : config.tune.warm_start) check_file("tune.warm_start", past_source(entry).file);
+  for (const fs::path& file : warm_start_files(config)) check_file("tune.warm_start", file);
   if (wants_out) check_out(config, overwrite);
 }
 

@@ -11,6 +11,7 @@
 namespace finetune {
 
 TrainResult train(RunConfig config, const StudyHooks& hooks, bool overwrite) {
+  if (config.study.url) throw bad_input("", "study.url is for tune; train records its one run in study.db");
   forget_search(config);  // nor are the files of one asked for
   if (!config.data.test.empty())
     throw bad_input("",

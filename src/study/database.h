@@ -44,6 +44,8 @@ class Database {
   void execute(Sql script) { connection_->execute(script.text); }
 
   bool has_table(const std::string& name) { return connection_->has_table(name); }
+  /// Within a transaction: nobody else who asks for it comes past here until its end.
+  void lock() { connection_->lock(); }
   void make_durable() { connection_->make_durable(); }
 
   /// As it is shown to people.

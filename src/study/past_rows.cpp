@@ -1,5 +1,6 @@
 #include "study/past_rows.h"
 
+#include "core/database_url.h"
 #include "core/error.h"
 #include "core/files.h"
 #include "core/text.h"
@@ -45,7 +46,7 @@ const std::string& PastRow::text(std::size_t column, const char* name) const {
   return *value;
 }
 
-PastTables::PastTables(const std::string& file) : file_(file), database_(file, Access::read) {}
+PastTables::PastTables(const std::string& file) : file_(without_password(file)), database_(file, Access::read) {}
 
 void PastTables::require_table(const char* name) {
   if (!database_.has_table(name))

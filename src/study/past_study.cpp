@@ -5,6 +5,7 @@
 #include <limits>
 #include <map>
 
+#include "core/database_url.h"
 #include "core/error.h"
 #include "core/strict_json.h"
 #include "core/text.h"
@@ -259,7 +260,7 @@ PastStudy read_past_study(const std::string& entry) {
   PastTables tables(source.file.string());
   for (const char* table : kTables) tables.require_table(table);
   check_version(tables);
-  PastStudy past{.source = entry};
+  PastStudy past{.source = without_password(entry)};
   const std::int64_t study = find_study(tables, source.study, past.name);
   read_direction(tables, study, past);
   read_names(tables, study, past);

@@ -1,7 +1,7 @@
-// A study of the past: what stands in a database of Optuna's schema version 12, written by us (study.db) or by Optuna
-// 4.9 and 5.0, while it runs or after. The file is not trusted (Access::read): every table, type, name and count is
-// checked.
-// Source: Optuna's optuna/storages/_rdb/models.py; optuna/distributions.py for distribution_json.
+// A study of the past: what stands in a database of Optuna's schema version 12, written by us or by Optuna 4.9 and 5.0,
+// in a file of SQLite or in PostgreSQL, while it runs or after. It is not trusted (Access::read): every table, type,
+// name and count is checked. Source: Optuna's optuna/storages/_rdb/models.py; optuna/distributions.py for
+// distribution_json.
 #pragma once
 
 #include <cstdint>
@@ -27,7 +27,7 @@ struct PastTrial {
 };
 
 struct PastStudy {
-  std::string source;  ///< as it was asked for: FILE or FILE#NAME
+  std::string source;  ///< as it was asked for: FILE or FILE#NAME; without a password
   std::string name;
   std::optional<Direction> direction;
   std::string metric;       ///< "" where none is named
@@ -36,11 +36,11 @@ struct PastStudy {
   std::vector<PastTrial> trials;
 };
 
-/// An entry of tune.warm_start: FILE, or FILE#NAME for one of several studies. What exists under the whole text is a
-/// file.
+/// An entry of tune.warm_start: FILE, or FILE#NAME for one of several studies, and the same with an address. What
+/// exists under the whole text is a file.
 struct PastSource {
-  std::filesystem::path file;
-  std::string study;  ///< "": the only one
+  std::filesystem::path file;  ///< or the address
+  std::string study;           ///< "": the only one
 };
 PastSource past_source(const std::string& entry);
 

@@ -26,6 +26,9 @@ constexpr pqxx::oid kInt8 = 20, kInt2 = 21, kInt4 = 23, kFloat4 = 700, kFloat8 =
 // A server that answers nothing, at a start and later, in seconds and milliseconds.
 constexpr const char *kConnectTimeout = "10", *kSilence = "20000";
 
+// Of this program's transactions with each other, in one database.
+constexpr const char* kLock = "7120041105";
+
 std::string one_line(std::string text) {
   while (!text.empty() && std::isspace(static_cast<unsigned char>(text.back())) != 0) text.pop_back();
   std::string line;
@@ -97,6 +100,7 @@ class Postgres : public SqlConnection {
   bool begin_again() override;
   void commit() override;
   void rollback() noexcept override;
+  void lock() override { exec("SELECT pg_advisory_xact_lock(" + std::string(kLock) + ")"); }
   bool has_table(const std::string& name) override;
   void make_durable() override {}  // every commit is, unless the server's owner has said otherwise
 
@@ -165,7 +169,9 @@ void Postgres::connect() {
     connection_ = std::make_unique<pqxx::connection>(url_);
     stay_lost(*connection_);
     session_ = std::make_unique<pqxx::nontransaction>(*connection_);
-    session_->exec("SET client_encoding TO UTF8; SET extra_float_digits TO 1; SET client_min_messages TO warning");
+    session_->exec(
+        "SET client_encoding TO UTF8; SET extra_float_digits TO 1; SET client_min_messages TO warning; SET TIME ZONE "
+        "'UTC'");
   });
 }
 
@@ -215,7 +221,10 @@ std::int64_t Postgres::sign() {
 void Postgres::begin() {
   connect();
   if (writer_.empty()) {
+    exec("BEGIN");  // two that make one table at once get in each other's way
+    lock();
     exec("CREATE TABLE IF NOT EXISTS ft_commits (writer TEXT PRIMARY KEY, number BIGINT NOT NULL)");
+    exec("COMMIT");
     writer_ = exec("SELECT gen_random_uuid()")[0][0].c_str();
   }
   exec("BEGIN");

@@ -109,12 +109,17 @@ void TrialWriter::on_start(const Trial& trial) {
   if (is_listed(trial.id)) files_.create(name_of(trial, kMetrics));
 }
 
+// Its lines so far are there already, where there are any.
+void TrialWriter::on_take_up(const Trial& trial) {
+  if (files_.find(name_of(trial, kMetrics)) == nullptr) on_start(trial);
+}
+
 void TrialWriter::on_resume(const StudyState& state) {
   const auto& run = files_.run();
   const auto is_new = [&](std::int64_t id) { return id >= std::ssize(state.trials); };
   remove_trials(run / "trials", {kMetrics, kTrial, kSchedule}, is_new, files_.on_fault());
   for (const Trial& trial : state.trials) {
-    if (has_ended(trial)) continue;
+    if (has_ended(trial) || trial.elsewhere) continue;
     for (const char* name : {kTrial, kSchedule}) remove_file(run / name_of(trial, name), files_.on_fault());
   }
 }
@@ -142,7 +147,7 @@ void TrialWriter::on_end(const Trial& trial) {
 
 void require_trial_files(const std::filesystem::path& run, const StudyState& state) {
   for (const Trial& trial : state.trials) {
-    if (!has_ended(trial)) continue;
+    if (!has_ended(trial) || trial.elsewhere) continue;
     require_same(run / name_of(trial, kTrial), trial_json(trial));
     const auto schedule = run / name_of(trial, kSchedule);
     if (!trial.schedule.empty())

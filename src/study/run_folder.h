@@ -27,6 +27,7 @@ class TrialWriter : public StudyObserver {
   /// `files` must outlive it.
   explicit TrialWriter(RunFiles& files, std::vector<Metric> wanted = {}) : files_(files), wanted_(std::move(wanted)) {}
   void on_start(const Trial& trial) override;
+  void on_take_up(const Trial& trial) override;
   void on_resume(const StudyState& state) override;
   void on_steps(std::span<const StepResult> results, std::span<const Trial* const> trials) override;
   void on_evaluation(const Trial& trial, const EvalResult& result, const MetricValues& values) override;

@@ -1,6 +1,7 @@
 // The tables that are our own, beside Optuna's (study/optuna_schema.h): who works on the study and on which trial,
 // which saves are valid, and what a run has to find again to be gone on with. Their names begin with ft_, which no
-// reader of Optuna's looks at. A study.db has one worker, number 0.
+// reader of Optuna's looks at. A study.db has one worker, number 0; the tables ft_workers
+// and ft_trials are filled in PostgreSQL alone, where several work on a study (study/shared_trials.h).
 #pragma once
 
 #include <cstdint>
@@ -9,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "core/database_url.h"
 #include "core/disk_fault.h"
 #include "study/database.h"
 #include "study/written_file.h"
@@ -38,9 +40,10 @@ CREATE TABLE ft_workers (
   beats INTEGER NOT NULL,
   PRIMARY KEY (worker)
 );
-CREATE TABLE ft_owners (
+CREATE TABLE ft_trials (
   trial_id INTEGER NOT NULL,
   worker INTEGER NOT NULL,
+  params TEXT NOT NULL,
   PRIMARY KEY (trial_id)
 );
 )";
@@ -54,11 +57,15 @@ struct SaveRow {
 
 /// Where a run's record lies, and as whom the run writes there.
 struct RecordPlace {
-  RecordPlace(const std::filesystem::path& run) : database(run / "study.db") {}
-  RecordPlace(const std::string& address, std::int64_t number) : database(address), worker(number) {}
+  RecordPlace(const std::filesystem::path& run) : database(run / "study.db"), folder(run) {}
+  RecordPlace(const std::string& address, std::int64_t number, std::filesystem::path run)
+      : database(address), worker(number), folder(std::move(run)) {}
+  /// In PostgreSQL, where others may work on the study too.
+  bool is_shared() const { return is_database_url(database.string()); }
 
-  std::filesystem::path database;  ///< study.db, or the address of a PostgreSQL database (core/database_url.h)
+  std::filesystem::path database;  ///< study.db, or the address of a PostgreSQL database
   std::int64_t worker = 0;
+  std::filesystem::path folder;  ///< the run's
 };
 
 /// A connection of its own to a run's record, which is there (Access::resume: and not trusted); what it writes is

@@ -202,7 +202,9 @@ SavedProgress read_progress(const fs::path& run, const SaveRow& row, std::int64_
   }
 }
 
-SavedStudy read_save(const fs::path& run, const SaveRow& row, const std::vector<Lane*>& lanes) {
+// `lanes` of those that read it; nothing: as many as it had.
+static SavedStudy read_save(const fs::path& run, const SaveRow& row, const Lane& lane,
+                            std::optional<std::size_t> lanes) {
   const fs::path folder = saves_folder(run), path = folder / checked_name((run / "study.db").string(), row.name);
   const std::string where = path.string();
   const Json json = parse_state(path, row);
@@ -210,7 +212,7 @@ SavedStudy read_save(const fs::path& run, const SaveRow& row, const std::vector<
     const WrittenFile written = written_of(json.at("images").at(name));
     const fs::path file = folder / checked_name(where, name);
     try {
-      return lanes.front()->image_of(ImageFile(file, written).parts());
+      return lane.image_of(ImageFile(file, written).parts());
     } catch (const Error& error) {
       throw error.at(file.string());
     }
@@ -223,7 +225,8 @@ SavedStudy read_save(const fs::path& run, const SaveRow& row, const std::vector<
   };
   try {
     SavedStudy study;
-    study.state = study_from_json(json.at("study"), lanes.size(), find);
+    study.state =
+        study_from_json(json.at("study"), lanes.value_or(json.at("study").at("tokens_per_pass").size()), find);
     study.files = files_of(json.at("files"));
     study.seconds = json.at("seconds").get<double>();
     study.evaluation_seconds = json.at("evaluation_seconds").get<double>();
@@ -235,6 +238,14 @@ SavedStudy read_save(const fs::path& run, const SaveRow& row, const std::vector<
   } catch (const nlohmann::json::exception&) {
     throw bad_input(where, "is damaged");
   }
+}
+
+SavedStudy read_save(const fs::path& run, const SaveRow& row, const std::vector<Lane*>& lanes) {
+  return read_save(run, row, *lanes.front(), lanes.size());
+}
+
+SavedStudy read_save_of_others(const fs::path& run, const SaveRow& row, const Lane& lane) {
+  return read_save(run, row, lane, std::nullopt);
 }
 
 void remove_saves(const fs::path& run, const OnDiskFault& on_fault) {

@@ -89,6 +89,9 @@ SavedProgress read_progress(const std::filesystem::path& run, const SaveRow& row
 /// Images go to the lanes, all of which make them alike. Not trusted: throws Error (bad_input) naming the file.
 SavedStudy read_save(const std::filesystem::path& run, const SaveRow& row, const std::vector<Lane*>& lanes);
 
+/// The same of another worker's study, whose lanes were others, in number too: its trials are what is of use.
+SavedStudy read_save_of_others(const std::filesystem::path& run, const SaveRow& row, const Lane& lane);
+
 /// Removes saves/, once there is nothing to go on with.
 void remove_saves(const std::filesystem::path& run, const OnDiskFault& on_fault = {});
 

@@ -47,6 +47,8 @@ class SqlConnection {
     return false;
   }
   virtual void rollback() noexcept = 0;
+  /// Within a transaction: until its end nobody else comes past here.
+  virtual void lock() {}
 
   /// A table itself: a view is none.
   virtual bool has_table(const std::string& name) = 0;

@@ -25,13 +25,6 @@ constexpr std::int64_t kStudy = 1;  // studies.study_id
 
 using Attributes = std::vector<std::pair<const char*, std::string>>;
 
-// trials.trial_id; trials.number is the id itself.
-std::int64_t row_id(TrialId trial) {
-  return trial.value + 1;
-}
-
-// The default configuration is no trial of the search.
-
 // As JSON; bytes of a path that are not UTF-8 are replaced.
 std::string quoted(const std::string& text) {
   return nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
@@ -89,9 +82,15 @@ void describe_study(Database& database, const StudyFacts& facts) {
                  {kStudy, key, quoted(text)});
 }
 
+void create_tables(Database& database, const StudyFacts& facts) {
+  database.execute(kOptunaSchema);
+  database.execute(kOwnSchema);
+  describe_study(database, facts);
+}
+
 // It gets its name when it is complete: Optuna makes the tables that it misses, and would be in our way if it came
 // first.
-fs::path create_record(const fs::path& file, const StudyFacts& facts) {
+fs::path create_file(const fs::path& file, const StudyFacts& facts) {
   std::error_code error;
   if (fs::exists(file, error)) throw failed(file.string(), "exists already; a study writes a record of its own");
   const fs::path temporary = file.string() + ".tmp";
@@ -99,9 +98,7 @@ fs::path create_record(const fs::path& file, const StudyFacts& facts) {
   {
     Database database(temporary);
     Transaction transaction(database);
-    database.execute(kOptunaSchema);
-    database.execute(kOwnSchema);
-    describe_study(database, facts);
+    create_tables(database, facts);
     transaction.commit();
   }  // closing it takes the log into the file
   sync_file(temporary);
@@ -109,34 +106,74 @@ fs::path create_record(const fs::path& file, const StudyFacts& facts) {
   return file;
 }
 
+fs::path create_record(const RecordPlace& place, const StudyFacts& facts) {
+  if (!place.is_shared()) return create_file(place.database, facts);
+  Database database(place.database);
+  Transaction transaction(database);
+  database.lock();
+  if (database.has_table("studies"))
+    throw failed(database.place(),
+                 "another process has begun a study there meanwhile; start this one again to join it");
+  create_tables(database, facts);
+  database.run("INSERT INTO ft_workers (worker, folder, state, beats) VALUES (?1, ?2, 'working', 0)",
+               {place.worker, place.folder.string()});
+  transaction.commit();
+  return place.database;
+}
+
 }  // namespace
 
-StudyRecord::StudyRecord(const fs::path& file, const StudyFacts& facts, As as, OnDiskFault on_fault)
-    : space_(facts.space),
+StudyRecord::StudyRecord(const RecordPlace& place, const StudyFacts& facts, As as, OnDiskFault on_fault)
+    : place_(place),
+      space_(facts.space),
       on_fault_(std::move(on_fault)),
-      database_(as == As::created ? create_record(file, facts) : file,
-                as == As::created ? Access::create : Access::resume) {}
+      database_(as == As::created ? create_record(place, facts) : place.database,
+                as == As::resumed ? Access::resume : Access::create) {}
 
 void require_recorded(const fs::path& file, const StudyState& state) {
   Database database(file, Access::resume);
   for (const Trial& trial : state.trials) {
-    if (trial.state == TrialState::running || trial.state == TrialState::paused) continue;
+    if (trial.state == TrialState::running || trial.state == TrialState::paused || trial.elsewhere) continue;
     const auto rows = database.run(
         "SELECT state, value FROM trials LEFT JOIN trial_values USING (trial_id) WHERE trials.trial_id = ?1",
         {row_id(trial.id)});
     const SqlRow saved{optuna_state(trial), trial.best_metric ? SqlValue{*trial.best_metric} : SqlValue{}};
     if (rows.size() != 1 || rows.front() != saved)
-      throw bad_input(file.string(), "says something else of trial " + std::to_string(trial.id.value) +
-                                         " than what was saved; it was changed after the save");
+      throw bad_input(database.place(), "says something else of trial " + std::to_string(trial.id.value) +
+                                            " than what was saved; it was changed after the save");
   }
 }
 
 // What was written after the snapshot is undone. Times stay as they are: they tell when something happened first.
 void StudyRecord::on_resume(const StudyState& state) {
   transact(database_, on_fault_, [&] {
-    forget_trials(row_id({std::ssize(state.trials)}));
+    if (place_.is_shared())
+      come_back(state);
+    else
+      forget_trials(row_id({std::ssize(state.trials)}));
     for (const Trial& trial : state.trials) rewind(trial);
   });
+}
+
+// Trials that began after the snapshot begin again: under the same numbers, unless others have counted on from them;
+// then whoever has room takes them up.
+void StudyRecord::come_back(const StudyState& state) {
+  database_.lock();
+  const std::int64_t from = row_id({std::ssize(state.trials)});
+  const bool counted_on =
+      !database_.run("SELECT 1 FROM ft_trials WHERE trial_id >= ?1 AND worker <> ?2 LIMIT 1", {from, place_.worker})
+           .empty();
+  if (!counted_on) return forget_trials(from);
+  database_.run(
+      "UPDATE trials SET state = 'RUNNING', datetime_complete = NULL WHERE trial_id IN (SELECT trial_id FROM ft_trials "
+      "WHERE trial_id >= ?1 AND worker = ?2)",
+      {from, place_.worker});
+  database_.run(
+      "DELETE FROM trial_values WHERE trial_id IN (SELECT trial_id FROM ft_trials WHERE trial_id >= ?1 AND "
+      "worker = ?2)",
+      {from, place_.worker});
+  database_.run("UPDATE ft_trials SET worker = ?3 WHERE trial_id >= ?1 AND worker = ?2",
+                {from, place_.worker, kNobody});
 }
 
 void StudyRecord::forget_trials(std::int64_t from) {
@@ -146,11 +183,13 @@ void StudyRecord::forget_trials(std::int64_t from) {
   database_.run("DELETE FROM trial_user_attributes WHERE trial_id >= ?1", {from});
   database_.run("DELETE FROM trial_system_attributes WHERE trial_id >= ?1", {from});
   database_.run("DELETE FROM trial_heartbeats WHERE trial_id >= ?1", {from});
+  database_.run("DELETE FROM ft_trials WHERE trial_id >= ?1", {from});
   database_.run("DELETE FROM trials WHERE trial_id >= ?1", {from});
 }
 
 void StudyRecord::rewind(const Trial& trial) {
-  if (trial.state != TrialState::running && trial.state != TrialState::paused) return;  // it had ended before
+  if (trial.elsewhere || (trial.state != TrialState::running && trial.state != TrialState::paused))
+    return;  // it had ended before
   const std::int64_t id = row_id(trial.id);
   database_.run("DELETE FROM trial_intermediate_values WHERE trial_id = ?1 AND step > ?2", {id, trial.step});
   database_.run("DELETE FROM trial_values WHERE trial_id = ?1", {id});
@@ -162,13 +201,37 @@ void StudyRecord::rewind(const Trial& trial) {
 }
 
 void StudyRecord::on_start(const Trial& trial) {
-  if (!is_listed(trial.id)) return;
-  pending_.push_back([this, id = trial.id, now = utc_now(), params = trial.params] {
-    database_.run(
-        "INSERT INTO trials (trial_id, number, study_id, state, datetime_start) VALUES (?1, ?2, ?3, 'RUNNING', ?4)",
-        {row_id(id), id.value, kStudy, now});
-    write_params(row_id(id), params);
-  });
+  if (!is_listed(trial.id) || started_.erase(trial.id) > 0) return;
+  pending_.push_back([this, id = trial.id, now = utc_now(), params = trial.params] { insert(id, params, now); });
+}
+
+void StudyRecord::on_take_up(const Trial& trial) {
+  pending_.push_back([this, trial] { rewind(trial); });
+}
+
+void StudyRecord::start(const NewTrial& trial) {
+  insert(trial.id, trial.params, utc_now());
+  database_.run("INSERT INTO ft_trials (trial_id, worker, params) VALUES (?1, ?2, ?3)",
+                {row_id(trial.id), place_.worker, to_json(trial.params).dump()});
+  started_.insert(trial.id);
+}
+
+void StudyRecord::insert(TrialId trial, const Params& params, const std::string& now) {
+  database_.run(
+      "INSERT INTO trials (trial_id, number, study_id, state, datetime_start) VALUES (?1, ?2, ?3, 'RUNNING', ?4)",
+      {row_id(trial), trial.value, kStudy, now});
+  write_params(row_id(trial), params);
+}
+
+void StudyRecord::require_alive() {
+  if (!place_.is_shared()) return;
+  const auto alive =
+      database_.run("UPDATE ft_workers SET beats = beats + 1 WHERE worker = ?1 AND state = 'working' RETURNING beats",
+                    {place_.worker});
+  if (alive.empty())
+    throw failed(database_.place(), "worker " + std::to_string(place_.worker) +
+                                        " was taken for dead: nothing was heard of it for a minute, and others have "
+                                        "taken up its trials; `resume` goes on with what is left");
 }
 
 void StudyRecord::on_evaluation(const Trial& trial, const EvalResult&, const MetricValues& values) {
@@ -227,6 +290,7 @@ void StudyRecord::finish() {
 void StudyRecord::write_pending() {
   if (pending_.empty()) return;
   transact(database_, on_fault_, [this] {
+    require_alive();
     for (const auto& write : pending_) write();
   });
   pending_.clear();

@@ -55,9 +55,7 @@ Trial trial_of(std::int64_t id, std::shared_ptr<const TrialImage> image) {
 
 class Saves : public ::testing::Test {
  protected:
-  Saves() {
-    const StudyRecord record(run_.path() / "study.db", {.space = {}, .metric = "valid_loss", .model = "none"});
-  }
+  Saves() { const StudyRecord record(run_.path(), {.space = {}, .metric = "valid_loss", .model = "none"}); }
   static SavedStudy study_of(std::int64_t round, const std::vector<double>& images) {
     SavedStudy saved;
     saved.state.rounds = round;

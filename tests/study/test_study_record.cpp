@@ -38,7 +38,7 @@ Trial trial_of(std::int64_t id, Params params = {}) {
 class Record : public ::testing::Test {
  protected:
   StudyRecord& begin(SearchSpace space = three_kinds(), const Metric& metric = metrics().front()) {
-    record_ = std::make_unique<StudyRecord>(file_, facts_of(std::move(space), metric));
+    record_ = std::make_unique<StudyRecord>(file_.parent_path(), facts_of(std::move(space), metric));
     reader_ = std::make_unique<Database>(file_);
     return *record_;
   }
@@ -76,7 +76,7 @@ TEST_F(Record, HoldsEveryTableAndIndexOfOptuna) {
   std::vector<std::string> tables, indexes;
   for (const SqlRow& row : rows("SELECT type, name FROM sqlite_master WHERE sql IS NOT NULL ORDER BY name"))
     (row[0] == SqlValue("table") ? tables : indexes).push_back(std::get<std::string>(row[1]));
-  EXPECT_EQ(tables, (std::vector<std::string>{"alembic_version", "ft_owners", "ft_run", "ft_saves", "ft_workers",
+  EXPECT_EQ(tables, (std::vector<std::string>{"alembic_version", "ft_run", "ft_saves", "ft_trials", "ft_workers",
                                               "studies", "study_directions", "study_system_attributes",
                                               "study_user_attributes", "trial_heartbeats", "trial_intermediate_values",
                                               "trial_params", "trial_system_attributes", "trial_user_attributes",
@@ -309,15 +309,15 @@ TEST_F(Record, TheFileIsThereWithItsTablesOrNotAtAll) {
   EXPECT_FALSE(fs::exists(file_.string() + ".tmp"));
   EXPECT_FALSE(fs::exists(file_.string() + ".tmp-wal"));
   for (const char* content : {"", "mine", "SQLite format 3"}) {
-    const fs::path other = folder_.path() / "other.db";
+    const fs::path run = folder_.path() / "other", other = run / "study.db";
+    fs::create_directories(run);
     write_text(other, content);
-    const std::string error = error_of([&] { StudyRecord record(other, facts_of({})); }, ErrorKind::failed);
+    const std::string error = error_of([&] { StudyRecord record(run, facts_of({})); }, ErrorKind::failed);
     EXPECT_TRUE(holds(error, other.string() + ": exists already"));
     EXPECT_EQ(read_text(other), content) << "it is left alone";
   }
   for (const fs::path& folder : {folder_.path() / "missing", fs::path("/proc")}) {  // the superuser cannot write there
-    const std::string error =
-        error_of([&] { StudyRecord record(folder / "study.db", facts_of({})); }, ErrorKind::failed);
+    const std::string error = error_of([&] { StudyRecord record(folder, facts_of({})); }, ErrorKind::failed);
     EXPECT_TRUE(holds(error, (folder / "study.db").string()));
   }
 }

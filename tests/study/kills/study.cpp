@@ -2,13 +2,17 @@
 // that kills.py can kill it at each of its writes.
 //
 //   kill_study FOLDER METHOD LANES [beside]
+//   kill_study FOLDER METHOD LANES at ADDRESS WORKER [MILLISECONDS]
 //
 // METHOD is SAMPLER+SCHEDULER. Begins the study, or goes on from its last save, or begins again where there is none
 // yet; does nothing once it is complete. With `beside` saves are written on another thread.
+// At an address it is one of those who work on a study in PostgreSQL, with steps that take so long; whoever is dead is
+// found within two seconds.
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <thread>
 
 #include "core/content_hash.h"
 #include "core/files.h"
@@ -63,13 +67,38 @@ void write_result(const fs::path& run, const StudyResult& result) {
   write_file_atomically(run / "result.json", json.dump(1));
 }
 
-int play_here(const fs::path& run, const std::string& method, std::size_t lane_count, bool beside) {
+// One of those who share a study.
+struct Shared {
+  std::string address;
+  std::int64_t worker = 0;
+  std::chrono::milliseconds step{0};
+};
+
+class SlowLane : public FakeLane {
+ public:
+  SlowLane(std::int64_t slots, std::chrono::milliseconds step) : FakeLane(slots), step_(step) {}
+  std::vector<StepResult> step(std::span<const TrialId> ids) override {
+    std::this_thread::sleep_for(step_);
+    return FakeLane::step(ids);
+  }
+
+ private:
+  std::chrono::milliseconds step_;
+};
+
+RecordPlace place_of(const fs::path& run, const std::optional<Shared>& shared) {
+  return shared ? RecordPlace(shared->address, shared->worker, run) : RecordPlace(run);
+}
+
+int play_here(const fs::path& run, const std::string& method, std::size_t lane_count, bool beside,
+              const std::optional<Shared>& shared) {
+  const RecordPlace place = place_of(run, shared);
   const std::string sampler = method.substr(0, method.find('+')), scheduler = method.substr(sampler.size() + 1);
   std::optional<SaveRow> from;
   std::optional<FileLock> lock;
-  if (fs::exists(run / "study.db")) {
+  if (fs::exists(run / (shared ? "saves" : "study.db"))) {
     lock = hold_folder(run.string());
-    SaveRows rows(run, {}, Access::resume);
+    SaveRows rows(place, {}, Access::resume);
     if (is_complete(run, rows)) return 0;
     from = find_save(run, rows, {});
   }
@@ -77,9 +106,9 @@ int play_here(const fs::path& run, const std::string& method, std::size_t lane_c
     lock.reset();
     lock = make_out(run.string());
   }
-  std::vector<FakeLane> lanes(lane_count, FakeLane(6));
+  std::vector<SlowLane> lanes(lane_count, SlowLane(6, shared ? shared->step : std::chrono::milliseconds(0)));
   std::vector<Lane*> pointers;
-  for (FakeLane& lane : lanes) pointers.push_back(&lane);
+  for (SlowLane& lane : lanes) pointers.push_back(&lane);
   StudyOptions options = options_for(kSteps);
   options.concurrent = kSideBySide;
   options.after = {.confirm = ConfirmConfig{.top = 1, .seeds = 2}, .audit = 0.5, .judged = 2};
@@ -88,6 +117,9 @@ int play_here(const fs::path& run, const std::string& method, std::size_t lane_c
   DiskWait disk(hooks.say, {});
   RecordedStudy study;
   study.run = run;
+  study.place = place;
+  study.sharing = {.dead_after = std::chrono::milliseconds(2000), .look_every = std::chrono::milliseconds(200)};
+  study.beats_every = std::chrono::milliseconds(300);
   study.facts = {.space = space_of(sampler), .metric = "valid_loss", .model = "none"};
   study.save_every = kSaveEvery;
   study.saves_beside = beside;
@@ -101,7 +133,7 @@ int play_here(const fs::path& run, const std::string& method, std::size_t lane_c
   };
   const Played played = play(study, std::move(options), *tuner, pointers, hooks, disk);
   write_result(run, played.result);
-  complete(run, disk.handler());
+  complete(run, place, disk.handler());
   return 0;
 }
 
@@ -110,7 +142,11 @@ int play_here(const fs::path& run, const std::string& method, std::size_t lane_c
 
 int main(int argc, char** argv) {
   try {
-    return finetune::testing::play_here(argv[1], argv[2], std::strtoul(argv[3], nullptr, 10), argc > 4);
+    const bool is_shared = argc > 6 && std::string(argv[4]) == "at";
+    std::optional<finetune::testing::Shared> shared;
+    if (is_shared)
+      shared = {argv[5], std::atoll(argv[6]), std::chrono::milliseconds(argc > 7 ? std::atoll(argv[7]) : 0)};
+    return finetune::testing::play_here(argv[1], argv[2], std::strtoul(argv[3], nullptr, 10), argc == 5, shared);
   } catch (const finetune::Error& error) {
     std::fprintf(stderr, "%s\n", error.what());
     return exit_code(error.kind());
