@@ -61,9 +61,9 @@ ParameterFacts guess(const std::string& name, const std::vector<const Value*>& v
 }
 
 // Those of the compared trials that have all of `parameters`, in their order.
-Observations observations_of(const ReportFacts& study, const std::vector<Compared>& compared,
-                             const std::vector<const ParameterFacts*>& parameters) {
-  Observations made;
+PlainPoints observations_of(const ReportFacts& study, const std::vector<Compared>& compared,
+                            const std::vector<const ParameterFacts*>& parameters) {
+  PlainPoints made;
   for (const ParameterFacts* parameter : parameters) made.axes.push_back(axis_of(*parameter));
   for (const Compared& trial : compared) {
     std::vector<double> point;
@@ -115,7 +115,7 @@ std::vector<Group> groups_of(const std::vector<ParameterFacts>& search, const st
 }
 
 void measure(ReportFacts& study, const Group& group, const std::vector<Compared>& compared) {
-  const Observations trials = observations_of(study, compared, group.all);
+  const PlainPoints trials = observations_of(study, compared, group.all);
   constexpr std::size_t kPaired = 6;
   const Fanova shares = fanova(trials, kPaired, forest_options(trials.points.size()));
   const std::vector<double> divergences = ped_anova(trials);

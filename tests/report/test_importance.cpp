@@ -32,8 +32,8 @@ Axis axis_from(const Json& json) {
 }
 
 // Of the axes `names`, the trials that have all of them.
-Observations observations_of(const Json& study, const std::vector<std::string>& names) {
-  Observations made;
+PlainPoints observations_of(const Json& study, const std::vector<std::string>& names) {
+  PlainPoints made;
   for (const auto& name : names) made.axes.push_back(axis_from(study["axes"][name]));
   for (const auto& trial : study["trials"]) {
     std::vector<double> point;
@@ -75,7 +75,7 @@ TEST(PedAnova, IsOptunas) {
 }
 
 TEST(PedAnova, TwoTrialsSayNothing) {
-  const Observations two{.axes = {Axis{}}, .points = {{0.0}, {1.0}}, .losses = {0.0, 1.0}};
+  const PlainPoints two{.axes = {Axis{}}, .points = {{0.0}, {1.0}}, .losses = {0.0, 1.0}};
   EXPECT_EQ(ped_anova(two), std::vector<double>{0.0});
 }
 
@@ -100,10 +100,10 @@ TEST(Fanova, IsOptunasUpToTheForestsChance) {
 }
 
 // Points spread evenly (a Kronecker sequence), so that a forest of many has little left to guess.
-Observations spread(std::vector<Axis> axes, std::size_t count,
-                    const std::function<double(const std::vector<double>&)>& f) {
+PlainPoints spread(std::vector<Axis> axes, std::size_t count,
+                   const std::function<double(const std::vector<double>&)>& f) {
   const std::vector<double> irrational{0.8566748838545029, 0.7338918566271260, 0.6287067210378087, 0.5385972572236101};
-  Observations made{.axes = std::move(axes), .points = {}, .losses = {}};
+  PlainPoints made{.axes = std::move(axes), .points = {}, .losses = {}};
   for (std::size_t i = 0; i < count; ++i) {
     std::vector<double> point;
     for (std::size_t k = 0; k < made.axes.size(); ++k) {
@@ -127,7 +127,7 @@ Observations spread(std::vector<Axis> axes, std::size_t count,
 
 // A tree on every corner of a table of choices is the table itself, whatever is drawn: shares are exact.
 TEST(Fanova, OfATableIsItsDecomposition) {
-  Observations table{.axes = {Axis{.choices = 2}, Axis{.choices = 3}}, .points = {}, .losses = {}};
+  PlainPoints table{.axes = {Axis{.choices = 2}, Axis{.choices = 3}}, .points = {}, .losses = {}};
   const double values[2][3] = {{0, 1, 5}, {2, 3, 1}};
   for (int repeated = 0; repeated < 40; ++repeated) {  // no draw leaves a corner out
     for (int a = 0; a < 2; ++a) {

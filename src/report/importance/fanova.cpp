@@ -117,10 +117,10 @@ std::vector<std::size_t> largest(const std::vector<double>& shares, std::size_t 
 
 }  // namespace
 
-Fanova fanova(const Observations& trials, std::size_t paired, const ForestOptions& options) {
+Fanova fanova(const PlainPoints& trials, std::size_t paired, const ForestOptions& options) {
   Fanova result{std::vector<double>(trials.axes.size(), 0), {}};
   if (trials.points.size() < 2) return result;
-  Observations varied{{}, std::vector<std::vector<double>>(trials.points.size()), trials.losses};
+  PlainPoints varied{{}, std::vector<std::vector<double>>(trials.points.size()), trials.losses};
   std::vector<std::size_t> names;  // of the axes that are left
   for (std::size_t axis = 0; axis < trials.axes.size(); ++axis) {
     if (trials.axes[axis].single()) continue;

@@ -25,6 +25,6 @@ struct Fanova {
 /// Means over the trees that are no constant; marginals are exact, by the leaves' boxes. `paired`: so many axes are
 /// looked at two by two, the cost of which grows with the square of the trials. All shares are 0 where no tree found a
 /// difference.
-Fanova fanova(const Observations& trials, std::size_t paired = 6, const ForestOptions& options = {});
+Fanova fanova(const PlainPoints& trials, std::size_t paired = 6, const ForestOptions& options = {});
 
 }  // namespace finetune

@@ -159,7 +159,7 @@ Side whole_side(const Axis& axis) {
   return {scaled(axis, low), scaled(axis, axis.high + margin), {}};
 }
 
-std::vector<TreeLeaves> grow_forest(const Observations& trials, const ForestOptions& options) {
+std::vector<TreeLeaves> grow_forest(const PlainPoints& trials, const ForestOptions& options) {
   Sample sample{&trials.axes, {}, &trials.losses};
   for (std::size_t axis = 0; axis < trials.axes.size(); ++axis) {
     std::vector<double> column;

@@ -42,6 +42,6 @@ double scaled(const Axis& axis, double value);
 /// leaves the least variance (ties: the first). Splits of a range lie halfway between two values; choices are parted in
 /// the order of their means, which holds the best of all partitions (Fisher 1958); a choice that no trial of a node has
 /// goes with the larger part.
-std::vector<TreeLeaves> grow_forest(const Observations& trials, const ForestOptions& options = {});
+std::vector<TreeLeaves> grow_forest(const PlainPoints& trials, const ForestOptions& options = {});
 
 }  // namespace finetune

@@ -20,7 +20,7 @@ struct Axis {
   double spacing() const { return step > 0 ? step : integer ? 1.0 : 0.0; }
 };
 
-struct Observations {
+struct PlainPoints {
   std::vector<Axis> axes;
   std::vector<std::vector<double>> points;  ///< of each trial a value an axis
   std::vector<double> losses;               ///< of each trial; lower is better, all finite

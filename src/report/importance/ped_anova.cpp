@@ -134,7 +134,7 @@ double divergence(const Numbers& best, const Numbers& all) {
   return sum;
 }
 
-double divergence_along(const Observations& trials, std::size_t axis, const std::vector<std::size_t>& best) {
+double divergence_along(const PlainPoints& trials, std::size_t axis, const std::vector<std::size_t>& best) {
   const Axis& domain = trials.axes[axis];
   if (domain.choices > 0) {
     Numbers of_best(domain.choices, 0), of_all(domain.choices, 0);
@@ -151,7 +151,7 @@ double divergence_along(const Observations& trials, std::size_t axis, const std:
 
 }  // namespace
 
-std::vector<double> ped_anova(const Observations& trials) {
+std::vector<double> ped_anova(const PlainPoints& trials) {
   Numbers importance(trials.axes.size(), 0);
   if (trials.losses.size() <= kFewestBest) return importance;
   const std::vector<std::size_t> best = best_trials(trials.losses);

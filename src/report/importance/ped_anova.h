@@ -12,6 +12,6 @@ namespace finetune {
 /// An axis each, 0 and up, not normalised: those of Optuna 4.9's PedAnovaImportanceEvaluator with its defaults (target
 /// quantile 0.1, region: all trials, Scott's bandwidths on a grid of 50) and normalize=False. All 0 for fewer than
 /// three trials.
-std::vector<double> ped_anova(const Observations& trials);
+std::vector<double> ped_anova(const PlainPoints& trials);
 
 }  // namespace finetune
