@@ -70,6 +70,11 @@ std::vector<std::string> scheduler_names() {
   return names(schedulers());
 }
 
+bool wants_one_process(const std::string& scheduler) {
+  return std::ranges::any_of(schedulers(),
+                             [&](const SchedulerKind& kind) { return kind.one_process && kind.name == scheduler; });
+}
+
 bool judges_one_cohort(const std::string& scheduler) {
   return std::ranges::any_of(schedulers(),
                              [&](const SchedulerKind& kind) { return kind.one_cohort && kind.name == scheduler; });

@@ -39,8 +39,9 @@ struct SchedulerKind {
   std::string name, what;
   std::vector<OptionSpec> options;
   std::unique_ptr<Scheduler> (*make)(const OptionReader& options, const SchedulerRequest& request);
-  bool one_cohort = false;  ///< waits for all trials of the study, so their number or the steps must be limited
-  bool stops_none = false;  ///< every trial runs to the end
+  bool one_cohort = false;   ///< waits for all trials of the study, so their number or the steps must be limited
+  bool stops_none = false;   ///< every trial runs to the end
+  bool one_process = false;  ///< pauses, changes or copies trials: a study that it decides has all of them in one place
 };
 
 const std::vector<SamplerKind>& samplers();
@@ -51,6 +52,8 @@ std::vector<std::string> learning_samplers();
 std::vector<std::string> scheduler_names();
 /// Whether the scheduler of this name waits for all trials of the study.
 bool judges_one_cohort(const std::string& scheduler);
+/// Whether the scheduler of this name wants all trials of a study in one process.
+bool wants_one_process(const std::string& scheduler);
 /// Whether under the scheduler of this name every trial runs to its end.
 bool stops_none(const std::string& scheduler);
 

@@ -19,6 +19,7 @@
 #include "host/forecast.h"
 #include "host/replay_source.h"
 #include "host/run_paths.h"
+#include "host/shared_run.h"
 #include "host/start_trial.h"
 #include "host/tuner_setup.h"
 #include "models/shards.h"
@@ -156,6 +157,7 @@ nlohmann::ordered_json check(RunConfig config, const CheckOutput& output) {
   choose_defaults(config);
   validate(config);
   make_tuner(config, std::nullopt);
+  const auto standing = look_at_study(config, false);
   check_paths(config, false, false);
   const PastTrials past = read_past_trials(config);
   const Weights weights = weights_to_read(config);
@@ -181,6 +183,7 @@ nlohmann::ordered_json check(RunConfig config, const CheckOutput& output) {
   out << fmt::format("sampler {}, scheduler {}\n", session.config.tune.sampler->name,
                      session.config.tune.scheduler->name);
   for (const auto& line : forecast_lines(forecast)) out << line << "\n";
+  if (standing) out << describe_standing(session.config, *standing) << "\n";
   if (session.model.sizes_only) show_fits(out, session, output.columns);
   return check_json(session, forecast, start);
 }

@@ -13,6 +13,7 @@
 #include "host/compare.h"
 #include "host/compare/simulated.h"
 #include "host/run_paths.h"
+#include "host/shared_run.h"
 
 namespace finetune {
 namespace {
@@ -87,6 +88,7 @@ int run_simulated(Arguments arguments, const CompareOptions& options) {
   refuse_data_flags(arguments);
   arguments.verb.required = {"run.out"};
   const RunConfig config = prepare_config(arguments);
+  refuse_study_url(config, "compare");
   check_paths({.run = config.run}, true, arguments.overwrite());
   const ComparisonTable table = compare_simulated(config, options);
   make_out(config.run.out);
@@ -98,6 +100,7 @@ int run_simulated(Arguments arguments, const CompareOptions& options) {
 
 int run_measured(const Arguments& arguments, const CompareOptions& options) {
   const RunConfig config = prepare_config(arguments);
+  refuse_study_url(config, "compare");
   const InterruptGuard guard;
   nlohmann::ordered_json runs_json = nlohmann::ordered_json::array();
   const auto write = [&](const ComparisonTable& table) {

@@ -95,6 +95,7 @@ bool Study::wait_for_peers() {
   if (!options_.peers->wait([this] { return options_.stop && options_.stop().has_value(); })) return false;
   learn_from_peers();
   ended_ = why_over();
+  if (ended_) save_where_wanted(false);
   return true;
 }
 

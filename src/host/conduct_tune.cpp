@@ -15,6 +15,7 @@
 #include "host/results.h"
 #include "host/run_facts.h"
 #include "host/samples.h"
+#include "host/shared_run.h"
 #include "host/study_setup.h"
 #include "host/trust.h"
 #include "host/tuner_setup.h"
@@ -108,7 +109,8 @@ ReportFacts conduct_tune(Session& session, const StudyHooks& hooks, const PastTr
   add_hashes(known, config.run.out, recorded.hashed_inputs());
   ReportFacts summary = write_results(session, summarize(std::move(known), played.result, played.seconds),
                                       played.result, lanes, recorded.on_fault());
-  if (!summary.interrupted) complete(config.run.out, RecordedSession::place_of(config), recorded.on_fault());
+  if (!summary.interrupted) complete(config.run.out, place_of(config), recorded.on_fault());
+  if (const std::string line = describe_workers(config); !line.empty()) session.say(line);
   return summary;
 }
 

@@ -35,6 +35,7 @@ struct CountedIn {
 std::string fault_text(const DiskFault& fault, std::uint64_t free_bytes) {
   const auto kib = [](std::uint64_t bytes) { return (bytes + 1023) / 1024; };
   if (fault.code == EBUSY) return fault.path.string() + ": another process holds it locked";
+  if (fault.code == ENOTCONN) return fault.path.string() + ": the server does not answer";
   std::string text = fault.path.string() + ": " + std::strerror(fault.code);
   if (fault.code != ENOSPC && fault.code != EDQUOT) return text;
   if (fault.bytes > 0) text += fmt::format(": {} KiB are to be written,", kib(fault.bytes));

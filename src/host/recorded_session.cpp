@@ -8,6 +8,7 @@
 #include "host/run_facts.h"
 #include "host/run_paths.h"
 #include "host/search_space.h"
+#include "host/shared_run.h"
 
 namespace finetune {
 
@@ -46,16 +47,11 @@ Played RecordedSession::play(StudyOptions options, Tuner& tuner, const std::vect
   Played played = finetune::play(study, std::move(options), tuner, lanes, hooks_, disk_);
   if (played.result.ended == EndReason::interrupted &&
       played.result.rounds == 0) {  // nothing to report or to go on with
+    if (study.place->is_shared()) withdraw(*study.place);
     clear_out(study.run.string());
     throw Interrupted{};
   }
   return played;
-}
-
-RecordPlace RecordedSession::place_of(const RunConfig& config) {
-  if (config.study.url)
-    return {*config.study.url, config.study.worker, std::filesystem::absolute(config.run.out).lexically_normal()};
-  return std::filesystem::path(config.run.out);
 }
 
 const std::vector<RunInput>& RecordedSession::hashed_inputs() {
@@ -66,6 +62,7 @@ const std::vector<RunInput>& RecordedSession::hashed_inputs() {
 void RecordedSession::begin(SaveRows& rows) const {
   for (const auto& [key, value] : facts_) rows.set_fact(key, value);
   keep_facts(rows, session_, inputs_);
+  keep_standing(session_.config, rows);
 }
 
 // Notices inputs that change while the study runs; reads all of them once, after the first save.

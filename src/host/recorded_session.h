@@ -30,8 +30,6 @@ class RecordedSession {
               const MakeWatcher& watcher = {});
   /// What the run read, with hashes; of one that changed meanwhile without. After play().
   const std::vector<RunInput>& hashed_inputs();
-  /// Where the record of this run lies, by its configuration.
-  static RecordPlace place_of(const RunConfig& config);
   /// Of everything else that the run writes.
   OnDiskFault on_fault() { return disk_.handler(); }
 

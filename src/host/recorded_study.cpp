@@ -5,7 +5,6 @@
 #include <utility>
 
 #include "core/files.h"
-#include "study/heartbeat.h"
 #include "study/run_files.h"
 #include "study/run_folder.h"
 #include "study/saver.h"
@@ -61,13 +60,11 @@ Played play(const RecordedStudy& study, StudyOptions options, Tuner& tuner, cons
                   : place.worker > 0 ? StudyRecord::As::joined
                                      : StudyRecord::As::created;
   StudyRecord record(place, study.facts, as, disk.handler());
-  std::optional<Heartbeat> heartbeat;
   std::optional<SharedTrials> shared;
   if (place.is_shared()) {
     SharedTrialsOptions sharing = study.sharing;
     if (hooks.say) sharing.say = hooks.say;
     shared.emplace(record, files, lanes, study.facts.direction, std::move(sharing));
-    heartbeat.emplace(place, study.beats_every);
     options.peers = &*shared;
     options.with_default = options.with_default && place.worker == 0;
     if (saved) shared->come_back(saved->state);

@@ -33,7 +33,6 @@ struct RecordedStudy {
   std::filesystem::path run;         ///< the folder, which is there
   std::optional<RecordPlace> place;  ///< of the record; nothing: study.db in that folder
   SharedTrialsOptions sharing;       ///< of a record that is shared
-  std::chrono::milliseconds beats_every{10'000};
   StudyFacts facts;
   std::vector<Metric> metrics;                   ///< that are logged
   MakeWriter writer;                             ///< empty: TrialWriter

@@ -160,13 +160,15 @@ ReportFacts known_before(const Session& session) {
 }
 
 ReportFacts summarize(ReportFacts study, const StudyResult& result, double seconds) {
-  for (const Trial& trial : result.trials) {
+  for (std::size_t i = 0; i < result.trials.size(); ++i) {
+    const Trial& trial = result.trials[i];
+    if (trial.elsewhere) continue;  // its worker reports it
+    if (result.best == i) study.best = study.trials.size();
     study.trials.push_back(trial_facts(trial));
     // What an interruption cut off is not saved, nor is what a trial that broke did not do.
     const bool cut = trial.state != TrialState::stopped || trial.reason == to_text(EndReason::interrupted);
     if (!cut) study.saved_steps += study.full_steps - trial.step;
   }
-  study.best = result.best;
   if (result.best) study.best_schedule = schedule_facts(result.trials[*result.best]);
   study.base_metric = result.base_metric;
   if (const auto& run = result.default_run) {

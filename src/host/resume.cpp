@@ -26,13 +26,19 @@ namespace {
 
 namespace fs = std::filesystem;
 
-void require_run(const fs::path& run) {
+// Where its record lies.
+RecordPlace require_run(const fs::path& run) {
   if (!fs::is_directory(run)) throw bad_input(run.string(), "is not a folder");
-  for (const char* name : {"run.yaml", "study.db"}) {
+  const auto require = [&](const char* name) {
     if (!fs::exists(run / name))
       throw bad_input(run.string(), std::string("is not a study that can be gone on with: it has no ") + name);
-  }
+  };
+  require("run.yaml");
   require_no_links(run);
+  const RunConfig config = load_config({.file = (run / "run.yaml").string()});
+  if (config.study.url) return {*config.study.url, config.study.worker, run};
+  require("study.db");
+  return run;
 }
 
 // The run's configuration as it was typed, in the folder it was typed in; its results go where they are.
@@ -74,9 +80,9 @@ void announce(const Session& session, const std::optional<LaneCosts>& costs, con
 
 Resumed resume(const std::string& folder, const StudyHooks& hooks, const ResumeOptions& options) {
   const fs::path run = fs::absolute(folder).lexically_normal();
-  require_run(run);
+  const RecordPlace place = require_run(run);
   const FileLock lock = hold_folder(run.string());
-  SaveRows rows(run, {}, Access::resume);
+  SaveRows rows(place, {}, Access::resume);
   const RunFacts facts(run, rows.facts());
   const bool searches = facts.verb() == kTuneVerb;
   if (is_complete(run, rows)) {

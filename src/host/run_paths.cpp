@@ -63,6 +63,8 @@ constexpr const char* kLock = "run.lock";
 
 // What the verbs write into --out: runs, comparisons, the demo's folder, exported checkpoints.
 constexpr std::string_view kWritten[] = {"run.yaml",
+                                         "study.token",
+                                         "workers",
                                          "best.yaml",
                                          "best",
                                          "adapter",

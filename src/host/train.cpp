@@ -6,12 +6,13 @@
 #include "host/conduct.h"
 #include "host/forecast.h"
 #include "host/run_paths.h"
+#include "host/shared_run.h"
 #include "host/study_setup.h"
 
 namespace finetune {
 
 TrainResult train(RunConfig config, const StudyHooks& hooks, bool overwrite) {
-  if (config.study.url) throw bad_input("", "study.url is for tune; train records its one run in study.db");
+  refuse_study_url(config, "train");
   forget_search(config);  // nor are the files of one asked for
   if (!config.data.test.empty())
     throw bad_input("",

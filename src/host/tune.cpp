@@ -9,6 +9,7 @@
 #include "host/forecast.h"
 #include "host/replay_source.h"
 #include "host/run_paths.h"
+#include "host/shared_run.h"
 #include "host/study_setup.h"
 #include "host/tuner_setup.h"
 
@@ -30,6 +31,7 @@ ReportFacts tune(RunConfig config, const StudyHooks& hooks, bool overwrite) {
   choose_defaults(config);
   validate(config);
   make_tuner(config, std::nullopt);  // a wrong sampler or scheduler is found before anything is read
+  const auto standing = look_at_study(config, overwrite);
   check_paths(config, true, overwrite);
   const PastTrials past = read_past_trials(config);
   Session session = open_study(std::move(config), {}, kSearchTrials, hooks.say, hooks.stop);
@@ -44,6 +46,7 @@ ReportFacts tune(RunConfig config, const StudyHooks& hooks, bool overwrite) {
   session.config.tune.concurrent = resident;
   announce(session, costs, resident);
   compute_starts(session);
+  if (standing && standing->exists) join(session.config, *standing);
   const FileLock lock = begin_folder(session);
   if (hooks.on_begin) hooks.on_begin(study_plan(session.config));
   return conduct_tune(session, hooks, past, std::nullopt);

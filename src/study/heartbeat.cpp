@@ -6,8 +6,8 @@
 
 namespace finetune {
 
-Heartbeat::Heartbeat(RecordPlace place, std::chrono::milliseconds every)
-    : place_(std::move(place)), every_(every), thread_([this] { beat(); }) {}
+Heartbeat::Heartbeat(RecordPlace place, std::chrono::milliseconds every, std::chrono::milliseconds dead_after)
+    : place_(std::move(place)), every_(every), watch_(dead_after), thread_([this] { beat(); }) {}
 
 Heartbeat::~Heartbeat() {
   {
@@ -18,12 +18,18 @@ Heartbeat::~Heartbeat() {
   thread_.join();
 }
 
+std::vector<WorkerRow> Heartbeat::dead() {
+  const std::lock_guard lock(mutex_);
+  return dead_;
+}
+
 // Nothing is said here: whoever writes finds the server away too, and says it once.
 void Heartbeat::beat() {
   std::optional<Database> database;
   std::unique_lock lock(mutex_);
   while (!ended_.wait_for(lock, every_, [this] { return over_; })) {
     lock.unlock();
+    std::vector<WorkerRow> dead;
     try {
       if (!database) database.emplace(place_.database);
       database->run("UPDATE ft_workers SET beats = beats + 1 WHERE worker = ?1 AND state = 'working'", {place_.worker});
@@ -33,10 +39,13 @@ void Heartbeat::beat() {
           "SET "
           "heartbeat = excluded.heartbeat",
           {place_.worker});
-    } catch (const std::exception&) {
+      dead = watch_.dead(workers(*database));
+    } catch (const std::exception&) {  // while the server is away nobody can beat
       database.reset();
+      watch_.begin_again();
     }
     lock.lock();
+    dead_ = std::move(dead);
   }
 }
 

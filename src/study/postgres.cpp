@@ -108,6 +108,7 @@ class Postgres : public SqlConnection {
   void connect();
   pqxx::result exec(const std::string& text);
   pqxx::result exec_kept(const char* statement, std::span<const SqlValue> values);
+  void open_transaction();
   std::int64_t sign();
   [[noreturn]] void refuse(const std::string& why, int fault) const;
   template <typename Work>
@@ -218,7 +219,20 @@ std::int64_t Postgres::sign() {
       .as<std::int64_t>();
 }
 
+// Before anything can fail: what begins again must not be taken for the transaction before.
 void Postgres::begin() {
+  ++number_;
+  open_transaction();
+}
+
+bool Postgres::begin_again() {
+  open_transaction();
+  if (sign() != number_) return false;
+  rollback();
+  return true;
+}
+
+void Postgres::open_transaction() {
   connect();
   if (writer_.empty()) {
     exec("BEGIN");  // two that make one table at once get in each other's way
@@ -227,18 +241,13 @@ void Postgres::begin() {
     exec("COMMIT");
     writer_ = exec("SELECT gen_random_uuid()")[0][0].c_str();
   }
-  exec("BEGIN");
+  try {
+    exec("BEGIN");
+  } catch (const DatabaseFault&) {  // the connection broke while nobody used it; the server may be there
+    connect();
+    exec("BEGIN");
+  }
   in_transaction_ = true;
-  ++number_;
-}
-
-bool Postgres::begin_again() {
-  connect();
-  exec("BEGIN");
-  in_transaction_ = true;
-  if (sign() != number_) return false;
-  rollback();
-  return true;
 }
 
 void Postgres::commit() {

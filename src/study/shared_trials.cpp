@@ -49,13 +49,11 @@ SharedTrials::SharedTrials(StudyRecord& record, RunFiles& files, const std::vect
       lanes_(lanes),
       direction_(direction),
       options_(std::move(options)),
-      watch_(options_.dead_after) {}
+      heartbeat_(record.place(), options_.beat_every, options_.dead_after) {}
 
 template <typename Work>
 void SharedTrials::transact_alive(Work work) {
-  bool again = false;
   transact(record_.database(), record_.on_fault(), [&] {
-    if (std::exchange(again, true)) watch_.begin_again();
     record_.database().lock();
     record_.require_alive();
     work();
@@ -183,11 +181,11 @@ std::vector<SharedTrials::Taken> SharedTrials::claim(const WorkerRow& from, std:
 std::vector<Trial> SharedTrials::take_up(std::int64_t room) {
   std::vector<Trial> trials;
   const auto now = std::chrono::steady_clock::now();
-  if (room <= 0 || open_.empty() || now - looked_ < options_.look_every) return trials;
+  if (room <= 0 || open_.empty() || now - looked_ < options_.beat_every / 2) return trials;
   looked_ = now;
   std::vector<WorkerRow> all;
   transact(record_.database(), record_.on_fault(), [&] { all = workers(record_.database()); });
-  std::vector<WorkerRow> gone = watch_.dead(all);
+  std::vector<WorkerRow> gone = heartbeat_.dead();
   std::ranges::copy_if(all, std::back_inserter(gone), [](const WorkerRow& one) { return one.state != "working"; });
   gone.push_back({.worker = kNobody, .state = "lost"});
   std::erase_if(gone, [&](const WorkerRow& one) { return one.worker == record_.place().worker; });

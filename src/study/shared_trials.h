@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "engine/peers.h"
+#include "study/heartbeat.h"
 #include "study/run_files.h"
 #include "study/saves.h"
 #include "study/study_record.h"
@@ -19,7 +20,7 @@ namespace finetune {
 
 struct SharedTrialsOptions {
   std::chrono::milliseconds dead_after{60'000};
-  std::chrono::milliseconds look_every{5'000};                              ///< at who is dead
+  std::chrono::milliseconds beat_every{10'000};
   std::function<void(const std::string&)> say = [](const std::string&) {};  ///< who was found dead
 };
 
@@ -59,7 +60,7 @@ class SharedTrials : public StudyPeers {
   std::vector<Lane*> lanes_;
   Direction direction_;
   SharedTrialsOptions options_;
-  LifeWatch watch_;
+  Heartbeat heartbeat_;
   std::chrono::steady_clock::time_point looked_{};
   std::set<std::int64_t> open_;  // numbers of others' trials that have not ended
   std::int64_t next_ = 0;        // the first number that is not known

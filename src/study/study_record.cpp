@@ -106,10 +106,7 @@ fs::path create_file(const fs::path& file, const StudyFacts& facts) {
   return file;
 }
 
-fs::path create_record(const RecordPlace& place, const StudyFacts& facts) {
-  if (!place.is_shared()) return create_file(place.database, facts);
-  Database database(place.database);
-  Transaction transaction(database);
+void begin_shared(Database& database, const RecordPlace& place, const StudyFacts& facts) {
   database.lock();
   if (database.has_table("studies"))
     throw failed(database.place(),
@@ -117,7 +114,12 @@ fs::path create_record(const RecordPlace& place, const StudyFacts& facts) {
   create_tables(database, facts);
   database.run("INSERT INTO ft_workers (worker, folder, state, beats) VALUES (?1, ?2, 'working', 0)",
                {place.worker, place.folder.string()});
-  transaction.commit();
+}
+
+fs::path create_record(const RecordPlace& place, const StudyFacts& facts, const OnDiskFault& on_fault) {
+  if (!place.is_shared()) return create_file(place.database, facts);
+  Database database = opened(place.database, on_fault, Access::create);
+  transact(database, on_fault, [&] { begin_shared(database, place, facts); });
   return place.database;
 }
 
@@ -127,8 +129,8 @@ StudyRecord::StudyRecord(const RecordPlace& place, const StudyFacts& facts, As a
     : place_(place),
       space_(facts.space),
       on_fault_(std::move(on_fault)),
-      database_(as == As::created ? create_record(place, facts) : place.database,
-                as == As::resumed ? Access::resume : Access::create) {}
+      database_(opened(as == As::created ? create_record(place, facts, on_fault_) : place.database, on_fault_,
+                       as == As::resumed ? Access::resume : Access::create)) {}
 
 void require_recorded(const fs::path& file, const StudyState& state) {
   Database database(file, Access::resume);

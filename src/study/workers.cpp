@@ -61,6 +61,25 @@ WorkerRow join_study(const std::string& url, const std::function<fs::path(std::i
   return joined;
 }
 
+void withdraw(const RecordPlace& place) {
+  Database database(place.database);
+  transact(database, {}, [&] {
+    database.lock();
+    if (workers(database).size() == 1)
+      return database.execute(
+          "DROP TABLE alembic_version, version_info, trial_heartbeats, trial_intermediate_values, trial_values, "
+          "trial_params, trial_system_attributes, trial_user_attributes, trials, study_system_attributes, "
+          "study_user_attributes, study_directions, studies, ft_saves, ft_run, ft_workers, ft_trials;"
+          "DROP TYPE studydirection, trialstate, trialvaluetype, trialintermediatevaluetype");
+    database.run(
+        "UPDATE trials SET state = 'RUNNING', datetime_complete = NULL WHERE trial_id IN (SELECT trial_id FROM "
+        "ft_trials WHERE worker = ?1)",
+        {place.worker});
+    database.run("UPDATE ft_trials SET worker = ?2 WHERE worker = ?1", {place.worker, kNobody});
+    set_worker_state(database, place.worker, "ended");
+  });
+}
+
 void set_worker_state(Database& database, std::int64_t worker, const std::string& state) {
   database.run("UPDATE ft_workers SET state = ?2, beats = beats + 1 WHERE worker = ?1", {worker, state});
 }

@@ -1,7 +1,6 @@
 // Who works on a study that lies in PostgreSQL: numbers, folders, signs of life. Each process is a worker with a number
 // and a folder of its own, in which its run lies as any other does. A worker whose counter of beats has stood still for
-// a minute, as the one who looks at it has seen it without a break, is dead: its trials are free. So a server that was
-// away makes nobody dead.
+// a minute, as the one who looks has seen it without losing the server meanwhile, is dead: its trials are free.
 //
 // The folders must be where all workers find them: what they have in common begins with the first one's, which has a
 // file `study.token`. Whoever joins must see that file with what the database says.
@@ -41,6 +40,10 @@ StudyStanding standing_of(const std::string& url);
 
 /// Adds a worker to a study that stands; its folder is `folder_of` its number. Throws Error (bad_input).
 WorkerRow join_study(const std::string& url, const std::function<std::filesystem::path(std::int64_t)>& folder_of);
+
+/// A worker that leaves nothing behind: with the only one the study goes too; else its trials are nobody's, and begin
+/// again with whoever has room.
+void withdraw(const RecordPlace& place);
 
 /// A worker that comes back, or has ended.
 void set_worker_state(Database& database, std::int64_t worker, const std::string& state);

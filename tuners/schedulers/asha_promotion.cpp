@@ -11,8 +11,13 @@ std::unique_ptr<Scheduler> make_asha_promotion(const OptionReader& options, cons
 }  // namespace
 
 SchedulerKind asha_promotion_kind() {
-  return {"asha_promotion", "successive halving by promotion: trials pause at rungs, the best go on",
-          promotion_options(), make_asha_promotion};
+  return {"asha_promotion",
+          "successive halving by promotion: trials pause at rungs, the best go on",
+          promotion_options(),
+          make_asha_promotion,
+          false,
+          false,
+          true};
 }
 
 }  // namespace finetune

@@ -130,7 +130,8 @@ SchedulerKind cut_kind() {
           .options = {number_option("share", "of the steps of a trial, after which it waits", 0.2, 0.001, 1),
                       whole_option("keep", "so many go on to the end", 1, 1)},
           .make = make_cut,
-          .one_cohort = true};
+          .one_cohort = true,
+          .one_process = true};
 }
 
 }  // namespace finetune

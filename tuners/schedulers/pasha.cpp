@@ -135,8 +135,13 @@ std::unique_ptr<Scheduler> make_pasha(const OptionReader& options, const Schedul
 }  // namespace
 
 SchedulerKind pasha_kind() {
-  return {"pasha", "asha_promotion up to a maximum that grows only while rungs rank trials differently",
-          promotion_options(), make_pasha};
+  return {"pasha",
+          "asha_promotion up to a maximum that grows only while rungs rank trials differently",
+          promotion_options(),
+          make_pasha,
+          false,
+          false,
+          true};
 }
 
 }  // namespace finetune

@@ -200,7 +200,8 @@ SchedulerKind pb2_kind() {
           .what = "pbt whose new numbers maximise a Gaussian process of the improvement in an interval",
           .options = population_options(),
           .make = make_pb2,
-          .stops_none = true};
+          .stops_none = true,
+          .one_process = true};
 }
 
 }  // namespace finetune

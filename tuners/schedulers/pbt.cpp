@@ -135,7 +135,8 @@ SchedulerKind pbt_kind() {
           .what = "population-based training: the worst copy weights and parameters of the best and explore",
           .options = std::move(options),
           .make = make_pbt,
-          .stops_none = true};
+          .stops_none = true,
+          .one_process = true};
 }
 
 }  // namespace finetune

@@ -122,7 +122,8 @@ SchedulerKind replay_kind() {
           .what = "changes parameters at the steps of a schedule that a population found; stops nobody",
           .options = {list_option("schedule", "\"STEP NAME=VALUE ...\" a step, ascending; must be given")},
           .make = make_replay,
-          .stops_none = true};
+          .stops_none = true,
+          .one_process = true};
 }
 
 }  // namespace finetune

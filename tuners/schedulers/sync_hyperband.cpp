@@ -176,7 +176,10 @@ SchedulerKind sync_hyperband_kind() {
   return {"sync_hyperband",
           "Hyperband as in the paper: a bracket is halved when its whole cohort has come to a rung",
           {min_steps_option(), reduction_factor_option()},
-          make_sync_hyperband};
+          make_sync_hyperband,
+          false,
+          false,
+          true};
 }
 
 }  // namespace finetune

@@ -7,7 +7,7 @@
 // METHOD is SAMPLER+SCHEDULER. Begins the study, or goes on from its last save, or begins again where there is none
 // yet; does nothing once it is complete. With `beside` saves are written on another thread.
 // At an address it is one of those who work on a study in PostgreSQL, with steps that take so long; whoever is dead is
-// found within two seconds.
+// found within two seconds. WORKER is a number, or `join` for the next.
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
@@ -118,8 +118,7 @@ int play_here(const fs::path& run, const std::string& method, std::size_t lane_c
   RecordedStudy study;
   study.run = run;
   study.place = place;
-  study.sharing = {.dead_after = std::chrono::milliseconds(2000), .look_every = std::chrono::milliseconds(200)};
-  study.beats_every = std::chrono::milliseconds(300);
+  study.sharing = {.dead_after = std::chrono::milliseconds(2000), .beat_every = std::chrono::milliseconds(300)};
   study.facts = {.space = space_of(sampler), .metric = "valid_loss", .model = "none"};
   study.save_every = kSaveEvery;
   study.saves_beside = beside;
@@ -140,12 +139,17 @@ int play_here(const fs::path& run, const std::string& method, std::size_t lane_c
 }  // namespace
 }  // namespace finetune::testing
 
+// WORKER is a number, or `join` for the next.
+static std::int64_t worker_of(char** argv) {
+  if (std::string(argv[6]) != "join") return std::atoll(argv[6]);
+  return finetune::join_study(argv[5], [&](std::int64_t) { return std::filesystem::absolute(argv[1]); }).worker;
+}
+
 int main(int argc, char** argv) {
   try {
     const bool is_shared = argc > 6 && std::string(argv[4]) == "at";
     std::optional<finetune::testing::Shared> shared;
-    if (is_shared)
-      shared = {argv[5], std::atoll(argv[6]), std::chrono::milliseconds(argc > 7 ? std::atoll(argv[7]) : 0)};
+    if (is_shared) shared = {argv[5], worker_of(argv), std::chrono::milliseconds(argc > 7 ? std::atoll(argv[7]) : 0)};
     return finetune::testing::play_here(argv[1], argv[2], std::strtoul(argv[3], nullptr, 10), argc == 5, shared);
   } catch (const finetune::Error& error) {
     std::fprintf(stderr, "%s\n", error.what());
