@@ -5,14 +5,13 @@ Exit code 77 where the package postgresql or, in the build, libpqxx is not there
     shared.py BUILD [TEST ...]
 """
 
-import json
-import os
+import contextlib
 import random
 import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 import unittest
 from pathlib import Path
@@ -72,6 +71,21 @@ class Shared(unittest.TestCase):
             self.alone[method] = left_by(run)
         return self.alone[method]
 
+    def require_same_record(self, database, method):
+        """What Optuna reads of trials, in both databases."""
+        queries = ("SELECT number, CAST(state AS TEXT), value FROM trials LEFT JOIN trial_values USING (trial_id) ORDER BY number",
+                   "SELECT trial_id, step, intermediate_value FROM trial_intermediate_values ORDER BY trial_id, step",
+                   "SELECT trial_id, param_name, param_value FROM trial_params ORDER BY trial_id, param_name",
+                   "SELECT trial_id, key, value_json FROM trial_user_attributes ORDER BY trial_id, key")
+        self.without_sharing(method)
+        with contextlib.closing(sqlite3.connect(Path(self.folder.name) / ("alone-" + method) / "study.db")) as alone:
+            for query in queries:
+                texts = [["" if value is None else repr(value) if isinstance(value, float) else str(value) for value in row]
+                         for row in alone.execute(query)]
+                there = [[text if "." not in text or text[0] not in "0123456789-" else repr(float(text)) for text in row]
+                         for row in self.server.sql(database, query)]
+                self.assertEqual(there, texts, query)
+
     def rows(self, query):
         return self.server.sql(self.name, query)
 
@@ -93,6 +107,7 @@ class Shared(unittest.TestCase):
             run = self.runs / method
             self.finish(begin(run, method, url))
             self.assertEqual(left_by(run), self.without_sharing(method), method)
+            self.require_same_record(database, method)
             self.assertEqual(self.server.sql(database, "SELECT count(*) FROM ft_commits"), [["0"]])
 
     def test_killed_alone_it_goes_on_to_the_same_end(self):
@@ -122,6 +137,7 @@ class Shared(unittest.TestCase):
         self.assertEqual(said.count("the run waits"), 1, said)
         self.assertIn("the run goes on", said)
         self.assertEqual(left_by(run), self.without_sharing("tpe+asha"))
+        self.require_same_record(self.name, "tpe+asha")
 
     def test_connections_that_break_lose_and_double_nothing(self):
         run = self.runs / "run"
@@ -133,6 +149,7 @@ class Shared(unittest.TestCase):
                             f"'finetune_tune' AND datname = '{self.name}'")
         self.finish(process)
         self.assertEqual(left_by(run), self.without_sharing("tpe+asha"))
+        self.require_same_record(self.name, "tpe+asha")
 
     def test_several_share_the_trials(self):
         first = begin(self.runs / "0", "tpe+asha", self.url, step=100)
