@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections import deque
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import ray
@@ -13,6 +14,7 @@ from ray.exceptions import GetTimeoutError, ObjectLostError, OwnerDiedError, Ray
 from ..errors import Error, LaneLost
 from .worker import Worker
 
+_SAY_EVERY = 30  # seconds
 GONE = (RayActorError, WorkerCrashedError, ObjectLostError, OwnerDiedError)
 
 
@@ -28,17 +30,30 @@ class Facts(NamedTuple):
 class Workers:
     """All of a study. Any thread."""
 
-    def __init__(self, count: int, resources: dict[str, float], arguments: tuple[Any, ...], stand_in_seconds: float) -> None:
+    def __init__(
+        self,
+        count: int,
+        resources: dict[str, float],
+        arguments: tuple[Any, ...],
+        stand_in_seconds: float,
+        say: Callable[[str], None],
+    ) -> None:
         self._make = ray.remote(max_restarts=0)(Worker).options(**resources).remote
         self._arguments = arguments
         self._stand_in_seconds = stand_in_seconds
         self._lock = threading.Lock()
         self._actors = [self._make(*arguments) for _ in range(count)]
-        self.facts, self.nodes = self._agree()
+        self.facts, self.nodes = self._agree(resources, say)
         self._slots = 0
 
-    def _agree(self) -> tuple[Facts, list[str]]:
-        answers = ray.get([actor.facts.remote() for actor in self._actors])
+    def _agree(self, resources: dict[str, float], say: Callable[[str], None]) -> tuple[Facts, list[str]]:
+        asked = [actor.facts.remote() for actor in self._actors]
+        while waited_for := ray.wait(asked, num_returns=len(asked), timeout=_SAY_EVERY)[1]:
+            say(
+                f"waiting for {len(waited_for)} of {len(asked)} workers with {resources} each; "
+                f"free in the cluster: {ray.available_resources()}\n"
+            )
+        answers = ray.get(asked)
         facts = [Facts(**json.loads(text)) for text, _ in answers]
         for one in facts[1:]:
             if (one.dtype, one.kernels) != (facts[0].dtype, facts[0].kernels):

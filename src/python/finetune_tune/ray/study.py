@@ -86,9 +86,9 @@ def _workers(given: Resolved, count: int, resources: dict[str, float] | None, st
     if not ray.is_initialized():
         ray.init(log_to_driver=False)
     each = resources or _even_share(count)
-    workers = Workers(count, each, _arguments(given, each), stand_in_seconds)
+    say = put_of(progress) or (lambda text: None)
+    workers = Workers(count, each, _arguments(given, each), stand_in_seconds, say)
     try:
-        say = put_of(progress) or (lambda text: None)
         say(f"{count} workers on {', '.join(sorted(set(workers.nodes)))}: {workers.facts.device} each\n")
         yield workers, [LaneEnd(workers) for _ in range(count)]
     finally:
@@ -104,13 +104,16 @@ def _refuse_placement(given: Resolved) -> None:
 
 
 def _even_share(workers: int) -> dict[str, float]:
-    total = ray.cluster_resources()
-    if total.get("GPU", 0) >= workers:
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    if sum(int(node.get("GPU", 0)) for node in nodes) >= workers:
         return {"num_gpus": 1}
-    share = int(total.get("CPU", 0)) // workers
-    if share < 1:
-        raise Error(f"num_workers is {workers}, and the cluster has {int(total.get('CPU', 0))} processors; give fewer, or resources_per_worker")
-    return {"num_cpus": share}
+    processors = [int(node.get("CPU", 0)) for node in nodes]
+    for share in range(max(processors, default=0), 0, -1):  # a worker is on one machine
+        if sum(count // share for count in processors) >= workers:
+            return {"num_cpus": share}
+    raise Error(
+        f"num_workers is {workers}, and the cluster has {sum(processors)} processors; give fewer, or resources_per_worker"
+    )
 
 
 def _arguments(given: Resolved, resources: dict[str, float]) -> tuple[Any, ...]:

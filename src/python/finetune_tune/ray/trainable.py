@@ -44,7 +44,7 @@ class Trainable(RayTrainable):
 
     def step(self) -> dict[str, Any]:
         result: dict[str, Any] = {}
-        last = json.loads(self._host.last_step(json.dumps(self._config)))
+        last = self._host.last_step(json.dumps(self._config))
         for _ in range(min(self._steps_each, last - self._step)):
             result = self._ask({"do": "step", "trials": [_TRIAL]})["steps"][0]
             if not result["finite"]:
