@@ -19,10 +19,14 @@ if(LibTorch_FOUND AND NOT TARGET LibTorch::torch)
   # keeps the two apart).
   target_compile_definitions(LibTorch::torch INTERFACE FMT_HEADER_ONLY=1)
   set(runtime_dir "${FINETUNE_DEPS}/nvidia/cu13/lib")
+  set(run_from "-Wl,-rpath,${FINETUNE_DEPS}/torch/lib" "-Wl,-rpath,${runtime_dir}")
+  if(SKBUILD)  # a wheel lies beside torch, wherever that is
+    set(run_from "-Wl,-rpath,'\$ORIGIN/../torch/lib:\$ORIGIN/../nvidia/cu13/lib'")
+  endif()
   target_link_libraries(LibTorch::torch INTERFACE
     "${LibTorch_torch_cpu_LIBRARY}" "${LibTorch_c10_LIBRARY}"
     "${FINETUNE_DEPS}/torch/lib/libgomp.so.1" Threads::Threads
-    "-Wl,-rpath-link,${runtime_dir}" "-Wl,-rpath,${FINETUNE_DEPS}/torch/lib" "-Wl,-rpath,${runtime_dir}")
+    "-Wl,-rpath-link,${runtime_dir}" ${run_from})
   # The CUDA half: only what is loaded on demand links it.
   add_library(LibTorch::torch_cuda INTERFACE IMPORTED)
   target_link_libraries(LibTorch::torch_cuda INTERFACE
