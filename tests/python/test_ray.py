@@ -77,7 +77,7 @@ def test_a_worker_that_dies_loses_nothing(cluster, search, capfd):
 def test_what_ray_decides_is_refused(cluster, search):
     with pytest.raises(finetune_tune.Error, match="run.threads has no meaning here"):
         finetune_tune.ray.tune(search, num_workers=2, **{"run.threads": 2})
-    with pytest.raises(finetune_tune.Error, match="num_workers is 0"):
+    with pytest.raises(finetune_tune.Error, match="num_workers is 0; a whole number"):
         finetune_tune.ray.tune(search, num_workers=0)
     with pytest.raises(finetune_tune.Error, match="num_workers is 3, and the cluster has 2 processors"):
         finetune_tune.ray.tune(search, num_workers=3)

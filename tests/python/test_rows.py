@@ -68,3 +68,45 @@ def test_rows_do_not_change_what_the_caller_holds(config, rows):
     before = json.dumps(config, default=str)
     finetune_tune.check(config, progress=False, data={"train": rows["train"]})
     assert json.dumps(config, default=str) == before
+
+
+def test_what_holds_no_rows_is_refused_by_name(config, rows):
+    for given, says in [
+        ([], "data.valid is an empty list"),
+        (3, "data.valid is of type int"),
+        ({"path": "x", "wait": 2}, "data.valid is a dict of path, wait"),
+    ]:
+        with pytest.raises(finetune_tune.Error, match=says):
+            finetune_tune.check({**config, "data": {**config["data"], "valid": given}}, progress=False)
+    with pytest.raises(finetune_tune.Error, match="data is of type list; a dict can be given"):
+        finetune_tune.check(config, progress=False, data=rows["train"])
+    with pytest.raises(finetune_tune.Error, match="data holds the rows that the run was begun with"):
+        finetune_tune.resume("nowhere", data={"trian": rows["train"]})
+
+
+def test_nan_is_nothing_as_in_pandas(config, rows):
+    config["data"]["train"] = [{**row, "note": float("nan")} for row in rows["train"]]
+    assert finetune_tune.check(config, progress=False).found["train"]["examples"] == len(rows["train"])
+
+
+def test_prompts_are_texts_and_dicts(config):
+    model = str(config["model"]["path"])
+    for prompts, says in [(b"abc", "prompts is of type bytes"), ([3], "prompts holds a int"), ([], "prompts is empty")]:
+        with pytest.raises(finetune_tune.Error, match=says):
+            finetune_tune.generate(prompts, model=model, progress=False)
+    with pytest.raises(finetune_tune.Error, match="stop is ''"):
+        finetune_tune.generate("a", model=model, stop="", progress=False)
+    with pytest.raises(finetune_tune.Error, match="max_new_tokens is True"):
+        finetune_tune.generate("a", model=model, max_new_tokens=True, progress=False)
+
+
+def test_a_model_is_a_folder_or_was_loaded_from_one(config):
+    class Peft:
+        peft_config = {}
+
+    with pytest.raises(finetune_tune.Error, match="model.path is a PEFT model"):
+        finetune_tune.check(config, progress=False, model=Peft())
+    with pytest.raises(finetune_tune.Error, match="model.path is of type object"):
+        finetune_tune.check(config, progress=False, model={"path": object()})
+    shorthand = {**config, "model": config["model"]["path"]}
+    assert finetune_tune.check(shorthand, progress=False, model={"dtype": "float32"}).found["train"]["examples"] > 0

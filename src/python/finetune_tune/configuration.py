@@ -28,13 +28,13 @@ def resolve(config: Configuration, keys: Mapping[str, Any]) -> Resolved:
     file = ""
     settings: dict[str, Any] = {}
     if isinstance(config, Mapping):
-        settings = merged(settings, config)
-    elif config is not None:
+        settings = _with_sections(config)
+    elif isinstance(config, (str, os.PathLike)):
         file = os.fspath(config)
-    settings = merged(settings, keys)
+    elif config is not None:
+        raise Error(f"the configuration is of type {type(config).__name__}; a dict, or the path of a YAML file, can be given")
+    settings = merged(settings, _with_sections(keys))
     taken: dict[str, bytes] = {}
-    if "model" in settings and not isinstance(settings["model"], Mapping):
-        settings["model"] = {"path": settings["model"]}
     _take_model(settings)
     for split in ("train", "valid", "test"):
         _take_rows(settings, split, taken)
@@ -43,6 +43,16 @@ def resolve(config: Configuration, keys: Mapping[str, Any]) -> Resolved:
     except ValueError as fault:
         raise Error(f"the configuration holds a value that is no number: {fault}") from None
     return Resolved(file, text, taken)
+
+
+def _with_sections(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """`model` alone is its path."""
+    result = dict(settings)
+    if "model" in result and not isinstance(result["model"], Mapping):
+        result["model"] = {"path": result["model"]}
+    if "data" in result and not isinstance(result["data"], Mapping):
+        raise Error(f"data is of type {type(result['data']).__name__}; a dict can be given: {{\"train\": rows, \"valid\": rows}}")
+    return result
 
 
 def merged(base: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
@@ -78,6 +88,10 @@ def _take_model(settings: dict[str, Any]) -> None:
 
 def folder_of(model: Any) -> str:
     """Of a transformers model the folder that it was loaded from, whose files are read; what was changed since is not."""
+    if hasattr(model, "peft_config"):
+        raise Error("model.path is a PEFT model; give its base's folder as model.path and the adapter's as model.adapter")
+    if not hasattr(model, "config") or not hasattr(model, "save_pretrained"):
+        raise Error(f"model.path is of type {type(model).__name__}; a folder, or a transformers model that was loaded from one, can be given")
     name = getattr(getattr(model, "config", None), "_name_or_path", "") or getattr(model, "name_or_path", "")
     if not name:
         raise Error(f"model.path is of type {type(model).__name__}; a folder, or a transformers model that was loaded from one, can be given")

@@ -17,8 +17,12 @@ def in_notebook() -> bool:
 
 
 def put_on_stderr(text: str) -> None:
-    sys.stderr.write(text)
-    sys.stderr.flush()
+    """Nobody who watches, or who stopped watching, is no reason to end a study."""
+    try:
+        sys.stderr.write(text)
+        sys.stderr.flush()
+    except (AttributeError, OSError, ValueError):  # None, a closed pipe, a closed file
+        pass
 
 
 def put_of(progress: bool) -> Callable[[str], None] | None:
@@ -32,20 +36,27 @@ def callbacks(on_step: Any, progress: bool):
 
     if on_step is not None and not callable(on_step):
         raise TypeError(f"on_step is of type {type(on_step).__name__}; a function of the reports can be given")
-    terminal = bool(getattr(sys.stderr, "isatty", lambda: False)())
+    terminal = _is_terminal()
     bar = _make_bar() if progress and (terminal or in_notebook()) else None
     try:
         yield _core.Callbacks(
             on_step=on_step,
             put=bar.put if bar else put_of(progress),
             bar=bar.show if bar else None,
-            terminal=terminal,
+            terminal=terminal and bar is None,
             notebook=in_notebook(),
             signals=threading.current_thread() is threading.main_thread(),
         )
     finally:
         if bar:
             bar.close()
+
+
+def _is_terminal() -> bool:
+    try:
+        return sys.stderr.isatty()
+    except (AttributeError, ValueError):
+        return False
 
 
 class _Bar:

@@ -8,8 +8,8 @@ from typing import Any
 class Error(Exception):
     """One line that says what is wrong and where: what the program `finetune_tune` prints on stderr.
 
-    kind: "bad_input" (configuration, data or checkpoint; nothing was started or written), "failed" (something broke while
-    running) or "interrupted".
+    kind: "bad_input" (what was given cannot be used: configuration, data, checkpoint, a callback's answer), "failed" (something
+    broke while running) or "interrupted".
     """
 
     def __init__(self, message: str, kind: str = "bad_input") -> None:

@@ -160,7 +160,7 @@ def study_from(text: str, out: str) -> Study:
     return Study(
         best=by_id[best["trial"]] if best else None,
         runs=runs,
-        out=Path(out),
+        out=Path(out).absolute(),
         metric=facts["metric"],
         direction=facts["direction"],
         interrupted=facts["interrupted"],
@@ -174,8 +174,8 @@ def run_from(text: str, out: str, interrupted: bool) -> Run:
     best = result.pop("best", None)
     known = {name: result.pop(name) for name in ("out", "steps", "tokens", "train_loss")}
     return Run(
-        out=Path(out),
-        weights=Path(known["out"]),
+        out=Path(out).absolute(),
+        weights=Path(known["out"]).absolute(),
         steps=known["steps"],
         tokens=known["tokens"],
         train_loss=number(known["train_loss"]),

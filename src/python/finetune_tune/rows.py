@@ -21,6 +21,10 @@ def paths_of(value: Any, split: str, taken: dict[str, bytes]) -> Any:
         return _take(value, key, split, taken)
     if isinstance(value, Mapping):
         return [_source(value, key, split, taken)]
+    if not isinstance(value, (list, tuple)):
+        raise Error(f"{key} is of type {type(value).__name__}; a path, rows (dicts, a DataFrame, a Dataset), or a list of such can be given")
+    if not value:
+        raise Error(f"{key} is an empty list; give rows, or leave it out")
     return [_entry(one, key, split, taken) for one in value]
 
 
@@ -65,6 +69,13 @@ def _take(table: Any, key: str, split: str, taken: dict[str, bytes]) -> str:
     return path
 
 
+def records(table: Any, key: str) -> Iterable[Any]:
+    """The rows of a table, or the items of a list."""
+    if isinstance(table, (bytes, bytearray)) or not isinstance(table, Iterable):
+        raise Error(f"{key} is of type {type(table).__name__}; texts, dicts, or a table of these can be given")
+    return _dicts(table)
+
+
 def _dicts(table: Any) -> Iterable[Any]:
     if hasattr(table, "to_dict") and hasattr(table, "columns"):
         whole = table.astype(object).where(table.notna(), None)
@@ -79,11 +90,19 @@ def json_lines(table: Iterable[Any], key: str) -> bytes:
         if not isinstance(row, Mapping):
             raise Error(f"{key}: row {number} is of type {type(row).__name__}, not a dict of columns")
         try:
-            lines.append(json.dumps(dict(row), ensure_ascii=False, allow_nan=False, default=_as_json))
-        except (TypeError, ValueError) as fault:
+            lines.append(_line(row))
+        except (TypeError, ValueError, RecursionError) as fault:
             raise Error(f"{key}: row {number} cannot be written as JSON: {fault}") from None
     lines.append("")
     return "\n".join(lines).encode("utf-8", errors="surrogatepass")
+
+
+def _line(row: Mapping[str, Any]) -> str:
+    try:
+        return json.dumps(dict(row), ensure_ascii=False, allow_nan=False, default=_as_json)
+    except ValueError:  # nan is what pandas puts where there is nothing
+        filled = {name: None if isinstance(value, float) and value != value else value for name, value in row.items()}
+        return json.dumps(filled, ensure_ascii=False, allow_nan=False, default=_as_json)
 
 
 def _as_json(value: Any) -> Any:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from .configuration import Configuration, resolve
 from .display import callbacks, put_of
 from .errors import Error, Interrupted
+from .rows import records
 from .results import Check, Completion, Run, Study, run_from, study_from
 
 OnStep = Callable[[Any], Iterable[Mapping[str, Any]] | None]
@@ -89,12 +89,11 @@ def resume(
     """
     from . import _core
 
-    folder = Path(out)
-    rows = resolve(None, {"data": dict(data or {})}).rows
+    rows = rows_of(data)
     with callbacks(on_step, progress) as ends:
-        ended = _core.resume(os.fspath(folder), rows, elsewhere, ends)
+        ended = _core.resume(os.fspath(out), rows, elsewhere, ends)
     if not ended.verb:
-        raise Error(f"{folder}: is complete; there is nothing to go on with")
+        raise Error(f"{os.fspath(out)}: is complete; there is nothing to go on with")
     return finished(ended)
 
 
@@ -135,25 +134,39 @@ def generate(
     """
     from . import _core
 
-    single = [prompts] if isinstance(prompts, (str, Mapping)) else list(prompts)
+    single = [prompts] if isinstance(prompts, (str, Mapping)) else list(records(prompts, "prompts"))
     if not single:
-        raise Error("generate: there is no prompt")
-    if not 1 <= max_new_tokens <= 1 << 20:
+        raise Error("prompts is empty; a text, a dict, or a list of these can be given")
+    for one in single:
+        if not isinstance(one, (str, Mapping)):
+            raise Error(f"prompts holds a {type(one).__name__}; texts and dicts can be given")
+    if isinstance(max_new_tokens, bool) or not isinstance(max_new_tokens, int) or not 1 <= max_new_tokens <= 1 << 20:
         raise Error(f"max_new_tokens is {max_new_tokens}; a whole number from 1 to {1 << 20} is possible")
     table = [one if isinstance(one, Mapping) else {"prompt": one} for one in single]
     given = resolve(config, {**keys, "data.valid": table})
     stops = [stop] if isinstance(stop, str) else list(stop)
+    if not all(isinstance(one, str) and one for one in stops):
+        raise Error(f"stop is {stop!r}; texts that are not empty can be given")
     lines = _core.generate(given.file, given.json, given.rows, chat, max_new_tokens, stops, put_of(progress))
     made = [json.loads(line) for line in lines]
     return [Completion(one["prompt"], one["completion"], one["tokens"], one["ended"]) for one in made]
 
 
-def finished(ended: Any) -> Any:
+def rows_of(data: Mapping[str, Any] | None) -> dict[str, bytes]:
+    """Of resume's `data`: rows by split, and nothing else."""
+    given = dict(data) if isinstance(data, Mapping) or data is None else {"": data}
+    for key, value in given.items():
+        if key not in ("train", "valid", "test") or isinstance(value, (str, os.PathLike)):
+            raise Error("data holds the rows that the run was begun with: {\"train\": rows, \"valid\": rows, \"test\": rows}, those that were no files")
+    return resolve(None, {"data": given}).rows
+
+
+def finished(ended: Any, resume: str = "finetune_tune.resume({folder!r})") -> Any:
     """A run that the library has ended, as what the functions return or raise."""
     if ended.verb == "tune":
         result: Any = study_from(ended.json, ended.folder)
     else:
         result = run_from(ended.json, ended.folder, ended.interrupted)
     if ended.interrupted:
-        raise Interrupted(f"interrupted; it goes on with finetune_tune.resume({ended.folder!r})", result)
+        raise Interrupted(f"interrupted; it goes on with {resume.format(folder=ended.folder)}", result)
     return result

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,7 +57,7 @@ class Tuner:
         return self._request({"report": [{**one, "value": _finite_or_name(one.get("value"))} for one in reports]})["actions"]
 
     def tell(self, id: int, value: float | None = None, state: str | None = None) -> list[dict[str, Any]]:
-        """A trial has ended: with its value, or as state "failed" or "stopped"."""
+        """A trial has ended: with its value, or as state "failed"."""
         entry: dict[str, Any] = {"id": id}
         if value is not None:
             entry["value"] = _finite_or_name(value)
@@ -80,7 +80,7 @@ class Tuner:
     def load(self, path: str | os.PathLike) -> None:
         self._request({"load": os.fspath(path)})
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[Suggestion]:
         while True:
             trials = self.ask(1)
             if not trials:

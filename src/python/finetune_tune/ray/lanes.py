@@ -43,7 +43,11 @@ class Workers:
         self._stand_in_seconds = stand_in_seconds
         self._lock = threading.Lock()
         self._actors = [self._make(*arguments) for _ in range(count)]
-        self.facts, self.nodes = self._agree(resources, say)
+        try:
+            self.facts, self.nodes = self._agree(resources, say)
+        except BaseException:
+            self.end()
+            raise
         self._slots = 0
 
     def _agree(self, resources: dict[str, float], say: Callable[[str], None]) -> tuple[Facts, list[str]]:
@@ -54,7 +58,10 @@ class Workers:
                 f"free in the cluster: {ray.available_resources()}\n"
             )
         answers = ray.get(asked)
-        facts = [Facts(**json.loads(text)) for text, _ in answers]
+        for _, _, fault in answers:
+            if fault:
+                raise Error(fault)
+        facts = [Facts(**json.loads(text)) for text, _, _ in answers]
         for one in facts[1:]:
             if (one.dtype, one.kernels) != (facts[0].dtype, facts[0].kernels):
                 raise Error(
@@ -62,7 +69,7 @@ class Workers:
                     "set model.dtype and run.kernels, or take machines of one kind"
                 )
         # One size for all: where a batch is cut is part of the numbers.
-        return facts[0]._replace(tokens_per_pass=min(one.tokens_per_pass for one in facts)), [node for _, node in answers]
+        return facts[0]._replace(tokens_per_pass=min(one.tokens_per_pass for one in facts)), [node for _, node, _ in answers]
 
     def begin(self, slots: int, ends: list[LaneEnd]) -> None:
         self._slots = slots

@@ -14,9 +14,10 @@ from ..configuration import Configuration, Resolved, merged, resolve
 from ..display import callbacks, put_of
 from ..errors import Error
 from ..results import Study
-from ..runs import OnStep, finished
+from ..runs import OnStep, finished, rows_of
 from .lanes import LaneEnd, Workers
 
+_RESUME = "finetune_tune.ray.resume({{folder!r}}, num_workers={workers})"
 # Where trials are computed is Ray's affair.
 PLACED_BY_RAY = ("run.devices", "run.lanes", "run.threads", "run.profile")
 
@@ -53,7 +54,7 @@ def tune(
         here = _settled(given, workers)
         with callbacks(on_step, progress) as hooks:
             ended = _core.tune(given.file, here, given.rows, overwrite, hooks, ends=ends, begin=lambda slots: workers.begin(slots, ends))
-        return finished(ended)
+        return finished(ended, _RESUME.format(workers=num_workers))
 
 
 def resume(
@@ -71,18 +72,17 @@ def resume(
     """finetune_tune.resume of a run of tune with workers, as many as it had; to be called in the folder where it was begun."""
     from .. import _core
 
-    given = resolve(os.path.join(os.fspath(out), "run.yaml"), {"data": dict(data or {})})
-    workers_read = Resolved(given.file, "{}", given.rows)
-    with _workers(workers_read, num_workers, resources_per_worker, stand_in_seconds, progress) as (workers, ends):
+    given = Resolved(os.path.join(os.fspath(out), "run.yaml"), "{}", rows_of(data))
+    with _workers(given, num_workers, resources_per_worker, stand_in_seconds, progress) as (workers, ends):
         with callbacks(on_step, progress) as hooks:
             ended = _core.resume(os.fspath(out), given.rows, elsewhere, hooks, ends=ends, begin=lambda slots: workers.begin(slots, ends))
-        return finished(ended)
+        return finished(ended, _RESUME.format(workers=num_workers))
 
 
 @contextmanager
 def _workers(given: Resolved, count: int, resources: dict[str, float] | None, stand_in_seconds: float, progress: bool):
-    if count < 1:
-        raise Error(f"num_workers is {count}; at least 1 is possible")
+    if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+        raise Error(f"num_workers is {count!r}; a whole number of at least 1 is possible")
     if not ray.is_initialized():
         ray.init(log_to_driver=False)
     each = resources or _even_share(count)
