@@ -91,7 +91,7 @@ int run_simulated(Arguments arguments, const CompareOptions& options) {
   refuse_study_url(config, "compare");
   check_paths({.run = config.run}, true, arguments.overwrite());
   const ComparisonTable table = compare_simulated(config, options);
-  make_out(config.run.out);
+  make_out(config.run.out, arguments.overwrite());
   const std::string text = table_markdown(table) + kSimulatedNote;
   write_table(config.run.out, kSimulatedTitle, text, table_json(table));
   std::cout << (arguments.json() ? table_json(table).dump(2) + "\n" : text);

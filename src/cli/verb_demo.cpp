@@ -15,7 +15,7 @@ int run_demo(const Arguments& arguments) {
   const RunConfig config = prepare_config(arguments);
   check_paths(config, true, arguments.overwrite());
   const std::filesystem::path out = config.run.out;
-  make_out(config.run.out);
+  make_out(config.run.out, arguments.overwrite());
   std::cerr << "demo: writing a corpus, a tokenizer and an untrained model to " << out.string() << "\n";
   make_demo_material(out);
 

@@ -41,7 +41,7 @@ int run_export(const Arguments& arguments) {
               << ": the adapter is merged into its dequantised numbers, not into those of the checkpoint\n";
   }
   merge_adapter(model, adapter);
-  make_out(config.run.out);
+  make_out(config.run.out, arguments.overwrite());
   write_checkpoint(model, model.file_dtype, config.model.path, config.run.out);
 
   // What was written is read back and must give the same loss, within what its dtype rounds.

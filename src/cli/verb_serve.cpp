@@ -33,7 +33,12 @@ constexpr const char* kNotes =
 An example is a row as in training data, or {"ids": [...], "weights": [...]}, whose lists speak of the last tokens.
 Losses: cross_entropy, importance_sampling, ppo, cispo; all but the first need "logprobs" and "advantages". A loss is
 the sum over tokens by "divisor", which is the call's loss tokens where it is not given; "logprobs": true answers with
-those of every loss token. What cannot be done is {"error": "one line"}, and changes nothing else.
+those of every loss token. ppo and cispo bound the ratio of probabilities: "clip_low" from 0 to 1 and "clip_high" from 1
+are bounds of the ratio itself (0.8 and 1.2 where TRL's epsilon is 0.2). Losses that are no numbers come as "nan", "inf".
+
+What cannot be done is {"error": "one line"}, and changes nothing else; an optim_step whose gradients are not finite is an
+error too, which drops the gradients and counts the step. An empty line asks nothing and has no answer. Ctrl-C and SIGTERM
+end after the pack under way, a second one at once.
 
 Requests of several slots that have arrived when the engine becomes free run as one pack.)";
 

@@ -119,7 +119,7 @@ ComparisonTable compare(RunConfig config, CompareOptions options, const CompareH
   check_memory(session, widest);
   compute_starts(session);
   std::vector<LaneParts> lanes = make_lanes(session, widest);
-  const FileLock lock = begin_folder(session);
+  const FileLock lock = begin_folder(session, overwrite);
   describe_session(session);
 
   const auto started = Clock::now();

@@ -60,6 +60,14 @@ WorkLeft work_left(const RunConfig& config, const SavedProgress& done, bool sear
   return {.trials = std::max(0.0, trials), .baselines = searches && !done.has_baselines};
 }
 
+// A shared study has the trials of a worker that is gone; who joins takes them up.
+std::string way_to_begin_again(const fs::path& run) {
+  const RunConfig config = load_config({.file = (run / "run.yaml").string()});
+  return config.study.url
+             ? "run the same command again, without --overwrite: it joins the study and takes the trials up"
+             : "begin again with the same command and --overwrite";
+}
+
 void announce(const Session& session, const std::optional<LaneCosts>& costs, const SaveRow& from, bool searches) {
   const RunConfig& config = session.config;
   describe_session(session);
@@ -90,7 +98,7 @@ Resumed resume(const std::string& folder, const StudyHooks& hooks, const ResumeO
     return {.study = searches ? std::optional(read_report(run)) : std::nullopt};
   }
   const auto from = find_save(run, rows, hooks.say);
-  if (!from) throw bad_input(folder, "has no save to go on from; begin again with the same command and --overwrite");
+  if (!from) throw bad_input(folder, "has no save to go on from; " + way_to_begin_again(run));
   facts.require_same_program();
   facts.require_same_workers(hooks.workers);
   const bool moves = fs::current_path() != facts.working_directory();

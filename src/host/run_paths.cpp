@@ -159,13 +159,20 @@ std::string way_on(const fs::path& out) {
   }
 }
 
+// But for the lock of who writes there, who is found out about by trying to have it.
+void require_empty(const std::string& out) {
+  const auto is_lock = [](const fs::directory_entry& entry) { return entry.path().filename() == kLock; };
+  if (!std::ranges::all_of(fs::directory_iterator(out), is_lock))
+    throw bad_input(out, "--out is not empty" + way_on(out) + "; choose another folder, or add --overwrite");
+}
+
 void check_out(const RunConfig& config, bool overwrite) {
   const std::string& out = config.run.out;
+  if (out.empty()) throw bad_input("", "--out is missing (or run.out in --config)");
   const fs::file_status status = status_of("--out", out);
   if (fs::exists(status)) {
     if (!fs::is_directory(status)) throw bad_input(out, "--out exists and is not a folder");
-    if (!fs::is_empty(out) && !overwrite)
-      throw bad_input(out, "--out is not empty" + way_on(out) + "; choose another folder, or add --overwrite");
+    if (!overwrite) require_empty(out);
     if (fs::exists(fs::path(out) / kLock)) hold_folder(out);  // found out before anything is opened
     if (!fs::is_empty(out)) check_replaced(config, out);
   }
@@ -214,15 +221,17 @@ void clear_out(const std::string& out) {
   for (const fs::path& path : there) remove_tree(path);
 }
 
-FileLock make_out(const std::string& out) {
+FileLock make_out(const std::string& out, bool overwrite) {
   try {
     make_folders(out);
     FileLock lock = hold_folder(out);
+    if (!overwrite) require_empty(out);  // another may have been there since the paths were checked
     clear_out(out);
     return lock;
   } catch (const fs::filesystem_error& error) {
     throw bad_input(out, std::string("--out cannot be made: ") + error.code().message());
   } catch (const Error& error) {
+    if (error.kind() == ErrorKind::bad_input) throw;
     throw bad_input(error.where(), "--out cannot be made: " + error.message());
   }
 }

@@ -20,7 +20,7 @@ void check_output_folder(const std::string& key, const std::string& path);
 
 /// Creates the output folder, empty (with --overwrite what was there goes first). As long as the lock lives nobody else
 /// writes there. Throws Error (bad_input).
-FileLock make_out(const std::string& out);
+FileLock make_out(const std::string& out, bool overwrite);
 
 /// Takes everything out of the folder of a run but its lock. Throws Error.
 void clear_out(const std::string& out);

@@ -78,9 +78,9 @@ void say_notes(const Session& session) {
     session.say(warning);
 }
 
-FileLock begin_folder(const Session& session) {
+FileLock begin_folder(const Session& session, bool overwrite) {
   const std::string& out = session.config.run.out;
-  FileLock lock = make_out(out);
+  FileLock lock = make_out(out, overwrite);
   write_file_atomically(std::filesystem::path(out) / "run.yaml", run_yaml(session));
   return lock;
 }

@@ -45,7 +45,7 @@ void describe_session(const Session& session);
 void say_notes(const Session& session);
 
 /// Makes run.out, empty, with run.yaml in it, and holds it: nobody else may write there as long as the lock lives.
-FileLock begin_folder(const Session& session);
+FileLock begin_folder(const Session& session, bool overwrite);
 
 StudyPlan study_plan(const RunConfig& config);
 

@@ -24,7 +24,7 @@ TrainResult train(RunConfig config, const StudyHooks& hooks, bool overwrite) {
   describe_session(session);
   for (const auto& line : forecast_lines(make_forecast(session, costs, 1, false))) session.say(line);
   compute_starts(session);
-  const FileLock lock = begin_folder(session);
+  const FileLock lock = begin_folder(session, overwrite);
   if (hooks.on_begin) hooks.on_begin(study_plan(session.config));
   return conduct_train(session, hooks, std::nullopt);
 }

@@ -47,7 +47,7 @@ ReportFacts tune(RunConfig config, const StudyHooks& hooks, bool overwrite) {
   announce(session, costs, resident);
   compute_starts(session);
   if (standing && standing->exists) join(session.config, *standing);
-  const FileLock lock = begin_folder(session);
+  const FileLock lock = begin_folder(session, overwrite);
   if (hooks.on_begin) hooks.on_begin(study_plan(session.config));
   return conduct_tune(session, hooks, past, std::nullopt);
 }

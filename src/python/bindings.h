@@ -32,9 +32,14 @@ void bind_tuner(nb::module_& module);    ///< asktell as a class
 using RowTexts = std::map<std::string, nb::bytes>;
 MemoryFiles memory_files(const RowTexts& rows);
 
+struct ConfigUse {
+  bool asktell = false;  ///< search parameters may have any name
+  bool prompts = false;  ///< data.valid is what is to be continued: what a run held out means nothing
+};
+
 /// A configuration from a YAML file ("" = none) and JSON on top of it, checked. A key of `required` that is missing is
 /// an Error. Throws Error (bad_input) naming the key.
 RunConfig read_config(const std::string& file, const std::string& json, const RowTexts& rows,
-                      std::initializer_list<const char*> required, bool asktell = false);
+                      std::initializer_list<const char*> required, const ConfigUse& use = {});
 
 }  // namespace finetune::python

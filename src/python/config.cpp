@@ -13,13 +13,14 @@ MemoryFiles memory_files(const RowTexts& rows) {
 }
 
 RunConfig read_config(const std::string& file, const std::string& json, const RowTexts& rows,
-                      std::initializer_list<const char*> required, bool asktell) {
+                      std::initializer_list<const char*> required, const ConfigUse& use) {
   RunConfig config = load_config({.file = file, .text = json});
   for (const char* key : required) {
     if (!config.is_given(key)) throw bad_input(file, std::string(key) + " is missing");
   }
   config.data.memory = memory_files(rows);
-  validate(config, asktell);
+  if (use.prompts) config.data.valid_fraction_given = false;
+  validate(config, use.asktell);
   return config;
 }
 

@@ -146,7 +146,7 @@ std::pair<std::string, std::string> check_run(const std::string& file, const std
 std::vector<std::string> generate_run(const std::string& file, const std::string& json, const RowTexts& rows, bool chat,
                                       std::int64_t max_new_tokens, const std::vector<std::string>& stop,
                                       const nb::object& put) {
-  const RunConfig config = read_config(file, json, rows, {"model.path", "data.valid"});
+  const RunConfig config = read_config(file, json, rows, {"model.path", "data.valid"}, {.prompts = true});
   SayInPython say(put);
   const GenerateOptions options{.chat = chat, .max_new_tokens = max_new_tokens, .stop = stop};
   const Generated made = without_gil([&] {

@@ -9,7 +9,7 @@ void bind_tuner(nb::module_& module) {
       .def(
           "__init__",
           [](AskTellSession* self, const std::string& file, const std::string& json, const nb::callable& say) {
-            AskTellStart start = start_asktell(read_config(file, json, {}, {}, true));
+            AskTellStart start = start_asktell(read_config(file, json, {}, {}, {.asktell = true}));
             new (self) AskTellSession(std::move(start.setup));
             for (const std::string& line : start.notes) say(line + "\n");
           },

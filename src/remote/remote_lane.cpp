@@ -47,7 +47,7 @@ class LaneLine {
     LaneReply reply = std::move(taken_.front());
     taken_.pop_front();
     check(reply);
-    if (++rounds_ >= kRoundsKept && sent_.empty()) keep_states();
+    if (++rounds_ >= kRoundsKept) keep_states();
     return reply;
   }
 

@@ -224,6 +224,7 @@ TEST(Config, AlphaFollowsTheRank) {
 std::string other_value(const std::string& key) {
   static const std::vector<std::pair<std::string, std::string>> kSpecial{
       {"model.dtype", "bfloat16"},
+      {"study.url", "postgresql://me@host/db"},
       {"model.quantize", "int8"},
       {"model.double_quantize", "true"},
       {"data.train", "[a.jsonl, {path: 'b c.csv', name: b, weight: 0.5}]"},

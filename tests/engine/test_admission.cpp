@@ -213,8 +213,8 @@ TEST(Admission, WhatCannotFitIsSaidWithWhatWould) {
   EXPECT_TRUE(all.ends_with(" GB of cpu, which has 107.4 GB free; what would fit: train.method: lora")) << all;
   const std::string lora = lack(50, 1, as_it_is);
   EXPECT_TRUE(lora.starts_with("LoRA over float32 in passes of 4,096 tokens needs ")) << lora;
-  EXPECT_TRUE(lora.ends_with("what would fit: model.quantize: int8; model.quantize: nf4; model.dtype: bfloat16"))
-      << lora;
+  // Over bfloat16 it needs 44.4 GB, for on a processor activations stay float32: more than may be taken of 53.7 GB.
+  EXPECT_TRUE(lora.ends_with("what would fit: model.quantize: int8; model.quantize: nf4")) << lora;
   const std::string base = lack(24, 0, as_it_is);
   EXPECT_TRUE(base.starts_with("the model in float32 needs 32.")) << base;
   EXPECT_TRUE(base.ends_with("what would fit: model.quantize: int8; model.quantize: nf4; model.dtype: bfloat16"))

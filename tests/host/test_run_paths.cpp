@@ -48,11 +48,19 @@ TEST_F(OutputFolder, OverwritingReplacesAllThatWasThere) {
   fs::create_directories(out_ / "trials" / "000007");
   write_text(out_ / "run.yaml", "run: {}\n");
   write_text(out_ / "trials" / "000007" / "trial.json", "{}\n");
-  make_out(out_.string());
+  make_out(out_.string(), true);
   EXPECT_TRUE(fs::is_directory(out_));
   EXPECT_TRUE(fs::is_empty(out_));
-  make_out((out_ / "deeper").string());
+  make_out((out_ / "deeper").string(), false);
   EXPECT_TRUE(fs::is_directory(out_ / "deeper"));
+}
+
+// Both found the folder empty when they began.
+TEST_F(OutputFolder, WhoComesSecondDoesNotTakeAwayWhatTheFirstLeft) {
+  { const FileLock first = make_out(out_.string(), false); }
+  write_text(out_ / "run.yaml", "run: {}\n");
+  EXPECT_THROW(make_out(out_.string(), false), Error);
+  EXPECT_EQ(read_text(out_ / "run.yaml"), "run: {}\n");
 }
 
 TEST_F(OutputFolder, OverwritingTakesOnlyWhatTheProgramWroteAndNothingThatTheRunReads) {

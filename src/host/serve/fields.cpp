@@ -106,6 +106,11 @@ std::vector<std::string> Fields::texts(const std::string& key) {
   return all;
 }
 
+bool Fields::has(const std::string& key) {
+  known_.insert(key);
+  return object_.contains(key);
+}
+
 const Json& Fields::list(const std::string& key) {
   const Json& value = need(key);
   if (!value.is_array() || value.empty()) refuse(path(key), value, "a list of at least one");
@@ -116,6 +121,7 @@ void Fields::done() const {
   for (const auto& [key, value] : object_.items()) {
     if (known_.contains(key)) continue;
     const std::vector<std::string> names(known_.begin(), known_.end());
+    if (names.empty()) throw bad_input("", path(key) + " has no meaning; there is nothing to be said here");
     throw bad_input("", path(key) + " has no meaning; possible here: " + join(names, ", ") + did_you_mean(key, names));
   }
 }

@@ -26,7 +26,8 @@ class Fields {
   /// `name` stands before the fields: "sample". The object must outlive this.
   Fields(const Json& object, std::string name);
 
-  bool has(const std::string& key) const { return object_.contains(key); }
+  /// Whether it is there; it may be.
+  bool has(const std::string& key);
   /// Null where it is absent.
   const Json* find(const std::string& key);
   const Json& need(const std::string& key);

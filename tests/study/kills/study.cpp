@@ -104,7 +104,7 @@ int play_here(const fs::path& run, const std::string& method, std::size_t lane_c
   }
   if (!from) {
     lock.reset();
-    lock = make_out(run.string());
+    lock = make_out(run.string(), true);
   }
   std::vector<SlowLane> lanes(lane_count, SlowLane(6, shared ? shared->step : std::chrono::milliseconds(0)));
   std::vector<Lane*> pointers;
