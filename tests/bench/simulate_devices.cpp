@@ -1,10 +1,11 @@
 // Studies on 1 to 1,000 devices in computed time: what share of it is used when all devices go in step, and what
-// when each runs ahead of the others; and what the host takes for its decisions, by the clock. Run by hand:
+// when each runs ahead of the others; and what the host takes for its decisions, by the clock; what a network and
+// failures cost. Run by hand:
 //
-//     simulate_devices [--scheduler NAME] [shares|decisions|schedulers|loop]...
+//     simulate_devices [--scheduler NAME] [shares|decisions|schedulers|loop|network]...
 //     simulate_devices > tables.md                        all of them, under two minutes
 //
-// What is assumed stands in devices/machine.h, the ways in devices/play.h; results in results/devices.md.
+// What is assumed stands in devices/machine.h and network.h, the ways in devices/play.h; results in results/devices.md.
 #include <fmt/core.h>
 
 #include <CLI/CLI.hpp>
@@ -12,6 +13,7 @@
 #include <vector>
 
 #include "devices/loop_speed.h"
+#include "devices/network_tables.h"
 #include "devices/play.h"
 #include "devices/quantile.h"
 
@@ -150,6 +152,10 @@ void loop() {
 void run(const std::vector<std::string>& wanted, const std::string& scheduler) {
   for (const std::string& what : wanted) {
     if (what == "loop") loop();
+    if (what == "network") {
+      print_images();
+      print_network();
+    }
     for (const Machine& machine : {half_billion(), eight_billion()}) {
       if (what == "shares") {
         for (const bool stragglers : {false, true}) shares(machine, scheduler, stragglers);
@@ -169,9 +175,9 @@ int main(int count, char** arguments) {
   CLI::App app{"Studies on many devices, in computed time"};
   app.add_option("--scheduler", scheduler, "of the shares");
   app.add_option("tables", wanted, "all of them unless named")
-      ->check(CLI::IsMember({"shares", "schedulers", "decisions", "loop"}));
+      ->check(CLI::IsMember({"shares", "schedulers", "decisions", "loop", "network"}));
   CLI11_PARSE(app, count, arguments);
-  if (wanted.empty()) wanted = {"shares", "schedulers", "decisions", "loop"};
+  if (wanted.empty()) wanted = {"shares", "schedulers", "decisions", "loop", "network"};
   try {
     finetune::testing::run(wanted, scheduler);
   } catch (const std::exception& error) {

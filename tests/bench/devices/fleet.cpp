@@ -18,6 +18,10 @@ double seconds_since(Clock::time_point began) {
 
 constexpr double kWorthwhile = 0.98;  // a move that gains less is none
 
+std::size_t node_of(std::size_t device) {
+  return device / static_cast<std::size_t>(kDevicesOfANode);
+}
+
 SearchSpace space(bool varied) {
   SearchSpace space{{{.name = "learning_rate", .low = 1e-4, .high = 1e-1, .log = true}}};
   const auto whole = [](std::int64_t x) { return Value(x); };
@@ -53,6 +57,8 @@ Fleet::Fleet(const FleetOptions& options, Tuner& tuner) : options_(options), tun
     by_load_.emplace(0.0, devices_.size());
     devices_.push_back({.slowness = slowness});
   }
+  into_.resize(node_of(devices_.size() - 1) + 1);
+  out_of_.resize(into_.size());
 }
 
 double Fleet::weight(const FleetTrial& trial, std::size_t device) const {
@@ -118,7 +124,11 @@ void Fleet::tell(const std::vector<TrialId>& who, std::int64_t round, double now
   for (const TrialId id : who) {
     const FleetTrial& it = trial(id);
     reports.push_back({.trial = id, .step = it.step, .train_loss = 1.0});
-    if (is_due(id)) reports.back().metric = loss_at(it.params, id, it.step);
+    if (!is_due(id)) continue;
+    const double value = loss_at(it.params, id, it.step);
+    reports.back().metric = value;
+    if (value < it.best) ++traffic_.bests;
+    trial(id).best = std::min(it.best, value);
   }
   going_on_.clear();
   std::vector<Action> actions;
@@ -139,11 +149,50 @@ void Fleet::tell(const std::vector<TrialId>& who, std::int64_t round, double now
 // Stops and pauses show in the tuner's own books; what is left are resumes.
 void Fleet::carry_out(const std::vector<Action>& actions, std::int64_t round, double now) {
   for (const Action& action : actions) {
+    if (action.what == Action::Do::copy) copy(action);
     if (action.what != Action::Do::resume || trial(action.trial).resident) continue;
     trial(action.trial).began = round - trial(action.trial).step;
     place(action.trial, now + options_.machine.move_seconds);
     go_on(action.trial);
   }
+}
+
+// Its batches may have another size from now on.
+void Fleet::copy(const Action& action) {
+  FleetTrial& to = trial(action.trial);
+  if (!to.resident) return;
+  note_image(trial(action.from).device, to.device);
+  take(action.trial);
+  to.params = action.params;
+  to.batch = std::get<std::int64_t>(*find_param(to.params, "batch_size"));
+  put(action.trial, to.device);
+}
+
+void Fleet::note_image(std::size_t from, std::size_t to) {
+  if (from == to) return;
+  if (node_of(from) == node_of(to)) {
+    ++traffic_.within;
+    return;
+  }
+  ++traffic_.between;
+  traffic_.most_of_a_node = std::max({traffic_.most_of_a_node, ++out_of_[node_of(from)], ++into_[node_of(to)]});
+}
+
+void Fleet::note_present() {
+  std::vector<std::int64_t> on_node(into_.size());
+  for (std::size_t device = 0; device < devices_.size(); ++device) {
+    const std::int64_t here = std::ssize(devices_[device].trials);
+    traffic_.resident += here;
+    on_node[node_of(device)] += here;
+    if (here > 0) ++traffic_.lanes;
+  }
+  traffic_.most_on_a_node = std::ranges::max(on_node);
+}
+
+Traffic Fleet::take_traffic() {
+  std::ranges::fill(into_, 0);
+  std::ranges::fill(out_of_, 0);
+  return std::exchange(traffic_, {});
 }
 
 bool Fleet::move_one(double now) {
@@ -161,6 +210,7 @@ bool Fleet::move_one(double now) {
       heaviest = here;
     }
     if (heaviest == 0) continue;
+    note_image(from, to);
     take(best);
     put(best, to);
     FleetTrial& moved = trial(best);

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <set>
 #include <string>
@@ -11,6 +12,7 @@
 #include <vector>
 
 #include "machine.h"
+#include "network.h"
 #include "tuners/tuner.h"
 
 namespace finetune::testing {
@@ -41,6 +43,7 @@ struct FleetTrial {
   std::size_t device = 0;
   double free_at = 0;   ///< its present step ends; 0 in rounds, where nothing moves within one
   double ready_at = 0;  ///< its last move ends: not before does it step again
+  double best = std::numeric_limits<double>::infinity();  ///< of its values
   bool resident = false;
   bool waits = false;  ///< at a milestone: does not step before the tuner has answered
 };
@@ -77,6 +80,10 @@ class Fleet {
 
   double busy() const { return busy_; }
   std::int64_t moves() const { return moves_; }
+  /// Notes for take_traffic() who is where now.
+  void note_present();
+  /// What was moved since this was asked last.
+  Traffic take_traffic();
   const std::vector<Decision>& decisions() const { return decisions_; }
   /// Who was started, resumed or allowed to go on by the last tell() or ask().
   const std::vector<TrialId>& going_on() const { return going_on_; }
@@ -92,6 +99,8 @@ class Fleet {
   void put(TrialId id, std::size_t device);
   void take(TrialId id);
   bool move_one(double now);
+  void copy(const Action& action);
+  void note_image(std::size_t from, std::size_t to);
   void carry_out(const std::vector<Action>& actions, std::int64_t round, double now);
   void go_on(TrialId id);
 
@@ -103,6 +112,8 @@ class Fleet {
   std::set<std::pair<double, std::size_t>> by_load_;
   std::vector<TrialId> going_on_;
   std::vector<Decision> decisions_;
+  Traffic traffic_;
+  std::vector<std::int64_t> into_, out_of_;  // images since take_traffic(), of each node
   std::int64_t running_ = 0, moves_ = 0;
   double busy_ = 0;
 };

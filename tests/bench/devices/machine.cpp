@@ -4,28 +4,43 @@
 #include <cmath>
 
 #include "core/random.h"
+#include "network.h"
 
 namespace finetune::testing {
 namespace {
 
 constexpr std::int64_t kExamples = 8192, kValidation = 128;
 
-struct Shape {
-  DecoderOptions decoder;
-  double tokens_per_second, tokens_per_pass, adapter_parameters;
+// The sizes of a decoder, as in its config.json.
+struct Sizes {
+  std::int64_t vocab_size, width, mlp_width, layers, heads, kv_heads, head_dim;
 };
 
-Machine machine_of(const std::string& name, const Shape& shape) {
+DecoderOptions decoder_of(const Sizes& sizes) {
+  DecoderOptions decoder;
+  decoder.vocab_size = sizes.vocab_size;
+  decoder.width = sizes.width;
+  decoder.mlp_width = sizes.mlp_width;
+  decoder.layers = sizes.layers;
+  decoder.heads = sizes.heads;
+  decoder.kv_heads = sizes.kv_heads;
+  decoder.head_dim = sizes.head_dim;
+  return decoder;
+}
+
+Machine machine_of(const std::string& name, const Sizes& sizes, double tokens_per_second, double tokens_per_pass) {
   constexpr double kLaunches = 59, kLaunchSeconds = 1.5e-6, kStateBytes = 18, kMemory = 4.3e12, kLink = 50e9;
-  Machine machine{.name = name, .cost = {.ratios = work_ratios(shape.decoder)}};
-  machine.tokens_per_pass = shape.tokens_per_pass;
-  machine.move_seconds = kStateBytes * shape.adapter_parameters / kLink;
-  machine.cost.pass = kLaunches * kLaunchSeconds * static_cast<double>(shape.decoder.layers);
-  machine.cost.trial = 2 * kStateBytes * shape.adapter_parameters / kMemory;
+  const DecoderOptions model = decoder_of(sizes);
+  const double state = kStateBytes * static_cast<double>(adapter_parameters(model, 16));
+  Machine machine{.name = name, .model = model, .cost = {.ratios = work_ratios(model)}};
+  machine.tokens_per_pass = tokens_per_pass;
+  machine.move_seconds = state / kLink;
+  machine.cost.pass = kLaunches * kLaunchSeconds * static_cast<double>(model.layers);
+  machine.cost.trial = 2 * state / kMemory;
   RoundWork pass;
-  for (double tokens = 0; tokens < shape.tokens_per_pass; tokens += 1024) add_example(pass, 1024, 1024);
+  for (double tokens = 0; tokens < tokens_per_pass; tokens += 1024) add_example(pass, 1024, 1024);
   const RoundCost work_alone{.work = 1, .ratios = machine.cost.ratios};
-  const double seconds = shape.tokens_per_pass / shape.tokens_per_second - machine.cost.pass;
+  const double seconds = tokens_per_pass / tokens_per_second - machine.cost.pass;
   machine.cost.work = seconds / seconds_of(work_alone, pass);
   return machine;
 }
@@ -37,27 +52,19 @@ RoundWork minus(const RoundWork& a, const RoundWork& b) {
 }  // namespace
 
 Machine half_billion() {
-  DecoderOptions decoder;
-  decoder.vocab_size = 151936;
-  decoder.width = 896;
-  decoder.mlp_width = 4864;
-  decoder.layers = 24;
-  decoder.heads = 14;
-  decoder.kv_heads = 2;
-  decoder.head_dim = 64;
-  return machine_of("0.5B", {decoder, 180e3, 16384, 8.8e6});
+  return machine_of("0.5B", {151936, 896, 4864, 24, 14, 2, 64}, 180e3, 16384);
+}
+
+Machine one_and_a_half_billion() {
+  return machine_of("1.5B", {151936, 1536, 8960, 28, 12, 2, 128}, 70e3, 16384);
+}
+
+Machine four_billion() {
+  return machine_of("4B", {151936, 2560, 9728, 36, 32, 8, 128}, 28e3, 8192);
 }
 
 Machine eight_billion() {
-  DecoderOptions decoder;
-  decoder.vocab_size = 128256;
-  decoder.width = 4096;
-  decoder.mlp_width = 14336;
-  decoder.layers = 32;
-  decoder.heads = 32;
-  decoder.kv_heads = 8;
-  decoder.head_dim = 128;
-  return machine_of("8B", {decoder, 16e3, 8192, 41.9e6});
+  return machine_of("8B", {128256, 4096, 14336, 32, 32, 8, 128}, 16e3, 8192);
 }
 
 ExampleLengths::ExampleLengths(bool varied) {

@@ -14,6 +14,7 @@ namespace finetune::testing {
 /// One device, with the model that it holds.
 struct Machine {
   std::string name;
+  DecoderOptions model;  ///< its sizes
   RoundCost cost;
   double tokens_per_pass = 0;
   double move_seconds = 0;  ///< a trial's state, from device to device
@@ -23,6 +24,8 @@ struct Machine {
 /// 59 launches a layer at 1.5 us each in a replayed graph, from 18 bytes of state for each of an adapter's parameters
 /// of rank 16 (3.4), read and written at 4.3 TB/s by an update and moved at 50 GB/s.
 Machine half_billion();
+Machine one_and_a_half_billion();
+Machine four_billion();
 Machine eight_billion();
 
 /// A data set in a fixed order; a batch is a window of it, where the trial and the step say.

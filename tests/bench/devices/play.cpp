@@ -13,15 +13,23 @@ std::vector<TrialId> due_among(const Fleet& fleet, const std::vector<TrialId>& w
   return due;
 }
 
+double decided(const Fleet& fleet, std::size_t since) {
+  double seconds = 0;
+  for (std::size_t i = since; i < fleet.decisions().size(); ++i) seconds += fleet.decisions()[i].seconds;
+  return seconds;
+}
+
 // Returns when the last round has ended.
-double play_in_rounds(Fleet& fleet, std::size_t lag) {
+double play_in_rounds(Fleet& fleet, std::size_t lag, std::vector<Round>& rounds) {
+  std::size_t calls = 0;                                               // of the tuner, before this round
   std::vector<double> free(fleet.devices(), 0.0), ends(lag + 1, 0.0);  // ends: of the last rounds, oldest first
   fleet.ask(0, 0);
   for (std::int64_t round = 1; fleet.running() > 0; ++round) {
     fleet.even_out(ends.back());
     std::vector<TrialId> all;
     std::vector<std::pair<std::size_t, std::vector<TrialId>>> due;
-    double end = ends.back();
+    const double before = ends.back();
+    double end = before;
     for (std::size_t device = 0; device < fleet.devices(); ++device) {
       const std::vector<TrialId>& who = fleet.on_device(device);
       if (who.empty()) continue;
@@ -42,7 +50,10 @@ double play_in_rounds(Fleet& fleet, std::size_t lag) {
     }
     ends.push_back(end);
     std::ranges::sort(all);
+    fleet.note_present();
     fleet.tell(all, round, end);
+    rounds.push_back({.computing = end - before, .decision = decided(fleet, calls), .traffic = fleet.take_traffic()});
+    calls = fleet.decisions().size();
   }
   return ends.back();
 }
@@ -151,7 +162,7 @@ Played play(FleetOptions options, const Way& way) {
   const std::unique_ptr<Tuner> tuner = fleet_tuner(options);
   Fleet fleet(options, *tuner);
   Played played;
-  played.makespan = way.ahead ? Ahead(fleet, way.in_order).run() : play_in_rounds(fleet, way.lag);
+  played.makespan = way.ahead ? Ahead(fleet, way.in_order).run() : play_in_rounds(fleet, way.lag, played.rounds);
   played.busy = fleet.busy();
   played.moves = fleet.moves();
   played.decisions = fleet.decisions();

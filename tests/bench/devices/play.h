@@ -37,6 +37,7 @@ struct Played {
   double makespan = 0, busy = 0;
   std::int64_t moves = 0, steps = 0;
   std::vector<Decision> decisions;
+  std::vector<Round> rounds;  ///< in step: what network.h asks for
   std::vector<Ending> endings;
 };
 
