@@ -37,6 +37,10 @@ TEST(NodesOfDevices, AnImageHoldsAnAdapterAndItsMomentsInFp32) {
   EXPECT_EQ(adapter_parameters(eight_billion().model, 16), 32 * 16 * 81920);
   EXPECT_EQ(image_bytes(eight_billion().model, 16), 12.0 * 41943040);
   EXPECT_EQ(image_bytes(eight_billion().model, 64), 4 * image_bytes(eight_billion().model, 16));
+  DecoderOptions smollm2;
+  smollm2.width = 576, smollm2.mlp_width = 1536, smollm2.layers = 30;
+  smollm2.heads = 9, smollm2.kv_heads = 3, smollm2.head_dim = 64;
+  EXPECT_NEAR(image_bytes(smollm2, 16), 58.6e6, 0.05e6) << "what results/saves.md measured";
 }
 
 // Links of 2 GB/s between nodes, 10 GB/s within; images of 1 GB.
