@@ -142,7 +142,7 @@ class LaneLine {
 
 namespace {
 
-LaneRequest request(const char* what, Json arguments, std::shared_ptr<const ImageBytes> image = {}) {
+LaneRequest request(const char* what, const Json& arguments, std::shared_ptr<const ImageBytes> image = {}) {
   Json json{{"do", what}};
   json.update(arguments);
   return {json.dump(), std::move(image)};

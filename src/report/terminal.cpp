@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "core/memory_files.h"
 #include "core/shell.h"
 #include "core/text.h"
 #include "report/facts.h"
@@ -73,6 +74,17 @@ std::string load_in_python(const ReportFacts& study, const std::string& best) {
 
 }  // namespace
 
+// Rows that a program held are no files for another.
+static bool is_of_rows(const ReportFacts& study) {
+  return std::ranges::any_of(study.train_files, is_memory_file) ||
+         std::ranges::any_of(study.valid_files, is_memory_file);
+}
+
+static bool wants_its_data(const NextStep& step) {
+  return step.command.starts_with("finetune_tune train ") || step.command.starts_with("finetune_tune resume ") ||
+         step.command.find("memory:") != std::string::npos;
+}
+
 std::vector<NextStep> next_steps(const ReportFacts& study) {
   std::vector<NextStep> steps;
   std::string folder = study.folder;
@@ -99,6 +111,7 @@ std::vector<NextStep> next_steps(const ReportFacts& study) {
                      "train it again: the same bytes"});
   if (const std::string python = load_in_python(study, folder + "/best"); !python.empty())
     steps.push_back({python, "load it in Python"});
+  if (is_of_rows(study)) std::erase_if(steps, wants_its_data);
   return steps;
 }
 

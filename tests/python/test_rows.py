@@ -62,6 +62,8 @@ def test_the_program_says_that_rows_are_gone(config, rows):
     again = run_program("train", "--config", study.out / "best.yaml", "--out", study.out.with_name("again"))
     assert again.returncode == 2
     assert "memory:train.jsonl: was held by the program that began this" in again.stderr
+    told = str(study)  # names no command that wants them
+    assert "finetune_tune export" in told and "memory:" not in told and "finetune_tune train" not in told
 
 
 def test_rows_do_not_change_what_the_caller_holds(config, rows):

@@ -75,7 +75,7 @@ ServeRequest parse_request(std::string_view line) {
       request.id = value;
       continue;
     }
-    const auto verb = std::ranges::find_if(kVerbs, [&](const Named& one) { return key == one.name; });
+    const auto verb = std::ranges::find_if(kVerbs, [&name = key](const Named& one) { return name == one.name; });
     if (verb == kVerbs.end())
       throw bad_input("", key + " is no request; possible: " + join(names, ", ") + did_you_mean(key, names));
     if (has_verb)
