@@ -20,8 +20,8 @@ if(LibTorch_FOUND AND NOT TARGET LibTorch::torch)
   target_compile_definitions(LibTorch::torch INTERFACE FMT_HEADER_ONLY=1)
   set(runtime_dir "${FINETUNE_DEPS}/nvidia/cu13/lib")
   set(run_from "-Wl,-rpath,${FINETUNE_DEPS}/torch/lib" "-Wl,-rpath,${runtime_dir}")
-  if(SKBUILD)  # a wheel lies beside torch, wherever that is
-    set(run_from "-Wl,-rpath,'\$ORIGIN/../torch/lib:\$ORIGIN/../nvidia/cu13/lib'")
+  if(SKBUILD)  # a wheel lies beside torch, wherever that is; one $ is ninja's, the quotes are the shell's
+    set(run_from "-Wl,-rpath,'\$\$ORIGIN/../torch/lib:\$\$ORIGIN/../nvidia/cu13/lib'")
   endif()
   target_link_libraries(LibTorch::torch INTERFACE
     "${LibTorch_torch_cpu_LIBRARY}" "${LibTorch_c10_LIBRARY}"
