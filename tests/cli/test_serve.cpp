@@ -330,8 +330,9 @@ TEST(ServeVerb, TheExampleLearnsWhatItsRewardAccepts) {
   std::vector<int> accepted;
   std::istringstream lines(outcome.text);
   for (std::string line; std::getline(lines, line);) {
-    int round = 0, count = 0;
-    if (std::sscanf(line.c_str(), "round %d: %d of 64", &round, &count) == 2) accepted.push_back(count);
+    const auto colon = line.find(": "), of = line.find(" of 64");  // "round 1: 12 of 64"
+    if (line.starts_with("round ") && of != std::string::npos)
+      accepted.push_back(std::stoi(line.substr(colon + 2, of - colon - 2)));
   }
   ASSERT_EQ(accepted.size(), 6u) << outcome.text;
   EXPECT_GT(accepted[4] + accepted[5], accepted[0] + accepted[1] + 24) << outcome.text;

@@ -158,7 +158,7 @@ def test_what_happens_is_said_on_stderr(config, capfd):
 
 
 def test_torch_is_left_as_it_was(config):
-    torch = pytest.importorskip("torch")
+    torch = pytest.importorskip("torch", exc_type=ImportError)
     torch.set_num_threads(1)
     finetune_tune.tune(config, progress=False)
     assert torch.get_num_threads() == 1 and not torch.are_deterministic_algorithms_enabled()

@@ -154,7 +154,7 @@ def generate(
 
 def rows_of(data: Mapping[str, Any] | None) -> dict[str, bytes]:
     """Of resume's `data`: rows by split, and nothing else."""
-    given = dict(data) if isinstance(data, Mapping) or data is None else {"": data}
+    given = dict(data or {}) if data is None or isinstance(data, Mapping) else {"": data}
     for key, value in given.items():
         if key not in ("train", "valid", "test") or isinstance(value, (str, os.PathLike)):
             raise Error("data holds the rows that the run was begun with: {\"train\": rows, \"valid\": rows, \"test\": rows}, those that were no files")
