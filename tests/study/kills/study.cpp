@@ -141,7 +141,7 @@ int play_here(const fs::path& run, const std::string& method, std::size_t lane_c
 
 // WORKER is a number, or `join` for the next.
 static std::int64_t worker_of(char** argv) {
-  if (std::string(argv[6]) != "join") return std::atoll(argv[6]);
+  if (std::string(argv[6]) != "join") return std::strtoll(argv[6], nullptr, 10);
   return finetune::join_study(argv[5], [&](std::int64_t) { return std::filesystem::absolute(argv[1]); }).worker;
 }
 
@@ -149,7 +149,8 @@ int main(int argc, char** argv) {
   try {
     const bool is_shared = argc > 6 && std::string(argv[4]) == "at";
     std::optional<finetune::testing::Shared> shared;
-    if (is_shared) shared = {argv[5], worker_of(argv), std::chrono::milliseconds(argc > 7 ? std::atoll(argv[7]) : 0)};
+    if (is_shared)
+      shared = {argv[5], worker_of(argv), std::chrono::milliseconds(argc > 7 ? std::strtoll(argv[7], nullptr, 10) : 0)};
     return finetune::testing::play_here(argv[1], argv[2], std::strtoul(argv[3], nullptr, 10), argc == 5, shared);
   } catch (const finetune::Error& error) {
     std::fprintf(stderr, "%s\n", error.what());
