@@ -9,6 +9,7 @@
 #include "engine/devices.h"
 #include "engine/kernel_choice.h"
 #include "engine/precision.h"
+#include "engine/random_model.h"
 #include "engine/shapes.h"
 #include "models/shards.h"
 

@@ -7,6 +7,7 @@
 #include "core/error.h"
 #include "core/number.h"
 #include "core/value.h"
+#include "engine/result_json.h"
 
 namespace finetune {
 namespace {
@@ -24,13 +25,6 @@ Json optional_json(const std::optional<T>& value) {
 
 std::optional<double> optional_number(const Json& json) {
   return json.is_null() ? std::nullopt : std::optional(number_from_json(json));
-}
-
-// What is no whole number, or beyond the type, would be made one.
-std::int64_t whole_from(const Json& json) {
-  if (!json.is_number_integer() || (json.is_number_unsigned() && json.get<std::uint64_t>() > INT64_MAX))
-    throw bad_input("", "a whole number is missing");
-  return json.get<std::int64_t>();
 }
 
 std::size_t index_from(const Json& json) {
@@ -117,43 +111,6 @@ Action action_from(const Json& json) {
   action.from = {whole_from(json.at("from"))};
   action.reason = json.at("reason").get<std::string>();
   return action;
-}
-
-Json evaluation_json(const EvalResult& result) {
-  Json task = Json::object();
-  for (const auto& [name, value] : result.task) task[name] = number_to_json(value);
-  return {{"loss", number_to_json(result.loss)},
-          {"token_accuracy", number_to_json(result.token_accuracy)},
-          {"bits_per_byte", number_to_json(result.bits_per_byte)},
-          {"task", task}};
-}
-EvalResult evaluation_from(const Json& json, TrialId trial) {
-  EvalResult result;
-  result.trial = trial;
-  result.loss = number_from_json(json.at("loss"));
-  result.token_accuracy = number_from_json(json.at("token_accuracy"));
-  result.bits_per_byte = number_from_json(json.at("bits_per_byte"));
-  for (const auto& [name, value] : json.at("task").items()) result.task[name] = number_from_json(value);
-  return result;
-}
-
-Json step_json(const StepResult& step) {
-  return {{"step", step.step},
-          {"tokens", step.tokens},
-          {"train_loss", number_to_json(step.train_loss)},
-          {"gradient_norm", number_to_json(step.gradient_norm)},
-          {"learning_rate", number_to_json(step.learning_rate)},
-          {"finite", step.finite},
-          {"failure", step.failure}};
-}
-StepResult step_from(const Json& json) {
-  return {.step = whole_from(json.at("step")),
-          .tokens = whole_from(json.at("tokens")),
-          .train_loss = number_from_json(json.at("train_loss")),
-          .gradient_norm = number_from_json(json.at("gradient_norm")),
-          .learning_rate = number_from_json(json.at("learning_rate")),
-          .finite = json.at("finite").get<bool>(),
-          .failure = json.at("failure").get<std::string>()};
 }
 
 Json round_json(const StudyRound& round) {

@@ -10,6 +10,7 @@
 #include "engine/devices.h"
 #include "engine/lane_count.h"
 #include "engine/precision.h"
+#include "engine/random_model.h"
 #include "engine/rates.h"
 #include "engine/session.h"
 #include "engine/shapes.h"

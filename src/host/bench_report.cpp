@@ -2,6 +2,7 @@
 #include <torch/headeronly/version.h>
 
 #include "core/version.h"
+#include "engine/random_model.h"
 #include "engine/shapes.h"
 #include "host/bench_goals.h"
 

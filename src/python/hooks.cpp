@@ -5,7 +5,6 @@
 #include "config/params.h"
 #include "core/error.h"
 #include "engine/study_state.h"
-#include "python/reports.h"
 
 namespace finetune::python {
 
@@ -66,7 +65,7 @@ void PythonHooks::on_resume(const StudyState& state) {
 
 void PythonHooks::on_step(std::span<const Report> reports, std::vector<Action>& actions) {
   guarded([&] {
-    const nb::object answer = callbacks_.on_step(Reports{{reports.begin(), reports.end()}});
+    const nb::object answer = callbacks_.on_step(Reports{{reports.begin(), reports.end()}, objects_});
     actions = actions_from(answer, [this](const Action& action) { check(action); });
   });
 }
@@ -80,7 +79,7 @@ void PythonHooks::check(const Action& action) const {
     if (!may_change_during_training(name) && action.what == Action::Do::change)
       throw bad_input("", "on_step: " + name + " cannot change while a trial is trained");
   }
-  if (config_) configure_trial(*config_, action.params);
+  if (config_ && !action.params.empty()) configure_trial(*config_, action.params);
 }
 
 void PythonHooks::rethrow() {

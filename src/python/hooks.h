@@ -13,6 +13,7 @@
 #include "config/run_config.h"
 #include "host/hooks.h"
 #include "python/bindings.h"
+#include "python/reports.h"
 
 namespace finetune::python {
 
@@ -48,6 +49,7 @@ class PythonHooks : public StudyObserver {
   Callbacks callbacks_;
   std::optional<RunConfig> config_;
   std::set<TrialId> known_;
+  std::shared_ptr<ReportObjects> objects_ = std::make_shared<ReportObjects>();
   std::mutex mutex_;
   std::exception_ptr raised_;  // the first; the study ends after the round
   std::atomic<bool> has_raised_ = false;

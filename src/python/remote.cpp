@@ -14,6 +14,7 @@
 #include "engine/lanes.h"
 #include "engine/schedule.h"
 #include "engine/starts.h"
+#include "host/replay_source.h"
 #include "host/study_setup.h"
 #include "host/tuner_setup.h"
 #include "python/bindings.h"
@@ -105,6 +106,7 @@ class LaneHost {
   LaneHost(const std::string& file, const std::string& json, const RowTexts& rows) {
     RunConfig config = read_config(file, json, rows, {"model.path", "data.train"});
     const nb::gil_scoped_release others;
+    resolve_replay(config);
     choose_defaults(config);
     validate(config);
     session_.emplace(open_study(std::move(config), {}, 1, [](const std::string&) {}, {}));
@@ -122,20 +124,21 @@ class LaneHost {
   // A lane more; its number.
   std::size_t begin(std::int64_t tokens_per_pass, std::int64_t slots) {
     const nb::gil_scoped_release others;
-    slots_ += slots;
     if (!begun_) {
       session_->tokens_per_pass = tokens_per_pass;
       suppose_lanes(*session_, 1);
       compute_starts(*session_);
       begun_ = true;
     }
-    for (const MemoryNeed& need : memory_needs(*session_, slots_)) {
+    const std::int64_t all = slots_ + slots;
+    for (const MemoryNeed& need : memory_needs(*session_, all)) {
       if (!need.fits())
-        throw bad_input("", std::to_string(slots_) +
+        throw bad_input("", std::to_string(all) +
                                 " trials do not fit into a worker's memory; lower tune.concurrent, "
                                 "or give more workers");
     }
     lanes_.push_back(std::move(make_lanes(*session_, slots).front()));
+    slots_ = all;
     return lanes_.size() - 1;
   }
 

@@ -1,4 +1,4 @@
-// Lanes of a study that Python reaches: its `ends` carry their messages (finetune_tune/ray/lane_end.py).
+// Lanes of a study that Python reaches: its `ends` carry their messages (finetune_tune/ray/lanes.py).
 #pragma once
 
 #include <functional>

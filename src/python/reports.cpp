@@ -76,6 +76,12 @@ std::string text_of(const Report& report) {
          ", train_loss=" + nb::repr(nb::cast(report.train_loss)).c_str() + ")";
 }
 
+nb::object iterator_of(const Reports& reports) {
+  nb::list list;
+  for (std::size_t i = 0; i < reports.rows.size(); ++i) list.append(reports.objects->of(i, reports.rows[i]));
+  return nb::iter(list);
+}
+
 std::size_t index_in(const Reports& reports, std::int64_t i) {
   const auto size = static_cast<std::int64_t>(reports.rows.size());
   if (i < -size || i >= size) throw nb::index_error("there are not so many reports");
@@ -83,6 +89,17 @@ std::size_t index_in(const Reports& reports, std::int64_t i) {
 }
 
 }  // namespace
+
+nb::object ReportObjects::of(std::size_t place, const Report& report) {
+  if (place >= objects_.size()) objects_.resize(place + 1);
+  nb::object& object = objects_[place];
+  const bool is_kept = object.is_valid() && Py_REFCNT(object.ptr()) > 1;
+  if (object.is_valid() && !is_kept)
+    *nb::inst_ptr<Report>(object) = report;
+  else
+    object = nb::cast(report);
+  return object;
+}
 
 std::vector<Action> actions_from(nb::handle answer, const CheckAction& check) {
   std::vector<Action> actions;
@@ -103,11 +120,12 @@ static double measure_on_step(const nb::object& on_step, std::size_t trials, std
   std::vector<Report> rows(trials);
   for (std::size_t i = 0; i < trials; ++i)
     rows[i] = {.trial = {static_cast<std::int64_t>(i)}, .step = 1, .metric = 0.5};
+  const auto objects = std::make_shared<ReportObjects>();
   const nb::gil_scoped_release others;
   const auto started = Clock::now();
   for (std::size_t i = 0; i < calls; ++i) {
     const nb::gil_scoped_acquire gil;
-    actions_from(on_step(Reports{rows}), [](const Action&) {});
+    actions_from(on_step(Reports{rows, objects}), [](const Action&) {});
   }
   return std::chrono::duration<double>(Clock::now() - started).count() / static_cast<double>(calls);
 }
@@ -128,8 +146,12 @@ void bind_reports(nb::module_& module) {
       .def("__repr__", text_of);
   nb::class_<Reports>(module, "Reports", "The reports of all trials of a round, sorted by id: a sequence of Report.")
       .def("__len__", [](const Reports& all) { return all.rows.size(); })
-      .def("__getitem__", [](const Reports& all, std::int64_t i) { return all.rows[index_in(all, i)]; })
-      .def("__iter__", [](const Reports& all) { return nb::iter(nb::cast(all.rows)); });
+      .def("__getitem__",
+           [](const Reports& all, std::int64_t i) {
+             const std::size_t place = index_in(all, i);
+             return all.objects->of(place, all.rows[place]);
+           })
+      .def("__iter__", iterator_of);
 }
 
 }  // namespace finetune::python

@@ -6,8 +6,6 @@
 #include "cli/show_study.h"
 #include "cli/show_train.h"
 #include "config/config.h"
-#include "core/text.h"
-#include "engine/session.h"
 #include "host/generate.h"
 #include "host/resume.h"
 #include "host/train.h"
@@ -19,8 +17,6 @@
 
 namespace finetune::python {
 namespace {
-
-using Say = std::function<void(const std::string&)>;
 
 // Calls work without the GIL, with LibTorch's settings as they were afterwards.
 template <typename Work>

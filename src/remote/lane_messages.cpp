@@ -2,6 +2,7 @@
 
 #include "config/config.h"
 #include "core/number.h"
+#include "engine/result_json.h"
 
 namespace finetune::remote {
 
@@ -19,51 +20,33 @@ TrainConfig config_from(const Json& json) {
   return whole.train;
 }
 
-Json step_json(const StepResult& result) {
-  return {{"trial", result.trial.value},
-          {"step", result.step},
-          {"tokens", result.tokens},
-          {"train_loss", number_to_json(result.train_loss)},
-          {"gradient_norm", number_to_json(result.gradient_norm)},
-          {"learning_rate", number_to_json(result.learning_rate)},
-          {"finite", result.finite},
-          {"failure", result.failure}};
+Json step_message(const StepResult& result) {
+  Json json = step_json(result);
+  json["trial"] = result.trial.value;
+  return json;
 }
 
-StepResult step_from(const Json& json) {
-  return {.trial = {json.at("trial").get<std::int64_t>()},
-          .step = json.at("step").get<std::int64_t>(),
-          .tokens = json.at("tokens").get<std::int64_t>(),
-          .train_loss = number_from_json(json.at("train_loss")),
-          .gradient_norm = number_from_json(json.at("gradient_norm")),
-          .learning_rate = number_from_json(json.at("learning_rate")),
-          .finite = json.at("finite").get<bool>(),
-          .failure = json.at("failure").get<std::string>()};
+StepResult step_from_message(const Json& json) {
+  StepResult result = step_from(json);
+  result.trial = {whole_from(json.at("trial"))};
+  return result;
 }
 
-Json evaluation_json(const EvalResult& result) {
-  Json task = Json::object(), examples = Json::array();
-  for (const auto& [name, value] : result.task) task[name] = number_to_json(value);
+Json evaluation_message(const EvalResult& result) {
+  Json json = evaluation_json(result), examples = Json::array();
   for (const ExampleFigure& one : result.examples)
     examples.push_back({number_to_json(one.value), number_to_json(one.weight)});
-  return {{"trial", result.trial.value},
-          {"loss", number_to_json(result.loss)},
-          {"token_accuracy", number_to_json(result.token_accuracy)},
-          {"bits_per_byte", number_to_json(result.bits_per_byte)},
-          {"task", std::move(task)},
-          {"examples", std::move(examples)},
-          {"failure", result.failure}};
+  json["trial"] = result.trial.value;
+  json["examples"] = std::move(examples);
+  json["failure"] = result.failure;
+  return json;
 }
 
-EvalResult evaluation_from(const Json& json) {
-  EvalResult result{.trial = {json.at("trial").get<std::int64_t>()},
-                    .loss = number_from_json(json.at("loss")),
-                    .token_accuracy = number_from_json(json.at("token_accuracy")),
-                    .bits_per_byte = number_from_json(json.at("bits_per_byte")),
-                    .failure = json.at("failure").get<std::string>()};
-  for (const auto& [name, value] : json.at("task").items()) result.task[name] = number_from_json(value);
+EvalResult evaluation_from_message(const Json& json) {
+  EvalResult result = evaluation_from(json, {whole_from(json.at("trial"))});
   for (const Json& one : json.at("examples"))
     result.examples.push_back({number_from_json(one.at(0)), number_from_json(one.at(1))});
+  result.failure = json.at("failure").get<std::string>();
   return result;
 }
 

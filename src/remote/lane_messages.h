@@ -26,11 +26,11 @@ Json config_json(const TrainConfig& config);
 /// Throws Error (bad_input) for what config_json does not write.
 TrainConfig config_from(const Json& json);
 
-Json step_json(const StepResult& result);
-StepResult step_from(const Json& json);
-
-Json evaluation_json(const EvalResult& result);
-EvalResult evaluation_from(const Json& json);
+/// With everything of them (engine/result_json.h).
+Json step_message(const StepResult& result);
+StepResult step_from_message(const Json& json);
+Json evaluation_message(const EvalResult& result);
+EvalResult evaluation_from_message(const Json& json);
 
 Json error_json(const Error& error);
 /// Throws the error that a reply holds, if it does.

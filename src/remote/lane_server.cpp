@@ -17,7 +17,7 @@ std::shared_ptr<const TrialImage> image_from(const Lane& lane, const std::string
 
 ServedReply steps(Lane& lane, const Json& request) {
   Json results = Json::array();
-  for (const StepResult& result : lane.step(trials_from(request.at("trials")))) results.push_back(step_json(result));
+  for (const StepResult& result : lane.step(trials_from(request.at("trials")))) results.push_back(step_message(result));
   return {Json{{"steps", std::move(results)}, {"tokens_per_pass", lane.tokens_per_pass()}}.dump(), {}};
 }
 
@@ -28,7 +28,7 @@ ServedReply evaluations(Lane& lane, const Json& request) {
                          .test = request.at("test").get<bool>()};
   Json results = Json::array();
   for (const EvalResult& result : lane.evaluate(trials_from(request.at("trials")), what))
-    results.push_back(evaluation_json(result));
+    results.push_back(evaluation_message(result));
   return {Json{{"evaluations", std::move(results)}, {"seconds", lane.evaluation_seconds() - before}}.dump(), {}};
 }
 

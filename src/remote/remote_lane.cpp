@@ -187,7 +187,7 @@ std::vector<StepResult> RemoteLane::collect() {
   const Json reply = json_of(line_->collect());
   line_->tokens_per_pass = reply.at("tokens_per_pass").get<std::int64_t>();
   std::vector<StepResult> results;
-  for (const Json& one : reply.at("steps")) results.push_back(step_from(one));
+  for (const Json& one : reply.at("steps")) results.push_back(step_from_message(one));
   return results;
 }
 
@@ -197,7 +197,7 @@ std::vector<EvalResult> RemoteLane::evaluate(std::span<const TrialId> trials, co
       {{"trials", trials_json(trials)}, {"tasks", what.tasks}, {"examples", what.examples}, {"test", what.test}})));
   line_->evaluation_seconds += reply.at("seconds").get<double>();
   std::vector<EvalResult> results;
-  for (const Json& one : reply.at("evaluations")) results.push_back(evaluation_from(one));
+  for (const Json& one : reply.at("evaluations")) results.push_back(evaluation_from_message(one));
   return results;
 }
 

@@ -40,4 +40,4 @@ def test_something_else_is_tuned():
     pytest.importorskip("sklearn")
     printed = run("tune_scikit.py")
     value = float(printed.split("'value': ")[1].split("}")[0])
-    assert value > 0.9  # measured 0.96; a constant answer has 0.1
+    assert value > 0.9  # measured 0.944; a constant answer has 0.1

@@ -70,17 +70,41 @@ def test_an_answer_that_cannot_be_carried_out_is_refused(config, answer, says):
         finetune_tune.tune(config, on_step=lambda reports: answer, progress=False)
 
 
-def test_a_callback_costs_microseconds():
-    """A round of 64 trials: under 5 us more than calling the function from Python; measured 1 to 2, the least of many."""
+class Plain:
+    __slots__ = ("id", "value")
+
+    def __init__(self, id):
+        self.id, self.value = id, 0.5
+
+
+def nothing(reports):
+    return None
+
+
+def reads_values(reports):
+    for report in reports:
+        if report.value > 9:
+            return [{"id": report.id, "do": "stop"}]
+    return None
+
+
+@pytest.mark.parametrize("on_step", [nothing, reads_values])
+def test_a_callback_costs_microseconds(on_step):
+    """A round of 64 trials: under 5 us more than the same function over Python's own objects, the least of many."""
     from finetune_tune import _core
 
-    def nothing(reports):
-        return None
-
-    calls = 20_000
-    of_python = min(_seconds(lambda: [nothing(None) for _ in range(calls)]) for _ in range(5)) / calls
-    ours = min(_core.measure_on_step(nothing, 64, calls) for _ in range(5))
+    calls, plain = 2_000, [Plain(id) for id in range(64)]
+    of_python = min(_seconds(lambda: [on_step(plain) for _ in range(calls)]) for _ in range(15)) / calls
+    ours = min(_core.measure_on_step(on_step, 64, calls) for _ in range(15))
     assert ours - of_python < 5e-6
+
+
+def test_reports_may_be_kept(config):
+    kept = []
+    finetune_tune.tune(config, on_step=lambda reports: kept.append((reports, list(reports), reports[0])), progress=False)
+    for number, (reports, objects, first) in enumerate(kept, 1):
+        assert [report.step for report in objects] == [number] * 4 and [report.id for report in objects] == [0, 1, 2, 3]
+        assert (first.id, first.step) == (0, number) and [report.step for report in reports] == [number] * 4
 
 
 def _seconds(work):

@@ -175,13 +175,13 @@ TEST(LaneMessages, ConfigurationsAndResultsReadBackTheSame) {
   ASSERT_EQ(again.changes.size(), 1u);
   EXPECT_EQ(std::get<double>(again.changes[0].params[0].second), 1e-30);
 
-  const StepResult step = step_from(Json::parse(
-      step_json(
+  const StepResult step = step_from_message(Json::parse(
+      step_message(
           {.trial = {4}, .step = 9, .train_loss = NAN, .gradient_norm = INFINITY, .finite = false, .failure = "x"})
           .dump()));
   EXPECT_TRUE(std::isnan(step.train_loss) && std::isinf(step.gradient_norm) && !step.finite);
-  const EvalResult result = evaluation_from(
-      Json::parse(evaluation_json({.trial = {4}, .loss = 0.1, .task = {{"f1", NAN}}, .examples = {{0.3, 2}}}).dump()));
+  const EvalResult result = evaluation_from_message(Json::parse(
+      evaluation_message({.trial = {4}, .loss = 0.1, .task = {{"f1", NAN}}, .examples = {{0.3, 2}}}).dump()));
   EXPECT_EQ(result.loss, 0.1);
   EXPECT_TRUE(std::isnan(result.task.at("f1")));
   EXPECT_EQ(result.examples.at(0).weight, 2);

@@ -8,7 +8,7 @@
 
 #include "core/error.h"
 #include "engine/packed_trainer.h"
-#include "engine/shapes.h"
+#include "engine/random_model.h"
 
 namespace finetune {
 namespace {

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "core/random.h"
+#include "engine/shapes.h"
 #include "network.h"
 
 namespace finetune::testing {
@@ -11,26 +12,10 @@ namespace {
 
 constexpr std::int64_t kExamples = 8192, kValidation = 128;
 
-// The sizes of a decoder, as in its config.json.
-struct Sizes {
-  std::int64_t vocab_size, width, mlp_width, layers, heads, kv_heads, head_dim;
-};
-
-DecoderOptions decoder_of(const Sizes& sizes) {
-  DecoderOptions decoder;
-  decoder.vocab_size = sizes.vocab_size;
-  decoder.width = sizes.width;
-  decoder.mlp_width = sizes.mlp_width;
-  decoder.layers = sizes.layers;
-  decoder.heads = sizes.heads;
-  decoder.kv_heads = sizes.kv_heads;
-  decoder.head_dim = sizes.head_dim;
-  return decoder;
-}
-
-Machine machine_of(const std::string& name, const Sizes& sizes, double tokens_per_second, double tokens_per_pass) {
+Machine machine_of(const std::string& name, const std::string& shape, double tokens_per_second,
+                   double tokens_per_pass) {
   constexpr double kLaunches = 59, kLaunchSeconds = 1.5e-6, kStateBytes = 18, kMemory = 4.3e12, kLink = 50e9;
-  const DecoderOptions model = decoder_of(sizes);
+  const DecoderOptions model = shape_of(name, shape, 2048);
   const double state = kStateBytes * static_cast<double>(adapter_parameters(model, 16));
   Machine machine{.name = name, .model = model, .cost = {.ratios = work_ratios(model)}};
   machine.tokens_per_pass = tokens_per_pass;
@@ -52,19 +37,19 @@ RoundWork minus(const RoundWork& a, const RoundWork& b) {
 }  // namespace
 
 Machine half_billion() {
-  return machine_of("0.5B", {151936, 896, 4864, 24, 14, 2, 64}, 180e3, 16384);
+  return machine_of("0.5B", "qwen2.5-0.5b", 180e3, 16384);
 }
 
 Machine one_and_a_half_billion() {
-  return machine_of("1.5B", {151936, 1536, 8960, 28, 12, 2, 128}, 70e3, 16384);
+  return machine_of("1.5B", "qwen2.5-1.5b", 70e3, 16384);
 }
 
 Machine four_billion() {
-  return machine_of("4B", {151936, 2560, 9728, 36, 32, 8, 128}, 28e3, 8192);
+  return machine_of("4B", "qwen3-4b", 28e3, 8192);
 }
 
 Machine eight_billion() {
-  return machine_of("8B", {128256, 4096, 14336, 32, 32, 8, 128}, 16e3, 8192);
+  return machine_of("8B", "llama-3.1-8b", 16e3, 8192);
 }
 
 ExampleLengths::ExampleLengths(bool varied) {

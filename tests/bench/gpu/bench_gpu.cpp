@@ -15,6 +15,7 @@
 #include "core/error.h"
 #include "engine/devices.h"
 #include "engine/packed_trainer.h"
+#include "engine/random_model.h"
 #include "engine/shapes.h"
 #include "engine/short_waits.h"
 #include "engine/study.h"

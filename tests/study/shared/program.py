@@ -18,7 +18,7 @@ import unittest
 import urllib.request
 from pathlib import Path
 
-from server import FOUND, Server
+from server import Server, skip_without_server
 
 BUILD = Path(sys.argv[1]).resolve()
 PROGRAM = BUILD / "finetune_tune"
@@ -184,10 +184,5 @@ class Program(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    if not FOUND:
-        print("skipped: PostgreSQL is not installed (Debian's package postgresql)")
-        sys.exit(77)
-    if b"libpqxx" not in subprocess.run(["ldd", PROGRAM], capture_output=True, check=True).stdout:
-        print("skipped: this build has no libpqxx")
-        sys.exit(77)
+    skip_without_server(PROGRAM)
     unittest.main(argv=[sys.argv[0], *sys.argv[2:]], verbosity=2)

@@ -6,10 +6,22 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
 FOUND = sorted(glob.glob("/usr/lib/postgresql/*/bin/initdb"))
+
+
+def skip_without_server(program):
+    """Exit code 77, with the reason, where there is no server to be started or the program speaks to none."""
+    if not FOUND:
+        print("skipped: PostgreSQL is not installed (Debian's package postgresql)")
+    elif b"libpqxx" not in subprocess.run(["ldd", program], capture_output=True, check=True).stdout:
+        print("skipped: this build has no libpqxx")
+    else:
+        return
+    sys.exit(77)
 
 
 class Server:

@@ -16,7 +16,7 @@ import time
 import unittest
 from pathlib import Path
 
-from server import FOUND, Server
+from server import Server, skip_without_server
 
 BUILD = Path(sys.argv[1]).resolve()
 PROGRAM = BUILD / "kill_study"
@@ -240,10 +240,5 @@ class Shared(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    if not FOUND:
-        print("skipped: PostgreSQL is not installed (Debian's package postgresql)")
-        sys.exit(77)
-    if b"libpqxx" not in subprocess.run(["ldd", PROGRAM], capture_output=True, check=True).stdout:
-        print("skipped: this build has no libpqxx")
-        sys.exit(77)
+    skip_without_server(PROGRAM)
     unittest.main(argv=[sys.argv[0], *sys.argv[2:]], verbosity=2)
