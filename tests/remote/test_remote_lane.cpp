@@ -135,6 +135,63 @@ INSTANTIATE_TEST_SUITE_P(Schedulers, RemoteStudy,
                            return std::string(one.param.first) + "_" + std::to_string(one.param.second);
                          });
 
+TrainConfig with_rate(double rate) {
+  TrainConfig config;
+  config.learning_rate = rate;
+  return config;
+}
+
+// Everything that changes a lane, and what its steps say; 40 rounds in between, so that states come over.
+std::string use(Lane& lane) {
+  std::string told;
+  const auto rounds = [&](std::vector<TrialId> trials) {
+    for (int i = 0; i < 40; ++i) {
+      for (const StepResult& step : lane.step(trials)) told += step_message(step).dump();
+    }
+  };
+  lane.admit({0}, with_rate(0.01));
+  lane.admit({1}, with_rate(0.03));
+  rounds({{0}, {1}});
+  lane.change({0}, with_rate(0.1));
+  rounds({{0}, {1}});
+  lane.copy({0}, {1}, with_rate(0.2));
+  const auto image = lane.capture({0});
+  lane.release({0});
+  rounds({{1}});
+  lane.restore({0}, with_rate(0.05), *image);
+  lane.copy_from_image(*image, {1}, with_rate(0.07));
+  rounds({{0}, {1}});
+  return told;
+}
+
+TEST(RemoteLane, IsUsedAsALaneOfItsOwnProcessIs) {
+  FakeLane here(2);
+  const std::string expected = use(here);
+  ASSERT_FALSE(expected.empty());
+  std::int64_t all = 0;  // requests, where no process goes
+  for (std::int64_t at = 0; at == 0 || at <= all; ++at) {
+    std::atomic<std::int64_t> requests = 0;
+    RemoteLane lane(std::make_unique<MortalChannel>(2, Loss{at, at % 2 == 0}, requests), 2, [](const std::string&) {});
+    EXPECT_EQ(use(lane), expected) << "request " << at;
+    if (at == 0) all = requests;
+  }
+}
+
+// What is done again: a state of each trial, and what was asked in the rounds since they came over.
+TEST(RemoteLane, LittleIsDoneAgain) {
+  const auto requests_with = [](Loss loss) {
+    std::atomic<std::int64_t> requests = 0;
+    RemoteLane lane(std::make_unique<MortalChannel>(2, loss, requests), 2, [](const std::string&) {});
+    lane.admit({0}, with_rate(0.01));
+    const std::vector<TrialId> trial{{0}};
+    for (int i = 0; i < 300; ++i) lane.step(trial);
+    return requests.load();
+  };
+  const std::int64_t undisturbed = requests_with({});
+  for (const std::int64_t at : {100, 200, 300})
+    EXPECT_LE(requests_with({at}) - undisturbed, 1 + kRoundsKept + 1) << "request " << at;  // and the one that was lost
+}
+
 TEST(RemoteLane, WhatTheLaneRefusesIsItsError) {
   std::atomic<std::int64_t> requests = 0;
   RemoteLane lane(std::make_unique<MortalChannel>(1, Loss{}, requests), 1, [](const std::string&) {});
