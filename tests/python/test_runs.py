@@ -112,6 +112,14 @@ def test_generate_continues_prompts_as_the_command_line_does(config):
     assert finetune_tune.generate(texts[0], model=model, max_new_tokens=5, progress=False) == made[:1]
 
 
+def test_a_winner_writes_texts_whose_run_held_rows_out(config):
+    del config["data"]["valid"]
+    study = finetune_tune.tune(config, progress=False)
+    made = finetune_tune.generate("the cat", study.out / "best.yaml", progress=False, max_new_tokens=4, **{"model.adapter": study.adapter})
+    base = finetune_tune.generate("the cat", model=config["model"]["path"], progress=False, max_new_tokens=4)
+    assert made[0].prompt == base[0].prompt and made[0].tokens > 0
+
+
 @pytest.mark.parametrize(
     "change",
     [
