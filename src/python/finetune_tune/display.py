@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from collections.abc import Callable
@@ -53,9 +54,10 @@ def callbacks(on_step: Any, progress: bool):
 
 
 def _is_terminal() -> bool:
+    """One that knows its size: tqdm shows nothing where there are no rows."""
     try:
-        return sys.stderr.isatty()
-    except (AttributeError, ValueError):
+        return sys.stderr.isatty() and min(os.get_terminal_size(sys.stderr.fileno())) > 0
+    except (AttributeError, OSError, ValueError):
         return False
 
 
