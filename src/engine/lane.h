@@ -89,7 +89,7 @@ class Lane {
   /// Weights and moments of `from` replace those of `to`, which keeps its step count and data position.
   virtual void copy(TrialId from, TrialId to, const TrainConfig& config) = 0;
   /// A copy of everything, for pause and for moves between lanes. Null where there is no memory for it, though the
-  /// lanes of that memory have given theirs back; no lane works meanwhile.
+  /// lanes of that memory have given theirs back, who may work meanwhile.
   virtual std::shared_ptr<const TrialImage> capture(TrialId trial) const = 0;
   /// Goes on from an image of a trial, in all respects (resume, move; needs a free slot), or takes its weights and
   /// moments only (`to` is resident; copies between lanes).
@@ -106,6 +106,9 @@ class Lane {
 
   /// What evaluate() has taken so far, by the clock. For reports alone.
   virtual double evaluation_seconds() const { return 0; }
+  /// What submit() and collect() have taken so far, by the clock; 0 where there is none. For placement, that is, for no
+  /// number.
+  virtual double step_seconds() const { return 0; }
 
  private:
   std::deque<std::vector<StepResult>> done_;

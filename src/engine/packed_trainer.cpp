@@ -6,6 +6,7 @@
 #include <cmath>
 #include <utility>
 
+#include "core/add_seconds.h"
 #include "core/error.h"
 #include "engine/out_of_memory.h"
 #include "engine/schedule.h"
@@ -137,6 +138,7 @@ std::vector<StepResult> PackedTrainer::step(std::span<const TrialId> ids) {
 }
 
 void PackedTrainer::submit(std::span<const TrialId> ids) {
+  const AddSeconds timer(step_seconds_);
   const ops::UseKernels kernels(options_.kernels);
   const ops::UseProfile profiled(profile_.get());
   if (profile_) ++profile_->steps;
@@ -187,6 +189,7 @@ std::vector<double> PackedTrainer::results() {
 }
 
 std::vector<StepResult> PackedTrainer::collect() {
+  const AddSeconds timer(step_seconds_);
   Submitted submitted = std::move(submitted_.front());
   submitted_.pop_front();
   const std::size_t count = submitted.divisors.size();

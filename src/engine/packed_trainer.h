@@ -93,6 +93,7 @@ class PackedTrainer : public Lane {
 
   /// Seconds in evaluations so far.
   double evaluation_seconds() const override { return evaluation_seconds_; }
+  double step_seconds() const override { return step_seconds_; }
   /// Bytes of activation buffers so far.
   std::int64_t workspace_bytes() const { return runner_.workspace_bytes(); }
   /// Passes captured so far: with TrainerOptions::graphs one per shape, whatever happens to trials.
@@ -174,7 +175,7 @@ class PackedTrainer : public Lane {
   std::vector<std::string> valid_parts_;
   MismatchedReferences references_;
   Evaluators evaluators_, test_evaluators_;
-  double evaluation_seconds_ = 0;
+  double evaluation_seconds_ = 0, step_seconds_ = 0;
   Metric metric_ = finetune::metrics().front();  // whose figures by example may be asked for
   TrainerOptions options_;
   at::Device device_;

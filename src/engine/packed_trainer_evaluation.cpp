@@ -2,11 +2,11 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <map>
 #include <utility>
 
+#include "core/add_seconds.h"
 #include "core/error.h"
 #include "engine/evaluate.h"
 #include "engine/packed_trainer.h"
@@ -101,7 +101,7 @@ std::vector<EvalResult> PackedTrainer::evaluate(std::span<const TrialId> ids, co
   const ops::UseKernels kernels(options_.kernels);
   const ops::UseProfile profiled(profile_.get());
   const ops::Timed timed(ops::Part::evaluation);
-  const auto started = std::chrono::steady_clock::now();
+  const AddSeconds timer(evaluation_seconds_);
   MemoryTurns::Turn turn = begin_turn();
   const std::int64_t tokens_before = tokens_per_pass();
   const std::vector<Resident*> trials = find_all(ids);
@@ -110,7 +110,6 @@ std::vector<EvalResult> PackedTrainer::evaluate(std::span<const TrialId> ids, co
   for (std::size_t first = 0; first < trials.size(); first += together)
     evaluate_fitting(std::span(trials).subspan(first, together), request, results, turn);
   say_if_fewer(tokens_before);
-  evaluation_seconds_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
   return results;
 }
 

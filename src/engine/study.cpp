@@ -10,7 +10,12 @@ Study::Study(StudyOptions options, Tuner& tuner, std::vector<Lane*> lanes, std::
       tuner_(tuner),
       lanes_(std::move(lanes)),
       observers_(std::move(observers)),
-      threads_(lanes_.size()) {}
+      ahead_(rounds_ahead()),
+      lag_(ahead_ > 0 ? 0 : options_.lag),
+      timed_(lanes_.size()),
+      speeds_(lanes_.size(), 1) {
+  for (std::size_t lane = 0; lane < lanes_.size(); ++lane) slots_.push_back(lanes_.at(lane).free_slots());
+}
 
 StudyResult Study::run() {
   try {
@@ -30,6 +35,7 @@ StudyResult Study::play() {
     if (!ended_) after = after_result();
   } catch (const Interrupted&) {
     ended_ = EndReason::interrupted;
+    forget_under_way();
   }
   return finish(std::move(after));
 }
@@ -43,31 +49,7 @@ void Study::search() {
   if (ended_ != EndReason::interrupted) end_search();
 }
 
-bool Study::step_round() {
-  StudyRound round;
-  for (const Trial* trial : ready()) round.trials.push_back(trial->id);
-  const bool goes_on = !round.trials.empty();
-  if (goes_on) {
-    round.number = state_.rounds + std::ssize(state_.in_flight) + 1;
-    submit_steps(round);
-    const bool evaluates =
-        std::ranges::any_of(round.trials, [this](TrialId id) { return state_.trial(id).awaits_answer; });
-    state_.in_flight.push_back(std::move(round));
-    if (evaluates) {
-      collect_all();
-      take_evaluations(state_.in_flight.back());
-    }
-  }
-  if (state_.in_flight.empty()) return false;
-  if (goes_on && state_.in_flight.size() <= options_.lag) return true;
-  StudyRound oldest = std::move(state_.in_flight.front());
-  state_.in_flight.pop_front();
-  judge(std::move(oldest));
-  return true;
-}
-
 void Study::judge(StudyRound round) {
-  if (!round.collected) collect_steps(round);
   round.metrics.resize(round.trials.size());
   for (std::size_t i = 0; i < round.trials.size(); ++i) {
     Trial& trial = state_.trial(round.trials[i]);
@@ -78,6 +60,7 @@ void Study::judge(StudyRound round) {
   drop_images_that_lost();  // once a round: a rung may end thousands of trials
   for (auto* observer : observers_) observer->on_round(state_.rounds);
   ++state_.rounds;
+  measure_speeds();
   ended_ = why_over();
   save_where_wanted(std::ranges::any_of(round.metrics, [](const auto& metric) { return metric.has_value(); }));
 }
@@ -95,6 +78,7 @@ std::optional<EndReason> Study::why_over() const {
 // Where the search has not ended by itself, the user ended it.
 StudyResult Study::finish(AfterResult after) {
   collect_all();
+  forget_under_way();
   const EndReason reason = ended_ ? *ended_ : *state_.search_ended;
   end_all(to_text(reason));
   const bool all_failed = std::all_of(state_.trials.begin(), state_.trials.end(), [](const Trial& trial) {

@@ -3,7 +3,14 @@
 // observers do.
 //
 // One round = one optimizer step of every running trial. The tuner is called on the thread that called run(), between
-// steps. With StudyOptions::lag 0 it sees round k before round k+1 starts; with 1 while round k+1 runs.
+// steps. With StudyOptions::lag 0 it sees round k before any of its trials steps in round k+1; with 1 while round k+1
+// runs.
+//
+// Lanes need not go in step (StudyOptions::ahead). Whatever the others do, a lane goes on until one of its trials is to
+// be evaluated, which then waits for the tuner's answer, as in step: the tuner sees the rounds one after the other,
+// each whole, so a decision waits for the steps of its round on every lane, and no lane waits for another's rung. What
+// a lane has done beyond the round that ended a trial is forgotten. Decisions and results are those of lag 0, for any
+// number of lanes. It needs a tuner that acts on trials at their milestones alone (Scheduler::acts_at_milestones_only).
 #pragma once
 
 #include <atomic>
@@ -21,7 +28,7 @@
 #include "engine/after_search.h"
 #include "engine/end_reason.h"
 #include "engine/lane.h"
-#include "engine/lane_threads.h"
+#include "engine/lane_queues.h"
 #include "engine/peers.h"
 #include "engine/placement.h"
 #include "engine/study_state.h"
@@ -87,6 +94,9 @@ struct StudyOptions {
   /// evaluated waits for the answer in any case, so decisions at milestones are the same; others take effect one step
   /// later, after the step under way, which is logged.
   std::size_t lag = 0;
+  /// Rounds that a lane may be ahead of the tuner, instead of `lag`, where that changes nothing; 0: none. One lane
+  /// alone is ahead by `lag`.
+  std::int64_t ahead = 0;
   AfterSearch after;  ///< what is trained and measured once the search is over
   StepCallback on_step;
   /// What on_step has to remember, for a snapshot and back; both or neither.
@@ -140,12 +150,21 @@ class Study {
   std::string start(Trial& trial);
   std::string place(Trial& trial, const std::function<TrainConfig()>& configure);
   void even_out();
-  void on_lanes(const std::vector<std::size_t>& lanes, const std::function<void(std::size_t)>& job);
+  std::int64_t rounds_ahead() const;
   bool step_round();
+  bool step_in_turn();
+  bool step_with_lag();
   void judge(StudyRound round);
-  void submit_steps(StudyRound& round);
-  void collect_steps(StudyRound& round);
+  void submit_step(std::size_t lane, std::int64_t round, const std::vector<Trial*>& trials, std::size_t beside);
+  void submit_ahead(const std::vector<Trial*>& trials);
+  bool submit_next(std::size_t lane, const std::vector<Trial*>& trials, std::size_t beside);
+  void receive(std::int64_t round);
+  StudyRound take_round(const std::vector<Trial*>& trials);
+  void collect(StudyRound& round);
+  void note_steps(StudyRound& round);
+  void forget_under_way();
   void collect_all();
+  void measure_speeds();
   void take_evaluations(StudyRound& round);
   bool wants_evaluation(const Trial& trial, std::int64_t step) const;
   std::vector<EvalResult> evaluate(const std::vector<TrialId>& ids, const EvalRequest& request);
@@ -187,16 +206,20 @@ class Study {
   std::vector<Trial*> running();
   std::vector<Trial*> ready();
   std::vector<PlacedTrial> placed(const std::vector<Trial*>& trials) const;
-  std::vector<std::int64_t> free_slots_of_lanes() const;
+  std::vector<LaneRoom> room_of_lanes();
   std::size_t lane_for_new();
-  std::int64_t free_slots() const;
+  std::int64_t free_slots();
   bool better(double a, double b) const;
 
   StudyOptions options_;
   Tuner& tuner_;
-  std::vector<Lane*> lanes_;
+  LaneQueues lanes_;
   std::vector<StudyObserver*> observers_;
-  LaneThreads threads_;
+  std::vector<std::int64_t> slots_;  // of each lane
+  std::int64_t ahead_ = 0;           // rounds
+  std::size_t lag_ = 0;
+  std::vector<LaneRounds> timed_;  // since speeds were measured
+  std::vector<double> speeds_;     // of each lane
   StudyState state_;
   std::optional<EndReason> ended_;  // the one place that knows
 };

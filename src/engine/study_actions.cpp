@@ -112,7 +112,7 @@ void Study::apply_copies(std::span<const Action> copies) {
     to.origin = donors[i].origin;
     to.schedule = std::move(donors[i].schedule);
     to.schedule.push_back({to.step, to.params});
-    Lane& lane = *lanes_[to.lane];
+    Lane& lane = lanes_.at(to.lane);
     if (donors[i].image)
       lane.copy_from_image(*donors[i].image, to.id, to.config);
     else
@@ -130,7 +130,6 @@ void Study::keep_for_audit(Trial& trial) {
 
 void Study::apply_one(const Action& action) {
   Trial& trial = state_.trial(action.trial);
-  Lane& lane = *lanes_[trial.lane];
   switch (action.what) {
     case Action::Do::stop:
       if (trial.state != TrialState::running && trial.state != TrialState::paused) return;
@@ -142,7 +141,7 @@ void Study::apply_one(const Action& action) {
     case Action::Do::pause:
       if (trial.state != TrialState::running) return;
       trial.image = capture(trial);
-      lane.release(trial.id);
+      lanes_.at(trial.lane).release(trial.id);
       trial.resident = false;
       trial.state = TrialState::paused;
       break;
@@ -153,7 +152,7 @@ void Study::apply_one(const Action& action) {
         return;
       }
       trial.lane = lane_for_new();
-      lanes_[trial.lane]->restore(trial.id, trial.config, *trial.image);
+      lanes_.at(trial.lane).restore(trial.id, trial.config, *trial.image);
       trial.image.reset();
       trial.resident = true;
       trial.state = TrialState::running;
@@ -162,7 +161,7 @@ void Study::apply_one(const Action& action) {
       if (trial.state != TrialState::running) return;
       for (const auto& [name, value] : action.params) set_param(trial.params, name, value);
       trial.config = options_.configure(trial.params);
-      lane.change(trial.id, trial.config);
+      lanes_.at(trial.lane).change(trial.id, trial.config);
       trial.schedule.push_back({trial.step, action.params});
       trial.lineage.push_back({trial.step, Action::Do::change, {}, action.params});
       break;

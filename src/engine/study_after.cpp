@@ -114,7 +114,7 @@ void Study::change_extras() {
       if (change.step != run.trial.step) continue;
       for (const auto& [name, value] : change.params) set_param(run.trial.params, name, value);
       run.trial.config = configured(run);
-      lanes_[run.trial.lane]->change(run.trial.id, run.trial.config);
+      lanes_.at(run.trial.lane).change(run.trial.id, run.trial.config);
     }
   }
 }
@@ -134,7 +134,7 @@ std::optional<std::size_t> Study::winner(const std::vector<Confirmed>& confirmed
 // results are not lost by it: whoever cannot be measured has the reason in its result.
 std::vector<EvalResult> Study::measure(const std::vector<Measured>& who, const EvalRequest& request) {
   std::vector<EvalResult> results(who.size());
-  Lane& lane = *lanes_.front();
+  Lane& lane = lanes_.at(0);
   const auto room = static_cast<std::size_t>(lane.free_slots());
   for (std::size_t first = 0; first < who.size(); first += room) {
     std::vector<TrialId> ids;
@@ -153,7 +153,7 @@ std::vector<EvalResult> Study::measure(const std::vector<Measured>& who, const E
     }
     std::vector<EvalResult> measured(ids.size());
     const std::string problem =
-        problem_of([&] { on_lanes({0}, [&](std::size_t) { measured = lane.evaluate(ids, request); }); });
+        problem_of([&] { lanes_.run({0}, [&](Lane& one, std::size_t) { measured = one.evaluate(ids, request); }); });
     for (std::size_t k = 0; k < ids.size(); ++k) {
       results[places[k]] = std::move(measured[k]);
       if (!problem.empty()) results[places[k]].failure = problem;

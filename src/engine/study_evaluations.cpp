@@ -25,11 +25,11 @@ std::vector<EvalResult> Study::evaluate(const std::vector<TrialId>& ids, const E
   std::vector<std::size_t> lanes;
   for (const auto& [lane, who] : by_lane) lanes.push_back(lane);
   std::vector<EvalResult> results(ids.size());
-  on_lanes(lanes, [&](std::size_t lane) {
+  lanes_.run(lanes, [&](Lane& there, std::size_t lane) {
     const std::vector<std::size_t>& who = by_lane.at(lane);
     std::vector<TrialId> asked;
     for (const std::size_t i : who) asked.push_back(ids[i]);
-    std::vector<EvalResult> evaluated = lanes_[lane]->evaluate(asked, request);
+    std::vector<EvalResult> evaluated = there.evaluate(asked, request);
     for (std::size_t k = 0; k < who.size(); ++k) results[who[k]] = std::move(evaluated[k]);
   });
   return results;

@@ -1,6 +1,8 @@
 #include "engine/study_json.h"
 
+#include <algorithm>
 #include <cstdint>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <utility>
 
@@ -126,15 +128,16 @@ StudyRound round_from(const Json& json, std::size_t lanes) {
   round.steps = list_from(json.at("steps"), step_from);
   round.tokens = list_from(json.at("tokens"), whole_from);
   round.metrics = list_from(json.at("metrics"), optional_number);
-  round.collected = true;
   const std::size_t count = round.trials.size();
-  if (round.lanes.size() != count || round.steps.size() != count || round.tokens.size() != count ||
-      (!round.metrics.empty() && round.metrics.size() != count))
+  round.early = round.tokens.empty() && count > 0;
+  round.collected = !round.early;
+  const std::size_t booked = round.early ? 0 : count;
+  if (round.lanes.size() != booked || round.steps.size() != count || round.tokens.size() != booked ||
+      (!round.metrics.empty() && round.metrics.size() != booked))
     throw bad_input("", "a round under way has lists of different lengths");
-  for (std::size_t i = 0; i < count; ++i) {
-    round.steps[i].trial = round.trials[i];
-    if (round.lanes[i] >= lanes) throw bad_input("", "a round under way has a lane that is not there");
-  }
+  for (std::size_t i = 0; i < count; ++i) round.steps[i].trial = round.trials[i];
+  if (std::ranges::any_of(round.lanes, [&](std::size_t lane) { return lane >= lanes; }))
+    throw bad_input("", "a round under way has a lane that is not there");
   return round;
 }
 
@@ -290,6 +293,23 @@ void require_known(const StudyState& state) {
   if (!all) throw bad_input("", "names a trial that is not there");
 }
 
+// What a lane has done of trials beyond the rounds that were judged.
+void require_early_steps(const StudyState& state) {
+  std::map<TrialId, std::int64_t> early;
+  std::int64_t number = state.rounds;
+  for (const StudyRound& round : state.in_flight) {
+    if (++number != round.number) throw bad_input("", "rounds under way are not in a row");
+    for (std::size_t i = 0; round.early && i < round.trials.size(); ++i) ++early[round.trials[i]];
+  }
+  const auto require = [&](const Trial& trial) {
+    if (trial.resident && trial.submitted != trial.step + early[trial.id])
+      throw bad_input("", "steps under way are missing");
+  };
+  if (state.default_run) require(*state.default_run);
+  std::ranges::for_each(state.trials, require);
+  for (const ExtraRun& run : state.extras) require(run.trial);
+}
+
 }  // namespace
 
 nlohmann::ordered_json to_json(const StudyState& state, const NameImage& name) {
@@ -343,6 +363,7 @@ StudyState study_from_json(const nlohmann::ordered_json& json, std::size_t lanes
     state.tokens_per_pass = list_from(json.at("tokens_per_pass"), whole_from);
     if (state.tokens_per_pass.size() != lanes) throw bad_input("", "has another number of lanes");
     require_known(state);
+    require_early_steps(state);
     return 0;
   });
   return state;

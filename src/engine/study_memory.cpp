@@ -14,9 +14,9 @@ static std::string name_of(TrialId id) {
 }
 
 std::shared_ptr<const TrialImage> Study::try_capture(const Trial& trial) {
-  if (auto image = lanes_[trial.lane]->capture(trial.id)) return image;
+  if (auto image = lanes_.at(trial.lane).capture(trial.id)) return image;
   for (StudySaver* saver : options_.savers) saver->let_go();
-  return lanes_[trial.lane]->capture(trial.id);
+  return lanes_.at(trial.lane).capture(trial.id);
 }
 
 std::shared_ptr<const TrialImage> Study::capture(const Trial& trial) {

@@ -71,9 +71,9 @@ void Study::take_up_from_peers() {
     try {
       trial.config = options_.configure(trial.params);
       if (trial.image)
-        lanes_[trial.lane]->restore(trial.id, trial.config, *trial.image);
+        lanes_.at(trial.lane).restore(trial.id, trial.config, *trial.image);
       else
-        lanes_[trial.lane]->admit(trial.id, trial.config);
+        lanes_.at(trial.lane).admit(trial.id, trial.config);
     } catch (const Error& error) {
       if (error.kind() != ErrorKind::bad_input) throw;
       for (auto* observer : observers_) observer->on_take_up(trial);

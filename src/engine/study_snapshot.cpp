@@ -1,4 +1,5 @@
 #include <cmath>
+#include <limits>
 #include <utility>
 
 #include "core/error.h"
@@ -32,13 +33,15 @@ const ExtraRun& StudyState::extra(TrialId id) const {
 // turn.
 std::optional<StudyState> Study::snapshot() {
   collect_all();
+  receive(std::numeric_limits<std::int64_t>::max());
   StudyState snapshot = state_;
   for (const Trial* trial : running()) {
     if (!(snapshot.trial(trial->id).image = try_capture(*trial))) return std::nullopt;
   }
   snapshot.tuner = tuner_.save();
   if (options_.save_callback) snapshot.callback = options_.save_callback();
-  for (const Lane* lane : lanes_) snapshot.tokens_per_pass.push_back(lane->tokens_per_pass());
+  for (std::size_t lane = 0; lane < lanes_.size(); ++lane)
+    snapshot.tokens_per_pass.push_back(lanes_.at(lane).tokens_per_pass());
   return snapshot;
 }
 
@@ -60,7 +63,7 @@ void Study::take_up(StudyState snapshot) {
     throw bad_input("", "the save is damaged: its tuner knows other trials than its study");
   if (options_.load_callback) options_.load_callback(std::exchange(state_.callback, {}));
   for (std::size_t lane = 0; lane < lanes_.size(); ++lane)
-    lanes_[lane]->set_tokens_per_pass(state_.tokens_per_pass[lane]);
+    lanes_.at(lane).set_tokens_per_pass(state_.tokens_per_pass[lane]);
   state_.tokens_per_pass.clear();
   const auto configure = [this](Trial& trial) {
     try {
@@ -77,7 +80,7 @@ void Study::take_up(StudyState snapshot) {
     run.trial.label = label_of(run, run.trial.config.seed);
   }
   for (Trial* trial : running()) {
-    lanes_[trial->lane]->restore(trial->id, trial->config, *trial->image);
+    lanes_.at(trial->lane).restore(trial->id, trial->config, *trial->image);
     trial->image.reset();
   }
 }

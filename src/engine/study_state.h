@@ -100,11 +100,12 @@ struct ExtraRun {
 struct StudyRound {
   std::int64_t number = 0;  ///< 1-based
   std::vector<TrialId> trials;
-  std::vector<std::size_t> lanes;  ///< where each was submitted
+  std::vector<std::size_t> lanes;  ///< where each was submitted; not of early ones
   std::vector<StepResult> steps;
   std::vector<std::int64_t> tokens;  ///< of the trial, up to this step
   std::vector<std::optional<double>> metrics;
-  bool collected = false;
+  bool collected = false;  ///< its steps are in the trials' books
+  bool early = false;      ///< steps of lanes that are ahead, of whom they are ahead: booked when it is their turn
 
   bool is_broken(std::size_t i) const;  ///< it cannot go on, or its loss, gradient or metric is not finite
 };
@@ -116,7 +117,8 @@ struct StudyState {
   std::int64_t steps = 0, tokens = 0, rounds = 0;  ///< of the listed trials
   std::int64_t judged_tokens = 0;                  ///< of the rounds that the tuner has seen
   std::vector<Action> waiting;                     ///< resumes that found every slot taken: they go before new trials
-  std::list<StudyRound> in_flight;  ///< submitted and not yet judged, oldest first; in a snapshot all are collected
+  /// Submitted and not yet judged, oldest first; in a snapshot all are collected or early.
+  std::list<StudyRound> in_flight;
 
   std::optional<EndReason> search_ended;  ///< the tuner has seen its last; absent: the search goes on
   std::int64_t search_rounds = 0;

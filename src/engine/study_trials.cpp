@@ -29,9 +29,9 @@ std::string Study::place(Trial& trial, const std::function<TrainConfig()>& confi
   try {
     trial.config = configure();
     if (trial.image)
-      lanes_[trial.lane]->restore(trial.id, trial.config, *trial.image);
+      lanes_.at(trial.lane).restore(trial.id, trial.config, *trial.image);
     else
-      lanes_[trial.lane]->admit(trial.id, trial.config);
+      lanes_.at(trial.lane).admit(trial.id, trial.config);
     trial.image.reset();
     trial.resident = true;
   } catch (const Error& error) {
@@ -85,14 +85,16 @@ std::vector<PlacedTrial> Study::placed(const std::vector<Trial*>& trials) const 
   return placed;
 }
 
-std::vector<std::int64_t> Study::free_slots_of_lanes() const {
-  std::vector<std::int64_t> free;
-  for (const Lane* lane : lanes_) free.push_back(lane->free_slots());
-  return free;
+// From the books: a lane that works is not asked.
+std::vector<LaneRoom> Study::room_of_lanes() {
+  std::vector<LaneRoom> room;
+  for (std::size_t lane = 0; lane < slots_.size(); ++lane) room.push_back({slots_[lane], speeds_[lane]});
+  for (const Trial* trial : running()) room[trial->lane].free_slots -= trial->resident ? 1 : 0;
+  return room;
 }
 
 std::size_t Study::lane_for_new() {
-  return emptiest_lane(placed(running()), free_slots_of_lanes()).value_or(lanes_.size());
+  return emptiest_lane(placed(running()), room_of_lanes()).value_or(lanes_.size());
 }
 
 // Lanes that trials have left get others of the fuller ones, so that no processor idles while another has a queue.
@@ -100,14 +102,14 @@ void Study::even_out() {
   for (;;) {
     std::vector<Trial*> trials = running();
     std::erase_if(trials, [](const Trial* trial) { return !trial->resident; });
-    const auto move = next_move(placed(trials), free_slots_of_lanes());
+    const auto move = next_move(placed(trials), room_of_lanes());
     if (!move) return;
     collect_all();
     Trial& trial = *trials[move->trial];
     const auto image = try_capture(trial);
     if (!image) return;  // nobody has to move
-    lanes_[trial.lane]->release(trial.id);
-    lanes_[move->to]->restore(trial.id, trial.config, *image);
+    lanes_.at(trial.lane).release(trial.id);
+    lanes_.at(move->to).restore(trial.id, trial.config, *image);
     trial.lane = move->to;
   }
 }
@@ -115,9 +117,10 @@ void Study::even_out() {
 void Study::end(Trial& trial, TrialState state, const std::string& reason) {
   if (trial.resident) {
     if (options_.keep_last) trial.last_image = capture(trial);
-    lanes_[trial.lane]->release(trial.id);
+    lanes_.at(trial.lane).release(trial.id);
   }
   trial.resident = false;
+  trial.submitted = trial.step;  // what its lane has done beyond is forgotten
   trial.image.reset();
   trial.state = state;
   trial.reason = reason;
@@ -144,9 +147,9 @@ std::vector<Trial*> Study::ready() {
   return trials;
 }
 
-std::int64_t Study::free_slots() const {
+std::int64_t Study::free_slots() {
   std::int64_t free = 0;
-  for (const Lane* lane : lanes_) free += lane->free_slots();
+  for (const LaneRoom& lane : room_of_lanes()) free += lane.free_slots;
   return free;
 }
 

@@ -23,6 +23,9 @@
 
 namespace finetune {
 
+// Enough to even out the rounds of lanes, whose lengths differ by chance.
+constexpr std::int64_t kRoundsAhead = 8;
+
 std::optional<LaneCosts> lanes_of_study(Session& session, const StudyHooks& hooks, std::int64_t trials) {
   if (!hooks.lanes) return settle_lanes(session, trials, kMeasuringSeconds);
   if (session.config.run.profile)
@@ -105,6 +108,7 @@ StudyOptions study_options(const Session& session, const RunConfig& config, std:
   options.eval_every = config.run.eval_every;
   options.concurrent = resident;
   options.lag = session.model.devices.front().is_cpu() ? 0 : 1;
+  options.ahead = kRoundsAhead;
   options.budget_tokens = config.tune.budget.tokens;
   return options;
 }

@@ -16,9 +16,14 @@ std::shared_ptr<const TrialImage> image_from(const Lane& lane, const std::string
 }
 
 ServedReply steps(Lane& lane, const Json& request) {
+  const double before = lane.step_seconds();
   Json results = Json::array();
   for (const StepResult& result : lane.step(trials_from(request.at("trials")))) results.push_back(step_message(result));
-  return {Json{{"steps", std::move(results)}, {"tokens_per_pass", lane.tokens_per_pass()}}.dump(), {}};
+  return {Json{{"steps", std::move(results)},
+               {"tokens_per_pass", lane.tokens_per_pass()},
+               {"seconds", lane.step_seconds() - before}}
+              .dump(),
+          {}};
 }
 
 ServedReply evaluations(Lane& lane, const Json& request) {

@@ -60,7 +60,7 @@ class LaneLine {
   }
 
   std::int64_t tokens_per_pass = 0;
-  double evaluation_seconds = 0;
+  double evaluation_seconds = 0, step_seconds = 0;  // of the lanes at the other end
 
  private:
   struct State {
@@ -186,6 +186,7 @@ void RemoteLane::submit(std::span<const TrialId> trials) {
 std::vector<StepResult> RemoteLane::collect() {
   const Json reply = json_of(line_->collect());
   line_->tokens_per_pass = reply.at("tokens_per_pass").get<std::int64_t>();
+  line_->step_seconds += reply.at("seconds").get<double>();
   std::vector<StepResult> results;
   for (const Json& one : reply.at("steps")) results.push_back(step_from_message(one));
   return results;
@@ -246,6 +247,10 @@ void RemoteLane::set_tokens_per_pass(std::int64_t tokens) {
 
 double RemoteLane::evaluation_seconds() const {
   return line_->evaluation_seconds;
+}
+
+double RemoteLane::step_seconds() const {
+  return line_->step_seconds;
 }
 
 }  // namespace finetune::remote

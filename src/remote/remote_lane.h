@@ -42,6 +42,7 @@ class RemoteLane : public Lane {
   std::int64_t tokens_per_pass() const override;
   void set_tokens_per_pass(std::int64_t tokens) override;
   double evaluation_seconds() const override;
+  double step_seconds() const override;
 
  private:
   std::unique_ptr<LaneLine> line_;

@@ -1,6 +1,10 @@
 // The cost model, on times that are made up.
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <chrono>
+#include <mutex>
+
 #include "engine/lane_threads.h"
 #include "engine/round_cost.h"
 
@@ -86,6 +90,58 @@ TEST(LaneThreads, AnErrorComesBackAfterTheOthersHaveEnded) {
   EXPECT_EQ(done, 1);
   threads.run(all, [&](std::size_t lane) { done += lane == 0 ? 10 : 0; });
   EXPECT_EQ(done, 11) << "the next job runs, and without the old error";
+}
+
+TEST(LaneThreads, JobsOfALaneAreDoneInOrderWhileOthersGoOn) {
+  LaneThreads threads(2);
+  std::mutex held;
+  std::vector<int> order;
+  held.lock();
+  threads.post(0, [&] { const std::lock_guard wait(held); });
+  const std::int64_t second = threads.post(0, [&] { order.push_back(1); });
+  threads.post(0, [&] { order.push_back(2); });
+  bool beside = false;
+  threads.post(1, [&] { beside = true; });
+  threads.wait(1);
+  EXPECT_TRUE(beside) << "though lane 0 is held";
+  held.unlock();
+  threads.wait(0, second);
+  threads.wait(0);
+  EXPECT_EQ(order, (std::vector<int>{1, 2}));
+}
+
+TEST(LaneThreads, WhatFollowsAnErrorIsNotDone) {
+  LaneThreads threads(2);
+  int done = 0;
+  threads.post(0, [] { throw std::runtime_error("broken"); });
+  const std::int64_t last = threads.post(0, [&] { ++done; });
+  EXPECT_THROW(threads.wait(0, last), std::runtime_error);
+  EXPECT_EQ(done, 0);
+  threads.post(0, [&] { ++done; });
+  threads.wait(0);
+  EXPECT_EQ(done, 1) << "told once";
+}
+
+TEST(LaneThreads, DroppedJobsAreNotDone) {
+  LaneThreads threads(2);
+  std::atomic<bool> begun = false, go_on = false;
+  int done = 0;
+  threads.post(0, [&] {
+    begun = true;
+    while (!go_on) std::this_thread::yield();
+    throw std::runtime_error("forgotten");
+  });
+  threads.post(0, [&] { ++done; });
+  while (!begun) std::this_thread::yield();
+  std::thread soon([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    go_on = true;
+  });
+  threads.drop(0);
+  EXPECT_TRUE(go_on) << "the job under way is waited for";
+  threads.wait(0);
+  soon.join();
+  EXPECT_EQ(done, 0);
 }
 
 }  // namespace

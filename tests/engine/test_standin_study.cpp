@@ -72,6 +72,7 @@ class StudyOnStandins : public ::testing::Test {
                 make_scheduler(scheduler, {{}, space, tuner_options}));
     StudyOptions options;
     options.lag = 1;
+    options.ahead = 8;  // of asha and asha_promotion
     options.configure = [](const Params& params) {
       return config(params.empty() ? 0.01 : as_number(params.front().second));
     };

@@ -46,10 +46,12 @@ StudyState read(const Kept& kept, const std::vector<Lane*>& lanes) {
 struct Setup {
   std::string sampler, scheduler;
   std::size_t lanes = 1, lag = 0;
+  std::int64_t ahead = 0;
 };
 
 std::string text_of(const Setup& setup) {
-  return setup.sampler + "_" + setup.scheduler + "_" + std::to_string(setup.lanes) + "_" + std::to_string(setup.lag);
+  return setup.sampler + "_" + setup.scheduler + "_" + std::to_string(setup.lanes) + "_" + std::to_string(setup.lag) +
+         (setup.ahead > 0 ? "_ahead" : "");
 }
 
 std::ostream& operator<<(std::ostream& out, const Setup& setup) {
@@ -107,6 +109,7 @@ Played play(const Setup& setup, const Kept* from) {
     return config;
   };
   study.lag = setup.lag;
+  study.ahead = setup.ahead;
   study.after = {.confirm = ConfirmConfig{.top = 2, .seeds = 2},
                  .audit = 0.5,
                  .ablation = true,
@@ -136,6 +139,7 @@ std::vector<Setup> all_setups() {
   for (const auto& scheduler : scheduler_names()) {
     setups.push_back({"random", scheduler});
     setups.push_back({"random", scheduler, 2, 1});
+    setups.push_back({"random", scheduler, 2, 0, 8});
   }
   return setups;
 }
@@ -232,6 +236,28 @@ TEST(StudyState, WhatIsDamagedIsRefusedByName) {
         j["waiting"] = {{{"trial", 99}, {"do", "resume"}, {"params", Json::object()}, {"from", -1}, {"reason", ""}}};
       }),
       "the study: names a trial that is not there");
+}
+
+TEST(StudyState, WhatLanesHaveDoneAheadHasToBeThere) {
+  const Played whole = play({"random", "asha", 2, 0, 8}, nullptr);
+  FakeLane first(3), second(3);
+  const std::vector<Lane*> lanes{&first, &second};
+  const auto complaint = [&](const Kept& kept, const std::function<void(Json&)>& damage) -> std::string {
+    Json study = Json::parse(kept.study);
+    damage(study["in_flight"]);
+    try {
+      read({study.dump(), kept.images}, lanes);
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return "";
+  };
+  const auto is_ahead = [](const Kept& kept) { return !Json::parse(kept.study).at("in_flight").empty(); };
+  const auto kept = std::ranges::find_if(whole.rounds, is_ahead);
+  ASSERT_NE(kept, whole.rounds.end());
+  EXPECT_EQ(complaint(*kept, [](Json&) {}), "");
+  EXPECT_EQ(complaint(*kept, [](Json& j) { j.clear(); }), "the study: steps under way are missing");
+  EXPECT_EQ(complaint(*kept, [](Json& j) { j[0]["number"] = 99; }), "the study: rounds under way are not in a row");
 }
 
 TEST(StudyState, ATunerOfOtherTrialsIsRefused) {

@@ -80,6 +80,7 @@ std::string play(const std::string& scheduler, const std::vector<Lane*>& lanes, 
       tuner_over(kRates, scheduler, 70, scheduler == "pbt" ? Params{{"interval", std::int64_t{10}}} : Params{});
   StudyOptions options = options_for(70);
   options.lag = lag;
+  options.ahead = 8;  // where the scheduler lets it
   return told(Study(std::move(options), *tuner, lanes, {}).run());
 }
 

@@ -32,6 +32,7 @@ class Asha : public Scheduler {
     return next_rung(rungs_, step);
   }
   Looks looks() const override { return {.rungs = rungs_, .distrusted = guard_.distrusted()}; }
+  bool acts_at_milestones_only() const override { return true; }
 
   nlohmann::json save() const override {
     auto entries = nlohmann::json::array();

@@ -68,6 +68,7 @@ class Cut : public Scheduler {
     return on_the_way_.contains(trial) ? next_rung(options_.rungs, step) : std::nullopt;
   }
   Looks looks() const override { return {.rungs = options_.rungs}; }
+  bool acts_at_milestones_only() const override { return true; }
 
   nlohmann::json save() const override {
     return {{"on_the_way", ids_of(on_the_way_)},

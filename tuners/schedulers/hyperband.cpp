@@ -56,6 +56,7 @@ class Hyperband : public Scheduler {
   Looks looks() const override {
     return {.rungs = {levels_.begin(), levels_.end() - 1}, .distrusted = guard_.distrusted()};
   }
+  bool acts_at_milestones_only() const override { return true; }
 
   nlohmann::json save() const override;
   void load(const nlohmann::json& state, std::span<const TrialRecord> trials) override;

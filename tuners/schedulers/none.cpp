@@ -9,6 +9,7 @@ class None : public Scheduler {
   void on_reports(std::span<const TrialRecord* const>, std::span<const TrialRecord>, std::vector<Action>&) override {}
   std::optional<std::int64_t> next_milestone(TrialId, std::int64_t) const override { return std::nullopt; }
   Looks looks() const override { return {}; }
+  bool acts_at_milestones_only() const override { return true; }
 };
 
 std::unique_ptr<Scheduler> make_none(const OptionReader&, const SchedulerRequest&) {

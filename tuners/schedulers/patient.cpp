@@ -35,6 +35,7 @@ class Patient : public Scheduler {
     return next_look(step, interval_);
   }
   Looks looks() const override { return {.interval = interval_}; }
+  bool acts_at_milestones_only() const override { return true; }
   void load(const nlohmann::json&, std::span<const TrialRecord>) override { prefixes_.clear(); }
 
  private:

@@ -58,6 +58,7 @@ class Percentile : public Scheduler {
   }
 
   Looks looks() const override { return {.interval = options_.interval, .distrusted = guard_.distrusted()}; }
+  bool acts_at_milestones_only() const override { return true; }
 
   nlohmann::json save() const override { return {{"agreements", guard_.save()}}; }
   void load(const nlohmann::json& state, std::span<const TrialRecord> trials) override {

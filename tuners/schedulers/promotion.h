@@ -37,6 +37,7 @@ class Promotion : public Scheduler {
   void on_idle(std::int64_t free_slots, bool exhausted, std::span<const TrialRecord> all,
                std::vector<Action>& actions) override;
   std::optional<std::int64_t> next_milestone(TrialId trial, std::int64_t step) const override;
+  bool acts_at_milestones_only() const override { return true; }
   Looks looks() const override;
   nlohmann::json save() const override;
   void load(const nlohmann::json& state, std::span<const TrialRecord> trials) override;

@@ -76,6 +76,7 @@ class SyncHyperband : public Scheduler {
   }
 
   Looks looks() const override { return {.rungs = brackets_.front().rungs}; }
+  bool acts_at_milestones_only() const override { return true; }
 
   nlohmann::json save() const override;
   void load(const nlohmann::json& state, std::span<const TrialRecord> trials) override;

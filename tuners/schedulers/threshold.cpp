@@ -30,6 +30,7 @@ class Threshold : public Scheduler {
     return next_look(std::max(step, warmup_steps_ + 1), interval_);
   }
   Looks looks() const override { return {.interval = interval_}; }
+  bool acts_at_milestones_only() const override { return true; }
 
  private:
   double lower_, upper_;

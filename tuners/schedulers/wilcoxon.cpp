@@ -78,6 +78,7 @@ class Wilcoxon : public Scheduler {
     return next_look(step, options_.interval);
   }
   Looks looks() const override { return {.interval = options_.interval}; }
+  bool acts_at_milestones_only() const override { return true; }
   void load(const nlohmann::json&, std::span<const TrialRecord>) override { next_tests_.clear(); }
 
  private:

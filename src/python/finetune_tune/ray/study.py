@@ -44,7 +44,9 @@ def tune(
     resources_per_worker: {"num_gpus": 1} where the cluster has as many GPUs as workers, else {"num_cpus": an even share}.
     stand_in_seconds: how long a new worker is waited for before a living one takes the lane beside its own.
 
-    A round ends when every worker has done its steps: the slowest one decides how long it takes.
+    Workers do not wait for each other's steps: each goes up to 8 rounds ahead, until one of its own trials is to be judged, which
+    waits for the steps of that round on all workers. With on_step, or a scheduler that acts on trials between rungs (pbt, pb2,
+    early_exit, replay), all go in step. Slower workers get fewer trials, by what their steps take.
     """
     from .. import _core
 
