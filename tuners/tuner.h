@@ -80,8 +80,8 @@ class Scheduler {
   /// The first step, `step` itself included, at which the trial must be evaluated; nothing = only at the end.
   virtual std::optional<std::int64_t> next_milestone(TrialId trial, std::int64_t step) const = 0;
   virtual Looks looks() const = 0;
-  /// True: between milestones it learns nothing and does nothing, at one it stops or pauses those alone that have come to
-  /// it, and a milestone that it has named stays. Then a trial may step on while others are judged (engine/study.h).
+  /// True: between milestones it learns nothing and does nothing, at one it stops or pauses those alone that have come
+  /// to it, and a milestone that it has named stays. Then a trial may step on while others are judged (engine/study.h).
   virtual bool acts_at_milestones_only() const { return false; }
   virtual nlohmann::json save() const;
   /// `trials` are those that it had seen, whole. Throws (Error or nlohmann's) for what save() does not write.

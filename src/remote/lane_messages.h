@@ -2,7 +2,7 @@
 // image file (study/image_file.h). Numbers read back as the same doubles, so a study decides as it would here.
 //
 //   {"do": "admit", "trial": 3, "config": {...}}          -> {}
-//   {"do": "step", "trials": [0, 1]}                      -> {"steps": [{...}], "tokens_per_pass": 4096, "seconds": 0.1}
+//   {"do": "step", "trials": [0, 1]}                      -> {"steps": [{...}], "tokens_per_pass": 4096, "seconds": 1}
 //   {"do": "evaluate", "trials": [0], "tasks": true, ...} -> {"evaluations": [{...}], "seconds": 1.5}
 //   {"do": "capture", "trial": 3}                         -> {} and an image, or {"none": true}
 //   {"do": "restore", "trial": 3, "config": {...}} and an image, "copy", "copy_from_image", "change", "release", ...
