@@ -20,8 +20,11 @@ namespace finetune::testing {
 namespace {
 
 // fp32 on both sides in another order of sums. The reference's own noise against fp64 is about 5e-7; 2e-5 leaves room
-// for twenty steps to amplify it.
+// for ten steps to amplify it. Over twenty it grows to where the reference itself differs that much between two
+// processors: make_goldens.py gave a norm of smollm3 off by 7e-5 on an AMD with AVX2 beside an Intel with AVX-512.
 constexpr Bound kParity{.absolute = 1e-6, .relative = 2e-5};
+constexpr Bound kLateParity{.absolute = 1e-6, .relative = 2e-4};
+constexpr std::size_t kEarlySteps = 10;
 
 // One test for each golden that there is.
 std::vector<std::string> models_with_losses() {
@@ -107,22 +110,26 @@ void train_and_compare(PackedTrainer& trainer, const TrainConfig& config, const 
     norm.push_back(result.gradient_norm);
     rate.push_back(result.learning_rate);
   }
-  const auto expect = [&](const char* key, const std::vector<double>& actual, Bound bound) {
+  const auto expect = [&](const char* key, const std::vector<double>& actual, Bound early, Bound late) {
     const auto expected = golden.at(key).get<std::vector<double>>();
-    EXPECT_TRUE(all_near(std::span<const double>(actual), std::span<const double>(expected), bound)) << key;
+    const std::span<const double> all(actual), wanted(expected);
+    const std::size_t first = std::min(kEarlySteps, all.size());
+    EXPECT_TRUE(all_near(all.first(first), wanted.first(first), early)) << key;
+    EXPECT_TRUE(all_near(all, wanted, late)) << key;
   };
-  expect("train_loss", loss, kParity);
-  expect("grad_norm", norm, kParity);
-  expect("learning_rate", rate, {.relative = 1e-6});
+  expect("train_loss", loss, kParity, kLateParity);
+  expect("grad_norm", norm, kParity, kLateParity);
+  expect("learning_rate", rate, {.relative = 1e-6}, {.relative = 1e-6});
   EXPECT_TRUE(
       near(trainer.evaluate(std::span(&trial, 1), {}).front().loss, golden.at("valid_loss").get<double>(), kParity));
 }
 
-::testing::AssertionResult tensors_agree(const at::Tensor& actual, const at::Tensor& expected) {
+::testing::AssertionResult tensors_agree(const at::Tensor& actual, const at::Tensor& expected,
+                                         const Bound& bound = kLateParity) {
   const at::Tensor a = actual.to(at::kFloat).contiguous(), e = expected.to(at::kFloat).contiguous();
   return all_near(std::span<const float>(a.const_data_ptr<float>(), static_cast<std::size_t>(a.numel())),
                   std::span<const float>(e.const_data_ptr<float>(), static_cast<std::size_t>(e.numel())),
-                  {.relative = 2e-5, .of_largest = true});
+                  {.relative = bound.relative, .of_largest = true});
 }
 
 class LoraParity : public ::testing::TestWithParam<std::string> {};
@@ -222,7 +229,7 @@ TEST_P(FullParity, TenSteps) {
   const SafetensorsFile file(golden_path("full_" + GetParam() + ".safetensors"));
   for (const auto& [name, tensor] : named_tensors(trained)) {
     ASSERT_NE(file.find(name), nullptr) << name;
-    EXPECT_TRUE(tensors_agree(tensor, file.read(*file.find(name)))) << name;
+    EXPECT_TRUE(tensors_agree(tensor, file.read(*file.find(name)), kParity)) << name;
   }
 }
 
