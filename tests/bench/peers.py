@@ -1,14 +1,17 @@
 #!/usr/bin/env python3
-"""finetune_tune beside the same sweep in transformers + PEFT, in turn, on this machine.
+"""finetune_tune beside the same sweep in transformers + PEFT, mlx-lm and skyrl-tx, in turn, on this machine.
 
     tests/bench/peers.py --peers ../shared/peers --samples ../shared/samples --python VENV/bin/python [--rounds 3]
+        [--mlx VENV_MLX/bin/python] [--skyrl VENV_SKYRL/bin/python]
         [--cases sweep16,single,shape110m] [--out tests/bench/results/cpu_NAME.json]
 
-VENV holds what peers/requirements.txt lists. Each round runs the peer and the program one after the other, so that a
-neighbour's load hits both; the ratio printed is the median over rounds, that of whole processes (start, loading,
-reports) beside it. Tokens a second are training tokens without
-padding over the wall time of the whole sweep, its evaluations included, loading excluded. The program's time also
-holds its two baselines (the untouched base and a default run), whose tokens are not counted; a single configuration is
+VENV holds what peers/requirements.txt lists, the others what peers_mlx.py and peers_skyrl.py say, which also say what their
+library does otherwise; a peer whose Python is not given is left out. Each round runs the peers and the program one after
+the other, so that a neighbour's load hits all. A peer is the better of its modes (processes that share the grid, see
+PEERS). The ratio printed is the median over rounds, that of whole processes (start, loading, reports) beside it. Tokens a
+second are training tokens without padding over the wall time of the whole sweep, its evaluations included, loading
+excluded; of a peer that compiles, the first calls with each length are part of it, their seconds named. The program's time
+also holds its two baselines (the untouched base and a default run), whose tokens are not counted; a single configuration is
 `finetune_tune train`, timed as a process, less the time of the same command with one step (loading and one evaluation).
 """
 
@@ -22,14 +25,23 @@ import tempfile
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+BENCH = Path(__file__).resolve().parent
+ROOT = BENCH.parents[1]
 
-# Learning rates and ranks of the peer's grid. Rates are per configuration, so both sides train the same 16 adapters.
+# Learning rates and ranks of the peers' grid. Rates are per configuration, so all sides train the same adapters.
 CASES = {
     "sweep16": {"model": "tinystories-656k", "lrs": [1e-4, 4.64e-4, 2.15e-3, 1e-2], "ranks": [4, 8, 16, 32],
-                "steps": 100, "goal": 2.5, "workers": [1, 2]},
-    "single": {"model": "tinystories-656k", "lrs": [1e-3], "ranks": [16], "steps": 100, "goal": 2.0, "workers": [1]},
-    "shape110m": {"model": "110m", "lrs": [1e-4, 1e-3], "ranks": [8, 16], "steps": 4, "goal": 1.2, "workers": [1]},
+                "steps": 100, "goal": 2.5, "workers": 2},
+    "single": {"model": "tinystories-656k", "lrs": [1e-3], "ranks": [16], "steps": 100, "goal": 2.0, "workers": 1},
+    "shape110m": {"model": "110m", "lrs": [1e-4, 1e-3], "ranks": [8, 16], "steps": 4, "goal": 1.2, "workers": 1},
+}
+
+# A peer's program, the option that names its Python, and the numbers of processes it is tried with, as far as a case allows.
+# Most of what mlx computes on a CPU is on one thread, and two JAX processes beat one of two threads: two from the start.
+PEERS = {
+    "PEFT": {"program": "{peers}/peft_sweep.py", "option": "python", "workers": [1, 2]},
+    "mlx-lm": {"program": f"{BENCH}/peers_mlx.py", "option": "mlx", "workers": [2]},
+    "skyrl-tx": {"program": f"{BENCH}/peers_skyrl.py", "option": "skyrl", "workers": [2]},
 }
 
 
@@ -40,20 +52,22 @@ def run(command: list[str]) -> None:
         raise SystemExit(f"{' '.join(command)}\n{done.stdout}{done.stderr}")
 
 
-def run_peer(args: argparse.Namespace, case: dict, model: Path, data: Path, work: Path) -> dict:
-    """The peer's better mode of one or two processes."""
+def run_peer(peer: dict, args: argparse.Namespace, case: dict, model: Path, data: Path, work: Path) -> dict:
+    """The peer's best mode."""
     results = []
-    for workers in case["workers"]:
+    for workers in sorted({min(count, case["workers"]) for count in peer["workers"]}):
         out = work / "peer.json"
         started = time.perf_counter()
-        run([args.python, str(args.peers / "peft_sweep.py"), "--model", str(model), "--train", str(data / "train.jsonl"),
-             "--valid", str(data / "valid.jsonl"), "--valid-limit", "64", "--no-shuffle", "--device", "cpu",
-             "--steps", str(case["steps"]), "--batch-size", "8", "--workers", str(workers),
-             "--lrs", *map(str, case["lrs"]), "--ranks", *map(str, case["ranks"]), "--json", str(out)])
+        run([getattr(args, peer["option"]), peer["program"].format(peers=args.peers), "--model", str(model),
+             "--train", str(data / "train.jsonl"), "--valid", str(data / "valid.jsonl"), "--valid-limit", "64",
+             "--no-shuffle", "--device", "cpu", "--steps", str(case["steps"]), "--batch-size", "8",
+             "--lrs", *map(str, case["lrs"]), "--ranks", *map(str, case["ranks"]),
+             "--workers", str(workers), "--json", str(out)])
         process = time.perf_counter() - started
         report = json.loads(out.read_text())
         results.append({"tokens": report["tokens"], "seconds": report["wall_seconds"], "process_seconds": process,
-                        "best": report["best"]["valid_loss"]})
+                        "workers": workers, "first_call_seconds": report.get("first_call_seconds", 0.0),
+                        "best": report["best"]["valid_loss"], "about": report.get("about", {})})
     return max(results, key=lambda r: r["tokens"] / r["seconds"])
 
 
@@ -109,37 +123,54 @@ def model_of(args: argparse.Namespace, name: str, work: Path) -> Path:
     return made
 
 
+def beside(case: str, name: str, peer: dict, ours: dict) -> dict:
+    """The peer's result with its ratios, printed."""
+    speed = [r["tokens"] / r["seconds"] for r in (peer, ours)]
+    peer = peer | {"ratio": speed[1] / speed[0]}
+    text = (f"{case}: {name} {speed[0]:,.0f} tokens/s (best {peer['best']:.5g}), ours {speed[1]:,.0f} "
+            f"(best {ours['best']:.5g}), ratio {peer['ratio']:.2f}")
+    if peer["first_call_seconds"]:
+        text += f"; first calls {peer['first_call_seconds']:.1f} of its {peer['seconds']:.1f} s"
+    if "process_seconds" in ours:
+        peer["process_ratio"] = peer["process_seconds"] / ours["process_seconds"]
+        text += (f"; whole processes {peer['process_seconds']:.1f} s and {ours['process_seconds']:.1f} s, "
+                 f"ratio {peer['process_ratio']:.2f}")
+    print(text, flush=True)
+    return peer
+
+
+def run_case(args: argparse.Namespace, name: str, work: Path) -> dict:
+    """All rounds of a case."""
+    case, rounds = CASES[name], []
+    model, data = model_of(args, case["model"], work), work / "data"
+    peers = {title: peer for title, peer in PEERS.items() if getattr(args, peer["option"])}
+    for _ in range(args.rounds):
+        results = {title: run_peer(peer, args, case, model, data, work) for title, peer in peers.items()}
+        ours = run_ours(args, case, model, data, work)
+        rounds.append({"ours": ours, "peers": {title: beside(name, title, r, ours) for title, r in results.items()}})
+    ratios = {title: statistics.median(r["peers"][title]["ratio"] for r in rounds) for title in peers}
+    print(f"{name}: median ratio " + ", ".join(f"{ratio:.2f} to {title}" for title, ratio in ratios.items())
+          + f"; goal {case['goal']} to PEFT", flush=True)
+    return {"goal": case["goal"], "median_ratios": ratios, "rounds": rounds}
+
+
 def main() -> None:
     """Entry point."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--peers", type=Path, required=True)
     parser.add_argument("--samples", type=Path, required=True)
     parser.add_argument("--python", default="python3", help="of an environment with transformers and PEFT")
+    parser.add_argument("--mlx", help="Python of an environment with mlx-lm")
+    parser.add_argument("--skyrl", help="Python of an environment with skyrl-tx")
     parser.add_argument("--program", type=Path, default=ROOT / "build" / "finetune_tune")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--cases", default=",".join(CASES))
     parser.add_argument("--out", type=Path)
     args = parser.parse_args()
-    results = {}
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         prepare(args, work)
-        for name in args.cases.split(","):
-            case, rounds = CASES[name], []
-            model = model_of(args, case["model"], work)
-            for _ in range(args.rounds):
-                peer, ours = run_peer(args, case, model, work / "data", work), run_ours(args, case, model, work / "data", work)
-                speed = [r["tokens"] / r["seconds"] for r in (peer, ours)]
-                rounds.append({"peer": peer, "ours": ours, "ratio": speed[1] / speed[0]})
-                if "process_seconds" in ours:
-                    rounds[-1]["process_ratio"] = peer["process_seconds"] / ours["process_seconds"]
-                    print(f"{name}: whole processes {peer['process_seconds']:.1f} s and {ours['process_seconds']:.1f} s, "
-                          f"ratio {rounds[-1]['process_ratio']:.2f}", flush=True)
-                print(f"{name}: peer {speed[0]:,.0f} tokens/s (best {peer['best']:.5g}), "
-                      f"ours {speed[1]:,.0f} (best {ours['best']:.5g}), ratio {speed[1] / speed[0]:.2f}", flush=True)
-            ratio = statistics.median(r["ratio"] for r in rounds)
-            results[name] = {"goal": case["goal"], "median_ratio": ratio, "rounds": rounds}
-            print(f"{name}: median ratio {ratio:.2f}, goal {case['goal']}", flush=True)
+        results = {name: run_case(args, name, work) for name in args.cases.split(",")}
     if args.out:
         commit = subprocess.run(["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"], capture_output=True, text=True)
         cpu = next((line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines()
