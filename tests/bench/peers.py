@@ -37,11 +37,11 @@ CASES = {
 }
 
 # A peer's program, the option that names its Python, and the numbers of processes it is tried with, as far as a case allows.
-# Most of what mlx computes on a CPU is on one thread, and two JAX processes beat one of two threads: two from the start.
+# mlx computes on one thread what is not a matrix product, most of its time on a CPU: two processes from the start.
 PEERS = {
     "PEFT": {"program": "{peers}/peft_sweep.py", "option": "python", "workers": [1, 2]},
     "mlx-lm": {"program": f"{BENCH}/peers_mlx.py", "option": "mlx", "workers": [2]},
-    "skyrl-tx": {"program": f"{BENCH}/peers_skyrl.py", "option": "skyrl", "workers": [2]},
+    "skyrl-tx": {"program": f"{BENCH}/peers_skyrl.py", "option": "skyrl", "workers": [1, 2]},
 }
 
 
