@@ -50,7 +50,7 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "finetune_tune: %s\n", error.what());
     return exit_code(error.kind());
   } catch (const finetune::Interrupted&) {  // a study catches its own: this is before or beside one
-    std::fprintf(stderr, "finetune_tune: interrupted before the first round was through; nothing is left of it\n");
+    std::fprintf(stderr, "finetune_tune: interrupted before there was anything to keep\n");
     return 130;
   } catch (const std::system_error& error) {
     std::fprintf(stderr, "finetune_tune: a thread cannot be started: %s; memory or processes are limited (ulimit)\n",

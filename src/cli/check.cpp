@@ -163,6 +163,8 @@ nlohmann::ordered_json check(RunConfig config, const CheckOutput& output) {
   const Weights weights = weights_to_read(config);
   Session session = open_session(std::move(config), {.collect_rejects = true, .say = output.say}, weights, 1);
   session.say = output.say;
+  session.interrupted = output.stop;
+  if (output.stop && output.stop()) throw Interrupted();
   std::ostream& out = output.text;
   show_gaps(out, session);
   show_notes(out, session);

@@ -15,6 +15,7 @@ struct CheckOutput {
   bool colours = false;                         ///< of loss tokens, for a terminal
   std::size_t columns = 0;                      ///< of the terminal; 0: no limit
   std::function<void(const std::string&)> say;  ///< how far reading is; from any thread
+  std::function<bool()> stop = {};              ///< asked now and then: true ends it with Interrupted
 };
 
 /// `config` as load_config gives it. Returns what `check --json` prints. Throws Error (bad_input), after having listed

@@ -2,19 +2,27 @@
 
 #include <unistd.h>
 
+#include <array>
 #include <atomic>
 #include <csignal>
-#include <string_view>
+#include <string>
 
 namespace finetune {
 namespace {
 
 // A signal handler can reach nothing but a global. Signals may arrive on several threads at once: one of them is first.
-std::atomic<bool> interrupted = false, may_end_process = true;
+std::atomic<bool> guarded = false, interrupted = false, may_end_process = true;
 static_assert(std::atomic<bool>::is_always_lock_free);
 
-constexpr std::string_view kFirst = "\ninterrupted: ending after the round under way; once more ends at once\n",
-                           kFirstOfMany = "\ninterrupted: ending after the round under way\n";
+// What the first signal says: put together before there is a handler, which may call write() alone.
+std::array<char, 240> line;
+std::size_t line_size = 0;
+
+void set_line(std::string_view ending) {
+  std::string text = "\ninterrupted: " + std::string(ending);
+  if (may_end_process) text += "; once more ends at once";
+  line_size = text.append("\n").copy(line.data(), line.size());
+}
 
 void on_signal(int signal) {
   if (interrupted.exchange(true)) {
@@ -23,9 +31,7 @@ void on_signal(int signal) {
     std::raise(signal);  // comes once this handler has returned
     return;
   }
-  // write() alone may be called here; where it fails there is nobody to tell.
-  const std::string_view line = may_end_process ? kFirst : kFirstOfMany;
-  if (::write(STDERR_FILENO, line.data(), line.size()) < 0) return;
+  if (::write(STDERR_FILENO, line.data(), line_size) < 0) return;  // there is nobody to tell
 }
 
 void install(int signal, struct sigaction& before) {
@@ -37,16 +43,20 @@ void install(int signal, struct sigaction& before) {
 
 }  // namespace
 
-InterruptGuard::InterruptGuard(Second second) {
+InterruptGuard::InterruptGuard(std::string_view ending, Second second) : outermost_(!guarded.exchange(true)) {
+  if (!outermost_) return;
   interrupted = false;
   may_end_process = second == Second::ends_process;
+  set_line(ending);
   install(SIGINT, interrupt_);
   install(SIGTERM, terminate_);
 }
 
 InterruptGuard::~InterruptGuard() {
+  if (!outermost_) return;
   sigaction(SIGINT, &interrupt_, nullptr);
   sigaction(SIGTERM, &terminate_, nullptr);
+  guarded = false;
 }
 
 bool InterruptGuard::requested() {

@@ -17,4 +17,13 @@ void RowPrinter::on_row(std::size_t row, const std::string& text, bool done) {
   }
 }
 
+void RowPrinter::end() {
+  if (shown_ > 0) put_("\n");
+  shown_ = 0;
+  for (const auto& [row, known] : known_) {
+    if (known.done) put_(known.text);
+  }
+  known_.clear();
+}
+
 }  // namespace finetune

@@ -15,6 +15,8 @@ class RowPrinter {
   RowPrinter(bool grows, std::function<void(const std::string& text)> put) : grows_(grows), put_(std::move(put)) {}
   /// `text`: what is known of the row, which only ever grows; `done`: all of it.
   void on_row(std::size_t row, const std::string& text, bool done);
+  /// There will be no more: the row in turn is left where it is, and what is done behind it is shown.
+  void end();
 
  private:
   struct Known {

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/flags.h"
+#include "cli/interrupt.h"
 #include "cli/prepare.h"
 #include "cli/show_text.h"
 #include "core/error.h"
@@ -59,6 +60,13 @@ std::string text_of(const PromptSet& prompts, std::size_t row, const Completion&
   return heading + completion.text + (done ? "\n" : "");
 }
 
+int show_interrupted(const Generated& made, RowPrinter& printer) {
+  printer.end();
+  const auto done = std::ranges::count_if(made.completions, [](const auto& text) { return text.has_value(); });
+  std::cerr << "interrupted: " << done << " of " << made.completions.size() << " texts are done\n";
+  return 130;
+}
+
 int run_generate(const Arguments& arguments) {
   const RunConfig config = prepare_config(arguments);
   refuse_idle_settings(arguments);
@@ -68,15 +76,15 @@ int run_generate(const Arguments& arguments) {
                           .grows = !arguments.json() && isatty(STDOUT_FILENO) != 0};
   if (arguments.has("--prompt")) options.prompt = arguments.option("--prompt");
   if (arguments.has("--stop")) options.stop.push_back(arguments.option("--stop"));
+  const InterruptGuard guard("ending with this token, and with the texts that are done");
   RowPrinter printer(options.grows, [](const std::string& text) { std::cout << text << std::flush; });
-  generate(config, options,
-           {.say = say_on_stderr,
-            .on_row = [&](const PromptSet& prompts, std::size_t row, const Completion& known, bool done) {
-              const std::string text =
-                  arguments.json() ? json_line(prompts, row, known) : text_of(prompts, row, known, done);
-              printer.on_row(row, text, done);
-            }});
-  return 0;
+  const auto on_row = [&](const PromptSet& prompts, std::size_t row, const Completion& known, bool done) {
+    const std::string text = arguments.json() ? json_line(prompts, row, known) : text_of(prompts, row, known, done);
+    printer.on_row(row, text, done);
+  };
+  const Generated made =
+      generate(config, options, {.say = say_on_stderr, .on_row = on_row, .stop = InterruptGuard::requested});
+  return made.interrupted ? show_interrupted(made, printer) : 0;
 }
 
 }  // namespace

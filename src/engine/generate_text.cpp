@@ -75,9 +75,6 @@ class Texts {
   const OnText& on_text_;
 };
 
-// A question to the user costs nothing beside so many tokens.
-constexpr std::size_t kCheckEvery = 64;
-
 }  // namespace
 
 std::size_t find_stop(const std::string& text, const std::vector<std::string>& stops) {
@@ -115,11 +112,10 @@ std::vector<std::vector<Completion>> generate_texts(const EvaluatedPack& pack, c
   how.tokens_per_pass = pack.tokens_per_pass;
   how.cache_bytes = pack.cache_bytes;
   const Texts texts(tokenizer, pack.base.options.max_positions, rows, options, on_text);
-  std::size_t tokens = 0;
   const SequenceWatch watch{
       .on_token =
           [&](std::size_t sequence, SequenceWatch::Ids made) {
-            if (tokens++ % kCheckEvery == 0) check_interrupt(pack);
+            check_interrupt(pack);
             return texts.on_token(sequence, made);
           },
       .on_end = [&](std::size_t sequence, SequenceWatch::Ids made) { texts.on_end(sequence, made); }};
@@ -132,14 +128,15 @@ std::vector<std::vector<Completion>> generate_texts(const EvaluatedPack& pack, c
 
 std::vector<Completion> generate_texts(const OpenedModel& model, std::span<const PromptRow> rows,
                                        const TextOptions& options, const std::function<std::string(std::size_t)>& where,
-                                       const OnText& on_text) {
+                                       const OnText& on_text, const std::function<bool()>& interrupted) {
   const ops::UseKernels kernels(model.kernels);
   const DecoderBase& base = model.bases.front();
   for (std::size_t i = 0; i < rows.size(); ++i)
     require_position(std::ssize(rows[i].ids), base.options.max_positions, where(i));
   const SingleAdapter adapter(base, model.adapter ? &*model.adapter : nullptr);
   const AdapterChoice choice = choice_of(adapter.trial());
-  const EvaluatedPack pack{.base = base, .bank = adapter.bank(), .adapters = std::span(&choice, 1)};
+  EvaluatedPack pack{.base = base, .bank = adapter.bank(), .adapters = std::span(&choice, 1)};
+  pack.interrupted = interrupted;
   return generate_texts(pack, *model.tokenizer, rows, options, on_text).front();
 }
 

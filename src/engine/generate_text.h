@@ -48,10 +48,11 @@ std::vector<std::vector<Completion>> generate_texts(const EvaluatedPack& pack, c
                                                     const OnText& on_text = {});
 
 /// Of one model. Greedy, in float32 the ids that transformers' generate(do_sample=False) gives. Throws Error
-/// (bad_input) for a prompt that has more tokens than the model has positions, as `where(row)` names it.
+/// (bad_input) for a prompt that has more tokens than the model has positions, as `where(row)` names it, and
+/// Interrupted where `interrupted`, asked after each token, says so.
 std::vector<Completion> generate_texts(const OpenedModel& model, std::span<const PromptRow> rows,
                                        const TextOptions& options,
                                        const std::function<std::string(std::size_t row)>& where,
-                                       const OnText& on_text = {});
+                                       const OnText& on_text = {}, const std::function<bool()>& interrupted = {});
 
 }  // namespace finetune

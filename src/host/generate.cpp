@@ -33,12 +33,17 @@ void say_what_is_assumed(const PromptSet& prompts, const DataOptions& options, c
   if (end_ids.empty()) hooks.say("the checkpoint names no end token: texts end at --max-new-tokens, or at --stop");
 }
 
-void say_cut_off(const std::vector<Completion>& completions, std::int64_t positions, const GenerateHooks& hooks) {
-  const auto cut =
-      std::ranges::count_if(completions, [](const Completion& c) { return c.at_last_position && !c.ended; });
+void say_cut_off(const std::vector<std::optional<Completion>>& completions, std::int64_t positions,
+                 const GenerateHooks& hooks) {
+  const auto is_cut = [](const std::optional<Completion>& c) { return c && c->at_last_position && !c->ended; };
+  const auto cut = std::ranges::count_if(completions, is_cut);
   if (cut == 0) return;
   hooks.say((completions.size() == 1 ? "the text ends" : std::to_string(cut) + " texts end") + " at the model's " +
             std::to_string(positions) + " positions");
+}
+
+void go_on(const GenerateHooks& hooks) {
+  if (hooks.stop && hooks.stop()) throw Interrupted();
 }
 
 }  // namespace
@@ -64,13 +69,23 @@ Generated generate(RunConfig given, const GenerateOptions& options, const Genera
   if (prompts.rows.empty()) throw bad_input(prompts.files.front(), "there is no row");
   text.end_ids = end_ids_for(config.model.path, model.checkpoint.options.vocab_size, *model.tokenizer, prompts);
   require_room(session, 0);
+  go_on(hooks);
   read_weights(model, config.model);
   copy_to_devices(model);
+  go_on(hooks);
   for (const auto& note : notes) hooks.say(note);
   say_what_is_assumed(prompts, prompt_options(config), text.end_ids, hooks);
-  result.completions = generate_texts(
-      model, prompts.rows, text, [&](std::size_t row) { return place_of_prompt(prompts, row); },
-      [&](std::size_t row, const Completion& known, bool done) { hooks.on_row(prompts, row, known, done); });
+  result.completions.resize(prompts.rows.size());
+  const auto on_text = [&](std::size_t row, const Completion& known, bool done) {
+    if (done) result.completions[row] = known;
+    hooks.on_row(prompts, row, known, done);
+  };
+  const auto where = [&](std::size_t row) { return place_of_prompt(prompts, row); };
+  try {
+    generate_texts(model, prompts.rows, text, where, on_text, hooks.stop);
+  } catch (const Interrupted&) {
+    result.interrupted = true;
+  }
   say_cut_off(result.completions, model.checkpoint.options.max_positions, hooks);
   return result;
 }

@@ -24,15 +24,18 @@ struct GenerateHooks {
   std::function<void(const std::string& line)> say;  ///< what was guessed or cut off, for people
   /// What is known of a row as it grows; `done`: the last call for it.
   std::function<void(const PromptSet&, std::size_t row, const Completion& known, bool done)> on_row;
+  std::function<bool()> stop = {};  ///< asked after each token: true ends it, and what is done is left
 };
 
 struct Generated {
   PromptSet prompts;
-  std::vector<Completion> completions;  ///< by row of `prompts`
+  std::vector<std::optional<Completion>> completions;  ///< by row of `prompts`; none where it was ended before
+  bool interrupted = false;                            ///< by the user
 };
 
 /// Of `config` model.*, data.* as far as they say what a prompt is, and run.*. Throws Error (bad_input) before anything
-/// is computed where one of them cannot be used, or a prompt has no place in the model.
+/// is computed where one of them cannot be used, or a prompt has no place in the model; Interrupted before the first
+/// token.
 Generated generate(RunConfig config, const GenerateOptions& options, const GenerateHooks& hooks);
 
 /// What messages call a row: "prompts.jsonl:3", or "--prompt".

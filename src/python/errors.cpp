@@ -28,7 +28,7 @@ void translate(const std::exception_ptr& thrown, void*) {
     nb::object value = raised("Error")(error.what(), kind_of(error));
     PyErr_SetObject(raised("Error").ptr(), value.ptr());
   } catch (const Interrupted&) {
-    nb::object value = raised("Interrupted")("interrupted before the first round was through; nothing is left of it");
+    nb::object value = raised("Interrupted")("interrupted before there was anything to keep");
     PyErr_SetObject(raised("Interrupted").ptr(), value.ptr());
   }
 }

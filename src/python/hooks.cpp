@@ -8,12 +8,17 @@
 
 namespace finetune::python {
 
-PythonHooks::PythonHooks(Callbacks callbacks, std::optional<RunConfig> config)
-    : callbacks_(std::move(callbacks)), config_(std::move(config)), progress_(progress_options()) {
-  if (callbacks_.signals)
-    guard_.emplace(callbacks_.notebook ? InterruptGuard::Second::is_one_too_many
-                                       : InterruptGuard::Second::ends_process);
+std::unique_ptr<const InterruptGuard> guard_of(const Callbacks& callbacks, std::string_view ending) {
+  if (!callbacks.signals) return nullptr;
+  return std::make_unique<const InterruptGuard>(
+      ending, callbacks.notebook ? InterruptGuard::Second::is_one_too_many : InterruptGuard::Second::ends_process);
 }
+
+PythonHooks::PythonHooks(Callbacks callbacks, std::optional<RunConfig> config)
+    : callbacks_(std::move(callbacks)),
+      config_(std::move(config)),
+      guard_(guard_of(callbacks_)),
+      progress_(progress_options()) {}
 
 // The thread of the display may wait for the GIL.
 PythonHooks::~PythonHooks() {

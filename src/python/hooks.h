@@ -25,6 +25,9 @@ struct Callbacks {
   bool signals = true;    ///< Ctrl-C is taken: only Python's main thread may
 };
 
+/// Where Ctrl-C is taken; `ending` as InterruptGuard has it.
+std::unique_ptr<const InterruptGuard> guard_of(const Callbacks& callbacks, std::string_view ending = kAfterTheRound);
+
 /// Made and destroyed with the GIL; the study runs without it, and each callback takes it.
 class PythonHooks : public StudyObserver {
  public:
@@ -53,7 +56,7 @@ class PythonHooks : public StudyObserver {
   std::mutex mutex_;
   std::exception_ptr raised_;  // the first; the study ends after the round
   std::atomic<bool> has_raised_ = false;
-  std::optional<InterruptGuard> guard_;
+  std::unique_ptr<const InterruptGuard> guard_;
   Progress progress_;  // last: its thread calls the others
 };
 

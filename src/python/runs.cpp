@@ -1,4 +1,6 @@
+#include <atomic>
 #include <filesystem>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
@@ -6,6 +8,7 @@
 #include "cli/show_study.h"
 #include "cli/show_train.h"
 #include "config/config.h"
+#include "core/error.h"
 #include "host/generate.h"
 #include "host/resume.h"
 #include "host/train.h"
@@ -101,64 +104,85 @@ Ended resume_run(const std::string& folder, const RowTexts& rows, bool elsewhere
   return run;
 }
 
-// Lines come from any thread while the GIL is free; what Python raises there waits for the end.
+// Lines come from any thread while the GIL is free; what Python raises there ends the work, as Ctrl-C does.
 class SayInPython {
  public:
-  explicit SayInPython(nb::object put) : put_(std::move(put)) {}
-  void operator()(const std::string& line) {
+  SayInPython(const Callbacks& callbacks, std::string_view ending)
+      : put_(callbacks.put), guard_(guard_of(callbacks, ending)) {}
+  void operator()(const std::string& line) { put(line + "\n"); }
+  void put(const std::string& text) {
     const nb::gil_scoped_acquire gil;
     if (raised_ || put_.is_none()) return;
     try {
-      put_(line + "\n");
+      put_(text);
     } catch (...) {
       raised_ = std::current_exception();
+      has_raised_ = true;
     }
   }
+  bool wants_end() const { return has_raised_ || (guard_ && InterruptGuard::requested()); }
+  // What the work came to; what was raised meanwhile says why it was ended.
+  template <typename Work>
+  auto during(const Work& work) {
+    try {
+      auto result = without_gil(work);
+      rethrow();
+      return result;
+    } catch (const Interrupted&) {
+      rethrow();
+      throw;
+    }
+  }
+
+ private:
   void rethrow() const {
     if (raised_) std::rethrow_exception(raised_);
   }
 
- private:
   nb::object put_;
   std::exception_ptr raised_;
+  std::atomic<bool> has_raised_ = false;
+  std::unique_ptr<const InterruptGuard> guard_;
 };
 
 std::pair<std::string, std::string> check_run(const std::string& file, const std::string& json, const RowTexts& rows,
-                                              const nb::object& put) {
+                                              const Callbacks& callbacks) {
   const RunConfig config = read_config(file, json, rows, {"model.path"});
-  SayInPython say(put);
+  SayInPython say(callbacks, "ending when the reading or measuring under way is through");
   std::ostringstream text;
+  const CheckOutput output{.text = text, .say = std::ref(say), .stop = [&say] { return say.wants_end(); }};
   std::string found;
   try {
-    found = without_gil([&] { return text_of(check(config, {.text = text, .say = std::ref(say)})); });
+    found = say.during([&] { return text_of(check(config, output)); });
   } catch (const std::exception&) {
-    say(text.str());  // the bad lines, before the first of them is raised
+    say.put(text.str());  // the bad lines, before the first of them is raised
     throw;
   }
-  say.rethrow();
   return {text.str(), found};
 }
 
-std::vector<std::string> generate_run(const std::string& file, const std::string& json, const RowTexts& rows, bool chat,
-                                      std::int64_t max_new_tokens, const std::vector<std::string>& stop,
-                                      const nb::object& put) {
+// Rows that were ended before they were done are null.
+std::pair<std::vector<std::string>, bool> generate_run(const std::string& file, const std::string& json,
+                                                       const RowTexts& rows, bool chat, std::int64_t max_new_tokens,
+                                                       const std::vector<std::string>& stop,
+                                                       const Callbacks& callbacks) {
   const RunConfig config = read_config(file, json, rows, {"model.path", "data.valid"}, {.prompts = true});
-  SayInPython say(put);
+  SayInPython say(callbacks, "ending with this token, and with the texts that are done");
   const GenerateOptions options{.chat = chat, .max_new_tokens = max_new_tokens, .stop = stop};
-  const Generated made = without_gil([&] {
-    return generate(config, options,
-                    {.say = std::ref(say), .on_row = [](const PromptSet&, std::size_t, const Completion&, bool) {}});
-  });
-  say.rethrow();
+  const GenerateHooks hooks{.say = std::ref(say),
+                            .on_row = [](const PromptSet&, std::size_t, const Completion&, bool) {},
+                            .stop = [&say] { return say.wants_end(); }};
+  const Generated made = say.during([&] { return generate(config, options, hooks); });
   std::vector<std::string> rows_json;
   for (std::size_t i = 0; i < made.completions.size(); ++i) {
-    const Completion& completion = made.completions[i];
-    rows_json.push_back(text_of({{"prompt", made.prompts.rows[i].text},
-                                 {"completion", completion.text},
-                                 {"tokens", completion.ids.size()},
-                                 {"ended", completion.ended}}));
+    const std::optional<Completion>& completion = made.completions[i];
+    rows_json.push_back(completion ? text_of({{"prompt", made.prompts.rows[i].text},
+                                              {"completion", completion->text},
+                                              {"tokens", completion->ids.size()},
+                                              {"ended", completion->ended}})
+                                   : "null");
   }
-  return rows_json;
+  return {rows_json, made.interrupted};
 }
 
 }  // namespace
@@ -185,11 +209,11 @@ void bind_runs(nb::module_& module) {
              nb::arg("callbacks"), "Trains one configuration.");
   module.def("resume", resume_run, nb::arg("folder"), nb::arg("rows"), nb::arg("elsewhere"), nb::arg("callbacks"),
              nb::arg("ends") = std::vector<nb::object>(), nb::arg("begin") = nb::none(), "Goes on with a run.");
-  module.def("check", check_run, nb::arg("file"), nb::arg("config"), nb::arg("rows"), nb::arg("put").none(),
+  module.def("check", check_run, nb::arg("file"), nb::arg("config"), nb::arg("rows"), nb::arg("callbacks"),
              "Reads everything, trains nothing; returns what `check` prints and what it prints with --json.");
   module.def("generate", generate_run, nb::arg("file"), nb::arg("config"), nb::arg("rows"), nb::arg("chat"),
-             nb::arg("max_new_tokens"), nb::arg("stop"), nb::arg("put").none(),
-             "Continues the rows of data.valid; a JSON object each.");
+             nb::arg("max_new_tokens"), nb::arg("stop"), nb::arg("callbacks"),
+             "Continues the rows of data.valid; a JSON object each, null where the user ended it before, and whether.");
 }
 
 }  // namespace finetune::python

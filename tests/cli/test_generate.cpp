@@ -1,4 +1,5 @@
 // The verb generate on the built program.
+#include "cli/background.h"
 #include "cli/program.h"
 
 namespace finetune::testing {
@@ -107,6 +108,42 @@ TEST_F(GenerateVerb, ChatWritesTheTemplateAroundThePrompt) {
   ASSERT_EQ(outcome.code, 0) << outcome.text;
   EXPECT_EQ(lines_of(outcome.text)[0].at("prompt"), "user:ab.assistant:") << outcome.text;
   EXPECT_NE(outcome.text.find("chat template"), std::string::npos);
+}
+
+// What was done by then is there, whole, in its order; what was not is counted.
+TEST_F(GenerateVerb, CtrlCLeavesTheTextsThatAreDone) {
+  constexpr int kRows = 60'000;  // some 60 batches of texts side by side: seconds, of which the first ends it
+  std::string rows;
+  for (int i = 0; i < kRows; ++i)
+    rows += R"({"prompt": "ab c"})"
+            "\n";
+  f_.write("rows.jsonl", rows);
+  for (const int signal : {SIGINT, SIGTERM}) {
+    Background texts("'" + program_path() + "' " + on("--json --data '" + f_.path("rows.jsonl") + "'"),
+                     f_.path("said" + std::to_string(signal)));
+    ASSERT_TRUE(texts.wait_until([&] { return texts.has_said("\"completion\""); })) << texts.said();
+    texts.send(signal);
+    const Outcome outcome = texts.wait();
+    EXPECT_EQ(outcome.code, 130);
+    EXPECT_FALSE(texts.was_killed());
+    EXPECT_NE(outcome.text.find("interrupted: ending with this token"), std::string::npos);
+    const auto done = std::ssize(lines_of(outcome.text));
+    EXPECT_LT(done, kRows);
+    EXPECT_TRUE(outcome.text.ends_with("interrupted: " + std::to_string(done) + " of 60000 texts are done\n"));
+  }
+}
+
+// A single text of an hour.
+TEST_F(GenerateVerb, CtrlCEndsATextThatHasNoEnd) {
+  f_.edit("model/config.json", "\"max_position_embeddings\": 64", "\"max_position_embeddings\": 100000");
+  f_.edit("model/config.json", "\"eos_token_id\": 2,", "");
+  f_.write("model/tokenizer_config.json", "{}");
+  Background text("'" + program_path() + "' " + on("--prompt ab --max-new-tokens 90000"), f_.path("said"));
+  ASSERT_TRUE(text.wait_until([&] { return text.has_said("the checkpoint names no end token"); })) << text.said();
+  text.send(SIGINT);
+  const Outcome outcome = text.wait();
+  EXPECT_EQ(outcome.code, 130) << outcome.text;
+  EXPECT_TRUE(outcome.text.ends_with("interrupted: 0 of 1 texts are done\n")) << outcome.text;
 }
 
 TEST_F(GenerateVerb, BadInputIsOneLine) {

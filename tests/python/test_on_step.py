@@ -1,5 +1,6 @@
 """The callback of every round."""
 
+import json
 import os
 import signal
 import subprocess
@@ -126,8 +127,6 @@ except finetune_tune.Interrupted as stopped:
 
 
 def test_ctrl_c_ends_after_the_round_and_resume_goes_on(config, tmp_path):
-    import json
-
     config["train"]["steps"] = 400
     config["tune"]["trials"] = 2
     whole = finetune_tune.tune(config, progress=False)
@@ -146,3 +145,54 @@ def test_ctrl_c_ends_after_the_round_and_resume_goes_on(config, tmp_path):
     gone_on = finetune_tune.resume(tmp_path / "cut", progress=False)
     assert not gone_on.interrupted
     assert [(gone_on.out / f"trials/{id:06}/metrics.jsonl").read_bytes() for id in range(2)] == metrics
+
+
+GENERATING = """
+import os, signal, sys, threading, finetune_tune
+texts = [f"a bird {number}" for number in range(100_000)]
+threading.Timer(float(sys.argv[2]), os.kill, (os.getpid(), signal.SIGINT)).start()
+try:
+    finetune_tune.generate(texts, model=sys.argv[1], max_new_tokens=40, progress=False)
+except KeyboardInterrupt as stopped:  # Python's own, where it comes before the library is called
+    made = getattr(stopped, "result", None) or []
+    done = [text for text in made if text is not None]
+    assert all(text.prompt == prompt for text, prompt in zip(made, texts) if text)
+    print(len(made), len(done), type(stopped).__name__, stopped, flush=True)
+"""
+
+
+def test_ctrl_c_ends_texts_and_leaves_those_that_are_done(config):
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    made = 0
+    for delay in (2, 8, 32, 128):  # until it comes after the first text and not before
+        words = [sys.executable, "-c", GENERATING, str(config["model"]["path"]), str(delay)]
+        ended = subprocess.run(words, capture_output=True, text=True, env=environment)
+        assert ended.returncode == 0, ended.stderr
+        made, done, said = ended.stdout.split(maxsplit=2)
+        if int(done) > 0:
+            break
+    assert made == "100000" and 0 < int(done) < 100_000, ended.stdout
+    assert said.strip() == f"Interrupted interrupted: {done} of 100000 texts are done"
+    assert "interrupted: ending with this token" in ended.stderr
+
+
+WITHIN = """
+import os, signal, sys, json, finetune_tune
+config = json.loads(sys.argv[1])
+def on_step(reports):
+    if reports[0].step == 3:
+        os.kill(os.getpid(), signal.SIGINT)  # of the study, before what is called here
+        finetune_tune.generate(["a bird"], model=config["model"]["path"], progress=False)
+try:
+    finetune_tune.tune(config, on_step=on_step, progress=False)
+except finetune_tune.Interrupted as stopped:
+    print("interrupted", flush=True)
+"""
+
+
+def test_texts_within_a_study_do_not_swallow_its_ctrl_c(config, tmp_path):
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    words = [sys.executable, "-c", WITHIN, json.dumps(config, default=str)]
+    ended = subprocess.run(words, capture_output=True, text=True, env=environment)
+    assert (ended.returncode, ended.stdout) == (0, "interrupted\n"), ended.stderr
+    assert [trial.steps for trial in finetune_tune.load(tmp_path / "run").runs] == [3] * 4

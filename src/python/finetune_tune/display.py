@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -31,7 +31,7 @@ def put_of(progress: bool) -> Callable[[str], None] | None:
 
 
 @contextmanager
-def callbacks(on_step: Any, progress: bool):
+def callbacks(on_step: Any, progress: bool) -> Iterator[Any]:
     """The library's Callbacks. With tqdm in a terminal or notebook a bar, else the program's own display."""
     from . import _core
 

@@ -22,9 +22,10 @@ class LaneLost(Exception):
 
 
 class Interrupted(KeyboardInterrupt):
-    """Ctrl-C. The run ended after the round under way, saved and with a report of what there was.
+    """Ctrl-C. A run ended after the round under way, saved and with a report of what there was; texts with the next token.
 
-    result: that report (Study) or run (Run); None where nothing is left. `resume(result.out)` goes on with it.
+    result: that report (Study) or run (Run), which `resume(result.out)` goes on with; of generate a list by prompt, with
+    None for texts that were not done; None where nothing is left.
     """
 
     def __init__(self, message: str = "interrupted", result: Any = None) -> None:

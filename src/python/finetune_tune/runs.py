@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from .configuration import Configuration, resolve
-from .display import callbacks, put_of
+from .display import callbacks
 from .errors import Error, Interrupted
 from .rows import records
 from .results import Check, Completion, Run, Study, run_from, study_from
@@ -110,7 +110,8 @@ def check(config: Configuration = None, /, *, progress: bool = True, **keys: Any
     from . import _core
 
     given = resolve(config, keys)
-    text, found = _core.check(given.file, given.json, given.rows, put_of(progress))
+    with callbacks(None, progress) as ends:
+        text, found = _core.check(given.file, given.json, given.rows, ends)
     return Check(text, json.loads(found))
 
 
@@ -128,7 +129,8 @@ def generate(
     """Continues prompts, greedily. A prompt is a text, or a dict that data of training may have ({"messages": [...]}).
 
     model.path, and model.adapter for an adapter; chat: a text is a user's message, in the checkpoint's chat template; stop: a
-    text ends where one of these begins. max_new_tokens: of each text.
+    text ends where one of these begins. max_new_tokens: of each text. Ctrl-C ends it with the next token and raises
+    Interrupted, whose `result` has the texts that were done.
 
         generate("Who are you?", model={"path": "models/SmolLM2-135M-Instruct", "adapter": study.adapter}, chat=True)
     """
@@ -147,9 +149,17 @@ def generate(
     stops = [stop] if isinstance(stop, str) else list(stop)
     if not all(isinstance(one, str) and one for one in stops):
         raise Error(f"stop is {stop!r}; texts that are not empty can be given")
-    lines = _core.generate(given.file, given.json, given.rows, chat, max_new_tokens, stops, put_of(progress))
-    made = [json.loads(line) for line in lines]
-    return [Completion(one["prompt"], one["completion"], one["tokens"], one["ended"]) for one in made]
+    with callbacks(None, progress) as ends:
+        lines, interrupted = _core.generate(given.file, given.json, given.rows, chat, max_new_tokens, stops, ends)
+    made = [_completion(json.loads(line)) for line in lines]
+    done = [one for one in made if one is not None]
+    if interrupted:
+        raise Interrupted(f"interrupted: {len(done)} of {len(made)} texts are done", made)
+    return done
+
+
+def _completion(made: dict[str, Any] | None) -> Completion | None:
+    return Completion(made["prompt"], made["completion"], made["tokens"], made["ended"]) if made else None
 
 
 def rows_of(data: Mapping[str, Any] | None) -> dict[str, bytes]:
