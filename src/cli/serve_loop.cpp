@@ -29,6 +29,8 @@ class ServeLoop {
       take_answers();
       if (session_.is_ending() || (socket_ == nullptr && is_through(clients_.begin()->second))) break;
     }
+    if (InterruptGuard::requested()) session_.interrupt();
+    take_answers();
     send_the_rest();
     return InterruptGuard::requested() ? 130 : 0;
   }

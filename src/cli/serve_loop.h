@@ -7,8 +7,8 @@
 namespace finetune {
 
 /// Of stdin and stdout where `socket` is null: ends when stdin has, and all of it is answered. Ends also after
-/// shutdown, and after Ctrl-C or SIGTERM, once the pack under way is answered. Gives the exit code. Needs an
-/// InterruptGuard.
+/// shutdown, and after Ctrl-C or SIGTERM, once requests under way, which the session's engine ends between two passes,
+/// and those that wait are answered with an error. Gives the exit code. Needs an InterruptGuard.
 int serve_clients(ServeSession& session, const UnixSocket* socket);
 
 }  // namespace finetune

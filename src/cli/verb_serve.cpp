@@ -38,7 +38,8 @@ are bounds of the ratio itself (0.8 and 1.2 where TRL's epsilon is 0.2). Losses 
 
 What cannot be done is {"error": "one line"}, and changes nothing else; an optim_step whose gradients are not finite is an
 error too, which drops the gradients and counts the step. An empty line asks nothing and has no answer. Ctrl-C and SIGTERM
-end after the pack under way, a second one at once.
+end between two passes: what is under way or waits is answered with an error, and nothing of it is done. A second one ends
+at once.
 
 Requests of several slots that have arrived when the engine becomes free run as one pack.)";
 
@@ -61,8 +62,9 @@ int run_serve(const Arguments& arguments) {
                    "train.seed",         "run.devices",   "run.threads",    "run.numerics",          "run.kernels",
                    "run.tokens_per_pass"});
   const std::int64_t asked = slots_of(arguments);
-  const InterruptGuard guard;
+  const InterruptGuard guard("ending between two passes; requests under way are answered with an error");
   Session session = open_to_serve(std::move(config), asked);
+  session.interrupted = InterruptGuard::requested;
   const std::int64_t slots = slots_to_serve(session, asked);
   for (const std::string& note : session.notes) std::cerr << note << "\n";
   ServeActions actions(session, slots);

@@ -4,7 +4,8 @@
 //
 // Isolation: an answer about a slot has the same bits whatever else is in the call. What one request asks and cannot be
 // had is the `failure` of its answer, one line; the others of the call are where they would be without it. An Error
-// that is thrown by anything but open, load and restore ends the service.
+// that is thrown by anything but open, load and restore ends the service. So does Interrupted, which leaves slots as
+// they were before the call.
 //
 // A slot steps as a trial of `train` does: a call over the examples of a batch, and a step, give the bits that the
 // trial's step gives, dropout included.
@@ -96,6 +97,7 @@ struct ServiceOptions {
   bool reproducible = true;                                                 ///< run.numerics
   std::int64_t cache_bytes = 1LL << 30;                                     ///< of keys and values while sampling
   std::function<void(const std::string&)> say = [](const std::string&) {};  ///< one line for people
+  std::function<bool()> interrupted = {};  ///< asked between passes, and after each token: true ends the call
 };
 
 /// Used by one thread.
@@ -155,6 +157,7 @@ class Service {
   void give_buffers_back() const;
   bool fits(const std::function<void()>& work) const;
   void say_if_fewer(std::int64_t tokens_before) const;
+  void check_interrupt() const;
   // service_texts.cpp
   std::vector<SampleAnswer> sample_fitting(std::span<const SampleRequest> requests) const;
   std::vector<SampleAnswer> sample_together(std::span<const SampleRequest> requests) const;

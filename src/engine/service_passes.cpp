@@ -76,6 +76,7 @@ void Service::run_passes(std::span<const PassRequest> requests, const std::vecto
   for (std::size_t first = 0; first < count; first += group) {
     const std::span batches = std::span(round.batches).subspan(first, group);
     for (const Pass& pass : plan_passes(std::span(round.lengths).subspan(first, group), size_.tokens)) {
+      check_interrupt();
       under_way_ = first;
       tokens_under_way_ = pass.tokens;
       const PackData data = build_pack_data(pass, std::span(round.trials).subspan(first, group), batches, fewest,
@@ -131,7 +132,12 @@ std::vector<PassAnswer> Service::run(std::span<const PassRequest> requests, bool
   with_memory(
       [&] {
         for (const std::size_t i : going) answers[i].logprobs.assign(requests[i].examples.size(), {});
-        run_passes(requests, going, trains, answers);
+        try {
+          run_passes(requests, going, trains, answers);
+        } catch (const Interrupted&) {
+          for (const std::size_t i : going) put_back(i);
+          throw;
+        }
       },
       [&] {
         for (const std::size_t i : going) put_back(i);
@@ -188,6 +194,10 @@ bool Service::fits(const std::function<void()>& work) const {
         give_buffers_back();
       });
   return tries < 2;
+}
+
+void Service::check_interrupt() const {
+  if (options_.interrupted && options_.interrupted()) throw Interrupted();
 }
 
 void Service::say_if_fewer(std::int64_t before) const {

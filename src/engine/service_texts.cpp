@@ -41,6 +41,7 @@ std::vector<SampleAnswer> Service::sample_together(std::span<const SampleRequest
   const SequenceWatch watch{
       .on_token =
           [&](std::size_t sequence, SequenceWatch::Ids ids) {
+            check_interrupt();
             const SampleRequest& request = requests[places[sequence].request];
             return std::ssize(ids) >= request.max_new_tokens || (request.ends && request.ends(ids));
           },

@@ -182,6 +182,8 @@ TEST(ServeVerb, AWrongRequestNamesItsFieldAndNobodyElseHearsOfIt) {
       {R"({"sample":{"slot":0,"prompts":["a"],"temperature":0,"top_p":0}})", "top_p is 0"},
       {R"({"sample":{"slot":0,"prompts":[{"ids":[77]}],"temperature":0}})", "prompts[0].ids[0] is 77"},
       {R"({"sample":{"slot":0,"prompts":[{"text":"a"}],"temperature":0}})", "prompts[0]"},
+      {R"({"sample":{"slot":0,"prompts":["a","abcde"],"temperature":0,"max_new_tokens":61}})",
+       "sample.prompts[1]: the prompt has 5 tokens, and behind it the model's 64 positions have room for 60"},
       {R"({"open":{"rank":17}})", "rank: the service has room for 16"},
       {R"({"open":{"rank":0}})", "open.rank"},
       {R"({"open":{"dropout":0.1,"dora":true}})", "dora"},
@@ -311,13 +313,49 @@ TEST(ServeVerb, SeveralClientsShareASocket) {
   EXPECT_FALSE(fs::exists(path));
 }
 
-TEST(ServeVerb, ASignalEndsItAfterThePackUnderWay) {
+TEST(ServeVerb, AsManyTokensAsThereArePositionsMayBeAskedFor) {
+  const Fixture fixture;
+  const Conversation said =
+      talk(fixture, {R"({"sample":{"slot":null,"prompts":["abcde"],"temperature":0,"max_new_tokens":60}})",
+                     R"({"sample":{"slot":null,"prompts":["abcde"],"temperature":0}})"});
+  ASSERT_EQ(said.answers.size(), 2u);
+  EXPECT_EQ(said.answers[0]["samples"][0][0]["ids"].size(), 60u) << said.answers[0];
+  EXPECT_EQ(said.answers[0], said.answers[1]);  // where nobody says how many
+}
+
+TEST(ServeVerb, ASignalEndsItWhileItWaits) {
   const Fixture fixture;
   Background service(serve_command(fixture), fixture.path("said"));
   ASSERT_TRUE(service.wait_until([&] { return fs::exists(fixture.path("s")); })) << service.said();
   service.send(SIGTERM);
   EXPECT_EQ(service.wait().code, 130) << service.said();
   EXPECT_FALSE(fs::exists(fixture.path("s")));
+}
+
+// Each would take minutes: the first is under way when the signal comes, the second waits.
+TEST(ServeVerb, ASignalEndsWhatIsUnderWayAndSaysSo) {
+  const Fixture fixture;
+  std::string examples = rows(fixture, 0, 20);
+  for (int i = 0; i < 12; ++i) examples = examples.substr(0, examples.size() - 1) + "," + examples.substr(1);
+  const std::string train = R"({"forward_backward":{"slot":0,"examples":)" + examples + "}}";
+  const std::string sample =
+      R"({"sample":{"slot":0,"prompts":["ab"],"n":60000,"seed":1,"stop":["no such text"]},"id":"texts"})";
+  for (const auto& [first, second] : {std::pair(train, sample), std::pair(sample, train)}) {
+    fixture.write("requests", open_line(1) + "\n" + first + "\n" + second + "\n");
+    Background service(
+        "'" + program_path() + "' serve --model '" + fixture.path("model") + "' < '" + fixture.path("requests") + "'",
+        fixture.path(first == train ? "said-train" : "said-sample"));
+    ASSERT_TRUE(service.wait_until([&] { return service.has_said("\"slot\":0"); })) << service.said();
+    service.send(SIGINT);
+    const Outcome outcome = service.wait();
+    EXPECT_EQ(outcome.code, 130) << outcome.text;
+    EXPECT_FALSE(service.was_killed());
+    EXPECT_NE(outcome.text.find("interrupted: ending between two passes; requests under way"), std::string::npos);
+    const std::string error = R"("error":"the service was interrupted and is ending: nothing of this was done"})";
+    const std::string answers = first == train ? "{" + error + "\n" + R"({"id":"texts",)" + error + "\n"
+                                               : R"({"id":"texts",)" + error + "\n{" + error + "\n";
+    EXPECT_TRUE(outcome.text.ends_with(answers)) << outcome.text.substr(0, 2000);
+  }
 }
 
 // The share of texts that the reward accepts rises.

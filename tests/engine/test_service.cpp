@@ -63,11 +63,14 @@ struct Served {
   Served(const DecoderBase& base, std::int64_t slots, std::int64_t tokens_per_pass = 64) {
     const StoreOptions room{.slots = slots, .max_rank = 48, .targets = projections_of(base.options)};
     store = make_lora_store(base, room, nullptr);
-    service = std::make_unique<Service>(*store, ServiceOptions{.tokens_per_pass = tokens_per_pass, .room = room});
+    service = std::make_unique<Service>(*store, ServiceOptions{.tokens_per_pass = tokens_per_pass,
+                                                               .room = room,
+                                                               .interrupted = [this] { return asked++ == end_at; }});
   }
   at::Tensor params(std::int64_t slot) const { return store->params_SP().select(0, slot).clone(); }
   std::unique_ptr<ParameterStore> store;
   std::unique_ptr<Service> service;
+  int asked = 0, end_at = -1;  // how often it was asked whether the user wants the end, and when that is so
 };
 
 class EngineService : public ::testing::Test {
@@ -280,6 +283,28 @@ TEST_F(EngineService, GradientsThatAreNotFiniteAreOneSlotsAlone) {
     return served.params(0);
   };
   EXPECT_TRUE(run(true).equal(run(false)));
+}
+
+// Between two passes and after each token; what was added by then is taken back.
+TEST_F(EngineService, AnInterruptedCallLeavesItsSlotsAsTheyWere) {
+  Served served(base_, 2, 16);
+  const std::int64_t slot = served.service->open(config_of(1)), fresh = served.service->open(config_of(2));
+  served.service->forward_backward(std::vector{request_of(1, slot, 0)});
+  const std::int64_t pending = served.service->state().front().pending_tokens;
+  const at::Tensor grads = served.store->grads_SP().clone();
+  const std::vector requests{request_of(4, slot, 1), request_of(4, fresh, 1)};
+  served.asked = 0;
+  served.end_at = 1;  // the first pass is through
+  EXPECT_THROW(served.service->forward_backward(requests), Interrupted);
+  EXPECT_EQ(served.asked, 2);
+  EXPECT_TRUE(at::equal(served.store->grads_SP().select(0, slot), grads.select(0, slot)));
+  EXPECT_EQ(served.store->grads_SP().select(0, fresh).abs().max().item<float>(), 0);
+  EXPECT_EQ(served.service->state().front().pending_tokens, pending);
+  const std::vector texts{SampleRequest{.slot = slot, .prompts = {{1, 2}}, .max_new_tokens = 9, .sampling = {}}};
+  served.asked = 0;
+  served.end_at = 3;
+  EXPECT_THROW(served.service->sample(texts), Interrupted);
+  EXPECT_EQ(served.asked, 4);
 }
 
 TEST_F(EngineService, AStepWithoutGradientsIsRefused) {

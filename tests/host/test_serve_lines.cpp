@@ -114,6 +114,27 @@ TEST(ServeSession, WhoHasGoneIsNotCarriedOut) {
   EXPECT_EQ(played.packs.size(), 1u);
 }
 
+TEST(ServeSession, WhatIsUnderWayOrWaitsWhenTheUserWantsTheEndIsAnErrorInItsOrder) {
+  for (const bool under_way : {true, false}) {
+    ServeSession session([](auto) -> std::vector<Json> { throw Interrupted(); });
+    session.take(1, R"({"forward":{"slot":0},"id":1})");
+    session.take(1, R"({"slots":{},"id":2})");
+    if (under_way)
+      session.run_next();
+    else
+      session.interrupt();
+    EXPECT_TRUE(session.is_ending());
+    EXPECT_FALSE(session.has_work());
+    session.take(1, R"({"slots":{}})");
+    const auto answers = session.take_answers();
+    ASSERT_EQ(answers.size(), 3u);
+    const std::string error = R"("error":"the service was interrupted and is ending: nothing of this was done"})";
+    EXPECT_EQ(answers[0].second, R"({"id":1,)" + error);
+    EXPECT_EQ(answers[1].second, R"({"id":2,)" + error);
+    EXPECT_EQ(answers[2].second, R"({"error":"the service is shutting down"})");
+  }
+}
+
 TEST(ServeSession, AShutdownWaitsForThoseBeforeItAndRefusesThoseBehind) {
   Played played;
   played.session.take(1, R"({"forward":{"slot":0}})");

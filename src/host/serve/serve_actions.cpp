@@ -25,7 +25,8 @@ ServiceOptions service_options(const Session& session, std::int64_t slots) {
                          .kernels = session.model.kernels,
                          .reproducible = session.config.run.numerics == "reproducible",
                          .cache_bytes = evaluation_cache_bytes(session.model.devices.front()),
-                         .say = session.say};
+                         .say = session.say,
+                         .interrupted = session.interrupted};
   if (!session.model.principal.empty()) options.room.principal = session.model.principal.front();
   return options;
 }

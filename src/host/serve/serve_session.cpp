@@ -10,6 +10,8 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
+constexpr const char* kShutDown = "the service is shutting down";
+
 Json error_of(const std::string& what) {
   return {{"error", what}};
 }
@@ -49,7 +51,7 @@ void ServeSession::take(Client client, std::string_view line) {
   try {
     ServeRequest request = parse_request(line);
     if (ending_)
-      answer(client, number, request.id, error_of("the service is shutting down"));
+      answer(client, number, request.id, error_of(kShutDown));
     else
       waiting_.push_back({client, number, std::move(request)});
   } catch (const Error& error) {
@@ -84,18 +86,29 @@ void ServeSession::run_next() {
   if (pack.empty()) return;
   std::vector<const ServeRequest*> requests;
   for (const std::size_t i : pack) requests.push_back(&waiting_[i].request);
-  const std::vector<Json> replies = carry_out_(requests);
+  std::vector<Json> replies;
+  try {
+    replies = carry_out_(requests);
+  } catch (const Interrupted&) {
+    return interrupt();
+  }
   for (std::size_t k = 0; k < pack.size(); ++k) {
     const Waiting& one = waiting_[pack[k]];
     answer(one.client, one.number, one.request.id, replies[k]);
   }
   const bool ends = requests.front()->verb == ServeVerb::shutdown && !replies.front().contains("error");
-  ending_ = ending_ || ends;
   for (auto i = pack.rbegin(); i != pack.rend(); ++i)
     waiting_.erase(waiting_.begin() + static_cast<std::ptrdiff_t>(*i));
-  if (!ending_) return;
-  for (const Waiting& one : std::exchange(waiting_, {}))
-    answer(one.client, one.number, one.request.id, error_of("the service is shutting down"));
+  if (ends) end(kShutDown);
+}
+
+void ServeSession::interrupt() {
+  end("the service was interrupted and is ending: nothing of this was done");
+}
+
+void ServeSession::end(const std::string& why) {
+  ending_ = true;
+  for (const Waiting& one : std::exchange(waiting_, {})) answer(one.client, one.number, one.request.id, error_of(why));
 }
 
 }  // namespace finetune

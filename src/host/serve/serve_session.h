@@ -21,7 +21,8 @@ class ServeSession {
  public:
   using Json = nlohmann::ordered_json;
   using Client = std::uint64_t;
-  /// Carries out requests of one verb, as one pack where there are several; an answer each, in their order.
+  /// Carries out requests of one verb, as one pack where there are several; an answer each, in their order. Throws
+  /// Interrupted where the user wants the end, with nothing of them done.
   using CarryOut = std::function<std::vector<Json>(std::span<const ServeRequest* const>)>;
 
   explicit ServeSession(CarryOut carry_out) : carry_out_(std::move(carry_out)) {}
@@ -39,7 +40,9 @@ class ServeSession {
   std::size_t owes(Client client) const;
   /// Carries out what comes next (request_queue.h).
   void run_next();
-  /// shutdown was carried out: what arrives from here on is refused.
+  /// The user wants the end: what waits is answered with an error.
+  void interrupt();
+  /// shutdown was carried out, or the user wants the end: what arrives from here on is refused.
   bool is_ending() const { return ending_; }
 
   /// Lines, without their end, in the order in which they are to be sent.
@@ -61,6 +64,7 @@ class ServeSession {
     std::deque<Line> lines;
   };
   std::uint64_t add_line(Client client);
+  void end(const std::string& why);
   void answer(Client client, std::uint64_t number, const Json& id, const Json& reply);
 
   CarryOut carry_out_;

@@ -1,5 +1,7 @@
 #include "host/serve/text_requests.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "core/error.h"
@@ -32,7 +34,18 @@ PromptSet prompt_set(const Json& prompt, const std::string& path, const Session&
   return set;
 }
 
-void add_prompts(const Json& list, const std::string& path, const Session& session, TextRequest& request) {
+// The last token of a text needs no position.
+void require_room_behind(std::int64_t tokens, std::int64_t positions, std::int64_t asked, const std::string& where) {
+  const std::int64_t most = positions - tokens + 1;
+  if (asked <= most) return;
+  throw bad_input(where,
+                  fmt::format("the prompt has {} tokens, and behind it the model's {} positions have room for {}; "
+                              "sample.max_new_tokens is {}",
+                              tokens, positions, most, asked));
+}
+
+void add_prompts(const Json& list, const std::string& path, const Session& session, bool asks_length,
+                 TextRequest& request) {
   const DecoderOptions& model = session.model.checkpoint.options;
   for (std::size_t i = 0; i < list.size(); ++i) {
     const std::string here = path + "[" + std::to_string(i) + "]";
@@ -42,7 +55,9 @@ void add_prompts(const Json& list, const std::string& path, const Session& sessi
       for (const std::int32_t id : ends) {
         if (std::ranges::find(request.end_ids, id) == request.end_ids.end()) request.end_ids.push_back(id);
       }
-      require_position(std::ssize(set.rows.front().ids), model.max_positions, here);
+      const std::int64_t tokens = std::ssize(set.rows.front().ids);
+      require_position(tokens, model.max_positions, here);
+      if (asks_length) require_room_behind(tokens, model.max_positions, request.sample.max_new_tokens, here);
       request.sample.prompts.push_back(std::move(set.rows.front().ids));
     } catch (const Error& error) {
       const bool named = std::string_view(error.what()).starts_with(path);
@@ -74,7 +89,7 @@ TextRequest text_request(Fields& fields, std::optional<std::int64_t> slot, const
   fields.done();
   if (static_cast<std::int64_t>(prompts.size()) * sample.count > kMostSequences)
     throw bad_input("", fields.path("prompts") + ": prompts times n are more than " + std::to_string(kMostSequences));
-  add_prompts(prompts, fields.path("prompts"), session, request);
+  add_prompts(prompts, fields.path("prompts"), session, fields.has("max_new_tokens"), request);
   sample.ends = [end_ids = request.end_ids, stop = request.stop,
                  &tokenizer = *session.model.tokenizer](std::span<const std::int32_t> ids) {
     if (ends_with_id(end_ids, ids)) return true;

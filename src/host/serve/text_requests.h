@@ -18,8 +18,8 @@ struct TextRequest {
 };
 
 /// {"prompts", "n", "max_new_tokens", "temperature", "top_p", "top_k", "seed", "stop"}. A prompt is a text,
-/// {"messages":
-/// [...]} in the chat template, or {"ids": [...]}. Throws Error (bad_input, no location) naming the field.
+/// {"messages": [...]} in the chat template, or {"ids": [...]}. max_new_tokens that are asked for must have a place in
+/// the model behind each. Throws Error (bad_input, no location) naming the field.
 TextRequest text_request(Fields& fields, std::optional<std::int64_t> slot, const Session& session);
 
 /// {"text", "ids", "ended"}: the text without its end, all tokens, and whether it came to an end of its own.
