@@ -49,8 +49,8 @@ std::string params_text(const Params& params) {
   return join(texts, ", ");
 }
 
-void show_notes(std::ostream& out, Session& session) {
-  for (const auto& note : session.notes) out << note << "\n";
+void show_notes(const CheckOutput& output, Session& session) {
+  for (const auto& note : session.notes) output.text << output.words(note) << "\n";
   session.notes.clear();
 }
 
@@ -94,7 +94,8 @@ Weights weights_to_read(const RunConfig& config) {
 }
 
 // What is not checked, and why.
-void show_gaps(std::ostream& out, const Session& session) {
+void show_gaps(const CheckOutput& output, const Session& session) {
+  std::ostream& out = output.text;
   const std::string& model = session.config.model.path;
   if (!session.model.sizes_only) return;
   if (session.config.train.epochs && !session.has_data())
@@ -103,7 +104,7 @@ void show_gaps(std::ostream& out, const Session& session) {
     out << model
         << " has no weights: memory follows from its config.json, and nothing is measured, so no time is said\n";
   if (session.config.data.train.empty())
-    out << "no data are given: memory is that of full passes; --train FILE checks data"
+    out << output.words("no data are given: memory is that of full passes; --train FILE checks data")
         << (has_weights(model) ? ", reads the weights and measures time\n" : "\n");
   else if (!session.model.tokenizer)
     out << model
@@ -166,14 +167,14 @@ nlohmann::ordered_json check(RunConfig config, const CheckOutput& output) {
   session.interrupted = output.stop;
   if (output.stop && output.stop()) throw Interrupted();
   std::ostream& out = output.text;
-  show_gaps(out, session);
-  show_notes(out, session);
+  show_gaps(output, session);
+  show_notes(output, session);
   check_data(out, session, output.colours);
   const std::optional<LaneCosts> costs = costs_of(session);
   const std::int64_t resident = resident_trials(session);
-  show_notes(out, session);
+  show_notes(output, session);
   if (const auto line = lack_of_room(session, kSearchTrials); line && !session.model.sizes_only)
-    out << "a search does not fit: " << *line << "\n";
+    out << "a search does not fit: " << output.words(*line) << "\n";
   const auto start = start_trial(session.config, search_space(session.config));
   if (start) out << "the first trial starts with " << params_text(*start) << "\n";
   out << describe_search(session.config) << "\n";
@@ -184,7 +185,7 @@ nlohmann::ordered_json check(RunConfig config, const CheckOutput& output) {
   const Forecast forecast = make_forecast(session, costs, resident, true);
   out << fmt::format("sampler {}, scheduler {}\n", session.config.tune.sampler->name,
                      session.config.tune.scheduler->name);
-  for (const auto& line : forecast_lines(forecast)) out << line << "\n";
+  for (const auto& line : forecast_lines(forecast)) out << output.words(line) << "\n";
   if (standing) out << describe_standing(session.config, *standing) << "\n";
   if (session.model.sizes_only) show_fits(out, session, output.columns);
   return check_json(session, forecast, start);

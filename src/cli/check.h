@@ -5,6 +5,7 @@
 #include <iosfwd>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
+#include <string_view>
 
 #include "config/run_config.h"
 
@@ -15,7 +16,9 @@ struct CheckOutput {
   bool colours = false;                         ///< of loss tokens, for a terminal
   std::size_t columns = 0;                      ///< of the terminal; 0: no limit
   std::function<void(const std::string&)> say;  ///< how far reading is; from any thread
-  std::function<bool()> stop = {};              ///< asked now and then: true ends it with Interrupted
+  /// What names flags, in the words of whoever asked; what is read from data is shown as it is.
+  std::function<std::string(std::string_view)> words = [](std::string_view line) { return std::string(line); };
+  std::function<bool()> stop = {};  ///< asked now and then: true ends it with Interrupted
 };
 
 /// `config` as load_config gives it. Returns what `check --json` prints. Throws Error (bad_input), after having listed

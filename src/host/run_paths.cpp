@@ -168,7 +168,7 @@ void require_empty(const std::string& out) {
 
 void check_out(const RunConfig& config, bool overwrite) {
   const std::string& out = config.run.out;
-  if (out.empty()) throw bad_input("", "--out is missing (or run.out in --config)");
+  if (out.empty()) throw bad_input("", "--out is missing");
   const fs::file_status status = status_of("--out", out);
   if (fs::exists(status)) {
     if (!fs::is_directory(status)) throw bad_input(out, "--out exists and is not a folder");

@@ -15,8 +15,9 @@ TrainResult train(RunConfig config, const StudyHooks& hooks, bool overwrite) {
   refuse_study_url(config, "train");
   forget_search(config);  // nor are the files of one asked for
   if (!config.data.test.empty())
-    throw bad_input("",
-                    "data.test is scored by tune, once, at its end; score this run's weights with eval --data FILE");
+    throw bad_input(
+        "",
+        "data.test is scored by tune, once, at its end; score this run's weights with finetune_tune eval --data FILE");
   check_paths(config, true, overwrite);
   Session session = open_study(std::move(config), {.holds_out = false}, 1, hooks.say, hooks.stop);
   if (session.config.train.patience > 0) require_validation(session.data, "train.patience waits for a better value on");

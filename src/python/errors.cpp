@@ -1,5 +1,6 @@
 #include "core/error.h"
 #include "python/bindings.h"
+#include "python/words.h"
 
 namespace finetune::python {
 namespace {
@@ -25,7 +26,7 @@ void translate(const std::exception_ptr& thrown, void*) {
   try {
     std::rethrow_exception(thrown);
   } catch (const Error& error) {
-    nb::object value = raised("Error")(error.what(), kind_of(error));
+    nb::object value = raised("Error")(in_words_of_python(error.what()), kind_of(error));
     PyErr_SetObject(raised("Error").ptr(), value.ptr());
   } catch (const Interrupted&) {
     nb::object value = raised("Interrupted")("interrupted before there was anything to keep");

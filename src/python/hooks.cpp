@@ -5,6 +5,7 @@
 #include "config/params.h"
 #include "core/error.h"
 #include "engine/study_state.h"
+#include "python/words.h"
 
 namespace finetune::python {
 
@@ -43,7 +44,7 @@ void PythonHooks::guarded(const Call& call) {
 ProgressOptions PythonHooks::progress_options() {
   ProgressOptions options{.terminal = callbacks_.terminal, .put = [this](const std::string& text) {
                             if (callbacks_.put.is_none()) return;
-                            guarded([&] { callbacks_.put(text); });
+                            guarded([&] { callbacks_.put(in_words_of_python(text)); });
                           }};
   if (!callbacks_.bar.is_none())
     options.bar = [this](double share, const std::string& status) { guarded([&] { callbacks_.bar(share, status); }); };

@@ -17,6 +17,7 @@
 #include "python/hooks.h"
 #include "python/remote.h"
 #include "python/torch_settings.h"
+#include "python/words.h"
 
 namespace finetune::python {
 namespace {
@@ -109,7 +110,7 @@ class SayInPython {
  public:
   SayInPython(const Callbacks& callbacks, std::string_view ending)
       : put_(callbacks.put), guard_(guard_of(callbacks, ending)) {}
-  void operator()(const std::string& line) { put(line + "\n"); }
+  void operator()(const std::string& line) { put(in_words_of_python(line) + "\n"); }
   void put(const std::string& text) {
     const nb::gil_scoped_acquire gil;
     if (raised_ || put_.is_none()) return;
@@ -150,7 +151,8 @@ std::pair<std::string, std::string> check_run(const std::string& file, const std
   const RunConfig config = read_config(file, json, rows, {"model.path"});
   SayInPython say(callbacks, "ending when the reading or measuring under way is through");
   std::ostringstream text;
-  const CheckOutput output{.text = text, .say = std::ref(say), .stop = [&say] { return say.wants_end(); }};
+  const CheckOutput output{
+      .text = text, .say = std::ref(say), .words = in_words_of_python, .stop = [&say] { return say.wants_end(); }};
   std::string found;
   try {
     found = say.during([&] { return text_of(check(config, output)); });

@@ -1,5 +1,6 @@
 #include "cli/asktell.h"
 #include "python/bindings.h"
+#include "python/words.h"
 #include "tuners/asktell/session.h"
 
 namespace finetune::python {
@@ -11,7 +12,7 @@ void bind_tuner(nb::module_& module) {
           [](AskTellSession* self, const std::string& file, const std::string& json, const nb::callable& say) {
             AskTellStart start = start_asktell(read_config(file, json, {}, {}, {.asktell = true}));
             new (self) AskTellSession(std::move(start.setup));
-            for (const std::string& line : start.notes) say(line + "\n");
+            for (const std::string& line : start.notes) say(in_words_of_python(line) + "\n");
           },
           nb::arg("file"), nb::arg("config"), nb::arg("say"))
       .def(

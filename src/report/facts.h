@@ -226,7 +226,8 @@ std::string report_html(const ReportFacts& study, const std::string& section = "
 /// lines: what is best, where it is, what to do next.
 std::string report_text(const ReportFacts& study, std::size_t width = 0);
 
-/// Commands that make sense now, each with what it does, that work as they are. Only files that exist are named.
+/// Commands that make sense now, each with what it does, that work as they are; calls in Python where they need rows
+/// that a program held. Only files that exist are named.
 struct NextStep {
   std::string command, what;
 };

@@ -30,9 +30,15 @@ std::string best_text(const ReportFacts& study) {
 
 constexpr std::size_t kMostFiles = 4;  // of one command
 
+bool are_rows(const std::vector<std::string>& files) {
+  return std::ranges::any_of(files, is_memory_file);
+}
+
 // Files that are there, as a shell reads them, and what scoring them says.
 std::pair<std::string, std::string> data_to_score(const ReportFacts& study) {
   const std::size_t files = study.valid_files.size();
+  if (are_rows(study.valid_files) || (files == 0 && are_rows(study.train_files)))
+    return {"FILE", "score it on data of yours"};
   if (files > kMostFiles)
     return {shell_word(study.valid_files.front()), "score it on the first file of its validation data, or on yours"};
   if (files > 0) {
@@ -53,8 +59,35 @@ std::string base_settings(const ReportFacts& study) {
   return settings;
 }
 
+std::string python_text(const std::string& text) {
+  return nlohmann::json(text).dump(-1, ' ', true, nlohmann::json::error_handler_t::replace);
+}
+
+// Rows that a Python program held are no files for another: they are given again, `data={"train": rows}`. "" for files.
+std::string rows_given_again(const ReportFacts& study) {
+  std::vector<std::string> splits;
+  if (are_rows(study.train_files)) splits.emplace_back(R"("train": rows)");
+  if (are_rows(study.valid_files)) splits.emplace_back(R"("valid": rows)");
+  return splits.empty() ? "" : "data={" + join(splits, ", ") + "}";
+}
+
+NextStep to_resume(const std::string& folder, const std::string& rows) {
+  if (rows.empty()) return {"finetune_tune resume " + shell_word(folder), "go on where it was interrupted"};
+  return {"finetune_tune.resume(" + python_text(folder) + ", " + rows + ")",
+          "go on where it was interrupted, in Python, with the same rows"};
+}
+
+NextStep to_train_again(const std::string& folder, const std::string& config, const std::string& rows) {
+  const std::string again = folder + "-again";
+  if (rows.empty())
+    return {"finetune_tune train " + config + " --out " + shell_word(again), "train it again: the same bytes"};
+  return {"finetune_tune.train(" + python_text(folder + "/best.yaml") + ", " + rows +
+              ", run={\"out\": " + python_text(again) + "})",
+          "train it again, in Python, with the same rows: the same bytes"};
+}
+
 std::string load_in_python(const ReportFacts& study, const std::string& best) {
-  const std::string text = nlohmann::json(best).dump(-1, ' ', true, nlohmann::json::error_handler_t::replace);
+  const std::string text = python_text(best);
   switch (study.best_weights) {
     case BestWeights::adapter:
       return "python3 -c " + shell_word(
@@ -74,24 +107,13 @@ std::string load_in_python(const ReportFacts& study, const std::string& best) {
 
 }  // namespace
 
-// Rows that a program held are no files for another.
-static bool is_of_rows(const ReportFacts& study) {
-  return std::ranges::any_of(study.train_files, is_memory_file) ||
-         std::ranges::any_of(study.valid_files, is_memory_file);
-}
-
-static bool wants_its_data(const NextStep& step) {
-  return step.command.starts_with("finetune_tune train ") || step.command.starts_with("finetune_tune resume ") ||
-         step.command.find("memory:") != std::string::npos;
-}
-
 std::vector<NextStep> next_steps(const ReportFacts& study) {
   std::vector<NextStep> steps;
   std::string folder = study.folder;
   while (folder.size() > 1 && folder.ends_with('/')) folder.pop_back();
   const std::string best = shell_word(folder + "/best"), model = shell_word(study.model);
-  if (study.can_resume)
-    steps.push_back({"finetune_tune resume " + shell_word(folder), "go on where it was interrupted"});
+  const std::string rows = rows_given_again(study);
+  if (study.can_resume) steps.push_back(to_resume(folder, rows));
   // The configuration says how the data is read: prompt, template, length.
   const std::string config = study.has_best_yaml ? "--config " + shell_word(folder + "/best.yaml") : "";
   const auto [data, scored] = data_to_score(study);
@@ -106,12 +128,9 @@ std::vector<NextStep> next_steps(const ReportFacts& study) {
     steps.push_back(
         {"finetune_tune eval " + (config.empty() ? "" : config + " ") + "--model " + best + " --data " + data, scored});
   }
-  if (study.has_best_yaml)
-    steps.push_back({"finetune_tune train " + config + " --out " + shell_word(folder + "-again"),
-                     "train it again: the same bytes"});
+  if (study.has_best_yaml) steps.push_back(to_train_again(folder, config, rows));
   if (const std::string python = load_in_python(study, folder + "/best"); !python.empty())
     steps.push_back({python, "load it in Python"});
-  if (is_of_rows(study)) std::erase_if(steps, wants_its_data);
   return steps;
 }
 

@@ -62,8 +62,12 @@ def test_the_program_says_that_rows_are_gone(config, rows):
     again = run_program("train", "--config", study.out / "best.yaml", "--out", study.out.with_name("again"))
     assert again.returncode == 2
     assert "memory:train.jsonl: was held by the program that began this" in again.stderr
-    told = str(study)  # names no command that wants them
+    told = str(study)  # names no command that wants them, but the call that does the same
     assert "finetune_tune export" in told and "memory:" not in told and "finetune_tune train" not in told
+    call = next(line.split("#")[0].strip() for line in told.splitlines() if "finetune_tune.train(" in line)
+    call = call.replace('"train": rows', '"train": rows["train"]').replace('"valid": rows', '"valid": rows["valid"]')
+    run = eval(call, {"finetune_tune": finetune_tune, "rows": rows})
+    assert (run.weights / "adapter_model.safetensors").read_bytes() == (study.adapter / "adapter_model.safetensors").read_bytes()
 
 
 def test_rows_do_not_change_what_the_caller_holds(config, rows):

@@ -69,6 +69,31 @@ TEST(NextSteps, ScoreOnAllFilesOfTheValidationData) {
   EXPECT_NE(scored().find("--data a.jsonl # score it on the first file of"), std::string::npos) << scored();
 }
 
+TEST(NextSteps, RowsOfAProgramAreGivenAgainInPython) {
+  ReportFacts made = study();
+  made.folder = "runs/it's";
+  made.best_weights = BestWeights::adapter;
+  made.has_best_yaml = made.can_resume = true;
+  made.train_files = {"memory:train.jsonl"};
+  const auto all = [&] {
+    std::string text;
+    for (const NextStep& step : next_steps(made)) text += step.command + "\n";
+    return text;
+  };
+  made.valid_files = {"memory:valid.jsonl"};
+  EXPECT_NE(all().find(R"(finetune_tune.resume("runs/it's", data={"train": rows, "valid": rows}))"), std::string::npos);
+  EXPECT_NE(all().find("finetune_tune.train(\"runs/it's/best.yaml\", data={\"train\": rows, \"valid\": rows}, "
+                       "run={\"out\": \"runs/it's-again\"})\n"),
+            std::string::npos);
+  EXPECT_NE(all().find(" --data FILE\n"), std::string::npos);
+  made.valid_files = {"dev.jsonl"};
+  EXPECT_NE(all().find(R"(resume("runs/it's", data={"train": rows}))"), std::string::npos) << all();
+  EXPECT_NE(all().find(" --data dev.jsonl\n"), std::string::npos) << all();
+  made.valid_files.clear();  // a share of the rows
+  for (const char* cannot_work : {"memory:", "finetune_tune train ", "finetune_tune resume "})
+    EXPECT_EQ(all().find(cannot_work), std::string::npos) << all();
+}
+
 TEST(Verdict, SaysWhenTrainingHelpedNobody) {
   ReportFacts made = study();
   EXPECT_EQ(verdict(made).find("did not improve"), std::string::npos) << verdict(made);
