@@ -63,6 +63,13 @@ def test_a_tuner_is_saved_and_loaded(tmp_path):
     assert first.ask(1) == second.ask(1)
 
 
+def test_what_a_tuner_says_can_be_left_out(capfd):
+    finetune_tune.Tuner(SPACE, **{"train.steps": 5})
+    assert "without meaning here: train.steps" in capfd.readouterr().err
+    finetune_tune.Tuner(SPACE, progress=False, **{"train.steps": 5})
+    assert capfd.readouterr().err == ""
+
+
 def test_faults_are_told():
     with pytest.raises(finetune_tune.Error, match="search is missing"):
         finetune_tune.Tuner(tune={"trials": 2})

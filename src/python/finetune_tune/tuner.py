@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .configuration import Configuration, resolve
-from .display import put_on_stderr
+from .display import put_of
 from .errors import Error
 
 
@@ -31,14 +31,15 @@ class Tuner:
         print(tuner.best())
 
     With tune.steps above 1 the scheduler sees values on the way: report(id, step, value) returns what is to be done.
+    progress: what is chosen, or has no meaning, is said on stderr, as by tune.
     Raises Error with the program's own line. Thread: any, one at a time.
     """
 
-    def __init__(self, config: Configuration = None, /, **keys: Any) -> None:
+    def __init__(self, config: Configuration = None, /, *, progress: bool = True, **keys: Any) -> None:
         from . import _core
 
         given = resolve(config, keys)
-        self._session = _core.AskTell(given.file, given.json, put_on_stderr)
+        self._session = _core.AskTell(given.file, given.json, put_of(progress))
         self.done = False
 
     def ask(self, count: int = 1) -> list[Suggestion]:
