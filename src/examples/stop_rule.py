@@ -11,7 +11,7 @@ from collections import defaultdict
 import finetune_tune
 
 WINDOW = 10
-losses = defaultdict(list)
+losses: defaultdict[int, list[float]] = defaultdict(list)
 
 
 def stop_when_flat(reports):

@@ -1,4 +1,8 @@
-"""tune, train, resume, check, generate: the program's verbs as functions."""
+"""tune, train, resume, check, generate: the program's verbs as functions.
+
+`| Any` beside an argument's type: keys come as **{"train.steps": 5}, and what such a dict holds a type checker takes for a
+possible value of every argument.
+"""
 
 from __future__ import annotations
 
@@ -20,9 +24,9 @@ def tune(
     config: Configuration = None,
     /,
     *,
-    on_step: OnStep | None = None,
-    progress: bool = True,
-    overwrite: bool = False,
+    on_step: OnStep | None | Any = None,
+    progress: bool | Any = True,
+    overwrite: bool | Any = False,
     **keys: Any,
 ) -> Study:
     """Searches hyperparameters: many LoRA trials side by side over one frozen base, the losers stopped between steps.
@@ -59,9 +63,9 @@ def train(
     config: Configuration = None,
     /,
     *,
-    on_step: OnStep | None = None,
-    progress: bool = True,
-    overwrite: bool = False,
+    on_step: OnStep | None | Any = None,
+    progress: bool | Any = True,
+    overwrite: bool | Any = False,
     **keys: Any,
 ) -> Run:
     """Trains one configuration; arguments as for tune. Leaves the weights in run.out."""
@@ -104,7 +108,7 @@ def load(out: str | os.PathLike, /) -> Study:
     return study_from(_core.report(os.fspath(out)), os.fspath(out))
 
 
-def check(config: Configuration = None, /, *, progress: bool = True, **keys: Any) -> Check:
+def check(config: Configuration = None, /, *, progress: bool | Any = True, **keys: Any) -> Check:
     """Reads everything, trains nothing: what would be trained on, bad lines, memory, time. Arguments as for tune; run.out is
     not needed. Raises Error for the first bad line, after all have been listed on stderr."""
     from . import _core
@@ -120,10 +124,10 @@ def generate(
     config: Configuration = None,
     /,
     *,
-    max_new_tokens: int = 128,
-    stop: str | Sequence[str] = (),
-    chat: bool = False,
-    progress: bool = True,
+    max_new_tokens: int | Any = 128,
+    stop: str | Sequence[str] | Any = (),
+    chat: bool | Any = False,
+    progress: bool | Any = True,
     **keys: Any,
 ) -> list[Completion]:
     """Continues prompts, greedily. A prompt is a text, or a dict that data of training may have ({"messages": [...]}).

@@ -35,7 +35,7 @@ class Tuner:
     Raises Error with the program's own line. Thread: any, one at a time.
     """
 
-    def __init__(self, config: Configuration = None, /, *, progress: bool = True, **keys: Any) -> None:
+    def __init__(self, config: Configuration = None, /, *, progress: bool | Any = True, **keys: Any) -> None:
         from . import _core
 
         given = resolve(config, keys)

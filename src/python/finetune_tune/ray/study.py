@@ -26,12 +26,12 @@ def tune(
     config: Configuration = None,
     /,
     *,
-    num_workers: int,
-    resources_per_worker: dict[str, float] | None = None,
-    stand_in_seconds: float = 60,
-    on_step: OnStep | None = None,
-    progress: bool = True,
-    overwrite: bool = False,
+    num_workers: int | Any,
+    resources_per_worker: dict[str, float] | None | Any = None,
+    stand_in_seconds: float | Any = 60,
+    on_step: OnStep | None | Any = None,
+    progress: bool | Any = True,
+    overwrite: bool | Any = False,
     **keys: Any,
 ) -> Study:
     """finetune_tune.tune with the trials on `num_workers` workers of a Ray cluster (ray.init() is called where nobody has).
