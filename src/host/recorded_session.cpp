@@ -5,6 +5,7 @@
 
 #include "config/metric_rules.h"
 #include "core/error.h"
+#include "core/folders.h"
 #include "host/run_facts.h"
 #include "host/run_paths.h"
 #include "host/search_space.h"
@@ -48,7 +49,10 @@ Played RecordedSession::play(StudyOptions options, Tuner& tuner, const std::vect
   if (played.result.ended == EndReason::interrupted &&
       played.result.rounds == 0) {  // nothing to report or to go on with
     if (study.place->is_shared()) withdraw(*study.place);
-    clear_out(study.run.string());
+    if (config.study.worker > 0)
+      remove_tree(study.run);  // workers/N, made for this one
+    else
+      clear_out(study.run.string());
     throw Interrupted{};
   }
   return played;

@@ -243,11 +243,38 @@ void SharedTrials::copy_metrics(const WorkerRow& from, const SavedStudy& saved, 
   files_.create(name).add(lines);
 }
 
+// By the server's clock, which decides nothing.
+void SharedTrials::say_who_is_waited_for() {
+  if (std::exchange(waits_, true)) return;
+  std::vector<SqlRow> rows;
+  Database& database = record_.database();
+  transact(database, record_.on_fault(), [&] {
+    rows = database.run(
+        "SELECT worker, count(*), CAST(EXTRACT(EPOCH FROM CURRENT_TIMESTAMP - max(heartbeat)) AS DOUBLE PRECISION) "
+        "FROM "
+        "trials JOIN ft_trials USING (trial_id) LEFT JOIN trial_heartbeats USING (trial_id) WHERE state = 'RUNNING' "
+        "AND "
+        "worker <> ?1 AND worker <> ?2 GROUP BY worker ORDER BY worker",
+        {record_.place().worker, kNobody});
+  });
+  const auto dead_after = std::chrono::duration<double>(options_.dead_after).count();
+  for (const SqlRow& row : rows) {
+    const std::int64_t trials = whole(row[1]);
+    const auto* age = std::get_if<double>(&row[2]);
+    options_.say(fmt::format(
+        "waits for {} of worker {}, which gave {}; after {:.0f} s without one it is taken for dead",
+        trials == 1 ? "1 trial" : fmt::format("{} trials", trials), whole(row[0]),
+        age != nullptr ? fmt::format("its last sign of life {:.0f} s ago", std::max(0.0, *age)) : "no sign of life yet",
+        dead_after));
+  }
+}
+
 bool SharedTrials::wait(const std::function<bool()>& stop) {
   if (open_.empty()) {
     note(news());
     if (open_.empty()) return false;
   }
+  say_who_is_waited_for();
   for (auto waited = kAsk; waited < kPoll; waited += kAsk) {
     if (stop && stop()) return true;
     std::this_thread::sleep_for(kAsk);

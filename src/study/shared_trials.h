@@ -21,7 +21,7 @@ namespace finetune {
 struct SharedTrialsOptions {
   std::chrono::milliseconds dead_after{60'000};
   std::chrono::milliseconds beat_every{10'000};
-  std::function<void(const std::string&)> say = [](const std::string&) {};  ///< who was found dead
+  std::function<void(const std::string&)> say = [](const std::string&) {};  ///< who is waited for, or was found dead
 };
 
 class SharedTrials : public StudyPeers {
@@ -51,6 +51,7 @@ class SharedTrials : public StudyPeers {
   std::vector<PeerTrial> read_news();
   std::int64_t first_open() const;
   void note(const std::vector<PeerTrial>& news);
+  void say_who_is_waited_for();
   std::vector<Taken> claim(const WorkerRow& from, std::int64_t room);
   std::vector<Trial> as_saved(const WorkerRow& from, const std::vector<Taken>& taken);
   void copy_metrics(const WorkerRow& from, const SavedStudy& saved, TrialId trial);
@@ -65,6 +66,7 @@ class SharedTrials : public StudyPeers {
   std::set<std::int64_t> open_;  // numbers of others' trials that have not ended
   std::int64_t next_ = 0;        // the first number that is not known
   bool others_ = false;          // there are trials of others
+  bool waits_ = false;           // for them, which has been said
 };
 
 }  // namespace finetune

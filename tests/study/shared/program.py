@@ -182,6 +182,31 @@ class Program(unittest.TestCase):
         report = self.run_program([PROGRAM, "report", run])
         self.assertEqual(report.returncode, 0, report.stderr)
 
+    def test_who_joins_a_dead_study_is_told_and_leaves_nothing_when_interrupted(self):
+        run = self.home / self.name
+        more = ["--set", "run.save_every=5", *self.at(self.url)]
+        first = subprocess.Popen(self.arguments(run, *more, steps=60000, trials=3), stdout=subprocess.DEVNULL,
+                                 stderr=subprocess.DEVNULL, cwd=self.home)
+        for _ in range(600):
+            if list(run.glob("saves/state-*.json")):
+                break
+            time.sleep(0.05)
+        first.send_signal(signal.SIGKILL)
+        first.wait()
+        second = subprocess.Popen(self.arguments(run, *more, steps=60000, trials=3), stderr=subprocess.PIPE,
+                                  stdout=subprocess.DEVNULL, text=True, cwd=self.home)
+        told = next(line for line in second.stderr if line.startswith("waits for "))
+        self.assertRegex(told, r"^waits for 3 trials of worker 0, which gave (its last sign of life \d+ s ago|no sign of life yet); "
+                               r"after 60 s without one it is taken for dead$")
+        self.assertTrue((run / "workers/001/run.yaml").exists())
+        second.send_signal(signal.SIGINT)
+        said = second.communicate(timeout=30)[1]
+        self.assertEqual(second.returncode, 130, said)
+        self.assertNotIn("waits for ", said)
+        self.assertFalse((run / "workers/001").exists())
+        self.assertEqual(self.server.sql(self.name, "SELECT worker, state FROM ft_workers ORDER BY worker"),
+                         [["0", "working"], ["1", "ended"]])
+
 
 if __name__ == "__main__":
     skip_without_server(PROGRAM)

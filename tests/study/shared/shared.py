@@ -20,6 +20,7 @@ from server import Server, skip_without_server
 
 BUILD = Path(sys.argv[1]).resolve()
 PROGRAM = BUILD / "kill_study"
+PARTS = BUILD / "shared_parts"
 
 
 def begin(folder, method, url=None, worker=0, step=0):
@@ -150,6 +151,54 @@ class Shared(unittest.TestCase):
         self.finish(process)
         self.assertEqual(left_by(run), self.without_sharing("tpe+asha"))
         self.require_same_record(self.name, "tpe+asha")
+
+    def test_a_transaction_that_finds_no_server_is_not_taken_for_the_one_before(self):
+        """Nothing of it was sent: the last that the server knows of this connection is the transaction before."""
+        with subprocess.Popen([PARTS, "transactions", self.url], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as writer:
+
+            def ask(number):
+                writer.stdin.write(f"{number}\n")
+                writer.stdin.flush()
+
+            for number in (1, 2):
+                ask(number)
+                self.assertEqual(writer.stdout.readline(), f"{number}\n")
+            self.server.stop()
+            ask(3)
+            self.assertEqual(writer.stdout.readline(), "away\n")
+            self.server.start()
+            writer.stdin.close()
+            self.assertEqual(writer.stdout.read().splitlines()[-1], "3")
+            self.assertEqual(writer.wait(), 0)
+        self.assertEqual(self.rows("SELECT number FROM kept ORDER BY number"), [["1"], ["2"], ["3"]])
+
+    def test_while_the_server_is_away_nobody_dies(self):
+        """Who was silent before it went, and while it was away, has the whole time again from then on."""
+        self.finish(begin(self.runs / "0", "random+none", self.url))
+        self.rows("INSERT INTO ft_workers (worker, folder, state, beats) VALUES (7, '/nowhere', 'working', 1)")
+        dead_after = 2
+        with subprocess.Popen([PARTS, "watch", self.url, str(1000 * dead_after)], stdout=subprocess.PIPE, text=True) as watcher:
+            time.sleep(0.5)  # it has seen the worker
+            self.server.stop()
+            time.sleep(dead_after + 0.5)
+            self.assertIsNone(watcher.poll())
+            there_again = time.monotonic()
+            self.server.start()
+            self.assertEqual(watcher.stdout.readline(), "worker 7 is dead\n")
+            self.assertGreaterEqual(time.monotonic() - there_again, dead_after)
+            self.assertEqual(watcher.wait(), 0)
+
+    def test_who_joins_a_dead_study_is_told_whom_it_waits_for(self):
+        first = begin(self.runs / "0", "random+none", self.url, step=250)
+        self.wait_for_save(self.runs / "0")
+        first.send_signal(signal.SIGKILL)
+        first.communicate()
+        said = self.finish(begin(self.runs / "1", "random+none", self.url, "join"))
+        self.assertEqual(said.count("waits for "), 1, said)
+        self.assertRegex(said, r"waits for 3 trials of worker 0, which gave (its last sign of life \d s ago|no sign of life yet); "
+                               r"after 2 s without one it is taken for dead")
+        self.assertLess(said.index("waits for "), said.index("which is gone"))
+        self.require_one_of_each({0, 1})
 
     def test_several_share_the_trials(self):
         first = begin(self.runs / "0", "tpe+asha", self.url, step=100)
