@@ -39,6 +39,18 @@ void show_gpus(std::ostream& out, const MachineReport& report, std::size_t width
   if (!report.graphs.empty()) put(out, "graphs: none: " + report.graphs, width);
 }
 
+// Of a processor: tables below are of float32, in which all else of a step is computed there.
+std::string bfloat16_text(const DeviceReport& device) {
+  if (device.bfloat16.empty()) return "bfloat16 products: none: there is neither AMX nor AVX512-BF16";
+  return "bfloat16 products: with " + device.bfloat16 + ", of a base in bfloat16; float32 is what is tried below";
+}
+
+std::string auto_text(const DeviceReport& device) {
+  const bool here = device.name == "cpu";
+  return fmt::format("model.dtype auto: {}: {}{}", dtype_name(device.auto_dtype), device.auto_why,
+                     here && device.auto_dtype == at::kBFloat16 ? "; float32 for full fine-tuning" : "");
+}
+
 TableRow operation_row(const DeviceReport& device, const Measured& one) {
   return {ops::name_of(one.operation),
           with_commas(one.rows),
@@ -100,6 +112,8 @@ void show_machine(std::ostream& out, const MachineReport& report, std::size_t wi
                     gigabytes(static_cast<double>(device.memory_bytes))),
         width);
     put(out, "  kernels of this program: " + device.kernels, width);
+    if (device.name == "cpu") put(out, "  " + bfloat16_text(device), width);
+    put(out, "  " + auto_text(device), width);
     put(out,
         fmt::format("  products {} in float32, {} in bfloat16; copies {}/s", rate_text(device.products.float32),
                     rate_text(device.products.bfloat16), gigabytes(device.copy_bytes)),

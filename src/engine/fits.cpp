@@ -32,7 +32,8 @@ std::vector<Fit> what_fits(const Session& session) {
   const at::ScalarType dtype = session.model.checkpoint.dtype;
   const Quantization nf4{.code = kernels::Code::nf4, .doubled = session.config.model.double_quantize},
       int8{.code = kernels::Code::int8};
-  const Fit full = fit_of(session, "full fine-tuning in " + dtype_name(dtype), {.dtype = dtype, .full = true});
+  const at::ScalarType whole = session.model.full_dtype;
+  const Fit full = fit_of(session, "full fine-tuning in " + dtype_name(whole), {.dtype = whole, .full = true});
   if (session.config.train.full()) return {full};
   return {fit_of(session, "LoRA over float32", {.dtype = at::kFloat}),
           fit_of(session, "LoRA over bfloat16", {.dtype = at::kBFloat16}),

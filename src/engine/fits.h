@@ -19,7 +19,7 @@ struct Fit {
   std::int64_t trials = 0;           ///< side by side in a search, beside the default run
 };
 
-/// LoRA over a base in float32, bfloat16, nf4 and int8, then full fine-tuning in the session's dtype; with
+/// LoRA over a base in float32, bfloat16, nf4 and int8, then full fine-tuning in the dtype that it would have; with
 /// train.method: full that alone. The quantised have the session's dtype and model.double_quantize.
 std::vector<Fit> what_fits(const Session& session);
 

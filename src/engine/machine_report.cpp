@@ -11,6 +11,7 @@
 #include "engine/precision.h"
 #include "engine/short_waits.h"
 #include "kernels/api/kernel.h"
+#include "kernels/api/rounded_product.h"
 #include "kernels/torch/gpu.h"
 #include "kernels/torch/graph.h"
 #include "models/weights.h"
@@ -38,12 +39,22 @@ OperationsReport try_operations(const CalibrationRequest& request, const Calibra
   return report;
 }
 
-DeviceReport examine(at::Device device) {
+std::string bfloat16_of(at::Device device) {
+  const std::string unit = device.is_cpu() ? kernels::cpu::bfloat16_unit() : "";
+  return unit == "amx" ? "AMX" : unit == "avx512_bf16" ? "AVX512-BF16" : unit;
+}
+
+DeviceReport examine(at::Device device, const KernelShape& sizes) {
   const ops::GpuFacts gpu = ops::gpu_facts(device);
+  const Precision precision = settle_precision("auto", {.width = sizes.width}, std::span(&device, 1),
+                                               [&] { return measure_products(sizes.width, sizes.mlp_width); });
   return {.name = device.str(),
           .processor = name_of_device(device),
           .kernels = kernels_of(device),
           .has_kernels = ops::kernels_problem(device, at::kFloat) == nullptr,
+          .bfloat16 = bfloat16_of(device),
+          .auto_dtype = precision.dtype,
+          .auto_why = why_auto(precision.devices),
           .free_bytes = available_bytes(device),
           .memory_bytes = device.is_cpu() ? ::sysconf(_SC_PHYS_PAGES) * ::sysconf(_SC_PAGESIZE) : gpu.memory_bytes,
           .products = product_rates(device),
@@ -71,6 +82,9 @@ nlohmann::ordered_json to_json(const DeviceReport& device) {
   return {{"name", device.name},
           {"processor", device.processor},
           {"kernels", device.kernels},
+          {"bfloat16_unit", device.bfloat16},
+          {"auto_dtype", dtype_name(device.auto_dtype)},
+          {"auto_why", device.auto_why},
           {"free_bytes", device.free_bytes},
           {"memory_bytes", device.memory_bytes},
           {"copy_bytes_per_second", device.copy_bytes},
@@ -90,7 +104,7 @@ MachineReport examine_machine(const KernelShape& sizes, const std::string& shape
   for (int i = 0; i < report.gpus.count; ++i) devices.emplace_back(at::kCUDA, static_cast<c10::DeviceIndex>(i));
   for (const at::Device& device : devices) {
     say(device.str() + ": copies and products");
-    DeviceReport& one = report.devices.emplace_back(examine(device));
+    DeviceReport& one = report.devices.emplace_back(examine(device, sizes));
     if (!device.is_cpu()) {
       if (const char* problem = ops::graphs_problem(device)) report.graphs = problem;
     }

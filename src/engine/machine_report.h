@@ -27,6 +27,9 @@ struct DeviceReport {
   std::string processor;  ///< what it is
   std::string kernels;    ///< those of this program: for which dtype and instruction set, or why there are none
   bool has_kernels = false;
+  std::string bfloat16;                    ///< of a processor: what multiplies it ("AMX"); "" where nothing does
+  at::ScalarType auto_dtype = at::kFloat;  ///< model.dtype: auto, for adapters over a model of the report's sizes
+  std::string auto_why;
   std::int64_t free_bytes = 0, memory_bytes = 0;
   ProductRates products;
   double copy_bytes = 0;  ///< copy_rate

@@ -55,6 +55,7 @@ Precision settle_devices(OpenedModel& model, RunConfig& config, const SizesIn& s
       config.run.kernels, model.devices, precision.dtype,
       computes ? calibration_of(sizes, config.train.lora.rank, precision.dtype, words) : CalibratedKernels(untried));
   config.model.dtype = dtype_name(precision.dtype);
+  model.full_dtype = dtype_of_full(precision);
   config.run.kernels = resolved_kernels(model.kernels, model.devices, precision.dtype);
   return precision;
 }

@@ -30,11 +30,12 @@ enum class Weights { read, sizes_only };
 struct OpenedModel {
   std::vector<at::Device> devices;                         ///< one lane each
   ops::KernelTable kernels = ops::KernelTable::written();  ///< of every lane
-  bool sizes_only = false;               ///< the weights are not read yet: nothing can be computed with it
-  std::unique_ptr<Tokenizer> tokenizer;  ///< null only with Weights::sizes_only, where the checkpoint has none
-  BaseModel checkpoint;                  ///< its tensors only until copy_to_devices
-  std::optional<PeftAdapter> adapter;    ///< model.adapter
-  std::vector<DecoderBase> bases;        ///< one per lane; lanes on the same device share storage
+  bool sizes_only = false;                 ///< the weights are not read yet: nothing can be computed with it
+  std::unique_ptr<Tokenizer> tokenizer;    ///< null only with Weights::sizes_only, where the checkpoint has none
+  BaseModel checkpoint;                    ///< its tensors only until copy_to_devices
+  at::ScalarType full_dtype = at::kFloat;  ///< model.dtype with train.method: full
+  std::optional<PeftAdapter> adapter;      ///< model.adapter
+  std::vector<DecoderBase> bases;          ///< one per lane; lanes on the same device share storage
   /// Per lane; empty unless some trial begins as pissa.
   std::vector<std::shared_ptr<const PrincipalParts>> principal;
 };

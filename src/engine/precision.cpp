@@ -52,13 +52,18 @@ std::optional<std::string> warning(at::ScalarType asked, const PrecisionFacts& f
                      dtype_name(choose_dtype(std::span(&facts, 1))));
 }
 
+// The first that wants what all of them get.
+const PrecisionFacts& deciding(std::span<const PrecisionFacts> devices) {
+  const bool bfloat16 = choose_dtype(devices) == at::kBFloat16;
+  return *std::ranges::find_if(devices, [&](const PrecisionFacts& facts) { return wants_bfloat16(facts) == bfloat16; });
+}
+
+// Of `auto`.
 std::string conversion(const Precision& precision, at::ScalarType in_file) {
-  const auto why = std::ranges::find_if(precision.devices, [&](const PrecisionFacts& facts) {
-    return wants_bfloat16(facts) == (precision.dtype == at::kBFloat16);
-  });
+  const PrecisionFacts& why = deciding(precision.devices);
   const std::string file = in_file == precision.dtype ? "" : "checkpoint is " + dtype_name(in_file) + "; ";
   return fmt::format("{}computing in {} on {}: {}", file, dtype_name(precision.dtype),
-                     why->gpu ? why->device : "this CPU", reason(*why));
+                     why.gpu ? why.device : "this CPU", reason(why));
 }
 
 // One thread, so that threads that wait for each other on a busy machine are no part of what is measured.
@@ -104,6 +109,15 @@ Precision settle_precision(const std::string& asked, const PrecisionCase& one, s
                     : asked == "bfloat16" ? at::kBFloat16
                                           : at::kFloat;
   return precision;
+}
+
+at::ScalarType dtype_of_full(const Precision& precision) {
+  const bool computed_here = std::ranges::any_of(precision.devices, [](const auto& device) { return !device.gpu; });
+  return !precision.asked && computed_here ? at::kFloat : precision.dtype;
+}
+
+std::string why_auto(std::span<const PrecisionFacts> devices) {
+  return reason(deciding(devices));
 }
 
 std::vector<std::string> precision_notes(const Precision& precision, at::ScalarType in_file) {

@@ -54,6 +54,12 @@ std::string against_bfloat16(const PrecisionCase& one);
 Precision settle_precision(const std::string& asked, const PrecisionCase& one, std::span<const at::Device> devices,
                            const std::function<ProductRates()>& measure);
 
+/// What a whole model is trained in where adapters have what it came to: `auto` is float32 for it on a processor.
+at::ScalarType dtype_of_full(const Precision& precision);
+
+/// Why `auto` is what it is on these devices, for people.
+std::string why_auto(std::span<const PrecisionFacts> devices);
+
 /// What is to be said of it: that `auto` computes in another dtype than the file has, or in bfloat16 on a CPU, and why;
 /// that a dtype that was asked for is slower than half the other.
 std::vector<std::string> precision_notes(const Precision& precision, at::ScalarType in_file);

@@ -28,6 +28,14 @@ TEST_F(Machine, DoctorFindsEveryKernelRight) {
   EXPECT_EQ(cpu["name"], "cpu");
   for (const char* key : {"copy_bytes_per_second", "float32_flops", "bfloat16_flops", "free_bytes", "memory_bytes"})
     EXPECT_GT(cpu[key].get<double>(), 0) << key;
+  const std::string unit = cpu["bfloat16_unit"], flags = read_file("/proc/cpuinfo");
+  const bool may_have_one =
+      flags.find(" amx_bf16") != std::string::npos || flags.find(" avx512_bf16") != std::string::npos;
+  EXPECT_TRUE(may_have_one || unit.empty()) << unit;
+  EXPECT_EQ(cpu["auto_dtype"], "float32") << "the model is narrow";
+  EXPECT_NE(cpu["auto_why"].get<std::string>().find(unit.empty() ? "no instructions for bfloat16" : "too narrow"),
+            std::string::npos)
+      << cpu["auto_why"];
   ASSERT_EQ(cpu["measured"].size(), 1u) << "float32: what a CPU computes in between products";
   const Json& measured = cpu["measured"][0];
   EXPECT_EQ(measured["problem"], "");
@@ -44,8 +52,9 @@ TEST_F(Machine, DoctorSaysItInTenDozenColumns) {
   const Outcome outcome =
       run_command("'" + program_path() + "' doctor --model '" + files_.path("model") + "' 2>/dev/null");
   EXPECT_EQ(outcome.code, 0);
-  for (const char* said : {"\nGPUs: ", "\ncpu: ", "products ", "\ncpu in float32\n", "  rmsnorm ", "  unpacking ",
-                           "a run takes kernels for ", "\nEvery kernel is right.\n"})
+  for (const char* said :
+       {"\nGPUs: ", "\ncpu: ", "\n  bfloat16 products: ", "\n  model.dtype auto: float32: ", "products ",
+        "\ncpu in float32\n", "  rmsnorm ", "  unpacking ", "a run takes kernels for ", "\nEvery kernel is right.\n"})
     EXPECT_NE(outcome.text.find(said), std::string::npos) << said << "\n" << outcome.text;
   std::size_t begin = 0;
   for (std::size_t end = outcome.text.find('\n'); end != std::string::npos; end = outcome.text.find('\n', begin)) {

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "engine/admission.h"
+#include "engine/fits.h"
 #include "engine/memory.h"
 #include "engine/packed_trainer.h"
 #include "engine/room.h"
@@ -187,6 +188,17 @@ TEST(Admission, ABaseInAnotherForm) {
   session.model.sizes_only = true;
   EXPECT_EQ(base_to_come(own), bytes);
   EXPECT_EQ(base_to_come(half), half_bytes);
+}
+
+// On a processor with instructions for bfloat16 `auto` is another dtype for a whole model.
+TEST(Admission, TheRowOfAWholeModelHasItsOwnDtype) {
+  Session session = session_without_data();
+  session.model.checkpoint.dtype = at::kBFloat16;
+  const std::vector<Fit> fits = what_fits(session);
+  EXPECT_EQ(fits.back().name, "full fine-tuning in float32");
+  EXPECT_GT(fits.back().base_bytes, fits[1].base_bytes) << "LoRA over bfloat16";
+  session.model.full_dtype = at::kBFloat16;  // asked for
+  EXPECT_EQ(what_fits(session).back().name, "full fine-tuning in bfloat16");
 }
 
 // Before the weights: what is asked for, and what would fit into gibibytes of free memory.

@@ -63,6 +63,20 @@ TEST(Precision, TheProductsAreMeasuredWhereTheyMatter) {
   EXPECT_EQ(measured, has_unit ? 3 : 1);
 }
 
+TEST(Precision, OnACpuAWholeModelIsFloat32UnlessAskedOtherwise) {
+  const auto full = [](const std::string& asked, std::vector<PrecisionFacts> devices) {
+    Precision precision{.asked = asked != "auto", .devices = std::move(devices)};
+    precision.dtype = precision.asked ? at::kBFloat16 : chosen(precision.devices);
+    return dtype_of_full(precision);
+  };
+  EXPECT_EQ(full("auto", {cpu(100, 300)}), at::kFloat);
+  EXPECT_EQ(full("bfloat16", {cpu(100, 300)}), at::kBFloat16);
+  EXPECT_EQ(full("auto", {gpu(90)}), at::kBFloat16);
+  EXPECT_EQ(full("auto", {gpu(75)}), at::kFloat);
+  EXPECT_EQ(full("auto", {gpu(90), cpu(100, 300)}), at::kFloat);
+  EXPECT_EQ(why_auto(std::vector{gpu(90), cpu(0, 0, "a reason")}), "a reason");
+}
+
 std::string notes(const std::string& asked, at::ScalarType in_file, std::vector<PrecisionFacts> devices) {
   Precision precision{.asked = asked != "auto", .devices = std::move(devices)};
   precision.dtype = precision.asked ? (asked == "bfloat16" ? at::kBFloat16 : at::kFloat) : chosen(precision.devices);
