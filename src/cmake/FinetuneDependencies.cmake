@@ -37,7 +37,7 @@ if(FINETUNE_POSTGRES STREQUAL "ON")
 elseif(FINETUNE_POSTGRES STREQUAL "AUTO")
   pkg_check_modules(PQXX QUIET IMPORTED_TARGET libpqxx)
 endif()
-if(PQXX_FOUND)
+if(PQXX_FOUND AND NOT FINETUNE_POSTGRES STREQUAL "OFF")  # what was found once is in the cache
   set(FINETUNE_HAVE_POSTGRES ON)
 endif()
 
