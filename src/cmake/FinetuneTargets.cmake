@@ -1,13 +1,16 @@
 # Functions that define a library, and what every target gets: warnings as errors, sanitizer, include roots.
 
 # A second clone finds what the first compiled, whatever the machine's own settings: paths below the tree are hashed as
-# relative ones; the precompiled header wants the sloppiness.
+# relative ones; the precompiled header wants the sloppiness, and to be known as g++'s, since clang's holds the times of files.
 find_program(CCACHE_PROGRAM ccache)
 if(CCACHE_PROGRAM)
   set(launcher "${CMAKE_COMMAND}" -E env "CCACHE_BASEDIR=${PROJECT_SOURCE_DIR}" CCACHE_NOHASHDIR=1
-    CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime "${CCACHE_PROGRAM}")
-  set(CMAKE_CXX_COMPILER_LAUNCHER ${launcher})
-  set(CMAKE_CUDA_COMPILER_LAUNCHER ${launcher})
+    CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime)
+  set(CMAKE_CUDA_COMPILER_LAUNCHER ${launcher} "${CCACHE_PROGRAM}")
+  if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+    list(APPEND launcher CCACHE_COMPILERTYPE=gcc)
+  endif()
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${launcher} "${CCACHE_PROGRAM}")
 endif()
 
 add_library(finetune_options INTERFACE)
