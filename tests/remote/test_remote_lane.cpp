@@ -193,6 +193,45 @@ TEST(RemoteLane, LittleIsDoneAgain) {
     EXPECT_LE(requests_with({at}) - undisturbed, 1 + kRoundsKept + 1) << "request " << at;  // and the one that was lost
 }
 
+// A slow worker is known by its own clock, without the way there and back.
+TEST(RemoteLane, TellsWhatItsStepsTookThere) {
+  class ClockedLane : public FakeLane {
+   public:
+    using FakeLane::FakeLane;
+    std::vector<StepResult> step(std::span<const TrialId> ids) override {
+      seconds_ += 0.25;
+      return FakeLane::step(ids);
+    }
+    double step_seconds() const override { return seconds_; }
+
+   private:
+    double seconds_ = 100;  // before this study
+  };
+  class Channel : public LaneChannel {
+   public:
+    void send(const LaneRequest& request) override {
+      replies_.push_back({serve(lane_, request.json, "").json, nullptr});
+    }
+    LaneReply receive() override {
+      LaneReply reply = std::move(replies_.front());
+      replies_.pop_front();
+      return reply;
+    }
+    void reopen() override {}
+
+   private:
+    ClockedLane lane_{1};
+    std::deque<LaneReply> replies_;
+  };
+  RemoteLane lane(std::make_unique<Channel>(), 1, [](const std::string&) {});
+  lane.admit({0}, with_rate(0.1));
+  EXPECT_EQ(lane.step_seconds(), 0);
+  const std::vector<TrialId> trial{{0}};
+  lane.step(trial);
+  lane.step(trial);
+  EXPECT_EQ(lane.step_seconds(), 0.5);
+}
+
 TEST(RemoteLane, WhatTheLaneRefusesIsItsError) {
   std::atomic<std::int64_t> requests = 0;
   RemoteLane lane(std::make_unique<MortalChannel>(1, Loss{}, requests), 1, [](const std::string&) {});
