@@ -46,7 +46,8 @@ def tune(
 
     Workers do not wait for each other's steps: each goes up to 8 rounds ahead, until one of its own trials is to be judged, which
     waits for the steps of that round on all workers. With on_step, or a scheduler that acts on trials between rungs (pbt, pb2,
-    early_exit, replay), all go in step. Slower workers get fewer trials, by what their steps take.
+    early_exit, replay), all go in step. A worker has slots for an even share; once trials have left some free, slower workers get
+    fewer, by what their steps take.
     """
     from .. import _core
 
