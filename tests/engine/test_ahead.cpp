@@ -207,44 +207,31 @@ class MeetingLane : public FakeLane {
   std::int64_t steps_ = 0;
 };
 
-TEST(Ahead, ALaneGoesOnWhileAnotherIsAtAStepAndNotBeyondTheLimit) {
+// The steps that the second lane does while the first is held at its first step; -1 where it does not come to so many.
+std::int64_t done_while_held(Tuner& tuner, std::int64_t steps, std::int64_t expected) {
   Meeting meeting;
   MeetingLane slow(meeting, 0), fast(meeting, 1);
-  bool came = false;
-  std::int64_t done = 0;
+  std::int64_t done = -1;
   slow.before_step = [&](std::int64_t step) {
-    if (step != 1) return;
-    came = meeting.wait_for(1, 9);  // the round under way and 8
-    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    if (step != 1 || !meeting.wait_for(1, expected)) return;
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));  // for a step too many
     done = meeting.done(1);
   };
-  const auto tuner = tuner_over({0.1, 0.2}, "none", 20);
-  StudyOptions options = options_for(20);
+  StudyOptions options = options_for(steps);
   options.with_default = false;
   options.ahead = 8;
-  Study(options, *tuner, {&slow, &fast}, {}).run();
-  EXPECT_TRUE(came);
-  EXPECT_EQ(done, 9);
+  Study(options, tuner, {&slow, &fast}, {}).run();
+  return done;
+}
+
+TEST(Ahead, ALaneGoesOnWhileAnotherIsAtAStepAndNotBeyondTheLimit) {
+  const auto tuner = tuner_over({0.1, 0.2}, "none", 20);
+  EXPECT_EQ(done_while_held(*tuner, 20, 9), 9) << "the round under way and 8";
 }
 
 TEST(Ahead, ALaneStopsAtARungOfItsOwn) {
-  Meeting meeting;
-  MeetingLane slow(meeting, 0), fast(meeting, 1);
-  bool came = false;
-  std::int64_t done = 0;
-  slow.before_step = [&](std::int64_t step) {
-    if (step != 1) return;
-    came = meeting.wait_for(1, 3);
-    std::this_thread::sleep_for(std::chrono::milliseconds(50));
-    done = meeting.done(1);
-  };
   const auto tuner = tuner_over({0.1, 0.2}, "asha", 9, {{"min_steps", std::int64_t{3}}});
-  StudyOptions options = options_for(9);
-  options.with_default = false;
-  options.ahead = 8;
-  Study(options, *tuner, {&slow, &fast}, {}).run();
-  EXPECT_TRUE(came);
-  EXPECT_EQ(done, 3);
+  EXPECT_EQ(done_while_held(*tuner, 9, 3), 3);
 }
 
 // Trial 1 breaks at once, and trial 2 begins in its place a round later: its rungs are a round behind trial 0's.
