@@ -10,6 +10,8 @@
 #include "config/lora_rules.h"
 #include "config/metric_rules.h"
 #include "data/dataset.h"
+#include "engine/admission.h"
+#include "engine/placement.h"
 #include "engine/reference.h"
 #include "kernels/torch/backend.h"
 #include "kernels/torch/graph.h"
@@ -61,6 +63,13 @@ std::unique_ptr<PackedTrainer> make_trainer(const Session& session, ParameterSto
                      .memory = std::move(memory),
                      .interrupted = session.interrupted,
                      .say = session.say});
+}
+
+std::int64_t slots_for_moves(const Session& session, std::int64_t slots) {
+  const std::vector<at::Device>& devices = session.model.devices;
+  if (std::ranges::all_of(devices, [&](at::Device device) { return device == devices.front(); })) return slots;
+  const std::int64_t roomy = roomy_share(slots, std::ssize(devices)) * std::ssize(devices);
+  return std::ranges::all_of(memory_needs(session, roomy), &MemoryNeed::fits) ? roomy : slots;
 }
 
 std::vector<LaneParts> make_lanes(const Session& session, std::int64_t slots) {

@@ -17,6 +17,10 @@ struct LaneParts {
   std::unique_ptr<PackedTrainer> trainer;
 };
 
+/// What to ask make_lanes for where a study has `slots` trials side by side: on several devices half as many more,
+/// where they have the memory, so that trials can move to a faster one (engine/placement.h).
+std::int64_t slots_for_moves(const Session& session, std::int64_t slots);
+
 /// One per entry of session.model.devices, `slots` in all (spread evenly). The session must outlive them.
 std::vector<LaneParts> make_lanes(const Session& session, std::int64_t slots);
 

@@ -28,6 +28,11 @@ double step_cost(const TrainConfig& config) {
   return static_cast<double>(config.batch_size);
 }
 
+std::int64_t roomy_share(std::int64_t slots, std::int64_t lanes) {
+  const std::int64_t even = (slots + lanes - 1) / lanes;
+  return std::min(slots, even + (even + 1) / 2);
+}
+
 std::optional<std::size_t> emptiest_lane(std::span<const PlacedTrial> trials, std::span<const LaneRoom> lanes) {
   const std::vector<double> times = times_of(trials, lanes);
   std::optional<std::size_t> best;

@@ -16,6 +16,10 @@ namespace finetune {
 /// data.
 double step_cost(const TrainConfig& config);
 
+/// Slots that each of `lanes` lanes has for `slots` trials in all: an even share and half as many more, as far as there
+/// are trials. So a lane can take all that one of a third of its speed cannot keep up with, of two.
+std::int64_t roomy_share(std::int64_t slots, std::int64_t lanes);
+
 struct PlacedTrial {
   std::size_t lane = 0;
   double cost = 0;

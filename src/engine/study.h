@@ -85,8 +85,11 @@ struct StudyOptions {
   Metric rung_metric = metrics().front();               ///< what trials are compared by before their end
   bool tasks_at_rungs = false;                          ///< metrics of evaluators also before a trial's end
   bool has_validation = true;
-  std::int64_t eval_every = 0;                ///< besides milestones and the end
-  std::optional<std::int64_t> concurrent;     ///< nothing = as many as the lanes hold
+  std::int64_t eval_every = 0;             ///< besides milestones and the end
+  std::optional<std::int64_t> concurrent;  ///< nothing = as many as there are slots
+  /// Of all lanes together. They may hold more, so that trials can move to faster ones (engine/placement.h); nobody
+  /// sees those, or decisions would depend on the number of lanes. Nothing = all that the lanes hold.
+  std::optional<std::int64_t> slots;
   std::optional<std::int64_t> budget_tokens;  ///< of all trials; steps, target and patience are the tuner's
   bool keep_last = false;                     ///< keep each trial's last state, whatever its metric
   bool with_default = true;                   ///< also train the default configuration, as a baseline

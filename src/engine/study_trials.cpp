@@ -148,9 +148,10 @@ std::vector<Trial*> Study::ready() {
 }
 
 std::int64_t Study::free_slots() {
-  std::int64_t free = 0;
+  std::int64_t held = 0, free = 0;
+  for (const std::int64_t slots : slots_) held += slots;
   for (const LaneRoom& lane : room_of_lanes()) free += lane.free_slots;
-  return free;
+  return free - (held - options_.slots.value_or(held));
 }
 
 }  // namespace finetune

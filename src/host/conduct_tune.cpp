@@ -90,8 +90,9 @@ ReportFacts conduct_tune(Session& session, const StudyHooks& hooks, const PastTr
   RecordedSession recorded(session, hooks, std::move(facts), from);
   const auto tuner = make_tuner(config, resident, false, past);
   const std::int64_t slots = resident + 1;  // one more for the default configuration
-  std::vector<LaneParts> lanes = make_lanes(session, hooks.lanes ? 1 : slots);
+  std::vector<LaneParts> lanes = make_lanes(session, hooks.lanes ? 1 : slots_for_moves(session, slots));
   StudyOptions options = study_options(session, config, resident);
+  options.slots = slots;
   options.on_step = hooks.on_step;
   options.after = after_search(session);
   ReportFacts known = known_before(session);

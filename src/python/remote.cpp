@@ -1,8 +1,10 @@
 #include "python/remote.h"
 
+#include <algorithm>
 #include <cmath>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "config/config.h"
 #include "config/metric_rules.h"
@@ -12,6 +14,8 @@
 #include "engine/devices.h"
 #include "engine/lane_count.h"
 #include "engine/lanes.h"
+#include "engine/memory.h"
+#include "engine/placement.h"
 #include "engine/schedule.h"
 #include "engine/starts.h"
 #include "host/replay_source.h"
@@ -121,22 +125,22 @@ class LaneHost {
         .dump();
   }
 
+  // Slots that a lane more can have: `wanted`, or what of them fits into memory.
+  std::int64_t room(std::int64_t tokens_per_pass, std::int64_t wanted) {
+    const nb::gil_scoped_release others;
+    prepare(tokens_per_pass);
+    return slots_that_fit(wanted, [&](std::int64_t slots) { return fit(slots_ + slots); });
+  }
+
   // A lane more; its number.
   std::size_t begin(std::int64_t tokens_per_pass, std::int64_t slots) {
     const nb::gil_scoped_release others;
-    if (!begun_) {
-      session_->tokens_per_pass = tokens_per_pass;
-      suppose_lanes(*session_, 1);
-      compute_starts(*session_);
-      begun_ = true;
-    }
+    prepare(tokens_per_pass);
     const std::int64_t all = slots_ + slots;
-    for (const MemoryNeed& need : memory_needs(*session_, all)) {
-      if (!need.fits())
-        throw bad_input("", std::to_string(all) +
-                                " trials do not fit into a worker's memory; lower tune.concurrent, "
-                                "or give more workers");
-    }
+    if (!fit(all))
+      throw bad_input("", std::to_string(all) +
+                              " trials do not fit into a worker's memory; lower tune.concurrent, "
+                              "or give more workers");
     lanes_.push_back(std::move(make_lanes(*session_, slots).front()));
     slots_ = all;
     return lanes_.size() - 1;
@@ -176,10 +180,18 @@ class LaneHost {
   }
 
  private:
+  void prepare(std::int64_t tokens_per_pass) {
+    if (std::exchange(prepared_, true)) return;
+    session_->tokens_per_pass = tokens_per_pass;
+    suppose_lanes(*session_, 1);
+    compute_starts(*session_);
+  }
+  bool fit(std::int64_t slots) const { return std::ranges::all_of(memory_needs(*session_, slots), &MemoryNeed::fits); }
+
   std::optional<Session> session_;
   std::vector<LaneParts> lanes_;
   std::int64_t slots_ = 0;  // of all lanes
-  bool begun_ = false;
+  bool prepared_ = false;
 };
 
 }  // namespace
@@ -191,10 +203,11 @@ void RemoteLanes::add_to(StudyHooks& hooks) {
 }
 
 std::vector<Lane*> RemoteLanes::make(std::int64_t slots, const std::function<void(const std::string&)>& say) {
-  const std::int64_t each = (slots + std::ssize(ends_) - 1) / std::ssize(ends_);
+  const std::int64_t even = (slots + std::ssize(ends_) - 1) / std::ssize(ends_);
+  std::int64_t each = 0;
   {
     const nb::gil_scoped_acquire gil;
-    begin_(each);
+    each = nb::cast<std::int64_t>(begin_(even, roomy_share(slots, std::ssize(ends_))));
   }
   std::vector<Lane*> lanes;
   for (const nb::object& end : ends_) {
@@ -214,6 +227,8 @@ void bind_remote(nb::module_& module) {
       .def(nb::init<const std::string&, const std::string&, const RowTexts&>(), nb::arg("file"), nb::arg("config"),
            nb::arg("rows"))
       .def("facts", &LaneHost::facts, "JSON: device, dtype, kernels, tokens_per_pass.")
+      .def("room", &LaneHost::room, nb::arg("tokens_per_pass"), nb::arg("wanted"),
+           "Slots that a lane more can have, of those wanted.")
       .def("begin", &LaneHost::begin, nb::arg("tokens_per_pass"), nb::arg("slots"), "An empty lane more; its number.")
       .def("trial_config", &LaneHost::trial_config, nb::arg("params"), "A trial's configuration as requests have it.")
       .def_static("last_step", &LaneHost::last_step_of, nb::arg("config"), "Steps of such a configuration.")

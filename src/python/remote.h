@@ -15,7 +15,7 @@ namespace finetune::python {
 class RemoteLanes {
  public:
   /// An end has send(json, place), receive() -> (json, place), reopen(), keep(bytes) -> place and fetch(place) ->
-  /// bytes; begin(slots) is called once, before the first message.
+  /// bytes; begin(needed, wanted) is called once, before the first message: the slots that each lane has.
   RemoteLanes(std::vector<nb::object> ends, nb::object begin) : ends_(std::move(ends)), begin_(std::move(begin)) {}
   /// Does nothing where there are no ends: the trials are computed in this process.
   void add_to(StudyHooks& hooks);

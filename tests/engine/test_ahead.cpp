@@ -13,7 +13,7 @@
 namespace finetune::testing {
 namespace {
 
-constexpr std::int64_t kSlots = 16;        // of all lanes together
+constexpr std::int64_t kSlots = 7;         // that the study sees, whatever lanes hold
 constexpr std::chrono::seconds kSoon{20};  // for what happens at once unless lanes wait for each other
 
 // What the tuner was told and what it answered, and what was logged of each trial, in order.
@@ -48,14 +48,30 @@ class Story : public StudyObserver {
   std::set<TrialId> broken_;
 };
 
-// Takes more or less time by chance, so that lanes overtake each other.
-class JitteryLane : public FakeLane {
+// Costs a time that its clock tells.
+class TimedLane : public FakeLane {
  public:
-  JitteryLane(std::int64_t slots, unsigned seed) : FakeLane(slots), random_(seed) {}
+  TimedLane(std::int64_t slots, double slowness) : FakeLane(slots), slowness_(slowness) {}
+  std::vector<StepResult> step(std::span<const TrialId> ids) override {
+    seconds_ += slowness_ * static_cast<double>(ids.size());
+    return FakeLane::step(ids);
+  }
+  double step_seconds() const override { return seconds_; }
+
+ private:
+  double slowness_, seconds_ = 0;
+};
+
+// Takes more or less time by chance, so that lanes overtake each other; the first of them is slow by its clock, so that
+// trials move to others.
+class JitteryLane : public TimedLane {
+ public:
+  JitteryLane(std::int64_t slots, std::size_t number)
+      : TimedLane(slots, number == 0 ? 3 : 1), random_(static_cast<unsigned>(17 * number + 1)) {}
   std::vector<StepResult> step(std::span<const TrialId> ids) override {
     random_ = random_ * 1664525u + 1013904223u;
     if ((random_ >> 16) % 32 == 0) std::this_thread::sleep_for(std::chrono::microseconds((random_ >> 20) % 200));
-    return FakeLane::step(ids);
+    return TimedLane::step(ids);
   }
 
  private:
@@ -89,8 +105,7 @@ std::vector<std::string> story_of(const std::string& scheduler, std::size_t lane
   std::vector<std::unique_ptr<JitteryLane>> owned;
   std::vector<Lane*> pointers;
   for (std::size_t i = 0; i < lanes; ++i) {
-    owned.push_back(
-        std::make_unique<JitteryLane>(kSlots / static_cast<std::int64_t>(lanes), static_cast<unsigned>(17 * i + 1)));
+    owned.push_back(std::make_unique<JitteryLane>(roomy_share(kSlots, static_cast<std::int64_t>(lanes)), i));
     owned.back()->misfit_at = {{{7}, 1}, {{9}, 5}, {{11}, 10}};
     owned.back()->refused = {{3}};
     owned.back()->cannot_evaluate = {{15}};
@@ -99,6 +114,7 @@ std::vector<std::string> story_of(const std::string& scheduler, std::size_t lane
   StudyOptions study = options_for(27);
   study.ahead = ahead;
   study.lag = lag;
+  study.slots = kSlots;
   study.budget_tokens = limits.tokens;
   study.after = {.confirm = ConfirmConfig{.top = 2, .seeds = 2}, .audit = 0.5};
   Story story;
@@ -286,27 +302,14 @@ TEST(Ahead, WhatTheUserInterruptsCountsForNothing) {
   }
 }
 
-// Costs a time that its clock tells.
-class TimedLane : public FakeLane {
- public:
-  TimedLane(std::int64_t slots, double slowness) : FakeLane(slots), slowness_(slowness) {}
-  std::vector<StepResult> step(std::span<const TrialId> ids) override {
-    seconds_ += slowness_ * static_cast<double>(ids.size());
-    return FakeLane::step(ids);
-  }
-  double step_seconds() const override { return seconds_; }
-
- private:
-  double slowness_, seconds_ = 0;
-};
-
 TEST(Ahead, ASlowLaneGetsFewerTrials) {
   for (const std::int64_t ahead : {0, 8}) {
-    TimedLane slow(12, 3), fast(12, 1);
+    TimedLane slow(roomy_share(12, 2), 3), fast(roomy_share(12, 2), 1);
     const auto tuner = tuner_over(std::vector<Value>(12, 0.1), "none", 60);
     StudyOptions options = options_for(60);
     options.with_default = false;
     options.ahead = ahead;
+    options.slots = 12;
     Study(options, *tuner, {&slow, &fast}, {}).run();
     EXPECT_EQ(slow.widths.front(), 6u);
     EXPECT_EQ(slow.widths.back(), 3u);

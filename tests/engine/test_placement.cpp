@@ -70,6 +70,14 @@ TEST(Placement, ALaneOfHalfTheSpeedGetsHalfTheTrials) {
   EXPECT_EQ(moves, 6);
 }
 
+TEST(Placement, LanesHaveRoomForHalfMoreThanAnEvenShare) {
+  EXPECT_EQ(roomy_share(12, 2), 9);
+  EXPECT_EQ(roomy_share(17, 4), 8) << "5 and 3";
+  EXPECT_EQ(roomy_share(7, 1), 7) << "more than all is none's";
+  EXPECT_EQ(roomy_share(3, 2), 3);
+  EXPECT_EQ(roomy_share(2, 8), 2) << "a lane may find itself with the other's";
+}
+
 TEST(Placement, SpeedsAreThoseOfRoundsThatSaySomething) {
   const std::vector<double> alike{1, 1};
   const auto after = [&](const std::vector<LaneRounds>& rounds) { return measured_speeds(alike, rounds); };

@@ -1,5 +1,6 @@
 """Studies over Ray's workers: a local cluster of two nodes."""
 
+import json
 import os
 import signal
 from pathlib import Path
@@ -71,6 +72,42 @@ def test_a_worker_that_dies_loses_nothing(cluster, search, capfd):
 
     study = finetune_tune.ray.tune(search, num_workers=2, on_step=kill_one)
     assert killed and "a lane was lost" in capfd.readouterr().err
+    assert metrics_of(study) == metrics_of(alone) and study.best == alone.best
+
+
+def test_a_slow_worker_gets_fewer_trials(cluster, search, monkeypatch):
+    """The clock of the second worker says three times as much as it took: more than its share of trials leaves it."""
+    from finetune_tune.ray.lanes import LaneEnd
+
+    ends, packs = [], {}
+    send, receive, attach = LaneEnd.send, LaneEnd.receive, LaneEnd.attach
+
+    def number(end, actor, lane):
+        ends.append(end)
+        packs[end] = []
+        attach(end, actor, lane)
+
+    def watch(end, request, place):
+        asked = json.loads(request)
+        if asked["do"] == "step":
+            packs[end].append(len(asked["trials"]))
+        send(end, request, place)
+
+    def slow_down(end):
+        reply, image = receive(end)
+        answer = json.loads(reply)
+        if "steps" in answer:
+            answer["seconds"] = len(answer["steps"]) * (3 if end is ends[1] else 1)
+        return json.dumps(answer), image
+
+    search["tune"].update(trials=8, scheduler="none")
+    alone = here(search, "alone")
+    monkeypatch.setattr(LaneEnd, "attach", number)
+    monkeypatch.setattr(LaneEnd, "send", watch)
+    monkeypatch.setattr(LaneEnd, "receive", slow_down)
+    study = finetune_tune.ray.tune(search, num_workers=2, progress=False)
+    first, second = (packs[end] for end in ends)
+    assert (max(first), second[-1]) == (7, 2), "of 9 a third of the speed is a quarter: 7 and 2"
     assert metrics_of(study) == metrics_of(alone) and study.best == alone.best
 
 

@@ -71,11 +71,14 @@ class Workers:
         # One size for all: where a batch is cut is part of the numbers.
         return facts[0]._replace(tokens_per_pass=min(one.tokens_per_pass for one in facts)), [node for _, node, _ in answers]
 
-    def begin(self, slots: int, ends: list[LaneEnd]) -> None:
-        self._slots = slots
+    def begin(self, needed: int, wanted: int, ends: list[LaneEnd]) -> int:
+        """A lane for each end; the slots that each of them has: those wanted, where all workers have the memory."""
+        rooms = ray.get([actor.room.remote(self.facts.tokens_per_pass, wanted) for actor in self._actors])
+        slots = self._slots = max(needed, min(rooms))
         numbers = ray.get([actor.begin.remote(self.facts.tokens_per_pass, slots) for actor in self._actors])
         for end, actor, number in zip(ends, self._actors, numbers):
             end.attach(actor, number)
+        return slots
 
     def stand_in(self, lost: Any) -> tuple[Any, int]:
         """A worker and an empty lane of it: a new one where the cluster has room, else one that has lanes already."""

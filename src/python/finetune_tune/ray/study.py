@@ -46,8 +46,8 @@ def tune(
 
     Workers do not wait for each other's steps: each goes up to 8 rounds ahead, until one of its own trials is to be judged, which
     waits for the steps of that round on all workers. With on_step, or a scheduler that acts on trials between rungs (pbt, pb2,
-    early_exit, replay), all go in step. A worker has slots for an even share; once trials have left some free, slower workers get
-    fewer, by what their steps take.
+    early_exit, replay), all go in step. A worker has slots for half more than an even share, where all have the memory: slower workers
+    get fewer trials, by what their steps take.
     """
     from .. import _core
 
@@ -56,7 +56,7 @@ def tune(
     with _workers(given, num_workers, resources_per_worker, stand_in_seconds, progress) as (workers, ends):
         here = _settled(given, workers)
         with callbacks(on_step, progress) as hooks:
-            ended = _core.tune(given.file, here, given.rows, overwrite, hooks, ends=ends, begin=lambda slots: workers.begin(slots, ends))
+            ended = _core.tune(given.file, here, given.rows, overwrite, hooks, ends=ends, begin=lambda needed, wanted: workers.begin(needed, wanted, ends))
         return finished(ended, _RESUME.format(workers=num_workers))
 
 
@@ -78,7 +78,7 @@ def resume(
     given = Resolved(os.path.join(os.fspath(out), "run.yaml"), "{}", rows_of(data))
     with _workers(given, num_workers, resources_per_worker, stand_in_seconds, progress) as (workers, ends):
         with callbacks(on_step, progress) as hooks:
-            ended = _core.resume(os.fspath(out), given.rows, elsewhere, hooks, ends=ends, begin=lambda slots: workers.begin(slots, ends))
+            ended = _core.resume(os.fspath(out), given.rows, elsewhere, hooks, ends=ends, begin=lambda needed, wanted: workers.begin(needed, wanted, ends))
         return finished(ended, _RESUME.format(workers=num_workers))
 
 

@@ -30,6 +30,10 @@ class Worker:
         """What has to be the same for all workers, the node's name, and why it cannot work ("": it can)."""
         return ("" if self._fault else self._host.facts()), os.uname().nodename, self._fault
 
+    def room(self, tokens_per_pass: int, wanted: int) -> int:
+        """Slots that a lane more can have, of those wanted."""
+        return self._host.room(tokens_per_pass, wanted)
+
     def begin(self, tokens_per_pass: int, slots: int) -> int:
         """An empty lane; its number."""
         return self._host.begin(tokens_per_pass, slots)
